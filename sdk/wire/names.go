@@ -1,0 +1,141 @@
+package wire
+
+// Paths and names of the line. BasePath follows the page's hostURL.
+const (
+	// BasePath is the root of the browser's REST calls and event stream.
+	BasePath = "/api/digital/chat/v1"
+	// Subprotocol is the WebSocket subprotocol of the event stream.
+	Subprotocol = "axp.chat.v1"
+	// HeaderAppkey carries the application key of the account.
+	HeaderAppkey = "appkey"
+	// TokenPrefix may stand before a JWT, as the platform's own tokens have it.
+	TokenPrefix = "jwt."
+)
+
+// EventType says what an Event reports.
+type EventType string
+
+// Event types of the stream. A receiver skips the ones it does not know.
+const (
+	EventEngagementActive        EventType = "ENGAGEMENT_ACTIVE"
+	EventEngagementTerminated    EventType = "ENGAGEMENT_TERMINATED"
+	EventEngagementError         EventType = "ENGAGEMENT_ERROR"
+	EventParticipantAdded        EventType = "PARTICIPANT_ADDED"
+	EventParticipantDisconnected EventType = "PARTICIPANT_DISCONNECTED"
+	EventMessages                EventType = "MESSAGES"
+	EventSessionTerminated       EventType = "SESSION_TERMINATED"
+)
+
+// EngagementStatus is the state of an engagement as one session sees it.
+type EngagementStatus string
+
+// Engagement states, in the order in which an engagement passes through them.
+const (
+	EngagementPending     EngagementStatus = "PENDING"
+	EngagementActive      EngagementStatus = "ACTIVE"
+	EngagementTerminating EngagementStatus = "TERMINATING"
+	EngagementTerminated  EngagementStatus = "TERMINATED"
+)
+
+// SessionStatus is the state of a session at the gateway.
+type SessionStatus string
+
+// Session states.
+const (
+	SessionActive     SessionStatus = "ACTIVE"
+	SessionTerminated SessionStatus = "TERMINATED"
+)
+
+// ParticipantType says on whose side a participant is.
+type ParticipantType string
+
+// Participant types of the public API.
+const (
+	ParticipantCustomer   ParticipantType = "CUSTOMER"
+	ParticipantAgent      ParticipantType = "AGENT"
+	ParticipantSupervisor ParticipantType = "SUPERVISOR"
+	ParticipantBot        ParticipantType = "BOT"
+	ParticipantSystem     ParticipantType = "SYSTEM"
+)
+
+// Reason says why a session or an engagement was ended.
+type Reason string
+
+// End reasons that a client may send.
+const (
+	ReasonUserClosed   Reason = "USER_CLOSED"
+	ReasonUserInactive Reason = "USER_INACTIVE"
+	ReasonSystemClosed Reason = "SYSTEM_CLOSED"
+)
+
+// Valid reports whether r is one of the reasons above.
+func (r Reason) Valid() bool {
+	return r == ReasonUserClosed || r == ReasonUserInactive || r == ReasonSystemClosed
+}
+
+// TextFormat is the markup of a message's text.
+type TextFormat string
+
+// Text formats.
+const (
+	TextPlain    TextFormat = "PLAINTEXT"
+	TextMarkdown TextFormat = "MARKDOWN"
+	TextHTML     TextFormat = "HTML"
+)
+
+// Valid reports whether f is one of the formats above.
+func (f TextFormat) Valid() bool {
+	return f == TextPlain || f == TextMarkdown || f == TextHTML
+}
+
+// ElementText is the only element type a customer's client sends.
+const ElementText = "text"
+
+// FrameType is the "type" member of a frame.
+type FrameType string
+
+// Frame types. Client sends authenticate; server sends ready, authenticated and
+// event; either sends ping and answers with pong.
+const (
+	FrameAuthenticate  FrameType = "authenticate"
+	FrameReady         FrameType = "ready"
+	FrameAuthenticated FrameType = "authenticated"
+	FrameEvent         FrameType = "event"
+	FramePing          FrameType = "ping"
+	FramePong          FrameType = "pong"
+)
+
+// Close codes of the event stream.
+const (
+	CloseGoingAway      = 1001 // the gateway is leaving: come back
+	CloseServerError    = 1011 // the gateway failed: come back later
+	CloseServiceRestart = 1012 // the gateway restarts: come back
+	CloseMalformed      = 4400 // a frame was not understood
+	CloseTokenExpired   = 4401 // the token's exp has passed
+	CloseTokenRefused   = 4403 // the token or appkey is not accepted
+	CloseSessionGone    = 4404 // the session does not exist or was ended
+	CloseAuthTimeout    = 4408 // no authenticate frame in time
+	CloseSuperseded     = 4409 // the session's stream is open elsewhere
+	CloseTooMuch        = 4429 // too many frames, or too slow to read them
+)
+
+// Problem types: the last part of a Problem's type member, after '#'.
+const (
+	ProblemBadRequest   = "bad-request"
+	ProblemConstraint   = "constraint-violation"
+	ProblemUnauthorized = "unauthorized"
+	ProblemForbidden    = "forbidden"
+	ProblemNotFound     = "not-found"
+	ProblemConflict     = "conflict"
+	ProblemTooMany      = "too-many-requests"
+	ProblemServerError  = "server-error"
+)
+
+// Violation codes. The first two are the platform's own.
+const (
+	ViolationNull     = 20002 // must not be null
+	ViolationPattern  = 20006 // must match a pattern or a list of words
+	ViolationLength   = 20007 // too short or too long
+	ViolationNotFound = 20404 // names something that does not exist for the caller
+	ViolationState    = 20409 // names something whose state forbids the call
+)
