@@ -1,0 +1,115 @@
+package desk
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// State says what a chat needs.
+type State string
+
+// States of a chat.
+const (
+	StateWaiting State = "waiting" // for an agent
+	StateActive  State = "active"  // an agent is in
+	StateEnded   State = "ended"
+)
+
+// Chat is an engagement as the desk shows it.
+type Chat struct {
+	EngagementID         string            `json:"engagementId"`
+	DialogID             string            `json:"dialogId"`
+	AccountID            string            `json:"accountId"`
+	CustomerName         string            `json:"customerName"` // "" when the customer gave none
+	Topic                string            `json:"topic"`        // the engagement parameter "topic", or ""
+	EngagementParameters map[string]string `json:"engagementParameters"`
+	State                State             `json:"state"`
+	Participants         []Participant     `json:"participants"`
+	CreatedAt            string            `json:"createdAt"`              // ISO 8601 in UTC with milliseconds, as all dates
+	WaitingSince         string            `json:"waitingSince,omitempty"` // absent unless waiting
+	LastUpdatedAt        string            `json:"lastUpdatedAt"`
+	NewestIndex          int64             `json:"newestIndex"` // of the newest message, 0 for none
+}
+
+// Participant is who is in a Chat. An agent's ParticipantID is its agentId.
+type Participant struct {
+	ParticipantID   string               `json:"participantId"`
+	ParticipantType wire.ParticipantType `json:"participantType"`
+	DisplayName     string               `json:"displayName"`
+}
+
+func stateOf(e *store.Engagement) State {
+	if e.Ended() {
+		return StateEnded
+	}
+	if memberOf(e, wire.ParticipantAgent) != nil {
+		return StateActive
+	}
+	return StateWaiting
+}
+
+// waitingSince orders the queue: a chat that is not routed yet waits since it began.
+func waitingSince(e *store.Engagement) time.Time {
+	if e.WaitingSince.IsZero() {
+		return e.CreatedAt
+	}
+	return e.WaitingSince
+}
+
+func chatOf(e *store.Engagement, newest int64) Chat {
+	c := Chat{
+		EngagementID:         e.EngagementID,
+		DialogID:             e.DialogID,
+		AccountID:            e.Customer.Account,
+		CustomerName:         e.CustomerName,
+		Topic:                e.Parameters["topic"],
+		EngagementParameters: e.Parameters,
+		State:                stateOf(e),
+		Participants:         make([]Participant, 0, len(e.Members)),
+		CreatedAt:            date(e.CreatedAt),
+		LastUpdatedAt:        date(e.LastUpdatedAt),
+		NewestIndex:          newest,
+	}
+	for i := range e.Members {
+		m := &e.Members[i]
+		c.Participants = append(c.Participants, Participant{m.ParticipantID, m.ParticipantType, m.DisplayName})
+	}
+	if c.State == StateWaiting {
+		c.WaitingSince = date(waitingSince(e))
+	}
+	return c
+}
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// encode cannot fail for the types of this package: their strings come out of
+// JSON and are valid UTF-8.
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("desk: " + err.Error())
+	}
+	return b
+}
+
+func memberOf(e *store.Engagement, t wire.ParticipantType) *store.Member {
+	for i := range e.Members {
+		if e.Members[i].ParticipantType == t {
+			return &e.Members[i]
+		}
+	}
+	return nil
+}
+
+// staff returns the agent or supervisor of that id, nil when there is none.
+func staff(e *store.Engagement, id string) *store.Member {
+	m := e.Member(id)
+	if m != nil && m.ParticipantType != wire.ParticipantAgent && m.ParticipantType != wire.ParticipantSupervisor {
+		return nil
+	}
+	return m
+}

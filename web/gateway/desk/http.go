@@ -1,0 +1,487 @@
+package desk
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// problem is an error that the caller is told of; every other error is a failure
+// of ours, which the log is told of.
+type problem struct {
+	wire.Problem
+	retryAfter int // seconds; 0: no such header
+}
+
+func (p *problem) Error() string { return p.Title + ": " + p.Detail }
+
+func refuse(status int, kind, detail string, violations ...wire.Violation) *problem {
+	return &problem{Problem: wire.Problem{
+		Type:       "about:blank#" + kind,
+		Title:      http.StatusText(status),
+		Status:     status,
+		Detail:     detail,
+		Violations: violations,
+	}}
+}
+
+func invalid(field, message string, code int) *problem {
+	return refuse(http.StatusBadRequest, wire.ProblemConstraint, field+" "+message,
+		wire.Violation{Field: field, Message: message, Code: code})
+}
+
+func notFound() *problem {
+	return refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such engagement, or it ended long ago.",
+		wire.Violation{Field: "engagementId", Message: "names nothing", Code: wire.ViolationNotFound})
+}
+
+func conflict(field, detail string) *problem {
+	return refuse(http.StatusConflict, wire.ProblemConflict, detail,
+		wire.Violation{Field: field, Message: "its state forbids the call", Code: wire.ViolationState})
+}
+
+func ended() *problem { return conflict("engagementId", "The chat has ended.") }
+
+// answer is what a call returns: a status and a JSON body.
+type answer struct {
+	status int
+	body   []byte
+}
+
+func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if !d.originAllowed(r) {
+		d.fail(w, r, refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not use the desk; see --allowed-origins."))
+		return
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, BasePath)
+	if ok && path == "/events" { // authenticates by its first frame
+		d.serveSocket(w, r)
+		return
+	}
+	if !d.authorized(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+		h.Set("WWW-Authenticate", "Bearer")
+		d.fail(w, r, refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential."))
+		return
+	}
+	select {
+	case <-d.view.ready:
+	case <-r.Context().Done():
+		return
+	}
+	a, err := d.call(w, r, path)
+	if err != nil {
+		d.fail(w, r, err)
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body) // an error means that the caller has gone
+}
+
+func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		if r.Context().Err() == nil {
+			d.log.Error("desk: a call failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		}
+		p = refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk could not reach its store. The call may be repeated.")
+	}
+	if p.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(p.Append(nil))
+}
+
+// authorized compares digests, so that neither content nor length of the
+// credential shows in the time it takes.
+func (d *Desk) authorized(credential string) bool {
+	got := sha256.Sum256([]byte(credential))
+	return subtle.ConstantTimeCompare(got[:], d.credential[:]) == 1
+}
+
+// originAllowed reports whether the request comes from the desk's own origin, an
+// allowed one, or no browser page at all.
+func (d *Desk) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || d.origins[strings.ToLower(origin)] {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host) && u.Host != ""
+}
+
+// call finds what the request asks for. path begins after BasePath.
+func (d *Desk) call(w http.ResponseWriter, r *http.Request, path string) (answer, error) {
+	what, ok := strings.CutPrefix(path, "/engagements")
+	if !ok || what != "" && what[0] != '/' {
+		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such path under "+BasePath+".")
+	}
+	id, verb, _ := strings.Cut(strings.TrimPrefix(what, "/"), ":")
+	id, messages := strings.CutSuffix(id, "/messages")
+	var act func(context.Context, *store.Engagement, *body) (answer, error)
+	switch {
+	case what == "" || what == "/":
+		return d.only(r, d.list)
+	case verb == "" && !messages:
+		return d.only(r, func(r *http.Request) (answer, error) { return d.one(id) })
+	case verb == "" && r.Method == http.MethodGet:
+		return d.only(r, func(r *http.Request) (answer, error) { return d.history(r, id) })
+	case messages && verb == "":
+		act = d.send
+	case verb == "accept" && !messages:
+		act = d.accept
+	case verb == "supervise" && !messages:
+		act = d.supervise
+	case verb == "leave" && !messages:
+		act = d.leave
+	case verb == "end" && !messages:
+		act = d.end
+	default:
+		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call; DESK.md lists them.")
+	}
+	if r.Method != http.MethodPost {
+		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a POST.")
+	}
+	b, err := d.readBody(w, r)
+	if err != nil {
+		return answer{}, err
+	}
+	e, _, ok := d.view.get(id)
+	if !ok {
+		return answer{}, notFound()
+	}
+	return act(r.Context(), &e, b)
+}
+
+// only answers a read.
+func (d *Desk) only(r *http.Request, read func(*http.Request) (answer, error)) (answer, error) {
+	if r.Method != http.MethodGet {
+		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	if err := d.limit("address " + host); err != nil {
+		return answer{}, err
+	}
+	return read(r)
+}
+
+func (d *Desk) limit(key string) error {
+	wait := d.limits.take(key, time.Now())
+	if wait == 0 {
+		return nil
+	}
+	p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many calls; see Retry-After.")
+	p.retryAfter = int((wait + time.Second - 1) / time.Second)
+	return p
+}
+
+// body is the union of all requests' members.
+type body struct {
+	AgentID       string `json:"agentId"`
+	AgentName     string `json:"agentName"`
+	Text          string `json:"text"`
+	CorrelationID string `json:"correlationId"`
+}
+
+// readBody reads and checks what all calls have in common: an agentId. The agent's
+// rate is counted here.
+func (d *Desk) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBody))
+	var tooBig *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooBig):
+		return nil, refuse(http.StatusRequestEntityTooLarge, wire.ProblemBadRequest, "The body is over 64 KiB.")
+	case err != nil:
+		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body could not be read to its end.")
+	}
+	b := &body{}
+	if err := json.Unmarshal(text, b); err != nil {
+		// Not the decoder's own words: they may quote the body.
+		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings.")
+	}
+	if b.AgentID == "" {
+		return nil, invalid("agentId", "must not be null", wire.ViolationNull)
+	}
+	if !wire.IsUUID(b.AgentID) {
+		return nil, invalid("agentId", "must be a UUID", wire.ViolationPattern)
+	}
+	b.AgentID = strings.ToLower(b.AgentID)
+	return b, d.limit("agent " + b.AgentID)
+}
+
+// checkName is for the calls that let an agent in.
+func (b *body) checkName() error {
+	b.AgentName = strings.TrimSpace(b.AgentName)
+	switch n := wire.UTF16Len(b.AgentName); {
+	case n == 0:
+		return invalid("agentName", "must not be null", wire.ViolationNull)
+	case n > wire.MaxDisplayName:
+		return invalid("agentName", "must have 1 to 70 characters", wire.ViolationLength)
+	case strings.ContainsFunc(b.AgentName, unicode.IsControl):
+		return invalid("agentName", "must not hold control characters", wire.ViolationPattern)
+	}
+	return nil
+}
+
+func (d *Desk) list(r *http.Request) (answer, error) {
+	state := State(r.URL.Query().Get("state"))
+	switch state {
+	case "", "all":
+		state = ""
+	case StateWaiting, StateActive:
+	default:
+		return answer{}, invalid("state", "must be waiting, active or all", wire.ViolationPattern)
+	}
+	return answer{http.StatusOK, encode(d.view.all(state))}, nil
+}
+
+func (d *Desk) one(id string) (answer, error) {
+	e, newest, ok := d.view.get(id)
+	if !ok {
+		return answer{}, notFound()
+	}
+	return answer{http.StatusOK, encode(chatOf(&e, newest))}, nil
+}
+
+func (d *Desk) history(r *http.Request, id string) (answer, error) {
+	q := store.Query{Size: wire.DefaultPageSize}
+	values := r.URL.Query()
+	for _, p := range []struct {
+		name     string
+		to       *int64
+		min, max int64
+	}{
+		{"before", &q.Before, 1, 1 << 53},
+		{"after", &q.After, 0, 1 << 53},
+	} {
+		if s := values.Get(p.name); s != "" {
+			n, err := strconv.ParseInt(s, 10, 64)
+			if err != nil || n < p.min || n > p.max {
+				return answer{}, invalid(p.name, "must be a messageIndex", wire.ViolationPattern)
+			}
+			*p.to = n
+		}
+	}
+	if s := values.Get("pageSize"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > wire.MaxPageSize {
+			return answer{}, invalid("pageSize", "must be 1 to 50", wire.ViolationPattern)
+		}
+		q.Size = n
+	}
+	if values.Has("before") && values.Has("after") {
+		return answer{}, invalid("after", "must not stand beside before", wire.ViolationPattern)
+	}
+	e, _, ok := d.view.get(id)
+	if !ok {
+		return answer{}, notFound()
+	}
+	page, err := d.store.Page(r.Context(), e.Customer, id, q)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{http.StatusOK, page.Append(nil)}, nil
+}
+
+// chat is the answer of the calls that change a chat.
+func (d *Desk) chat(e *store.Engagement, err error) (answer, error) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return answer{}, notFound()
+	case err != nil:
+		return answer{}, err
+	}
+	_, newest, _ := d.view.get(e.EngagementID)
+	return answer{http.StatusOK, encode(chatOf(e, newest))}, nil
+}
+
+// join lets the caller in as an agent or a supervisor and has the chat say so.
+func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.ParticipantType, change func(*store.Engagement) ([]wire.Event, error)) (answer, error) {
+	if err := b.checkName(); err != nil {
+		return answer{}, err
+	}
+	now, err := d.admit(ctx, e.Customer, e.EngagementID)
+	if err == nil {
+		// The bot's line belongs before the agent; the router may not have come to it.
+		err = d.speak(ctx, &now)
+	}
+	if err == nil {
+		now, err = d.update(ctx, e.Customer, e.EngagementID, change)
+	}
+	if err == nil {
+		if m := now.Member(b.AgentID); m != nil && m.ParticipantType == as {
+			err = d.announce(ctx, &now, m)
+		}
+	}
+	return d.chat(&now, err)
+}
+
+// maxStaff is how many agents and supervisors one chat takes.
+const maxStaff = 16
+
+// entry checks whether the agent may come in as that type; done means that it is in already.
+func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, err error) {
+	if e.Ended() {
+		return false, ended()
+	}
+	m := e.Member(b.AgentID)
+	switch {
+	case m == nil && len(e.Members) > maxStaff:
+		return false, conflict("engagementId", "The chat is full.")
+	case m == nil:
+		return false, nil
+	case m.ParticipantType == as:
+		return true, nil
+	case m.ParticipantType == wire.ParticipantSupervisor: // becomes its agent
+		return false, nil
+	case m.ParticipantType == wire.ParticipantAgent:
+		return false, conflict("agentId", "You are this chat's agent; leave it first.")
+	}
+	return false, invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+}
+
+func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *store.Engagement) ([]wire.Event, error) {
+		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
+			return nil, err
+		}
+		if memberOf(e, wire.ParticipantAgent) != nil {
+			return nil, conflict("engagementId", "Another agent has this chat.")
+		}
+		e.WaitingSince = time.Time{}
+		events := e.Remove(b.AgentID)
+		events = append(events, e.Add(wire.Participant{
+			ParticipantID:   b.AgentID,
+			ParticipantType: wire.ParticipantAgent,
+			DisplayName:     b.AgentName,
+		})...)
+		return append(events, e.Remove(BotID)...), nil
+	})
+}
+
+func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+	return d.join(ctx, e, b, wire.ParticipantSupervisor, func(e *store.Engagement) ([]wire.Event, error) {
+		if done, err := b.entry(e, wire.ParticipantSupervisor); done || err != nil {
+			return nil, err
+		}
+		return e.Add(wire.Participant{
+			ParticipantID:   b.AgentID,
+			ParticipantType: wire.ParticipantSupervisor,
+			DisplayName:     b.AgentName,
+		}), nil
+	})
+}
+
+// leave and end say their line first and then change the state: were it the other
+// way round, a call that breaks off between the two could not be completed by
+// repeating it, for the state no longer tells who was in.
+
+func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	if err != nil {
+		return d.chat(nil, err)
+	}
+	m := staff(&now, b.AgentID)
+	if m == nil || now.Ended() {
+		return d.chat(&now, nil)
+	}
+	if err := d.say(ctx, &now, system, "left:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has left the chat."); err != nil {
+		return d.chat(nil, err)
+	}
+	now, err = d.update(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+		if staff(e, b.AgentID) == nil {
+			return nil, nil
+		}
+		events := e.Remove(b.AgentID)
+		if !e.Ended() && !routed(e) {
+			e.WaitingSince = time.Now().UTC().Truncate(time.Millisecond)
+			events = append(events, e.Add(d.bot)...)
+		}
+		return events, nil
+	})
+	if err == nil {
+		err = d.speak(ctx, &now)
+	}
+	return d.chat(&now, err)
+}
+
+func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	if err != nil {
+		return d.chat(nil, err)
+	}
+	if now.Ended() {
+		return d.chat(&now, nil)
+	}
+	m := staff(&now, b.AgentID)
+	if m == nil {
+		return answer{}, outside()
+	}
+	if err := d.say(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
+		return d.chat(nil, err)
+	}
+	now, err = d.update(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+		return e.Terminate(), nil
+	})
+	return d.chat(&now, err)
+}
+
+func outside() *problem { return conflict("agentId", "You are not in this chat; accept it first.") }
+
+func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+	switch n := wire.UTF16Len(b.Text); {
+	case n == 0:
+		return answer{}, invalid("text", "must not be null", wire.ViolationNull)
+	case n > wire.MaxText:
+		return answer{}, invalid("text", "must have 1 to 4096 characters", wire.ViolationLength)
+	case len(b.CorrelationID) > wire.MaxCorrelationID:
+		return answer{}, invalid("correlationId", "must have 1 to 256 bytes", wire.ViolationLength)
+	}
+	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	if err != nil {
+		return d.chat(nil, err)
+	}
+	if now.Ended() {
+		return answer{}, ended()
+	}
+	m := staff(&now, b.AgentID)
+	if m == nil {
+		return answer{}, outside()
+	}
+	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
+		Sender:        m.Participant,
+		Body:          wire.Body{ElementType: wire.ElementText, Text: b.Text, TextFormat: wire.TextPlain},
+		CorrelationID: or(b.CorrelationID, uuid.NewString()),
+	})
+	if err != nil {
+		return d.chat(nil, err)
+	}
+	status := http.StatusOK
+	if created {
+		status = http.StatusCreated
+	}
+	return answer{status, stored.Append(nil)}, nil
+}

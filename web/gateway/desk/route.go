@@ -1,0 +1,150 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// Fixed participants. The bot is a member while a chat waits; System writes lines
+// about the chat and is a member of none.
+const (
+	BotID    = "10558bed-3868-4a05-9d13-80eb587e8b9a"
+	SystemID = "72533fa1-43d8-45a8-9efb-4e0e791bf7d2"
+)
+
+var system = wire.Participant{
+	ParticipantID:   SystemID,
+	ParticipantType: wire.ParticipantSystem,
+	DisplayName:     "System",
+}
+
+// route brings an engagement to where it should stand, whatever was done for it
+// before: the store hands every change to it at least once, possibly late and
+// possibly twice. A chat that has not ended has an agent, or has the bot and has
+// been spoken to by it; one with neither is new.
+func (d *Desk) route(ctx context.Context, e store.Engagement) error {
+	if e.Ended() {
+		return nil
+	}
+	now, err := d.admit(ctx, e.Customer, e.EngagementID)
+	if err == nil {
+		err = d.speak(ctx, &now)
+	}
+	if err == nil {
+		// An agent's call that broke off after it had let the agent in left this out.
+		for i := range now.Members {
+			if m := &now.Members[i]; staff(&now, m.ParticipantID) != nil && time.Since(m.JoinedAt) < repairWindow {
+				err = errors.Join(err, d.announce(ctx, &now, m))
+			}
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // forgotten by the store since: there is nothing to route
+	}
+	return err
+}
+
+// repairWindow is how long after the fact a missing line is still added. The store
+// remembers idempotency keys for at least as long.
+const repairWindow = 12 * time.Hour
+
+// admit lets the session that began the chat in, and the bot beside it, unless
+// that was done. A chat whose session ended before anyone got in is ended: there
+// is nobody to talk to.
+func (d *Desk) admit(ctx context.Context, c store.Customer, engagementID string) (store.Engagement, error) {
+	e, err := d.store.Engagement(ctx, c, engagementID)
+	if err != nil || e.Ended() || routed(&e) {
+		return e, err
+	}
+	session, err := d.store.Session(ctx, c, e.SessionID)
+	gone := errors.Is(err, store.ErrNotFound)
+	if err != nil && !gone {
+		return e, err
+	}
+	// Two changes, so that the customer is in before the bot also in the eyes of
+	// whoever reads the state between them.
+	e, err = d.update(ctx, c, engagementID, func(e *store.Engagement) ([]wire.Event, error) {
+		switch {
+		case routed(e):
+			return nil, nil
+		case gone && e.CustomerMember() == nil:
+			return e.Terminate(), nil
+		case gone:
+			return nil, nil // another session of the customer has joined
+		}
+		return e.Enter(session), nil
+	})
+	if err != nil || e.Ended() {
+		return e, err
+	}
+	return d.update(ctx, c, engagementID, func(e *store.Engagement) ([]wire.Event, error) {
+		if routed(e) {
+			return nil, nil
+		}
+		e.WaitingSince = e.CreatedAt
+		return e.Add(d.bot), nil
+	})
+}
+
+// routed reports whether admit has nothing to do: an agent or the bot is in.
+func routed(e *store.Engagement) bool {
+	return memberOf(e, wire.ParticipantAgent) != nil || memberOf(e, wire.ParticipantBot) != nil
+}
+
+// speak makes sure that the bot has said its line for the present wait, if the
+// chat waits. Whoever ends a wait calls it first, so the line never comes late.
+func (d *Desk) speak(ctx context.Context, e *store.Engagement) error {
+	if e.Ended() || memberOf(e, wire.ParticipantBot) == nil || e.WaitingSince.IsZero() {
+		return nil
+	}
+	key, text := "greeting", greeting(e.CustomerName, e.Parameters["topic"])
+	if e.WaitingSince.After(e.CreatedAt) {
+		key, text = key+":"+stamp(e.WaitingSince), "I am looking for another agent for you. Please stay in the chat."
+	} else if n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID); err != nil || n > 0 && time.Since(e.CreatedAt) > repairWindow {
+		return err // long greeted: the key may be forgotten, the chat may still wait
+	}
+	return d.say(ctx, e, d.bot, key, text)
+}
+
+func greeting(name, topic string) string {
+	hello := "Hello!"
+	if name != "" {
+		hello = "Hello, " + name + "!"
+	}
+	if topic != "" {
+		hello += " You would like to talk about “" + topic + "”."
+	}
+	return hello + " I am looking for an agent for you. Please stay in the chat."
+}
+
+// announce makes sure that the chat says that m has joined.
+func (d *Desk) announce(ctx context.Context, e *store.Engagement, m *store.Member) error {
+	return d.say(ctx, e, system, "joined:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has joined the chat.")
+}
+
+// say appends a line under a key that makes it repeatable.
+func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participant, key, text string) error {
+	_, _, err := d.store.Append(ctx, e.Customer, e.EngagementID, store.NewMessage{
+		Sender:        who,
+		Body:          wire.Body{ElementType: wire.ElementText, Text: text, TextFormat: wire.TextPlain},
+		CorrelationID: key,
+	})
+	return err
+}
+
+// stamp tells one stay or one wait from the next in keys.
+func stamp(t time.Time) string { return fmt.Sprint(t.UnixMilli()) }
+
+// update is the store's, and shows the outcome to the desks at once.
+func (d *Desk) update(ctx context.Context, c store.Customer, engagementID string, change func(*store.Engagement) ([]wire.Event, error)) (store.Engagement, error) {
+	e, err := d.store.Update(ctx, c, engagementID, change)
+	if err == nil {
+		d.view.put(e)
+	}
+	return e, err
+}

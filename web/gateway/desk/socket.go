@@ -1,0 +1,200 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json"
+	"golang.org/x/time/rate"
+
+	"openchat/sdk/wire"
+)
+
+// socket is one connected desk. Its reader is the handler's goroutine; its writer
+// alone writes frames and closes. Either ends the other: the writer by closing, the
+// reader by stop.
+type socket struct {
+	conn  *websocket.Conn
+	queue chan []byte // frames to be written, bounded
+	end   chan ending // capacity 1: the first stop wins
+}
+
+type ending struct {
+	code   websocket.StatusCode
+	reason string
+}
+
+// hangup, as a code, closes without a handshake: the peer has gone.
+const hangup websocket.StatusCode = 0
+
+// writeWait is how long one frame may take to be handed to the network.
+const writeWait = 10 * time.Second
+
+// Frames that a desk may send: some pings, and pongs to ours.
+const (
+	framesPerSecond = 5
+	frameBurst      = 20
+)
+
+var (
+	framePing = []byte(`{"type":"ping"}`)
+	framePong = []byte(`{"type":"pong"}`)
+)
+
+// send queues a frame, or ends the socket when it is too slow. It never blocks.
+func (s *socket) send(frame []byte) {
+	select {
+	case s.queue <- frame:
+	default:
+		s.stop(wire.CloseTooMuch, "too slow")
+	}
+}
+
+// stop has the writer close the connection. It never blocks.
+func (s *socket) stop(code websocket.StatusCode, reason string) {
+	select {
+	case s.end <- ending{code, reason}:
+	default:
+	}
+}
+
+func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if !d.enter() {
+		d.fail(w, r, refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is stopping; come back."))
+		return
+	}
+	defer d.sockets.Done()
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{Subprotocol},
+		InsecureSkipVerify: true, // originAllowed has looked at it
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	s := &socket{conn: conn, queue: make(chan []byte, d.queue), end: make(chan ending, 1)}
+	conn.SetReadLimit(wire.MaxClientFrame)
+	// The server's own context: r's ends with the handler, and nothing else ends it
+	// once the connection is hijacked.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		s.write(ctx, d.heartbeat)
+	}()
+	s.read(ctx, d)
+	d.view.remove(s)
+	<-written
+}
+
+// read authenticates, joins the view, and reads until the connection ends.
+func (s *socket) read(ctx context.Context, d *Desk) {
+	defer s.stop(hangup, "")
+	if s.conn.Subprotocol() == "" {
+		s.stop(wire.CloseMalformed, "subprotocol "+Subprotocol+" expected")
+		return
+	}
+	// Not a deadline on the read: that would cut the connection without a code.
+	late := time.AfterFunc(wire.AuthTimeout, func() { s.stop(wire.CloseAuthTimeout, "not authenticated in time") })
+	f, ok := s.frame(ctx, 2*wire.AuthTimeout)
+	switch {
+	case !late.Stop() || !ok:
+		return
+	case f.Type != "authenticate":
+		s.stop(wire.CloseMalformed, "authenticate expected")
+		return
+	case !d.authorized(f.Credential):
+		s.stop(wire.CloseTokenRefused, "credential refused")
+		return
+	}
+	select {
+	case <-d.view.ready:
+	case <-d.closing:
+		s.stop(wire.CloseServiceRestart, "the desk restarts")
+		return
+	}
+	if !d.view.add(s, d.maxSockets) {
+		s.stop(wire.CloseTooMuch, "too many desks")
+		return
+	}
+	select {
+	case <-d.closing: // Close may have looked at the sockets before this one was there
+		s.stop(wire.CloseServiceRestart, "the desk restarts")
+	default:
+	}
+	frames := rate.NewLimiter(framesPerSecond, frameBurst)
+	for {
+		f, ok := s.frame(ctx, 2*d.heartbeat)
+		if !ok {
+			return
+		}
+		if !frames.Allow() {
+			s.stop(wire.CloseTooMuch, "too many frames")
+			return
+		}
+		if f.Type == "ping" {
+			s.send(framePong)
+		}
+	}
+}
+
+// clientFrame is a frame from a desk.
+type clientFrame struct {
+	Type       string `json:"type"`
+	Credential string `json:"credential"`
+}
+
+// frame reads one; false when there is none, and then the socket is ending.
+func (s *socket) frame(ctx context.Context, wait time.Duration) (f clientFrame, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	kind, text, err := s.conn.Read(ctx)
+	if err != nil {
+		return f, false
+	}
+	if kind != websocket.MessageText || json.Unmarshal(text, &f) != nil {
+		s.stop(wire.CloseMalformed, "a JSON object expected")
+		return f, false
+	}
+	return f, true
+}
+
+// write writes what is queued until the socket is stopped or a write fails.
+func (s *socket) write(ctx context.Context, heartbeat time.Duration) {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		var frame []byte
+		select {
+		case e := <-s.end:
+			s.close(e)
+			return
+		default:
+		}
+		select {
+		case e := <-s.end:
+			s.close(e)
+			return
+		case frame = <-s.queue:
+		case <-beat.C:
+			frame = framePing
+		}
+		ctx, cancel := context.WithTimeout(ctx, writeWait)
+		err := s.conn.Write(ctx, websocket.MessageText, frame)
+		cancel()
+		if err != nil {
+			_ = s.conn.CloseNow()
+			return
+		}
+	}
+}
+
+func (s *socket) close(e ending) {
+	if e.code == hangup {
+		_ = s.conn.CloseNow()
+		return
+	}
+	_ = s.conn.Close(e.code, e.reason)
+}

@@ -1,0 +1,271 @@
+package desk
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// view is the projection: every chat that has not ended, the last that have, and
+// the sockets that are told of changes. Its one lock makes a snapshot and the
+// changes after it a whole: a socket joins and is given the snapshot under it,
+// and every change is handed to the sockets under it.
+type view struct {
+	ready chan struct{} // closed when the present chats have been read
+
+	mu      sync.Mutex
+	chats   map[string]*entry
+	ended   []string // ids of ended chats, oldest first, at most keep
+	keep    int
+	sockets map[*socket]struct{}
+}
+
+type entry struct {
+	engagement store.Engagement
+	newest     int64
+}
+
+func newView(keep int) *view {
+	return &view{
+		ready:   make(chan struct{}),
+		chats:   map[string]*entry{},
+		keep:    keep,
+		sockets: map[*socket]struct{}{},
+	}
+}
+
+// put takes an engagement's state, unless it has a newer one, and tells the sockets.
+// It comes from the store's own order as well as from calls that have just
+// written, so that whoever was answered sees what they did.
+func (v *view) put(e store.Engagement) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	old := v.chats[e.EngagementID]
+	if old != nil && old.engagement.EventID >= e.EventID {
+		return
+	}
+	now := &entry{engagement: e}
+	if old != nil {
+		now.newest = old.newest
+	}
+	v.chats[e.EngagementID] = now
+	if stateOf(&e) == StateEnded && (old == nil || stateOf(&old.engagement) != StateEnded) {
+		v.ended = append(v.ended, e.EngagementID)
+		if len(v.ended) > v.keep {
+			delete(v.chats, v.ended[0])
+			v.ended = v.ended[1:]
+		}
+	}
+	v.tell(func() []byte {
+		return frame(`{"type":"chat","chat":`, encode(chatOf(&e, now.newest)))
+	})
+}
+
+// message notes a message's index and passes it to the sockets.
+func (v *view) message(m *wire.Message) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e := v.chats[m.EngagementID]; e != nil {
+		e.newest = max(e.newest, m.MessageIndex)
+	}
+	v.tell(func() []byte {
+		return frame(`{"type":"message","message":`, m.Append(nil))
+	})
+}
+
+// count notes that a message of that index exists.
+func (v *view) count(engagementID string, index int64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if e := v.chats[engagementID]; e != nil {
+		e.newest = max(e.newest, index)
+	}
+}
+
+// frame closes the object that head opens around body.
+func frame(head string, body []byte) []byte {
+	b := make([]byte, 0, len(head)+len(body)+1)
+	b = append(b, head...)
+	b = append(b, body...)
+	return append(b, '}')
+}
+
+// tell queues a frame, encoded once, for every socket.
+func (v *view) tell(frame func() []byte) {
+	if len(v.sockets) == 0 {
+		return
+	}
+	f := frame()
+	for s := range v.sockets {
+		s.send(f)
+	}
+}
+
+// add counts a socket in and queues the snapshot as its first frame; false when
+// there are max already.
+func (v *view) add(s *socket, max int) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.sockets) >= max {
+		return false
+	}
+	b := []byte(`{"type":"snapshot","chats":[`)
+	for i, c := range v.list("") {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, encode(c)...)
+	}
+	s.send(append(b, ']', '}'))
+	v.sockets[s] = struct{}{}
+	return true
+}
+
+func (v *view) remove(s *socket) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.sockets, s)
+}
+
+func (v *view) eachSocket(fn func(*socket)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := range v.sockets {
+		fn(s)
+	}
+}
+
+// get returns the chat's state; ok is false when this process does not know it.
+func (v *view) get(engagementID string) (e store.Engagement, newest int64, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c := v.chats[engagementID]
+	if c == nil {
+		return e, 0, false
+	}
+	return c.engagement, c.newest, true
+}
+
+// open returns the engagements that have not ended as far as is known here.
+func (v *view) open() []store.Engagement {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var list []store.Engagement
+	for _, c := range v.chats {
+		if !c.engagement.Ended() {
+			list = append(list, c.engagement)
+		}
+	}
+	return list
+}
+
+// drop forgets a chat that the store has forgotten.
+func (v *view) drop(engagementID string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	delete(v.chats, engagementID)
+}
+
+// all returns the chats in that state, of those that have not ended; "" for all of them.
+func (v *view) all(state State) []Chat {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.list(state)
+}
+
+// list is all, for callers that hold the lock: longest waiting first, then those
+// with an agent, oldest first.
+func (v *view) list(state State) []Chat {
+	open := make([]*entry, 0, len(v.chats))
+	for _, c := range v.chats {
+		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) {
+			open = append(open, c)
+		}
+	}
+	slices.SortFunc(open, func(a, b *entry) int {
+		x, y := &a.engagement, &b.engagement
+		sx, sy := stateOf(x), stateOf(y)
+		return cmp.Or(
+			-cmp.Compare(sx, sy), // "waiting" before "active"
+			waitingSince(x).Compare(waitingSince(y)),
+			cmp.Compare(x.EngagementID, y.EngagementID),
+		)
+	})
+	chats := make([]Chat, len(open))
+	for i, c := range open {
+		chats[i] = chatOf(&c.engagement, c.newest)
+	}
+	return chats
+}
+
+// errGap ends follow when the store says that entries were lost to it.
+var errGap = errors.New("entries were deleted before they could be read")
+
+// follow keeps the view until ctx ends or entries were lost. It first hears of
+// changes and then reads what there is, so nothing falls between; what it hears of
+// twice, put and newest recognise.
+func (d *Desk) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := d.store.Follow(ctx, func(e store.Entry) {
+		switch {
+		case e.Engagement != nil:
+			d.view.put(*e.Engagement)
+		case e.Message != nil:
+			d.view.message(e.Message)
+		case e.Customer == store.Customer{}:
+			cancel(errGap)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.read(ctx); err != nil {
+		return err
+	}
+	d.once.ready.Do(func() { close(d.view.ready) })
+	<-ctx.Done()
+	if err := context.Cause(ctx); err != errGap {
+		return err
+	}
+	// The desks missed what the follower missed; they take a new snapshot.
+	d.view.eachSocket(func(s *socket) { s.stop(wire.CloseServiceRestart, "changes were missed") })
+	return errGap
+}
+
+// read brings the view up to what the store has.
+func (d *Desk) read(ctx context.Context) error {
+	var present []store.Engagement
+	if err := d.store.Open(ctx, func(e store.Engagement) { present = append(present, e) }); err != nil {
+		return err
+	}
+	// After a gap the view may hold chats that have ended unheard.
+	for _, e := range d.view.open() {
+		if !slices.ContainsFunc(present, func(p store.Engagement) bool { return p.EngagementID == e.EngagementID }) {
+			switch now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID); {
+			case errors.Is(err, store.ErrNotFound):
+				d.view.drop(e.EngagementID)
+			case err != nil:
+				return err
+			default:
+				present = append(present, now)
+			}
+		}
+	}
+	for _, e := range present {
+		d.view.put(e)
+		// Asked after put: a message that the follower sees from here on is counted by
+		// it, one that it saw before the chat was known is in this answer.
+		n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID)
+		if err != nil {
+			return err
+		}
+		d.view.count(e.EngagementID, n)
+	}
+	return nil
+}
