@@ -1,0 +1,44 @@
+// Who the customer is, as far as this page knows: the demo's stand-in for a sign-in. In
+// localStorage, so that every tab of this browser is the same customer.
+
+const KEY = "hollis.customer";
+
+/**
+ * The customer, or null for one who never chatted here. `chat` is the id of the chat that is
+ * thought to be going on: with it, a tab knows that looking for it is worth the while.
+ * @returns {{customerId: string, name: string, chat?: string} | null}
+ */
+export function loadCustomer() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY));
+  } catch {
+    return null; // storage is blocked, or holds something else: a new customer
+  }
+}
+
+/** Keeps the customer under this name, with a new id if there was none. */
+export function saveName(name) {
+  return save({ ...(loadCustomer() ?? { customerId: crypto.randomUUID() }), name });
+}
+
+/** Notes which chat is going on; undefined: none. */
+export function saveChat(chat) {
+  const customer = loadCustomer();
+  if (customer && customer.chat !== chat) save({ ...customer, chat });
+}
+
+/** Calls back when another tab began or ended a chat. */
+export function onChatElsewhere(callback) {
+  addEventListener("storage", (event) => {
+    if (event.key === KEY) callback();
+  });
+}
+
+function save(customer) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(customer));
+  } catch {
+    // Storage is blocked or full: the customer is known until the page goes.
+  }
+  return customer;
+}

@@ -1,0 +1,222 @@
+// The list of a chat's messages, as both pages show it: each message once, in the order of
+// messageIndex, whatever order they come in. Messages on their way stand at the end.
+
+import { h, icon, setText } from "./dom.js";
+import { clockTime, dayName, sameDay } from "./words.js";
+
+const NEAR_END = 80; // px from the end within which the list follows new messages
+
+const STATES = {
+  sending: "Sending…",
+  sent: "Sent",
+  delivered: "Delivered",
+  failed: "Not sent",
+};
+
+/**
+ * A message as the timeline shows it.
+ * @typedef {object} Shown
+ * @property {string} id messageId
+ * @property {number} index messageIndex; Infinity while it is on its way
+ * @property {string} text shown as it is, never as markup
+ * @property {boolean} mine whether it was written on this side of the chat
+ * @property {string} senderType CUSTOMER, AGENT, SUPERVISOR, BOT or SYSTEM
+ * @property {string} senderName
+ * @property {Date} at
+ * @property {"sending"|"sent"|"delivered"|"failed"} [state] of one's own messages
+ */
+
+export class Timeline {
+  #scroller;
+  #log;
+  #jump;
+  #onRetry;
+  #rows = []; // in the order shown
+  #byKey = new Map(); // messageId, or the key of a message on its way → row
+
+  /**
+   * @param {object} parts
+   * @param {HTMLElement} parts.scroller what scrolls
+   * @param {HTMLElement} parts.log inside it: role="log", holds the messages
+   * @param {HTMLElement} parts.jump the button that leads to the newest message
+   * @param {(key: string, text: string) => void} parts.onRetry for a message that failed
+   */
+  constructor({ scroller, log, jump, onRetry }) {
+    this.#scroller = scroller;
+    this.#log = log;
+    this.#jump = jump;
+    this.#onRetry = onRetry;
+    jump.addEventListener("click", () => this.toEnd());
+    scroller.addEventListener("scroll", () => {
+      if (this.#nearEnd()) this.#jump.hidden = true;
+    }, { passive: true });
+  }
+
+  /** Shows a stored message, new or already there; true if it was new. */
+  show(message) {
+    const follow = this.#nearEnd() || message.mine;
+    const isNew = this.#place(message.id, message);
+    if (follow) this.toEnd();
+    else if (isNew) this.#jump.hidden = false;
+    return isNew;
+  }
+
+  /** Shows messages read from history. The reader's place stays where it is. */
+  showHistory(messages) {
+    const atEnd = this.#nearEnd();
+    const below = this.#scroller.scrollHeight - this.#scroller.scrollTop;
+    // A screen reader is not to read out a page of old messages.
+    this.#log.setAttribute("aria-live", "off");
+    for (const message of messages) this.#place(message.id, message);
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      this.#log.setAttribute("aria-live", "polite");
+    }));
+    if (atEnd) this.toEnd();
+    else this.#scroller.scrollTop = this.#scroller.scrollHeight - below;
+  }
+
+  /** Shows a message on its way, or puts a failed one back on its way, at the end. */
+  sending(key, text, senderName, senderType) {
+    this.#place(key, {
+      id: key, index: Infinity, text, mine: true, senderName, senderType, at: new Date(), state: "sending",
+    });
+    this.toEnd();
+  }
+
+  /** The message of that key is stored: it takes its place and its real id. */
+  sent(key, message) {
+    this.#forget(key);
+    this.show(message);
+  }
+
+  /** The message of that key could not be sent. */
+  failed(key, why) {
+    const row = this.#byKey.get(key);
+    if (row) this.#dress(row, { ...row.message, state: "failed", why });
+  }
+
+  /** The key of a failed message with that text, if there is one. */
+  findFailed(text) {
+    return this.#rows.find((row) => row.message.state === "failed" && row.message.text === text)?.key;
+  }
+
+  /** Whether a message of that id, or on its way under that key, is shown. */
+  has(key) {
+    return this.#byKey.has(key);
+  }
+
+  clear() {
+    this.#rows = [];
+    this.#byKey.clear();
+    this.#log.replaceChildren();
+    this.#jump.hidden = true;
+  }
+
+  /** Scrolls to the newest message. */
+  toEnd() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#jump.hidden = true;
+  }
+
+  #nearEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    return scrollHeight - scrollTop - clientHeight < NEAR_END;
+  }
+
+  #place(key, message) {
+    const known = this.#byKey.get(key);
+    if (known && known.message.index === message.index && message.index !== Infinity) {
+      this.#dress(known, { ...message, state: furthest(known.message.state, message.state) });
+      return false;
+    }
+    if (known) this.#forget(key);
+
+    const row = makeRow(key, (text) => this.#onRetry(key, text));
+    const at = this.#positionOf(message.index);
+    this.#log.insertBefore(row.element, this.#rows[at]?.element ?? null);
+    this.#rows.splice(at, 0, row);
+    this.#byKey.set(key, row);
+    this.#dress(row, message);
+    this.#group(at);
+    this.#group(at + 1);
+    return true;
+  }
+
+  /** Behind every message of the same or a lower index, found from the end by halving. */
+  #positionOf(index) {
+    let low = 0;
+    let high = this.#rows.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#rows[middle].message.index <= index) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #forget(key) {
+    const row = this.#byKey.get(key);
+    if (!row) return;
+    const at = this.#rows.indexOf(row);
+    this.#rows.splice(at, 1);
+    this.#byKey.delete(key);
+    row.element.remove();
+    this.#group(at);
+  }
+
+  #dress(row, message) {
+    const { element, parts } = row;
+    row.message = message;
+    element.dataset.messageId = message.id;
+    element.dataset.senderType = message.senderType;
+    element.dataset.state = message.state ?? "received";
+    element.dataset.mine = String(message.mine);
+    setText(parts.sender, message.mine ? "You" : message.senderName);
+    setText(parts.text, message.text);
+    setText(parts.time, clockTime(message.at));
+    parts.time.dateTime = message.at.toISOString();
+    setText(parts.state, message.mine ? STATES[message.state] ?? "" : "");
+    parts.why.hidden = parts.retry.hidden = message.state !== "failed";
+    setText(parts.why, message.state === "failed" ? message.why : "");
+  }
+
+  /** A day's first message carries the day; a sender's following messages not the name. */
+  #group(at) {
+    const row = this.#rows[at];
+    if (!row) return;
+    const before = this.#rows[at - 1]?.message;
+    const { message, parts, element } = row;
+    const newDay = !before || !sameDay(before.at, message.at);
+    parts.day.hidden = !newDay;
+    setText(parts.day, newDay ? dayName(message.at) : "");
+    const follows = !newDay && before.mine === message.mine
+      && before.senderType === message.senderType && before.senderName === message.senderName;
+    element.classList.toggle("follows", follows);
+  }
+}
+
+const ORDER = ["sending", "failed", "sent", "delivered"];
+
+/** A message that was delivered does not go back to sent. */
+function furthest(a, b) {
+  return ORDER.indexOf(a) > ORDER.indexOf(b) ? a : b;
+}
+
+function makeRow(key, onRetry) {
+  const parts = {
+    day: h("p", { class: "day", hidden: true }),
+    sender: h("span", { class: "sender", dir: "auto" }),
+    text: h("p", { class: "text", dir: "auto", "data-testid": "message-text" }),
+    time: h("time"),
+    state: h("span", { class: "state" }),
+    why: h("span", { class: "why", hidden: true }),
+    retry: h("button", { type: "button", class: "retry", "data-testid": "retry", hidden: true }, icon("retry"), "Send again"),
+  };
+  const element = h("div", { class: "message", "data-testid": "message" },
+    parts.day,
+    h("div", { class: "bubble" }, parts.sender, parts.text),
+    h("p", { class: "meta" }, parts.time, parts.state, parts.why, parts.retry));
+  const row = { key, element, parts, message: null };
+  parts.retry.addEventListener("click", () => onRetry(row.message.text));
+  return row;
+}
