@@ -1,6 +1,12 @@
 package sdk
 
-import "openchat/sdk/wire"
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"openchat/sdk/wire"
+)
 
 // Options of New.
 type Options struct {
@@ -11,7 +17,7 @@ type Options struct {
 	// stream is no longer read.
 	Deliver func(Event)
 	// Log gets log lines at or above the level. nil: none. Lines hold neither tokens
-	// nor message texts.
+	// nor message texts. It is called from several goroutines.
 	Log func(level LogLevel, line string)
 }
 
@@ -27,67 +33,306 @@ const (
 
 // Client is the SDK: at most one session at a time. Its methods are safe for
 // concurrent use. Each done callback runs exactly once (see the package comment);
-// nil is allowed.
-type Client struct{ o Options }
+// nil is allowed. A callback that is refused at once, because there is no session,
+// runs before the method returns.
+type Client struct {
+	o       Options
+	level   atomic.Int32
+	current atomic.Pointer[session]
+}
 
 // New returns a client without a session. It starts nothing.
-func New(o Options) *Client { return &Client{o: o} }
+func New(o Options) *Client {
+	c := &Client{o: o}
+	c.level.Store(int32(LogError.rank()))
+	return c
+}
 
-// Init creates or resumes the session and opens the event stream (INIT-*).
-func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {}
+// Await makes a call block until its callback has run, or ctx has ended: then it
+// returns ctx's error, and the call goes on.
+//
+//	m, err := sdk.Await(ctx, func(done func(sdk.Message, error)) { c.SendMessage(id, "hi", "", done) })
+func Await[T any](ctx context.Context, call func(done func(T, error))) (T, error) {
+	type outcome struct {
+		v   T
+		err error
+	}
+	ch := make(chan outcome, 1)
+	call(func(v T, err error) { ch <- outcome{v, err} })
+	select {
+	case o := <-ch:
+		return o.v, o.err
+	case <-ctx.Done():
+		var zero T
+		return zero, ctx.Err()
+	}
+}
 
-// Shutdown ends the session (SHUT-*). reason "" means USER_CLOSED.
-func (c *Client) Shutdown(reason wire.Reason, done func(error)) {}
+// Init creates or resumes the session and opens the event stream (INIT-*). It
+// settles within 30 seconds. Errors: 301, 302, 304 to 309, 311, 322 by INIT-1 to
+// INIT-9; 204 while initialized; 321 while another Init or a Shutdown runs.
+func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
+	if done == nil {
+		done = func(UserContext, error) {}
+	}
+	if err := p.check(time.Now()); err != nil {
+		done(UserContext{}, err)
+		return
+	}
+	warnings := cfg.normalize()
+	s := newSession(c, p, cfg, done)
+	if !c.current.CompareAndSwap(nil, s) {
+		c.act(func(s *session) *Error {
+			if err := s.ready(); err != nil {
+				return err
+			}
+			return fail(CodeAlreadyInitialized, "call shutdown first")
+		}, func(err *Error) { done(UserContext{}, err) })
+		return
+	}
+	c.level.Store(int32(cfg.LogLevel.rank()))
+	for _, w := range warnings {
+		c.warn(w, "")
+	}
+	go s.dispatcher()
+	go s.run()
+}
 
-// CreateEngagement starts a chat (NS-4, ENG-8).
-func (c *Client) CreateEngagement(parameters map[string]string, done func(Engagement, error)) {}
+// act runs f on the goroutine of the present session. What f refuses goes to
+// refused: on the dispatcher, or at once where there is no session.
+func (c *Client) act(f func(*session) *Error, refused func(*Error)) {
+	s := c.current.Load()
+	if s != nil && s.do(func() {
+		if err := f(s); err != nil {
+			s.later(func() { refused(err) })
+		}
+	}) {
+		return
+	}
+	refused(fail(CodeNotInitialized, "call init first"))
+}
 
-// Engagements asks the server for all ongoing chats of the user (NS-5).
-func (c *Client) Engagements(done func([]Engagement, error)) {}
+// now runs f on the goroutine of the present session and waits for it.
+func (c *Client) now(f func(*session) *Error) error {
+	s := c.current.Load()
+	result := make(chan *Error, 1)
+	if s != nil && s.do(func() { result <- f(s) }) {
+		if err := <-result; err != nil {
+			return err
+		}
+		return nil
+	}
+	return fail(CodeNotInitialized, "call init first")
+}
 
-// EngagementByID finds one; ok is false when there is none of that id (NS-6).
-func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err error)) {}
+// Shutdown ends the session on the server and here (SHUT-*). It settles within 5
+// seconds. reason "" means USER_CLOSED. Errors: 310, 321, 322.
+func (c *Client) Shutdown(reason wire.Reason, done func(error)) {
+	if done == nil {
+		done = func(error) {}
+	}
+	c.act(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		if reason == "" {
+			reason = wire.ReasonUserClosed
+		}
+		if !reason.Valid() {
+			return fail(CodeConstraintViolation, "reason must be USER_CLOSED, USER_INACTIVE or SYSTEM_CLOSED")
+		}
+		s.shutdown(reason, func() { done(nil) })
+		return nil
+	}, func(err *Error) { done(err) })
+}
 
-// Join puts this session into a chat (ENG-4).
-func (c *Client) Join(engagementID string, done func(Engagement, error)) {}
+// CreateEngagement starts a chat (NS-4, ENG-8). It is user activity. Errors: 310,
+// 321, 322, and those of the server: 304 to 306, 319, 320.
+func (c *Client) CreateEngagement(parameters map[string]string, done func(Engagement, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.active(); err != nil {
+			return err
+		}
+		if err := checkParameters("engagementParameters", parameters); err != nil {
+			return err.(*Error)
+		}
+		s.createEngagement(parameters, done)
+		return nil
+	}, refuse(done))
+}
 
-// Disconnect takes the user out of a chat (ENG-5). reason "" means USER_CLOSED.
+// Engagements asks the server for all ongoing chats of the user (NS-5). Errors:
+// 310, 321, and those of the server: 304 to 306, 320.
+func (c *Client) Engagements(done func([]Engagement, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		s.listEngagements(done)
+		return nil
+	}, refuse(done))
+}
+
+// EngagementByID finds one; ok is false when there is none of that id (NS-6). It
+// asks the server only for an id it does not know. Errors: as Engagements.
+func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err error)) {
+	if done == nil {
+		done = func(Engagement, bool, error) {}
+	}
+	c.act(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		if e := s.engagements[id]; e != nil {
+			snapshot := e.snapshot()
+			s.later(func() { done(snapshot, true, nil) })
+			return nil
+		}
+		s.listEngagements(func(list []Engagement, err error) {
+			for _, e := range list {
+				if e.EngagementID == id {
+					done(e, true, nil)
+					return
+				}
+			}
+			done(Engagement{}, false, err)
+		})
+		return nil
+	}, func(err *Error) { done(Engagement{}, false, err) })
+}
+
+// Join puts this session into a chat (ENG-4). It is user activity. Errors: 310,
+// 312, 314, 315, 321, and those of the server: 304 to 306, 319, 320.
+func (c *Client) Join(engagementID string, done func(Engagement, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.active(); err != nil {
+			return err
+		}
+		return s.join(engagementID, done)
+	}, refuse(done))
+}
+
+// Disconnect takes the user out of a chat (ENG-5). It is user activity. reason ""
+// means USER_CLOSED. Errors: 310, 313, 314, 321, 322, and those of the server: 304 to
+// 306, 319, 320.
 func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(Engagement, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.active(); err != nil {
+			return err
+		}
+		return s.disconnect(engagementID, reason, done)
+	}, refuse(done))
 }
 
-// SendMessage sends a text (MSG-*). parentMessageID may be empty.
+// SendMessage sends a text (MSG-*). It is user activity. Messages of one chat are
+// stored in the order of the calls. An outage delays a message for up to the
+// reconnection timeout before it is refused. parentMessageID may be empty. Errors:
+// 310, 313, 314, 321, 322, and those of the server: 304 to 306, 319, 320.
 func (c *Client) SendMessage(engagementID, text, parentMessageID string, done func(Message, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.active(); err != nil {
+			return err
+		}
+		return s.send(engagementID, text, parentMessageID, done)
+	}, refuse(done))
 }
 
-// Messages reads the newest page of history (PAGE-*). A size out of bounds is
-// logged as ACS-211 and means 10.
-func (c *Client) Messages(engagementID string, size int, done func(Page, error)) {}
+// Messages reads the newest page of history (PAGE-*). A size out of 1 to 50 is
+// logged as ACS-211 and means 10. Errors: 310, 316, 321.
+func (c *Client) Messages(engagementID string, size int, done func(Page, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		s.newestPage(engagementID, size, done)
+		return nil
+	}, refuse(done))
+}
 
-// Turn reads the page beside the one at cursor (PAGE-4).
-func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {}
+// Turn reads the page beside the one at cursor (PAGE-4). Errors: 310, 317, 321.
+func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {
+	done = orNothing(done)
+	c.act(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		s.turn(at, to, done)
+		return nil
+	}, refuse(done))
+}
 
-// SetJWTToken replaces the token (JWT-3, JWT-4).
-func (c *Client) SetJWTToken(token string) error { return nil }
+// SetJWTToken replaces the token (JWT-3, JWT-4). Errors: 305, 308, 310, 321; the
+// present token then stays.
+func (c *Client) SetJWTToken(text string) error {
+	return c.now(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		return s.setToken(text)
+	})
+}
 
-// ResetIdleTimeout starts the idle timers anew (NS-8).
-func (c *Client) ResetIdleTimeout() error { return nil }
+// ResetIdleTimeout starts the idle timers anew (NS-8). Errors: 310, 321.
+func (c *Client) ResetIdleTimeout() error { return c.now((*session).active) }
 
-// RetryConnection reconnects now (NS-9).
-func (c *Client) RetryConnection() error { return nil }
+// RetryConnection reconnects now, with a new reconnection window (NS-9). Errors:
+// 318 unless the stream has failed; 305 while the token is expired; 310, 321.
+func (c *Client) RetryConnection() error {
+	return c.now(func(s *session) *Error {
+		if err := s.ready(); err != nil {
+			return err
+		}
+		return s.retryConnection()
+	})
+}
 
-// SetLogLevel changes the level (NS-10). It needs no session.
-func (c *Client) SetLogLevel(level LogLevel) error { return nil }
+// SetLogLevel changes the level (NS-10). It needs no session. Error: 303.
+func (c *Client) SetLogLevel(level LogLevel) error {
+	if level.rank() < 0 {
+		return &Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}
+	}
+	c.level.Store(int32(level.rank()))
+	return nil
+}
 
 // Wake tells the client of a change around it. Without a session it does nothing.
-func (c *Client) Wake(w Wake) {}
-
-// DecodeInit reads init's two arguments from JSON, as a page gave them: params and
-// config are JSON texts, "" for an absent one. It applies every rule of INIT-1 to
-// INIT-6; warnings are config values that were replaced by their default.
-func DecodeInit(params, config string) (p InitParams, c Config, warnings []Code, err error) {
-	return
+func (c *Client) Wake(w Wake) {
+	c.act(func(s *session) *Error {
+		s.wake(w)
+		return nil
+	}, func(*Error) {})
 }
 
-// DecodeParameters reads MappedData, "" for an absent one, and applies its bounds;
-// its error names what (such as "engagementParameters") and the key (ENG-8).
-func DecodeParameters(what, text string) (map[string]string, error) { return nil, nil }
+func (c *Client) log(level LogLevel, line string) {
+	if c.o.Log != nil && int32(level.rank()) >= c.level.Load() {
+		c.o.Log(level, line)
+	}
+}
+
+func (c *Client) warn(code Code, detail string) {
+	line := code.String() + ": " + texts[code]
+	if detail != "" {
+		line += " - " + detail
+	}
+	c.log(LogWarn, line)
+}
+
+func orNothing[T any](done func(T, error)) func(T, error) {
+	if done == nil {
+		return func(T, error) {}
+	}
+	return done
+}
+
+func refuse[T any](done func(T, error)) func(*Error) {
+	return func(err *Error) {
+		var zero T
+		done(zero, err)
+	}
+}

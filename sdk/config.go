@@ -25,6 +25,8 @@ type Config struct {
 	IdleShutdownGraceTimeout time.Duration
 	// LogLevel is DEBUG, INFO, WARN, ERROR or OFF; empty means ERROR.
 	LogLevel LogLevel
+
+	given bool // a page passed an object, be it empty: no ACS-201
 }
 
 // IdleDisabled as Config.IdleTimeout turns the idle timers off; a page writes 0.

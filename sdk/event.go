@@ -119,6 +119,9 @@ type Cursor struct {
 	Oldest       int64 // messageIndex of the page's oldest message; 0: the page is empty
 	Newest       int64 // and of its newest
 	End          int64 // messageIndex of the snapshot's newest message (PAGE-3)
+	// Seen is the place in the event stream up to which the snapshot reaches, and Own
+	// the one up to which it holds the user's own messages.
+	Seen, Own wire.EventID
 }
 
 // Direction is where to turn a page to.

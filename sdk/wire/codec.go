@@ -170,6 +170,18 @@ func (r *decoder) lenientInteger() int64 {
 	return r.integer()
 }
 
+func (r *decoder) float() float64 {
+	t, ok := r.token('0', "number")
+	if !ok {
+		return 0
+	}
+	f, err := t.Float()
+	if err != nil {
+		r.fail("number expected")
+	}
+	return f
+}
+
 func (r *decoder) time() time.Time {
 	s := r.str()
 	if s == "" {

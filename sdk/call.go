@@ -1,0 +1,239 @@
+package sdk
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+// Bounds of a REST call.
+const (
+	// attemptTimeout bounds one attempt; a call has as many as fit before its end.
+	attemptTimeout = 10 * time.Second
+	// callTimeout bounds every call but init's, shutdown's and sends.
+	callTimeout = 30 * time.Second
+)
+
+// call is one REST call with its retries. Every call is idempotent, by its nature
+// or by its correlationId, so that a lost answer is asked for again (MSG-4).
+type call struct {
+	name   string // for logs
+	method string
+	path   string // below the base; holds ids only
+	body   []byte
+	until  time.Time    // no attempt begins later; zero means callTimeout from now
+	then   func(answer) // on the session's goroutine, exactly once
+	// failure is the code of a server error that lasts; zero: ACS-304.
+	failure Code
+
+	backoff   backoff
+	retryAt   time.Time // zero while an attempt is under way
+	token     string    // that the attempt carries
+	refreshed bool      // repeated once with a newer token (JWT-5)
+	cancel    context.CancelFunc
+	attempt   int
+	done      bool
+}
+
+// answer is what a call came to: a 2xx with its body, or an error. status is 0 when
+// no answer came.
+type answer struct {
+	status  int
+	body    []byte
+	problem wire.Problem
+	err     *Error
+}
+
+// outcome is what a worker brings back from one attempt.
+type outcome struct {
+	call     *call
+	attempt  int
+	response Response
+	err      error
+}
+
+// request starts a call.
+func (s *session) request(c *call) {
+	if c.until.IsZero() {
+		c.until = time.Now().Add(callTimeout)
+	}
+	c.backoff = backoff{base: 500 * time.Millisecond, ceiling: 5 * time.Second}
+	s.calls = append(s.calls, c)
+	s.attempt(c)
+}
+
+// attempt sends c once, on a worker.
+func (s *session) attempt(c *call) {
+	c.retryAt = time.Time{}
+	c.token = s.user.text
+	c.attempt++
+	n := c.attempt
+	ctx, cancel := context.WithTimeout(context.Background(), min(attemptTimeout, max(0, time.Until(c.until))))
+	c.cancel = cancel
+	r := Request{
+		Method:        c.method,
+		URL:           s.base + c.path,
+		Authorization: "Bearer " + wire.TrimTokenPrefix(c.token),
+		Appkey:        s.params.Appkey,
+		Body:          c.body,
+	}
+	s.workers++
+	go func() {
+		response, err := s.c.o.Transport.Do(ctx, r)
+		cancel()
+		s.results <- outcome{c, n, response, err}
+	}()
+}
+
+func (c *call) stop() {
+	c.done = true
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+// settleAttempt decides what an attempt's outcome means: done, again, or failed.
+func (s *session) settleAttempt(o outcome) {
+	c := o.call
+	if c.done || o.attempt != c.attempt {
+		return
+	}
+	now := time.Now()
+	r := o.response
+	switch {
+	case o.err != nil:
+		s.c.log(LogDebug, c.name+": no answer: "+o.err.Error())
+		s.again(c, now, 0, answer{err: failBecause(CodeUnreachable, c.name, o.err)})
+	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
+		c.refreshed = true
+		s.attempt(c)
+	case r.Status >= 500 || r.Status == 429 || r.Status == 408:
+		s.c.log(LogDebug, c.name+": status "+strconv.Itoa(r.Status))
+		s.again(c, now, r.RetryAfter, s.read(c, r))
+	default:
+		s.finishCall(c, s.read(c, r))
+	}
+}
+
+// again plans the next attempt, or gives up with a when none fits before the end.
+func (s *session) again(c *call, now time.Time, after time.Duration, a answer) {
+	at := now.Add(max(after, c.backoff.next()))
+	if at.After(c.until) {
+		s.finishCall(c, a)
+		return
+	}
+	c.retryAt = at
+}
+
+func (s *session) finishCall(c *call, a answer) {
+	if c.done {
+		return
+	}
+	s.dropCall(c)
+	c.then(a)
+	// The page's own token is refused, or the session is gone: that concerns more
+	// than this call.
+	switch {
+	case a.status == 401 && c.token == s.user.text && !s.user.expired && s.phase == ready:
+		s.tokenExpired()
+	case a.err != nil && a.err.Code == CodeNoSession:
+		s.endedByServer("")
+	}
+}
+
+// read turns a status into an answer: which error a page gets for what.
+func (s *session) read(c *call, r Response) answer {
+	a := answer{status: r.Status, body: r.Body}
+	if r.Status >= 200 && r.Status < 300 {
+		return a
+	}
+	a.problem, _ = wire.DecodeProblem(r.Body)
+	code := c.failure
+	detail := c.name + ": status " + strconv.Itoa(r.Status)
+	switch r.Status {
+	case 401, 403:
+		code = CodeTokenInvalid
+	case 404:
+		code = CodeNoEngagement
+		switch {
+		case a.problem.Has("sessionId"):
+			code = CodeNoSession
+		case a.problem.Has("integrationId"):
+			code = CodeIntegrationID
+		case a.problem.Type == "":
+			code = CodeUnexpectedAnswer // not the gateway's 404
+		}
+	case 409:
+		code = CodeNotActive
+	case 400:
+		code = CodeConstraintViolation
+		switch {
+		case a.problem.Has("integrationId"):
+			code = CodeIntegrationID
+		case a.problem.Type == "":
+			code = CodeUnexpectedAnswer
+		}
+	}
+	if r.Status >= 500 && s.phase == initializing {
+		code = CodeInitFailed
+	}
+	if code == 0 {
+		code = CodeUnexpectedAnswer
+	}
+	if len(a.problem.Violations) > 0 {
+		v := a.problem.Violations[0]
+		detail += ", " + v.Field + " " + v.Message
+	}
+	a.err = fail(code, detail)
+	return a
+}
+
+// hurryCalls tries waiting calls now: the network may be back, or the token new.
+func (s *session) hurryCalls() {
+	now := time.Now()
+	for _, c := range s.calls {
+		if !c.retryAt.IsZero() {
+			c.retryAt = now
+		}
+	}
+}
+
+func (s *session) expireCalls(now time.Time) {
+	for _, c := range s.calls {
+		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
+			s.attempt(c)
+		}
+	}
+}
+
+func (s *session) nextCall() (t time.Time) {
+	for _, c := range s.calls {
+		if !c.retryAt.IsZero() && (t.IsZero() || c.retryAt.Before(t)) {
+			t = c.retryAt
+		}
+	}
+	return t
+}
+
+// stopCalls ends every call; with an error each is told, with nil none is.
+func (s *session) stopCalls(err *Error) {
+	list := s.calls
+	s.calls = nil
+	for _, c := range list {
+		c.stop()
+	}
+	for _, c := range list {
+		if err != nil {
+			c.then(answer{err: err})
+		}
+	}
+}
+
+// dropCall ends a call whose answer is no longer needed.
+func (s *session) dropCall(c *call) {
+	c.stop()
+	s.calls = slices.DeleteFunc(s.calls, func(o *call) bool { return o == c })
+}

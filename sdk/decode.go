@@ -1,0 +1,256 @@
+package sdk
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"openchat/sdk/wire"
+)
+
+// members reads the top-level members of a JSON object as raw values; ok is false
+// for anything that is not one JSON object.
+func members(text string) (m map[string]jsontext.Value, ok bool) {
+	d := jsontext.NewDecoder(bytes.NewBufferString(text), jsontext.AllowInvalidUTF8(true))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return nil, false
+	}
+	m = map[string]jsontext.Value{}
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, false
+		}
+		key := name.String()
+		v, err := d.ReadValue()
+		if err != nil {
+			return nil, false
+		}
+		m[key] = v.Clone()
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, false
+	}
+	_, err := d.ReadToken()
+	return m, err == io.EOF
+}
+
+// text returns a string value; "" and false for any other kind.
+func text(v jsontext.Value) (string, bool) {
+	if v.Kind() != '"' {
+		return "", false
+	}
+	b, err := jsontext.AppendUnquote(nil, v)
+	return string(b), err == nil || len(b) > 0
+}
+
+// DecodeInit reads init's two arguments from JSON, as a page gave them: "" for an
+// absent one. It applies the rules of INIT-1 to INIT-5. Config values of the wrong
+// type come out as invalid ones, which Init warns of and replaces (INIT-6); only a
+// config that is no object is an error.
+func DecodeInit(params, config string) (p InitParams, c Config, err error) {
+	if p, err = decodeParams(params); err == nil {
+		c, err = decodeConfig(config)
+	}
+	return p, c, err
+}
+
+func decodeParams(params string) (p InitParams, err error) {
+	m, ok := members(params)
+	if !ok {
+		return p, fail(CodeInitParams, "params must be an object")
+	}
+	p.HostURL, _ = text(m["hostURL"])
+	p.IntegrationID, _ = text(m["integrationId"])
+	p.Token, _ = text(m["token"])
+	p.Appkey, _ = text(m["appkey"])
+	if v, given := m["displayName"]; given && v.Kind() != 'n' {
+		if p.DisplayName, ok = text(v); !ok {
+			return p, fail(CodeConstraintViolation, "displayName must be a string")
+		}
+	}
+	if v, given := m["sessionParameters"]; given && v.Kind() != 'n' {
+		if p.SessionParameters, err = DecodeParameters("sessionParameters", string(v)); err != nil {
+			return p, err
+		}
+	}
+	return p, p.check(time.Now())
+}
+
+// check applies the rules of INIT-1 to INIT-5.
+func (p *InitParams) check(now time.Time) error {
+	if p.HostURL == "" {
+		return fail(CodeNoURL, "pass hostURL")
+	}
+	if !validURL(p.HostURL) {
+		return fail(CodeInvalidURL, "hostURL must be an http or https URL without query or fragment")
+	}
+	if !wire.IsUUID(p.IntegrationID) {
+		return fail(CodeIntegrationID, "integrationId must be a UUID")
+	}
+	if p.Token == "" {
+		return fail(CodeNoToken, "pass token")
+	}
+	if _, err := readToken(p.Token, now); err != nil {
+		return err
+	}
+	if p.Appkey == "" {
+		return fail(CodeInitParams, "pass appkey")
+	}
+	if wire.UTF16Len(p.DisplayName) > wire.MaxDisplayName {
+		return fail(CodeConstraintViolation, "displayName must have at most 70 characters")
+	}
+	return checkParameters("sessionParameters", p.SessionParameters)
+}
+
+// validURL accepts http(s)://host[:port][/path]. net/url would add its weight, and
+// fmt's, to every visitor's download.
+func validURL(u string) bool {
+	rest, ok := cutPrefixFold(u, "https://")
+	if !ok {
+		if rest, ok = cutPrefixFold(u, "http://"); !ok {
+			return false
+		}
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if host == "" || host[0] == ':' || strings.Contains(host, "@") {
+		return false
+	}
+	return !strings.ContainsAny(rest, " \t\r\n\\?#<>\"")
+}
+
+func cutPrefixFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+func decodeConfig(config string) (c Config, err error) {
+	if config == "" {
+		return c, nil
+	}
+	m, ok := members(config)
+	if !ok {
+		return c, fail(CodeConfiguration, "config must be an object")
+	}
+	c.given = true
+	seconds := func(name string, into *time.Duration) {
+		v, given := m[name]
+		if !given {
+			return
+		}
+		s, ok := number(v)
+		// Every bound is below an hour: this is out of all of them, and what lies
+		// beyond would overflow.
+		if !ok || !(s >= 0 && s <= 1e6) {
+			s = 1e6
+		}
+		*into = time.Duration(s * float64(time.Second))
+		if *into == 0 {
+			*into = IdleDisabled
+		}
+	}
+	seconds("reconnectionTimeout", &c.ReconnectionTimeout)
+	seconds("idleTimeout", &c.IdleTimeout)
+	seconds("idleShutdownGraceTimeout", &c.IdleShutdownGraceTimeout)
+	if v, given := m["logLevel"]; given {
+		word, _ := text(v)
+		if c.LogLevel = LogLevel(word); word == "" {
+			c.LogLevel = "?"
+		}
+	}
+	return c, nil
+}
+
+func number(v jsontext.Value) (float64, bool) {
+	if v.Kind() != '0' {
+		return 0, false
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(v))
+	t, err := d.ReadToken()
+	if err != nil {
+		return 0, false
+	}
+	f, err := t.Float()
+	return f, err == nil
+}
+
+// normalize replaces absent and invalid values by their defaults and returns a
+// warning for each invalid one (INIT-6).
+func (c *Config) normalize() (warnings []Code) {
+	none := *c == Config{}
+	bound := func(v *time.Duration, low, high, standard time.Duration, off bool, warning Code) {
+		switch {
+		case *v == 0:
+			*v = standard
+		case off && *v == IdleDisabled:
+		case *v < low || *v > high:
+			*v = standard
+			warnings = append(warnings, warning)
+		}
+	}
+	bound(&c.ReconnectionTimeout, 120*time.Second, 300*time.Second, 120*time.Second, false, CodeReconnectionTimeout)
+	bound(&c.IdleTimeout, 300*time.Second, 3300*time.Second, 300*time.Second, true, CodeIdleTimeoutValue)
+	bound(&c.IdleShutdownGraceTimeout, 30*time.Second, 120*time.Second, 30*time.Second, false, CodeIdleGraceValue)
+	if none {
+		warnings = append(warnings, CodeNoConfiguration)
+	}
+	switch {
+	case c.LogLevel == "":
+		c.LogLevel = LogError
+	case c.LogLevel.rank() < 0:
+		c.LogLevel = LogError
+		warnings = append(warnings, CodeLogLevel)
+	}
+	return warnings
+}
+
+// DecodeParameters reads MappedData, "" or null for an absent one, and applies its
+// bounds (INIT-5, ENG-8). what names the argument in errors, which also name the key.
+func DecodeParameters(what, mapped string) (map[string]string, error) {
+	if mapped == "" || mapped == "null" {
+		return nil, nil
+	}
+	m, ok := members(mapped)
+	if !ok {
+		return nil, fail(CodeConstraintViolation, what+" must be an object of strings")
+	}
+	p := make(map[string]string, len(m))
+	for k, v := range m {
+		s, ok := text(v)
+		if !ok {
+			return nil, fail(CodeConstraintViolation, what+"."+clip(k)+" must be a string")
+		}
+		p[k] = s
+	}
+	return p, checkParameters(what, p)
+}
+
+func checkParameters(what string, p map[string]string) error {
+	if len(p) > wire.MaxParameters {
+		return fail(CodeConstraintViolation, what+" must have at most 20 entries")
+	}
+	for k, v := range p {
+		switch {
+		case k == "":
+			return fail(CodeConstraintViolation, what+" has an empty key")
+		case wire.UTF16Len(k) > wire.MaxParameterKey:
+			return fail(CodeConstraintViolation, what+"."+clip(k)+": a key must have at most 64 characters")
+		case wire.UTF16Len(v) > wire.MaxParameterValue:
+			return fail(CodeConstraintViolation, what+"."+clip(k)+" must have at most 256 characters")
+		}
+	}
+	return nil
+}
+
+// clip keeps a key that a page made up from filling an error message.
+func clip(k string) string {
+	if r := []rune(k); len(r) > wire.MaxParameterKey {
+		return string(r[:wire.MaxParameterKey]) + "…"
+	}
+	return k
+}

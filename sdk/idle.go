@@ -1,0 +1,36 @@
+package sdk
+
+import "time"
+
+// idle is the pair of inactivity timers (IDLE-*). Its deadlines are wall-clock
+// instants, so that time asleep counts. The zero value never expires.
+type idle struct {
+	timeout, grace time.Duration // timeout ≤ 0: off
+	deadline       time.Time     // of the timer that runs; zero: none
+	inGrace        bool
+}
+
+// reset starts the idle timer anew, also out of the grace period (IDLE-2).
+func (i *idle) reset(now time.Time) {
+	i.inGrace = false
+	i.deadline = time.Time{}
+	if i.timeout > 0 {
+		i.deadline = now.Round(0).Add(i.timeout)
+	}
+}
+
+// expire reports that the idle timer has run out, and later that the grace period
+// has. The grace period starts when the end of the first is noticed, not when it was
+// due: a user who opens the laptop again gets it whole.
+func (i *idle) expire(now time.Time) (warn, end bool) {
+	if i.deadline.IsZero() || now.Round(0).Before(i.deadline) {
+		return false, false
+	}
+	if i.inGrace {
+		i.deadline = time.Time{}
+		return false, true
+	}
+	i.inGrace = true
+	i.deadline = now.Round(0).Add(i.grace)
+	return true, false
+}

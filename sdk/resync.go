@@ -1,0 +1,191 @@
+package sdk
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+// maxResyncPages bounds what is re-read of one engagement: 200 pages of 50.
+const maxResyncPages = 200
+
+// resync makes good what the gateway could not replay (STREAM-7): it re-reads the
+// engagements and the messages between the last position and target, raises what was
+// missed, and only then lets newer frames through. If anything fails, the position
+// stays, the connection is given up, and the next one begins again.
+func (s *session) resync(target wire.EventID) {
+	s.c.log(LogWarn, "the event stream could not be resumed, re-reading")
+	s.held = true
+	epoch := s.stream.epoch
+	failed := func(err *Error) {
+		s.c.log(LogError, "re-reading failed: "+err.Message)
+		s.broke(FailureServerError, "What was missed could not be read")
+	}
+	s.request(&call{
+		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id,
+		then: func(a answer) {
+			if epoch != s.stream.epoch || s.phase != ready {
+				return
+			}
+			if a.err != nil {
+				failed(a.err)
+				return
+			}
+			list, err := wire.DecodeEngagements(a.body)
+			if err != nil {
+				failed(failBecause(CodeUnexpectedAnswer, "listing engagements", err))
+				return
+			}
+			found := map[string]*wire.Engagement{}
+			for i := range list {
+				found[list[i].EngagementID] = &list[i]
+			}
+			// Everything that needs its messages re-read: what the session is in, was in,
+			// or was to be in and now is.
+			var ids []string
+			for id, e := range s.engagements {
+				w := found[id]
+				if e.member || w != nil && w.EngagementStatus == wire.EngagementActive {
+					ids = append(ids, id)
+				}
+			}
+			for id, w := range found {
+				if s.engagements[id] == nil && w.EngagementStatus == wire.EngagementActive {
+					ids = append(ids, id)
+				}
+			}
+			slices.Sort(ids)
+			s.resyncNext(ids, found, target, epoch, failed)
+		},
+	})
+}
+
+// resyncNext re-reads the first of ids, then the rest, then ends the resync.
+func (s *session) resyncNext(ids []string, found map[string]*wire.Engagement, target wire.EventID, epoch int, failed func(*Error)) {
+	if len(ids) == 0 {
+		for _, w := range found {
+			if s.engagements[w.EngagementID] == nil || !s.engagements[w.EngagementID].member {
+				e := s.merge(w)
+				s.changed(e)
+			}
+		}
+		s.stream.lastID = max(s.stream.lastID, target)
+		s.held = false
+		s.heard(time.Now())
+		return
+	}
+	id := ids[0]
+	w := found[id]
+	dialog := ""
+	if w != nil {
+		dialog = w.DialogID
+	} else {
+		dialog = s.engagements[id].dialogID
+	}
+	s.missed(Cursor{EngagementID: id, DialogID: dialog, Size: wire.MaxPageSize, Seen: target, End: math.MaxInt64}, nil, 0, 0, func(list []wire.Message, err *Error) {
+		if epoch != s.stream.epoch || s.phase != ready {
+			return
+		}
+		if err != nil {
+			failed(err)
+			return
+		}
+		s.raiseMissed(id, w, list)
+		s.resyncNext(ids[1:], found, target, epoch, failed)
+	})
+}
+
+// missed reads backwards, from the newest message or from before, to the last one
+// handled. list is what later pages held.
+func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int, then func([]wire.Message, *Error)) {
+	query := ""
+	if before > 0 {
+		query = "&before=" + strconv.FormatInt(before, 10)
+	}
+	last := s.stream.lastID
+	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
+		if err != nil {
+			then(nil, err)
+			return
+		}
+		fresh := slices.DeleteFunc(slices.Clone(p.Messages), func(m wire.Message) bool {
+			return m.EventID <= last || m.EventID > at.Seen
+		})
+		reached := len(p.Messages) == 0 || p.Messages[0].EventID <= last || !p.HasOlder
+		list = append(fresh, list...)
+		if pages++; reached || pages >= maxResyncPages {
+			if !reached {
+				s.c.log(LogError, "more was missed than is re-read; older messages are in getMessages")
+			}
+			then(list, nil)
+			return
+		}
+		s.missed(at, list, p.Messages[0].MessageIndex, pages, then)
+	})
+}
+
+// raiseMissed raises the difference between what the page knows of an engagement and
+// what the server says.
+func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message) {
+	now := time.Now()
+	dialog, active := "", false
+	if w != nil {
+		dialog, active = w.DialogID, w.EngagementStatus == wire.EngagementActive
+	}
+	e := s.engagements[id]
+	if active && (e == nil || !e.member) {
+		ev := wire.Event{Type: wire.EventEngagementActive, Date: now, EngagementID: id, DialogID: dialog, SessionID: s.id}
+		s.apply(&ev)
+		e = s.engagements[id]
+	}
+	if e == nil {
+		return
+	}
+	if w != nil {
+		// The customer first, as a chat's first events are ordered (EV-13).
+		slices.SortStableFunc(w.Participants, func(a, b Participant) int {
+			return rank(a.ParticipantType) - rank(b.ParticipantType)
+		})
+		for _, p := range w.Participants {
+			if !has(e.participants, p.ParticipantID) {
+				s.apply(&wire.Event{Type: wire.EventParticipantAdded, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
+			}
+		}
+	}
+	for i := range list {
+		m := &list[i]
+		if len(e.sends) > 0 && e.sends[0].key == m.CorrelationID {
+			n := e.sends[0]
+			s.dropCall(n.call)
+			s.sent(e, n, m)
+		}
+		if e.member && !e.left {
+			s.raiseMessage(m)
+		}
+	}
+	for _, p := range slices.Clone(e.participants) {
+		if w == nil || !has(w.Participants, p.ParticipantID) {
+			s.apply(&wire.Event{Type: wire.EventParticipantDisconnected, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
+		}
+	}
+	if w == nil && e.member {
+		s.apply(&wire.Event{Type: wire.EventEngagementTerminated, Date: now, EngagementID: id, DialogID: e.dialogID})
+	}
+	if w != nil {
+		e.stateID = max(e.stateID, w.EventID)
+	}
+}
+
+func rank(t wire.ParticipantType) int {
+	if t == wire.ParticipantCustomer {
+		return 0
+	}
+	return 1
+}
+
+func has(list []Participant, id string) bool {
+	return slices.ContainsFunc(list, func(p Participant) bool { return p.ParticipantID == id })
+}

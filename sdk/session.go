@@ -1,0 +1,538 @@
+package sdk
+
+import (
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+// Bounds of a session.
+const (
+	initTimeout     = 28 * time.Second // INIT-9 promises 30
+	shutdownTimeout = 4 * time.Second  // SHUT-1 promises 5
+	// maxOutbox is how many undelivered items stop the reading of the stream.
+	maxOutbox = 1024
+	// maxSleep bounds the session's timer. Browsers stop timers while a device
+	// sleeps, without telling; within this time of waking the session looks at the clock.
+	maxSleep = 15 * time.Second
+	// jump is how far wall clock and timer may drift apart within maxSleep before it
+	// is taken for a sleep.
+	jump = 3 * time.Second
+)
+
+// phase is where a session is in its life.
+type phase int
+
+const (
+	initializing phase = iota
+	ready              // INITIALIZED was raised
+	closing            // shutdown runs
+	closed             // SHUTDOWN was raised, or init failed; only deliveries remain
+)
+
+// session is one life between init and shutdown. All fields below the channels
+// belong to the goroutine in run; others reach it through do.
+type session struct {
+	c    *Client
+	base string // hostURL and wire.BasePath
+	// clientID tells this running SDK from another that resumes the same session.
+	clientID string
+
+	commands chan func()   // from the page
+	results  chan outcome  // from request workers
+	arrivals chan arrival  // from the dialer and the stream's reader
+	dispatch chan func()   // to the dispatcher
+	ended    chan struct{} // closed when run has returned
+
+	params InitParams
+	config Config
+	phase  phase
+	outbox []func() // what the dispatcher is to run next
+	timer  *time.Timer
+	looked time.Time // when run last looked at the clock
+
+	initDone func(UserContext, error)
+	initEnd  time.Time // deadline of init
+	id       string    // of the session at the gateway
+	resumed  bool      // the id came from storage
+	info     wire.Session
+	user     token // the present token; its claims name the user
+	idle     idle
+	stream   stream
+	held     bool // frames wait until a snapshot has been read
+	calls    []*call
+	workers  int // goroutines that will still send to results
+
+	engagements map[string]*engagement
+	creating    map[string]*creation // by correlationId
+}
+
+func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, error)) *session {
+	now := time.Now()
+	s := &session{
+		c:           c,
+		base:        strings.TrimRight(p.HostURL, "/") + wire.BasePath,
+		clientID:    newUUID(),
+		commands:    make(chan func()),
+		results:     make(chan outcome),
+		arrivals:    make(chan arrival),
+		dispatch:    make(chan func()),
+		ended:       make(chan struct{}),
+		params:      p,
+		config:      cfg,
+		initDone:    done,
+		initEnd:     now.Add(initTimeout),
+		engagements: map[string]*engagement{},
+		creating:    map[string]*creation{},
+	}
+	s.user, _ = readToken(p.Token, now)
+	s.stream.backoff = backoff{base: time.Second, ceiling: 30 * time.Second}
+	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
+	return s
+}
+
+// do hands f to the session's goroutine; false when the session has ended.
+func (s *session) do(f func()) bool {
+	select {
+	case s.commands <- f:
+		return true
+	case <-s.ended:
+		return false
+	}
+}
+
+// dispatcher runs deliveries one at a time. It ends with the session.
+func (s *session) dispatcher() {
+	for f := range s.dispatch {
+		f()
+	}
+}
+
+// run is the session.
+func (s *session) run() {
+	defer close(s.ended)
+	defer close(s.dispatch)
+	defer s.crashed()
+	s.timer = time.NewTimer(maxSleep)
+	defer s.timer.Stop()
+	s.looked = time.Now()
+	s.begin()
+	for {
+		s.look()
+		if s.phase == closed && len(s.outbox) == 0 && s.workers == 0 {
+			return
+		}
+		var next func()
+		var out chan func()
+		if len(s.outbox) > 0 {
+			next, out = s.outbox[0], s.dispatch
+		}
+		arrivals := s.arrivals
+		if s.held || len(s.outbox) >= maxOutbox {
+			arrivals = nil
+		}
+		s.timer.Reset(s.sleep())
+		select {
+		case f := <-s.commands:
+			f()
+		case o := <-s.results:
+			s.workers--
+			s.settleAttempt(o)
+		case a := <-arrivals:
+			s.arrived(a)
+		case out <- next:
+			s.outbox[0] = nil
+			s.outbox = s.outbox[1:]
+		case <-s.timer.C:
+		}
+	}
+}
+
+// crashed turns a bug in this package into an end that the page hears of, instead
+// of a page that is silently dead.
+func (s *session) crashed() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	s.c.log(LogError, "internal error, the session ends: "+describe(cause))
+	s.c.current.CompareAndSwap(s, nil)
+	s.dropStream(1000)
+	begun := s.phase != initializing
+	s.phase = closed
+	s.stopCalls(fail(CodeInitFailed, "internal error"))
+	if !begun {
+		done := s.initDone
+		s.later(func() { done(UserContext{}, fail(CodeInitFailed, "internal error")) })
+	}
+	for _, f := range s.outbox {
+		s.dispatch <- f
+	}
+	now := time.Now()
+	s.dispatch <- func() {
+		s.raise(Event{Type: EventStreamFailed, Date: now, Reason: string(FailureUnexpected), Text: "Internal error"})
+		s.raise(Event{Type: EventShutdown, Date: now})
+	}
+	for ; s.workers > 0; s.workers-- {
+		<-s.results
+	}
+}
+
+func describe(cause any) string {
+	switch v := cause.(type) {
+	case error:
+		return v.Error()
+	case string:
+		return v
+	}
+	return "panic"
+}
+
+// later puts f after everything that was said before it.
+func (s *session) later(f func()) { s.outbox = append(s.outbox, f) }
+
+// emit queues an event for the page.
+func (s *session) emit(e Event) {
+	if e.Date.IsZero() {
+		e.Date = time.Now()
+	}
+	s.later(func() { s.raise(e) })
+}
+
+func (s *session) raise(e Event) {
+	if s.c.o.Deliver != nil {
+		s.c.o.Deliver(e)
+	}
+}
+
+// ready refuses a call that comes too early or too late (NS-13).
+func (s *session) ready() *Error {
+	switch s.phase {
+	case initializing, closing:
+		return fail(CodeInProgress, "")
+	case closed:
+		return fail(CodeNotInitialized, "call init first")
+	}
+	return nil
+}
+
+// active is ready for a call that counts as user activity (IDLE-1).
+func (s *session) active() *Error {
+	err := s.ready()
+	if err == nil {
+		s.idle.reset(time.Now())
+	}
+	return err
+}
+
+// look does whatever has become due.
+func (s *session) look() {
+	now := time.Now()
+	// Deadlines of stream and calls run on the monotonic clock, so that a corrected
+	// wall clock neither ends nor prolongs them. Where that clock stood still in a
+	// sleep, the wall clock tells.
+	if wall := now.Round(0).Sub(s.looked.Round(0)); wall-now.Sub(s.looked) > jump {
+		s.c.log(LogInfo, "the device slept, checking the connection")
+		s.wake(WakeVisible)
+	}
+	s.looked = now
+	if s.phase == closed {
+		return
+	}
+	if s.phase == initializing && now.After(s.initEnd) {
+		s.initFailed(fail(CodeUnreachable, "no connection within 30 seconds"))
+		return
+	}
+	if s.phase == ready {
+		reminder, expired := s.user.expire(now)
+		if reminder {
+			s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.user.claims.Expiry})
+		}
+		if expired {
+			s.tokenExpired()
+		}
+		warn, end := s.idle.expire(now)
+		if warn {
+			s.c.warn(CodeIdleTimeout, "")
+			s.emit(Event{Type: EventIdleTimeoutExpired, GracePeriod: s.idle.grace})
+		}
+		if end {
+			s.shutdown(wire.ReasonUserInactive, func() {})
+		}
+	}
+	s.expireStream(now)
+	s.expireCalls(now)
+}
+
+// sleep returns how long nothing can become due.
+func (s *session) sleep() time.Duration {
+	now := time.Now()
+	d := maxSleep
+	sooner := func(t time.Time) {
+		if !t.IsZero() {
+			d = min(d, max(0, t.Sub(now)))
+		}
+	}
+	switch s.phase {
+	case initializing:
+		sooner(s.initEnd)
+	case ready:
+		sooner(s.user.next())
+		sooner(s.idle.deadline)
+	}
+	if s.phase != closed {
+		sooner(s.nextStream())
+		sooner(s.nextCall())
+	}
+	return d
+}
+
+// wake looks at everything that may have changed unnoticed.
+func (s *session) wake(w Wake) {
+	if s.phase == closing || s.phase == closed {
+		return
+	}
+	s.wakeStream(w)
+	if w != WakeOffline {
+		s.hurryCalls()
+	}
+}
+
+// setToken replaces the token (JWT-3, JWT-4).
+func (s *session) setToken(text string) *Error {
+	t, err := readToken(text, time.Now())
+	if err != nil {
+		return err
+	}
+	if t.claims.Subject != s.user.claims.Subject || t.claims.IntegrationID != s.user.claims.IntegrationID {
+		return fail(CodeTokenInvalid, "it is for another user or integration")
+	}
+	s.user = t
+	s.freshToken()
+	s.hurryCalls()
+	return nil
+}
+
+// tokenExpired says so once and lets the stream wait for a new token (JWT-2).
+func (s *session) tokenExpired() {
+	s.user.reminded, s.user.expired = true, true
+	s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
+	s.awaitToken(FailureUnauthorized, "The JWT has expired")
+}
+
+// begin is the first step of init: find or make the session.
+func (s *session) begin() {
+	id := s.load()
+	if id == "" {
+		s.createSession()
+		return
+	}
+	s.request(&call{
+		name: "resume session", method: "GET", path: "/sessions/" + id, until: s.initEnd,
+		then: func(a answer) {
+			if a.err == nil && a.status == 200 {
+				info, err := wire.DecodeSession(a.body)
+				if err == nil && info.SessionID == id {
+					s.resumed = true
+					s.sessionKnown(info)
+					return
+				}
+				a.err = failBecause(CodeUnexpectedAnswer, "resuming the session", err)
+			}
+			// Gone, or another user's: a new one, silently (SES-2).
+			if a.status == 404 || a.status == 400 {
+				s.createSession()
+				return
+			}
+			s.initFailed(a.err)
+		},
+	})
+}
+
+func (s *session) createSession() {
+	body := wire.CreateSession{
+		IntegrationID:     s.params.IntegrationID,
+		DisplayName:       s.params.DisplayName,
+		SessionParameters: s.params.SessionParameters,
+		CorrelationID:     newUUID(),
+	}
+	s.resumed = false
+	s.request(&call{
+		name: "create session", method: "POST", path: "/sessions", body: body.Append(nil), until: s.initEnd,
+		then: func(a answer) {
+			if a.err != nil {
+				s.initFailed(a.err)
+				return
+			}
+			info, err := wire.DecodeSession(a.body)
+			if err != nil || !wire.IsUUID(info.SessionID) {
+				s.initFailed(failBecause(CodeUnexpectedAnswer, "creating the session", err))
+				return
+			}
+			s.save(info.SessionID)
+			s.sessionKnown(info)
+		},
+	})
+}
+
+func (s *session) sessionKnown(info wire.Session) {
+	s.id, s.info = info.SessionID, info
+	s.connect()
+}
+
+// streamReady continues init once the stream stands.
+func (s *session) streamReady() {
+	s.held = true
+	epoch := s.stream.epoch
+	s.request(&call{
+		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id, until: s.initEnd,
+		then: func(a answer) {
+			if epoch != s.stream.epoch {
+				return // the stream broke meanwhile; its successor asks again
+			}
+			s.held = false
+			if a.err != nil {
+				s.initFailed(a.err)
+				return
+			}
+			list, err := wire.DecodeEngagements(a.body)
+			if err != nil {
+				s.initFailed(failBecause(CodeUnexpectedAnswer, "listing engagements", err))
+				return
+			}
+			s.initialized(list)
+		},
+	})
+}
+
+func (s *session) initialized(list []wire.Engagement) {
+	user := UserContext{DisplayName: s.info.DisplayName, SessionParameters: s.info.SessionParameters}
+	for i := range list {
+		e := s.merge(&list[i])
+		e.member = e.status == wire.EngagementActive // in since before a reload (SES-1)
+		user.Engagements = append(user.Engagements, e.snapshot())
+	}
+	s.phase = ready
+	s.idle.reset(time.Now())
+	done := s.initDone
+	s.emit(Event{Type: EventInitialized, User: &user})
+	s.later(func() { done(user, nil) })
+}
+
+// initFailed leaves the client as it was before init (INIT-9). The session at the
+// gateway, if there is one already, stays stored for the next init.
+func (s *session) initFailed(err *Error) {
+	if s.phase != initializing {
+		return
+	}
+	s.dropStream(1000)
+	s.stopCalls(nil)
+	s.phase = closed
+	done := s.initDone
+	s.later(func() {
+		s.c.current.CompareAndSwap(s, nil)
+		done(UserContext{}, err)
+	})
+}
+
+// shutdown ends the session there and here, and calls done last (SHUT-1).
+func (s *session) shutdown(reason wire.Reason, done func()) {
+	s.dropStream(1000)
+	s.phase = closing
+	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))
+	s.request(&call{
+		name: "end session", method: "DELETE", path: "/sessions/" + s.id + "?reason=" + string(reason),
+		until: time.Now().Add(shutdownTimeout),
+		then: func(a answer) {
+			if a.err != nil {
+				s.c.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
+			}
+			s.forget()
+			s.emit(Event{Type: EventStreamClosed})
+			s.finish(reason, done)
+		},
+	})
+}
+
+// endedByServer is the answer to a session that is gone (SHUT-3).
+func (s *session) endedByServer(reason wire.Reason) {
+	if s.phase != ready {
+		return
+	}
+	s.dropStream(1000)
+	s.phase = closing
+	s.stopCalls(fail(CodeNoSession, "the session was ended by the server"))
+	s.forget()
+	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureSessionInvalid), Text: "The session was ended by the server"})
+	s.finish(reason, func() {})
+}
+
+func (s *session) finish(reason wire.Reason, done func()) {
+	s.phase = closed
+	e := Event{Type: EventShutdown, Date: time.Now()}
+	if reason == wire.ReasonUserClosed || reason == wire.ReasonUserInactive {
+		e.Reason = string(reason)
+	}
+	// A page starts anew from its SHUTDOWN handler (EV-14): the client must be free by
+	// then, and not before, or the two lives' events would mix.
+	s.later(func() {
+		s.c.current.CompareAndSwap(s, nil)
+		s.raise(e)
+		done()
+	})
+}
+
+// load, save and forget keep the session id over a reload (SES-1, SES-3).
+func (s *session) load() string {
+	if s.c.o.Storage == nil {
+		return ""
+	}
+	id, err := s.c.o.Storage.Load(StorageKey)
+	if err != nil {
+		s.c.warn(CodeStorageRead, err.Error())
+	}
+	if !wire.IsUUID(id) {
+		return "" // whatever it is, it goes into no URL
+	}
+	return id
+}
+
+func (s *session) save(id string) {
+	if s.c.o.Storage == nil {
+		return
+	}
+	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
+		s.c.warn(CodeStorageWrite, err.Error())
+	}
+}
+
+func (s *session) forget() {
+	if s.c.o.Storage == nil {
+		return
+	}
+	if err := s.c.o.Storage.Remove(StorageKey); err != nil {
+		s.c.warn(CodeStorageWrite, err.Error())
+	}
+}
+
+// newUUID makes a random UUID. The runtime's generator is ChaCha8, seeded by the
+// platform.
+func newUUID() string {
+	const hex = "0123456789abcdef"
+	hi := rand.Uint64()&^0xF000 | 0x4000
+	lo := rand.Uint64()&^(3<<62) | 1<<63
+	b := make([]byte, 0, 36)
+	for i := range 32 {
+		if i == 8 || i == 12 || i == 16 || i == 20 {
+			b = append(b, '-')
+		}
+		word := hi
+		if i >= 16 {
+			word = lo
+		}
+		b = append(b, hex[word>>(60-4*(i%16))&15])
+	}
+	return string(b)
+}

@@ -1,0 +1,467 @@
+package sdk
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+// Bounds of the event stream.
+const (
+	// connectTimeout bounds one attempt, from dialing to the ready frame.
+	connectTimeout = 10 * time.Second
+	// probeTimeout is how soon a connection must show life after a wake-up.
+	probeTimeout = 5 * time.Second
+	// stableAfter is how long a connection must have stood to begin the backoff anew;
+	// else a gateway that drops every connection at once would be hammered.
+	stableAfter = 10 * time.Second
+	// An interval out of these bounds is the gateway's mistake.
+	minHeartbeat, maxHeartbeat = time.Second, time.Minute
+)
+
+// streamState is where the event stream is.
+type streamState int
+
+const (
+	streamIdle         streamState = iota // not begun, or let go
+	streamDialing                         // the socket is being opened
+	streamAuthorizing                     // authenticate was sent, ready is awaited
+	streamOpen                            // ready came
+	streamWaiting                         // broken; the next attempt is at retryAt
+	streamUnauthorized                    // broken; a new token is awaited (JWT-2)
+	streamGivenUp                         // broken; the window is over (STREAM-6)
+)
+
+// stream is the state of the connection for events.
+type stream struct {
+	state   streamState
+	epoch   int  // counts attempts; arrivals of an older one are void
+	conn    Conn // nil unless authorizing or open
+	stop    chan struct{}
+	cancel  context.CancelFunc
+	backoff backoff
+
+	brokeAt   time.Time // when the reconnection window began; zero: it has not
+	attemptAt time.Time // when the last attempt began
+	openedAt  time.Time
+	retryAt   time.Time // waiting
+	giveUpAt  time.Time // dialing, authorizing: end of the attempt
+	offline   bool      // the browser says so
+
+	interval time.Duration // heartbeat
+	heardAt  time.Time     // last frame
+	pingedAt time.Time     // zero: no ping is unanswered
+	deadAt   time.Time     // open: dead unless a frame comes
+	token    string        // that the connection knows
+	lastID   wire.EventID  // position: everything up to here was handled
+	hasPlace bool          // lastID is meaningful
+}
+
+// arrival is a dialed connection, a frame, or the end of either.
+type arrival struct {
+	epoch int
+	conn  Conn
+	frame []byte
+	err   error
+}
+
+// connect begins an attempt.
+func (s *session) connect() {
+	st := &s.stream
+	now := time.Now()
+	st.epoch++
+	st.state = streamDialing
+	st.attemptAt = now
+	st.giveUpAt = now.Add(connectTimeout)
+	st.retryAt = time.Time{}
+	st.stop = make(chan struct{})
+	s.emit(Event{Type: EventStreamConnecting})
+
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
+	st.cancel = cancel
+	epoch, stop := st.epoch, st.stop
+	url := "ws" + s.base[len("http"):] + "/sessions/" + s.id + "/events"
+	go func() {
+		defer cancel()
+		conn, err := s.c.o.Transport.Dial(ctx, url, wire.Subprotocol)
+		select {
+		case s.arrivals <- arrival{epoch: epoch, conn: conn, err: err}:
+		case <-stop:
+			if conn != nil {
+				conn.Close(1000, "")
+			}
+			return
+		}
+		for err == nil {
+			var frame []byte
+			frame, err = conn.Read()
+			select {
+			case s.arrivals <- arrival{epoch: epoch, frame: frame, err: err}:
+			case <-stop:
+				return
+			}
+		}
+	}()
+}
+
+// letGo drops the connection, or the attempt at one, without a word to the page.
+func (s *session) letGo(code int) {
+	st := &s.stream
+	st.epoch++
+	if st.stop != nil {
+		close(st.stop)
+		st.cancel()
+		st.stop = nil
+	}
+	if st.conn != nil {
+		st.conn.Close(code, "")
+		st.conn = nil
+	}
+	s.held = false
+	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+}
+
+// dropStream lets go for good.
+func (s *session) dropStream(code int) {
+	s.letGo(code)
+	s.stream.state = streamIdle
+}
+
+// broke says that the connection, or an attempt at one, has failed, and plans the next.
+func (s *session) broke(reason FailureReason, text string) {
+	st := &s.stream
+	now := time.Now()
+	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
+		st.backoff.reset()
+	}
+	s.letGo(4000)
+	if st.brokeAt.IsZero() {
+		st.brokeAt = now
+	}
+	end := st.brokeAt.Add(s.config.ReconnectionTimeout)
+	if s.phase != initializing && !now.Before(end) {
+		s.giveUp()
+		return
+	}
+	delay := st.backoff.next()
+	st.state = streamWaiting
+	st.retryAt = now.Add(delay)
+	e := Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: ceilSeconds(delay)}
+	if st.offline {
+		e.RetryAfter = 0 // no attempt is planned until the browser is online
+	}
+	s.emit(e)
+}
+
+func ceilSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+func (s *session) giveUp() {
+	s.letGo(4000)
+	s.stream.state = streamGivenUp
+	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureReconnectionTimeout), Text: "Not reconnected within the reconnection timeout"})
+}
+
+// awaitToken drops the stream until a new token is set (JWT-2).
+func (s *session) awaitToken(reason FailureReason, text string) {
+	s.letGo(4000)
+	s.stream.state = streamUnauthorized
+	s.emit(Event{Type: EventStreamFailed, Reason: string(reason), Text: text})
+}
+
+// freshToken tells the stream that a new token was set (JWT-3).
+func (s *session) freshToken() {
+	st := &s.stream
+	switch st.state {
+	case streamOpen:
+		s.authenticate(0)
+	case streamUnauthorized:
+		s.reconnect()
+	}
+}
+
+// reconnect tries now, in a new reconnection window.
+func (s *session) reconnect() {
+	s.letGo(4000)
+	s.stream.brokeAt = time.Now()
+	s.stream.backoff.reset()
+	s.connect()
+}
+
+func (s *session) retryConnection() *Error {
+	switch s.stream.state {
+	case streamWaiting, streamGivenUp:
+		s.reconnect()
+		return nil
+	case streamUnauthorized:
+		return fail(CodeTokenInvalid, "set a new token first")
+	case streamDialing, streamAuthorizing:
+		if !s.stream.brokeAt.IsZero() {
+			s.stream.brokeAt = time.Now() // it is being tried; give it the new window
+			return nil
+		}
+	}
+	return fail(CodeRetryNotAllowed, "")
+}
+
+// wakeStream reacts to the browser's word on network and visibility (STREAM-5).
+func (s *session) wakeStream(w Wake) {
+	st := &s.stream
+	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
+	switch st.state {
+	case streamWaiting:
+		if w != WakeOffline {
+			st.backoff.reset()
+			s.connect()
+		}
+	case streamOpen:
+		s.probe()
+	}
+}
+
+// probe asks the connection for a sign of life, soon.
+func (s *session) probe() {
+	st := &s.stream
+	now := time.Now()
+	if s.ping(now) {
+		st.deadAt = now.Add(probeTimeout)
+	}
+}
+
+func (s *session) ping(now time.Time) bool {
+	f := wire.ClientFrame{Type: wire.FramePing}
+	if !s.write(&f) {
+		return false
+	}
+	s.stream.pingedAt = now
+	return true
+}
+
+// write queues a frame. When that fails the connection has broken.
+func (s *session) write(f *wire.ClientFrame) bool {
+	if err := s.stream.conn.Write(f.Append(nil)); err != nil {
+		s.broke(FailureServerUnreachable, "The connection was lost")
+		return false
+	}
+	return true
+}
+
+func (s *session) authenticate(last wire.EventID) bool {
+	s.stream.token = s.user.text
+	return s.write(&wire.ClientFrame{
+		Type:        wire.FrameAuthenticate,
+		Token:       wire.TrimTokenPrefix(s.user.text),
+		Appkey:      s.params.Appkey,
+		ClientID:    s.clientID,
+		LastEventID: last,
+	})
+}
+
+// heard notes a sign of life.
+func (s *session) heard(now time.Time) {
+	st := &s.stream
+	st.heardAt = now
+	st.pingedAt = time.Time{}
+	st.deadAt = now.Add(2 * st.interval)
+}
+
+// expireStream does what is due on the stream.
+func (s *session) expireStream(now time.Time) {
+	st := &s.stream
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	switch st.state {
+	case streamWaiting:
+		switch end := st.brokeAt.Add(s.config.ReconnectionTimeout); {
+		case s.phase != initializing && due(end):
+			// After a sleep the window may have passed without a chance to try.
+			if !st.offline && now.Sub(st.attemptAt) > st.backoff.ceiling+connectTimeout {
+				s.connect()
+				return
+			}
+			s.giveUp()
+		case due(st.retryAt) && !st.offline:
+			s.connect()
+		}
+	case streamDialing, streamAuthorizing:
+		if due(st.giveUpAt) {
+			s.broke(FailureServerUnreachable, "No answer from the server")
+		}
+	case streamOpen:
+		if s.held {
+			return // frames wait unread: silence means nothing
+		}
+		if due(st.deadAt) {
+			if now.Sub(st.deadAt) > jump && st.pingedAt.Before(st.deadAt.Add(-probeTimeout)) {
+				s.probe() // not awake when it was due: ask before judging
+				return
+			}
+			s.broke(FailureServerUnreachable, "The connection went silent")
+			return
+		}
+		if st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
+			s.ping(now)
+		}
+	}
+}
+
+// nextStream returns when expireStream has something to do.
+func (s *session) nextStream() time.Time {
+	st := &s.stream
+	switch st.state {
+	case streamWaiting:
+		end := st.brokeAt.Add(s.config.ReconnectionTimeout)
+		switch {
+		case s.phase == initializing:
+			return st.retryAt
+		case st.offline || end.Before(st.retryAt):
+			return end
+		}
+		return st.retryAt
+	case streamDialing, streamAuthorizing:
+		return st.giveUpAt
+	case streamOpen:
+		if s.held {
+			return time.Time{}
+		}
+		if st.pingedAt.IsZero() {
+			return st.heardAt.Add(st.interval)
+		}
+		return st.deadAt
+	}
+	return time.Time{}
+}
+
+// arrived handles what the dialer or the reader brings.
+func (s *session) arrived(a arrival) {
+	st := &s.stream
+	if a.epoch != st.epoch {
+		if a.conn != nil {
+			a.conn.Close(1000, "")
+		}
+		return
+	}
+	switch {
+	case st.state == streamDialing && a.err == nil:
+		st.conn = a.conn
+		st.state = streamAuthorizing
+		var last wire.EventID
+		if st.hasPlace {
+			last = st.lastID
+		}
+		s.authenticate(last)
+	case a.err != nil:
+		s.streamEnded(a.err)
+	default:
+		s.frame(a.frame)
+	}
+}
+
+// streamEnded tells from the close code what to do next.
+func (s *session) streamEnded(err error) {
+	code := 0
+	var closed *CloseError
+	if errors.As(err, &closed) {
+		code = closed.Code
+	}
+	s.c.log(LogInfo, "event stream ended: "+err.Error())
+	initial := s.phase == initializing
+	switch code {
+	case wire.CloseTokenExpired:
+		if initial {
+			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
+		} else if s.stream.token != s.user.text {
+			s.broke(FailureUnauthorized, "The JWT has expired, reconnecting with the new one")
+		} else {
+			s.tokenExpired()
+		}
+	case wire.CloseTokenRefused:
+		if initial {
+			s.initFailed(fail(CodeTokenInvalid, "the server refuses it"))
+		} else if s.stream.token != s.user.text {
+			s.broke(FailureForbidden, "The JWT was refused, reconnecting with the new one")
+		} else {
+			s.awaitToken(FailureForbidden, "The JWT was refused by the server")
+		}
+	case wire.CloseSessionGone, wire.CloseSuperseded:
+		switch {
+		case !initial:
+			s.endedByServer("")
+		case s.resumed:
+			// Gone since it was looked up, or a duplicated tab has it: one of our own
+			// (SES-2, SES-4).
+			s.letGo(1000)
+			s.createSession()
+		default:
+			s.initFailed(fail(CodeInitFailed, "the server ended the new session"))
+		}
+	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
+		s.broke(FailureServerError, "The server closed the connection, code "+strconv.Itoa(code))
+	default:
+		s.broke(FailureServerUnreachable, "The connection was lost")
+	}
+}
+
+// frame handles one frame of the present connection.
+func (s *session) frame(text []byte) {
+	st := &s.stream
+	f, err := wire.DecodeServerFrame(text)
+	if err != nil {
+		s.c.log(LogError, "event stream: "+err.Error())
+		s.broke(FailureServerError, "The server sent a frame that is not understood")
+		return
+	}
+	now := time.Now()
+	switch {
+	case f.Type == wire.FrameReady && st.state == streamAuthorizing:
+		s.opened(&f, now)
+		return
+	case st.state != streamOpen:
+		return
+	case f.Type == wire.FrameEvent:
+		if f.ID > st.lastID {
+			st.lastID = f.ID
+			s.apply(&f.Event)
+		}
+	case f.Type == wire.FramePing:
+		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
+			return
+		}
+	}
+	if st.state == streamOpen {
+		s.heard(now)
+	}
+}
+
+// opened begins the life of a connection.
+func (s *session) opened(f *wire.ServerFrame, now time.Time) {
+	st := &s.stream
+	st.state = streamOpen
+	st.giveUpAt = time.Time{}
+	st.interval = min(max(f.HeartbeatInterval, minHeartbeat), maxHeartbeat)
+	if f.HeartbeatInterval <= 0 {
+		st.interval = wire.HeartbeatInterval
+	}
+	st.openedAt = now
+	st.brokeAt = time.Time{}
+	s.heard(now)
+	resumed := f.Resumed || !st.hasPlace
+	s.emit(Event{Type: EventStreamConnected, Resumed: resumed})
+	if st.token != s.user.text && !s.authenticate(0) {
+		return
+	}
+	s.hurryCalls()
+	switch {
+	case s.phase == initializing:
+		if !st.hasPlace || !f.Resumed {
+			st.lastID, st.hasPlace = f.LastEventID, true
+		}
+		s.streamReady()
+	case resumed:
+	default:
+		s.resync(f.LastEventID)
+	}
+}
