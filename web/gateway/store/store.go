@@ -2,27 +2,75 @@
 // NATS JetStream stream. Both doors, the customers' (web/gateway) and the agents'
 // (web/gateway/desk), write through it and follow it, so neither keeps a state of
 // its own that could disagree.
+//
+// Start with Open, which runs a NATS server inside the process or connects to an
+// external one. Everything is in the stream CHAT, under three kinds of subject:
+//
+//	chat.‹account›.‹customer›.s.‹sessionId›            commits of a session
+//	chat.‹account›.‹customer›.e.‹engagementId›         commits of an engagement
+//	chat.‹account›.‹customer›.m.‹engagementId›.‹index› messages
+//
+// ‹customer› is a hash of the customer's id, so that any text can be one. A commit
+// holds the whole new state and the events that tell of the change, so both are
+// stored or neither is; the last commit of a subject is the present state. Writers
+// compare and set with the server's check of a subject's last sequence.
 package store
 
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"openchat/sdk/wire"
 )
 
-// Errors of the store. Everything else is a failure of NATS.
+// Errors of the store. Everything else is a failure of NATS or a caller's mistake.
 var (
 	// ErrNotFound: nothing of that id exists for that customer.
 	ErrNotFound = errors.New("store: not found")
-	// ErrEnded: the engagement or session has ended.
+	// ErrEnded: the engagement or session has ended. The store's own methods do not
+	// return it; it is for functions given to Update.
 	ErrEnded = errors.New("store: ended")
+	// ErrBusy: others changed the same thing so often that the change could not be
+	// placed. Calling again is right.
+	ErrBusy = errors.New("store: too many changes at once, try again")
 )
+
+// Config says where the truth is kept. Either Dir or URL must be set.
+type Config struct {
+	// Dir is the data folder of the NATS server inside this process, created when
+	// missing. One process at a time can use it. Ignored with URL.
+	Dir string
+	// URL, when set, names an external NATS server or cluster with JetStream
+	// (nats://user:pass@host:4222, several separated by commas). Its own
+	// configuration says when it syncs to disk.
+	URL string
+	// Connect adds options for URL: credentials, TLS.
+	Connect []nats.Option
+	// Replicas is the number of copies that a cluster keeps: 1, 3 or 5; 0 means 1.
+	// The server inside the process has one.
+	Replicas int
+	// MaxAge is how long anything is kept, from its last change; 0 means 30 days, the
+	// minimum is 24 hours. A session or engagement without a change for that long is
+	// forgotten.
+	MaxAge time.Duration
+	// RingEntries and RingBytes bound the recent entries kept in memory for Since;
+	// 0 means 8192 and 32 MiB.
+	RingEntries int
+	RingBytes   int
+	// MaxSpan is how many entries, of all customers, Since looks back at most; 0 means
+	// 200,000. Beyond it, Since says that entries were lost.
+	MaxSpan uint64
+	// Logger receives what goes wrong, without texts; nil discards it.
+	Logger *slog.Logger
+}
 
 // Customer names the owner of everything the store keeps.
 type Customer struct {
-	Account string // six letters
+	Account string // 1–32 letters, digits, '-' or '_'; the platform's are six letters
 	ID      string // the token's sub; any text of 1–256 characters
 }
 
@@ -51,6 +99,7 @@ type Engagement struct {
 	Status        wire.EngagementStatus // PENDING until the customer is in, then ACTIVE, then TERMINATED
 	Parameters    map[string]string
 	SessionID     string // the session that created it
+	CorrelationID string // of its creation; the creating session's ENGAGEMENT_ACTIVE carries it
 	Members       []Member
 	CreatedAt     time.Time
 	LastUpdatedAt time.Time
@@ -59,7 +108,8 @@ type Engagement struct {
 }
 
 // NewMessage is a message to be appended. CorrelationID is its idempotency key,
-// scoped to the engagement.
+// scoped to the sender in the engagement; without one the message is not
+// repeatable.
 type NewMessage struct {
 	Sender          wire.Participant
 	SessionID       string
@@ -68,7 +118,11 @@ type NewMessage struct {
 	CorrelationID   string
 }
 
-// Entry is one stored change as followers see it.
+// Entry is one stored change as followers see it. It is shared: read only.
+//
+// An Entry without Customer says that entries up to Last were deleted from the
+// stream before they could be read, which only an operator's hand does: what was
+// derived from entries must be read anew.
 type Entry struct {
 	Customer     Customer
 	EngagementID string         // empty for a session's entry
@@ -93,57 +147,21 @@ type Query struct {
 	Size          int
 }
 
-// Store is what the doors use. All methods are safe for concurrent use, and all
-// that write are idempotent by their key.
-type Store interface {
-	// CreateSession stores a session; created is false when correlationID was used
-	// before by this customer, and the stored one is returned.
-	CreateSession(ctx context.Context, c Customer, integrationID, displayName string, parameters map[string]string, correlationID string) (s Session, created bool, err error)
-	// Session returns an active session, else ErrNotFound.
-	Session(ctx context.Context, c Customer, sessionID string) (Session, error)
-	// EndSession ends it and tells its stream; ending an ended or unknown one is no error.
-	EndSession(ctx context.Context, c Customer, sessionID string, reason wire.Reason) error
+// MaxEvents is how many events one change can hold, and MaxMembers how many
+// participants an engagement.
+const (
+	MaxEvents  = 90
+	MaxMembers = 64
+)
 
-	// CreateEngagement stores a PENDING engagement without members.
-	CreateEngagement(ctx context.Context, s Session, parameters map[string]string, correlationID string) (e Engagement, created bool, err error)
-	// Engagement returns one, ended or not, else ErrNotFound.
-	Engagement(ctx context.Context, c Customer, engagementID string) (Engagement, error)
-	// Engagements returns the customer's ongoing ones, oldest first.
-	Engagements(ctx context.Context, c Customer) ([]Engagement, error)
-	// Update reads the engagement, lets change edit it and say which events tell of
-	// the edit, and stores state and events as one, if nothing else changed it
-	// meanwhile; else it starts over. change may run several times. No events: nothing
-	// is stored. An error of change is returned as it is. The store fills in the events'
-	// EngagementID, DialogID and Date, and LastUpdatedAt.
-	Update(ctx context.Context, c Customer, engagementID string, change func(*Engagement) ([]wire.Event, error)) (Engagement, error)
+// maxWait bounds how long a write is tried again while its outcome is unknown: a
+// cluster of three takes 4–9 s to choose a new leader.
+const maxWait = 15 * time.Second
 
-	// Append stores a message under the next index; created is false when its
-	// CorrelationID was used before, and the stored one is returned. It does not check
-	// who may write: the doors do.
-	Append(ctx context.Context, c Customer, engagementID string, m NewMessage) (stored wire.Message, created bool, err error)
-	// NewestIndex returns the index of the newest message, 0 for none.
-	NewestIndex(ctx context.Context, c Customer, engagementID string) (int64, error)
-	// Page reads history.
-	Page(ctx context.Context, c Customer, engagementID string, q Query) (wire.MessagePage, error)
+// readWait bounds a single request to NATS.
+const readWait = 5 * time.Second
 
-	// Follow calls fn for every entry stored by any gateway after the call, in order,
-	// on one goroutine, until ctx ends. fn must not block. One call per process and
-	// purpose: it costs a consumer.
-	Follow(ctx context.Context, fn func(Entry)) error
-	// Position is the newest position that all Follow callbacks have been given.
-	Position() wire.EventID
-	// Since calls fn, in order, for the customer's entries after position from, up to and
-	// including position to. ok is false when some are no longer to be had.
-	Since(ctx context.Context, c Customer, from, to wire.EventID, fn func(Entry)) (ok bool, err error)
-
-	// Work delivers every change of an engagement at least once to one of the gateways
-	// that call it, and again until fn returns nil; it survives restarts. It is for
-	// whoever must act on changes: routing and the bot. It returns when ctx ends.
-	Work(ctx context.Context, fn func(context.Context, Engagement) error) error
-	// Open calls fn with every engagement that has not ended, of all customers.
-	Open(ctx context.Context, fn func(Engagement)) error
-	// Healthy is nil when the store answers.
-	Healthy(ctx context.Context) error
-	// Close ends what the store started.
-	Close() error
+// bounded gives ctx the deadline of a single request.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, readWait)
 }

@@ -1,0 +1,391 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"openchat/sdk/wire"
+)
+
+// commit is what is stored for a change of a session or engagement: the state after
+// it, and the events that tell of it.
+type commit struct {
+	Session    *Session      `json:"session,omitempty"`
+	Engagement *Engagement   `json:"engagement,omitempty"`
+	Events     []storedEvent `json:"events,omitempty"`
+}
+
+type storedEvent struct {
+	Type      wire.EventType  `json:"type"`
+	SessionID string          `json:"sessionId,omitempty"`
+	Event     json.RawMessage `json:"event"`
+}
+
+func decodeCommit(data []byte) (*commit, error) {
+	var k commit
+	if err := json.Unmarshal(data, &k); err != nil {
+		return nil, fmt.Errorf("store: a commit cannot be read: %w", err)
+	}
+	return &k, nil
+}
+
+// CreateSession stores a session; created is false when correlationID was used
+// before by this customer, and the stored one is returned, which may have ended
+// since. Without correlationID the call is not repeatable.
+func (s *Store) CreateSession(ctx context.Context, c Customer, integrationID, displayName string, parameters map[string]string, correlationID string) (session Session, created bool, err error) {
+	if err := c.check(); err != nil {
+		return Session{}, false, err
+	}
+	if correlationID == "" {
+		correlationID = random()
+	}
+	at := now()
+	session = Session{
+		Session: wire.Session{
+			SessionID:         derive("session", c.Account, c.ID, correlationID),
+			ParticipantID:     ParticipantID(c),
+			DisplayName:       displayName,
+			SessionParameters: parameters,
+			SessionStatus:     wire.SessionActive,
+			CreatedAt:         at,
+			LastUpdatedAt:     at,
+		},
+		Customer:      c,
+		IntegrationID: integrationID,
+	}
+	subject := sessionSubject(c, session.SessionID)
+	_, err = s.store(ctx, c, subject, 0, &commit{Session: &session})
+	if !errors.Is(err, errConflict) {
+		return session, err == nil, err
+	}
+	session, _, err = s.session(ctx, c, session.SessionID)
+	return session, false, err
+}
+
+// ParticipantID is the id under which the customer takes part, the same in all
+// their sessions.
+func ParticipantID(c Customer) string { return derive("participant", c.Account, c.ID) }
+
+// Session returns an active session, else ErrNotFound.
+func (s *Store) Session(ctx context.Context, c Customer, sessionID string) (Session, error) {
+	session, _, err := s.session(ctx, c, sessionID)
+	if err == nil && session.SessionStatus != wire.SessionActive {
+		err = ErrNotFound
+	}
+	return session, err
+}
+
+func (s *Store) session(ctx context.Context, c Customer, sessionID string) (Session, uint64, error) {
+	k, sequence, err := s.load(ctx, c, sessionID, sessionSubject)
+	if err != nil {
+		return Session{}, 0, err
+	}
+	return *k.Session, sequence, nil
+}
+
+// EndSession ends it and tells its stream; ending an ended or unknown one is no
+// error.
+func (s *Store) EndSession(ctx context.Context, c Customer, sessionID string, reason wire.Reason) error {
+	return s.redo(ctx, func() error {
+		session, sequence, err := s.session(ctx, c, sessionID)
+		if errors.Is(err, ErrNotFound) || err == nil && session.SessionStatus != wire.SessionActive {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		session.SessionStatus = wire.SessionTerminated
+		session.LastUpdatedAt = now()
+		k := &commit{Session: &session}
+		k.add(wire.Event{Type: wire.EventSessionTerminated, Date: session.LastUpdatedAt, SessionID: sessionID, Reason: reason})
+		_, err = s.store(ctx, c, sessionSubject(c, sessionID), sequence, k)
+		return err
+	})
+}
+
+// CreateEngagement stores a PENDING engagement without members.
+func (s *Store) CreateEngagement(ctx context.Context, session Session, parameters map[string]string, correlationID string) (e Engagement, created bool, err error) {
+	c := session.Customer
+	if err := c.check(); err != nil {
+		return Engagement{}, false, err
+	}
+	if correlationID == "" {
+		correlationID = random()
+	}
+	at := now()
+	e = Engagement{
+		Customer:      c,
+		CustomerName:  session.DisplayName,
+		EngagementID:  derive("engagement", c.Account, c.ID, correlationID),
+		DialogID:      derive("dialog", c.Account, c.ID, correlationID),
+		IntegrationID: session.IntegrationID,
+		Status:        wire.EngagementPending,
+		Parameters:    parameters,
+		SessionID:     session.SessionID,
+		CorrelationID: correlationID,
+		CreatedAt:     at,
+		LastUpdatedAt: at,
+	}
+	sequence, err := s.store(ctx, c, engagementSubject(c, e.EngagementID), 0, &commit{Engagement: &e})
+	if errors.Is(err, errConflict) {
+		e, err = s.Engagement(ctx, c, e.EngagementID)
+		return e, false, err
+	}
+	e.EventID = after(sequence)
+	return e, err == nil, err
+}
+
+// Engagement returns one, ended or not, else ErrNotFound.
+func (s *Store) Engagement(ctx context.Context, c Customer, engagementID string) (Engagement, error) {
+	e, _, err := s.engagement(ctx, c, engagementID)
+	return e, err
+}
+
+func (s *Store) engagement(ctx context.Context, c Customer, engagementID string) (Engagement, uint64, error) {
+	k, sequence, err := s.load(ctx, c, engagementID, engagementSubject)
+	if err != nil {
+		return Engagement{}, 0, err
+	}
+	k.Engagement.EventID = after(sequence)
+	return *k.Engagement, sequence, nil
+}
+
+// Engagements returns the customer's ongoing ones, oldest first.
+func (s *Store) Engagements(ctx context.Context, c Customer) ([]Engagement, error) {
+	if c.check() != nil {
+		return nil, nil
+	}
+	subject := engagementSubject(c, "*")
+	entries, err := s.lastOf(ctx, subject)
+	if errors.Is(err, errTooMany) {
+		entries = nil
+		err = s.each(ctx, jetstream.OrderedConsumerConfig{
+			FilterSubjects: []string{subject},
+			DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+		}, func(e *entry) bool {
+			entries = append(entries, *e)
+			return true
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []Engagement
+	for i := range entries {
+		e, err := entries[i].engagement()
+		if err != nil {
+			return nil, err
+		}
+		if e.Customer == c && !e.Ended() {
+			list = append(list, *e)
+		}
+	}
+	slices.SortFunc(list, func(a, b Engagement) int {
+		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
+			return d
+		}
+		return strings.Compare(a.EngagementID, b.EngagementID)
+	})
+	return list, nil
+}
+
+// Open calls fn with every engagement that has not ended, of all customers. One
+// that changes meanwhile may be given again, in its later state.
+func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
+	var bad error
+	err := s.each(ctx, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{allEngagements},
+		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
+	}, func(entry *entry) bool {
+		var e *Engagement
+		if e, bad = entry.engagement(); bad != nil {
+			return false
+		}
+		if !e.Ended() {
+			fn(*e)
+		}
+		return true
+	})
+	return errors.Join(err, bad)
+}
+
+// engagement reads the state out of an engagement's commit.
+func (e *entry) engagement() (*Engagement, error) {
+	k, err := decodeCommit(e.data)
+	if err != nil {
+		return nil, err
+	}
+	if k.Engagement == nil {
+		return nil, fmt.Errorf("store: the commit %d holds no engagement", e.sequence)
+	}
+	k.Engagement.EventID = after(e.sequence)
+	return k.Engagement, nil
+}
+
+// Update reads the engagement, lets change edit it and say which events tell of
+// the edit, and stores state and events as one, if nothing else changed it
+// meanwhile; else it starts over, and gives up with ErrBusy after many rounds.
+// change may run several times. No events: nothing is stored. An error of change is
+// returned as it is. The store fills in the events' EngagementID, DialogID and Date,
+// and LastUpdatedAt. A change holds at most MaxEvents events, and an engagement
+// MaxMembers members.
+func (s *Store) Update(ctx context.Context, c Customer, engagementID string, change func(*Engagement) ([]wire.Event, error)) (Engagement, error) {
+	release, err := s.hold(ctx, engagementID)
+	if err != nil {
+		return Engagement{}, err
+	}
+	defer release()
+	var e Engagement
+	err = s.redo(ctx, func() error {
+		var sequence uint64
+		e, sequence, err = s.engagement(ctx, c, engagementID)
+		if err != nil {
+			return err
+		}
+		dialogID := e.DialogID
+		events, err := change(&e)
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		if len(events) > MaxEvents || len(e.Members) > MaxMembers {
+			return fmt.Errorf("store: a change with %d events and %d members is too large; at most %d and %d", len(events), len(e.Members), MaxEvents, MaxMembers)
+		}
+		// What names it is not for change to edit.
+		e.Customer, e.EngagementID, e.DialogID = c, engagementID, dialogID
+		e.LastUpdatedAt = now()
+		e.EventID = 0
+		k := &commit{Engagement: &e}
+		for _, event := range events {
+			event.EngagementID, event.DialogID = engagementID, dialogID
+			if event.Date.IsZero() {
+				event.Date = e.LastUpdatedAt
+			}
+			k.add(event)
+		}
+		sequence, err = s.store(ctx, c, engagementSubject(c, engagementID), sequence, k)
+		e.EventID = after(sequence)
+		return err
+	})
+	return e, err
+}
+
+// redo runs attempt until it does not meet another's change.
+func (s *Store) redo(ctx context.Context, attempt func() error) error {
+	for try := range 64 {
+		err := attempt()
+		if !errors.Is(err, errConflict) {
+			return err
+		}
+		if err := s.pause(ctx, min(try, 5)); err != nil {
+			return err
+		}
+	}
+	return ErrBusy
+}
+
+func (k *commit) add(e wire.Event) {
+	k.Events = append(k.Events, storedEvent{Type: e.Type, SessionID: e.SessionID, Event: e.Append(nil)})
+}
+
+// store publishes a commit if expected is the last sequence of its subject, else
+// errConflict.
+func (s *Store) store(ctx context.Context, c Customer, subject string, expected uint64, k *commit) (uint64, error) {
+	data, err := json.Marshal(k)
+	if err != nil {
+		return 0, err
+	}
+	write := random()
+	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", write)
+	if errors.Is(err, errConflict) {
+		own, ok, ownErr := s.own(ctx, subject, expected, write)
+		if ownErr != nil {
+			return 0, ownErr
+		}
+		if ok {
+			return own, nil
+		}
+	}
+	return sequence, err
+}
+
+// load reads the last commit of a session or engagement.
+func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Customer, string) string) (*commit, uint64, error) {
+	// Whatever is not an id of ours must not become part of a subject.
+	if c.check() != nil || !wire.IsUUID(id) {
+		return nil, 0, ErrNotFound
+	}
+	e, err := s.last(ctx, subject(c, id))
+	if err != nil {
+		return nil, 0, err
+	}
+	if !e.is(c) {
+		return nil, 0, ErrNotFound
+	}
+	k, err := decodeCommit(e.data)
+	return k, e.sequence, err
+}
+
+// hold makes this process's writers to one engagement wait for each other: cheaper
+// than finding out at the server. What other processes do, the server's check tells.
+func (s *Store) hold(ctx context.Context, engagementID string) (release func(), err error) {
+	stripe := s.stripes[maphash.String(stripeSeed, engagementID)%uint64(len(s.stripes))]
+	select {
+	case stripe <- struct{}{}:
+		return func() { <-stripe }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-s.ctx.Done():
+		return nil, errClosed
+	}
+}
+
+var stripeSeed = maphash.MakeSeed()
+
+const allEngagements = "chat.*.*.e.*"
+
+func customerSubject(c Customer) string {
+	sum := sha256.Sum256([]byte(c.Account + "\x00" + c.ID))
+	return "chat." + c.Account + "." + hex.EncodeToString(sum[:16])
+}
+
+func sessionSubject(c Customer, id string) string    { return customerSubject(c) + ".s." + id }
+func engagementSubject(c Customer, id string) string { return customerSubject(c) + ".e." + id }
+
+// check keeps out what cannot be part of a subject or header.
+func (c Customer) check() error {
+	if len(c.Account) < 1 || len(c.Account) > 32 {
+		return fmt.Errorf("store: an account of %d characters; 1–32 are possible", len(c.Account))
+	}
+	for _, r := range c.Account {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_') {
+			return errors.New("store: an account may hold letters, digits, '-' and '_' only")
+		}
+	}
+	if c.ID == "" || len(c.ID) > 1024 {
+		return fmt.Errorf("store: a customer id of %d bytes; 1–256 characters are possible", len(c.ID))
+	}
+	return nil
+}
+
+// derive makes the UUID (version 8) that belongs to those words: who repeats a call
+// names the same thing.
+func derive(words ...string) string {
+	h := sha256.New()
+	for _, w := range words {
+		fmt.Fprintf(h, "%d:%s", len(w), w)
+	}
+	b := h.Sum(nil)[:16]
+	b[6] = b[6]&0x0f | 0x80
+	b[8] = b[8]&0x3f | 0x80
+	x := hex.EncodeToString(b)
+	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"openchat/sdk/wire"
+)
+
+// Follow calls fn for every entry that any gateway stores after the call, in order,
+// on one goroutine, until ctx ends. It returns at once; it fails only when the
+// store is closed. fn must not block. All callers share one consumer.
+func (s *Store) Follow(ctx context.Context, fn func(Entry)) error {
+	if s.ctx.Err() != nil {
+		return errClosed
+	}
+	f := s.follow
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	c := &callback{ctx: ctx, fn: fn}
+	f.callbacks = append(f.callbacks, c)
+	context.AfterFunc(ctx, func() { f.remove(c) })
+	return nil
+}
+
+// Position is the newest position that has reached this process. Entries up to it
+// can be had from Since, and the Follow callbacks have been given them or are about
+// to be. So who begins to listen in its callback, then reads Position, then asks
+// Since for what is older, misses nothing; it may see the newest twice, and tells by
+// the position.
+func (s *Store) Position() wire.EventID { return after(s.follow.sequence()) }
+
+// follower owns the process's consumer of the whole stream.
+type follower struct {
+	s       *Store
+	consume jetstream.ConsumeContext
+	ring    *ring
+	newest  atomic.Uint64 // sequence of the newest entry
+
+	mu        sync.Mutex // held while an entry is given to the callbacks
+	callbacks []*callback
+}
+
+type callback struct {
+	ctx context.Context
+	fn  func(Entry)
+}
+
+func newFollower(ctx context.Context, s *Store, last uint64) (*follower, error) {
+	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, last)}
+	f.newest.Store(last)
+	// Not "new": what is stored between reading last and creating the consumer would
+	// be in neither.
+	consumer, err := s.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{allEntries},
+		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:    last + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.consume, err = consumer.Consume(f.receive, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
+		if !s.closed.Load() {
+			s.log.Warn("following the stream", "error", err)
+		}
+	}))
+	return f, err
+}
+
+func (f *follower) sequence() uint64 { return f.newest.Load() }
+
+func (f *follower) stop() {
+	if f.consume != nil {
+		f.consume.Stop()
+		<-f.consume.Closed()
+	}
+	// A callback may be running still; after this none does.
+	f.mu.Lock()
+	f.callbacks = nil
+	f.mu.Unlock()
+}
+
+func (f *follower) remove(c *callback) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i := range f.callbacks {
+		if f.callbacks[i] == c {
+			f.callbacks = append(f.callbacks[:i:i], f.callbacks[i+1:]...)
+			return
+		}
+	}
+}
+
+// receive takes the consumer's messages. The stream's sequences have no gaps, so a
+// jump means that the consumer was replaced while messages were on their way, or
+// that entries were deleted.
+func (f *follower) receive(m jetstream.Msg) {
+	meta, err := m.Metadata()
+	if err != nil {
+		f.s.log.Error("a message without position", "error", err)
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {
+		e, err := f.s.next(f.s.ctx, allEntries, sequence)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			if f.s.ctx.Err() != nil {
+				return
+			}
+			// Nothing may be given out past a hole.
+			f.s.log.Error("reading what was missed", "error", err)
+			continue
+		}
+		if err != nil || e.sequence > meta.Sequence.Stream {
+			f.lost(meta.Sequence.Stream - 1)
+			break
+		}
+		if e.sequence > sequence {
+			f.lost(e.sequence - 1)
+		}
+		f.give(e)
+	}
+	if meta.Sequence.Stream > f.sequence() {
+		f.give(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()})
+	}
+}
+
+// lost tells that the entries up to sequence are gone.
+func (f *follower) lost(sequence uint64) {
+	f.s.log.Error("entries were deleted from the stream before they were read", "from", f.sequence()+1, "to", sequence)
+	f.ring.restart(sequence)
+	f.newest.Store(sequence)
+	f.call(&Entry{Last: after(sequence)})
+}
+
+func (f *follower) give(raw *entry) {
+	e, err := raw.decode()
+	if err != nil {
+		// Another version's entry, or an operator's: it must not stop the others.
+		f.s.log.Error("an entry cannot be read", "sequence", raw.sequence, "error", err)
+		e = &Entry{Last: after(raw.sequence)}
+	}
+	if e.Message != nil {
+		f.s.newest.put(e.EngagementID, e.Message.MessageIndex)
+	}
+	// In this order: see Position.
+	f.ring.add(raw.sequence, e, len(raw.data))
+	f.newest.Store(raw.sequence)
+	if err == nil {
+		f.call(e)
+	}
+}
+
+func (f *follower) call(e *Entry) {
+	for _, c := range f.callbacks {
+		if c.ctx.Err() == nil {
+			c.fn(*e)
+		}
+	}
+}
+
+// decode reads an entry of any kind.
+func (e *entry) decode() (*Entry, error) {
+	tokens := strings.Split(e.subject, ".")
+	if len(tokens) < 5 {
+		return nil, fmt.Errorf("store: the subject %s is not one of ours", e.subject)
+	}
+	id, err := base64.RawURLEncoding.DecodeString(e.header.Get(headerCustomer))
+	if err != nil || len(id) == 0 {
+		return nil, errors.New("store: an entry without customer")
+	}
+	entry := &Entry{Customer: Customer{Account: tokens[1], ID: string(id)}, Last: after(e.sequence)}
+	switch tokens[3] {
+	case "m":
+		m, err := e.message(entry.Customer)
+		if err != nil {
+			return nil, err
+		}
+		entry.EngagementID = m.EngagementID
+		entry.Message = &m
+		entry.Events = []EncodedEvent{{ID: position(e.sequence, 0), Type: wire.EventMessages, JSON: e.data}}
+	case "e", "s":
+		k, err := decodeCommit(e.data)
+		if err != nil {
+			return nil, err
+		}
+		if k.Engagement != nil {
+			k.Engagement.EventID = after(e.sequence)
+			entry.Engagement = k.Engagement
+			entry.EngagementID = k.Engagement.EngagementID
+		}
+		for i, event := range k.Events {
+			entry.Events = append(entry.Events, EncodedEvent{
+				ID: position(e.sequence, i), Type: event.Type, SessionID: event.SessionID, JSON: event.Event,
+			})
+		}
+	default:
+		return nil, fmt.Errorf("store: the subject %s is not one of ours", e.subject)
+	}
+	return entry, nil
+}

@@ -1,0 +1,580 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"openchat/sdk/wire"
+)
+
+const (
+	streamName = "CHAT"
+	allEntries = "chat.>"
+	// dedupe is for how long a correlationId holds (PROTOCOL.md).
+	dedupe = 24 * time.Hour
+	// headerCustomer carries the customer's real id, base64, since the subject has
+	// only its hash.
+	headerCustomer = "Chat-Customer"
+	// headerWrite names one call that writes, so that after a lost acknowledgement
+	// it can tell its own entry from another's. Not Nats-Msg-Id: the server would
+	// remember each for a day, for nothing.
+	headerWrite = "Chat-Write"
+)
+
+// Store is the truth that both doors use. All methods are safe for concurrent use,
+// and all that write are idempotent by their key.
+type Store struct {
+	cfg        Config
+	log        *slog.Logger
+	server     *server.Server // nil with an external one
+	unlock     func()         // frees the data folder
+	nc         *nats.Conn
+	js         jetstream.JetStream
+	stream     jetstream.Stream
+	replicated bool
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	closed atomic.Bool
+
+	stripes [256]chan struct{} // one writer at a time to the same engagement
+	newest  *newestCache
+	follow  *follower
+	scans   *scanner
+}
+
+// Open opens the store and waits until it can be used. An unusable folder or
+// server is an error that says what to do about it.
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Store{cfg: cfg, log: cfg.Logger, newest: newNewestCache()}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	for i := range s.stripes {
+		s.stripes[i] = make(chan struct{}, 1)
+	}
+	if err := s.open(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (cfg *Config) check() error {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Dir == "" && cfg.URL == "" {
+		return errors.New("store: neither a data folder nor a NATS URL is given; set one")
+	}
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 1
+	}
+	if cfg.Replicas != 1 && cfg.Replicas != 3 && cfg.Replicas != 5 {
+		return fmt.Errorf("store: %d replicas are not possible; use 1, 3 or 5", cfg.Replicas)
+	}
+	if cfg.Replicas > 1 && cfg.URL == "" {
+		return fmt.Errorf("store: %d replicas need a cluster; give its URL", cfg.Replicas)
+	}
+	if cfg.MaxAge == 0 {
+		cfg.MaxAge = 30 * 24 * time.Hour
+	}
+	if cfg.MaxAge < dedupe {
+		return fmt.Errorf("store: a maximum age of %v is too short; correlationIds hold for %v", cfg.MaxAge, dedupe)
+	}
+	if cfg.RingEntries <= 0 {
+		cfg.RingEntries = 8192
+	}
+	if cfg.RingBytes <= 0 {
+		cfg.RingBytes = 32 << 20
+	}
+	if cfg.MaxSpan == 0 {
+		cfg.MaxSpan = 200_000
+	}
+	return nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	if err := s.connect(); err != nil {
+		return err
+	}
+	js, err := jetstream.New(s.nc, jetstream.WithDefaultTimeout(readWait))
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	s.js = js
+	// A cluster that has just been started has no leader for a while.
+	err = s.persist(ctx, func(ctx context.Context) error {
+		s.stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+			Name:        streamName,
+			Description: "openchat: sessions, engagements, messages",
+			Subjects:    []string{allEntries},
+			Storage:     jetstream.FileStorage,
+			Replicas:    s.cfg.Replicas,
+			MaxAge:      s.cfg.MaxAge,
+			Duplicates:  dedupe,
+			AllowDirect: true,
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store: cannot open the stream %s: %w", streamName, err)
+	}
+	info := s.stream.CachedInfo()
+	s.replicated = info.Config.Replicas > 1
+	s.scans = newScanner(s)
+	s.follow, err = newFollower(ctx, s, info.State.LastSeq)
+	if err != nil {
+		return fmt.Errorf("store: cannot follow the stream %s: %w", streamName, err)
+	}
+	return nil
+}
+
+func (s *Store) connect() error {
+	options := []nats.Option{
+		nats.Name("openchat gateway"),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250 * time.Millisecond),
+		// A publish while disconnected fails at once and is tried again here, where
+		// its outcome is known, instead of being buffered.
+		nats.ReconnectBufSize(-1),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil && !s.closed.Load() {
+				s.log.Warn("NATS connection lost", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { s.log.Info("NATS connection is back") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if !s.closed.Load() {
+				s.log.Error("NATS", "error", err)
+			}
+		}),
+	}
+	url := s.cfg.URL
+	if url == "" {
+		if err := s.serve(); err != nil {
+			return err
+		}
+		options = append(options, nats.InProcessServer(s.server))
+	} else {
+		options = append(options, s.cfg.Connect...)
+	}
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		return fmt.Errorf("store: cannot connect to NATS: %w; check that it runs and that the URL and its credentials are right", err)
+	}
+	s.nc = nc
+	return nil
+}
+
+// serve starts the NATS server inside this process. It has no listener: only this
+// process can reach it.
+func (s *Store) serve() error {
+	dir, err := filepath.Abs(s.cfg.Dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		s.unlock, err = lockDir(dir)
+	}
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return fmt.Errorf("store: cannot use the data folder %s: %w; name another or make this one writable and free", s.cfg.Dir, err)
+	}
+	logger := &serverLog{log: s.log}
+	s.server, err = server.NewServer(&server.Options{
+		ServerName: "openchat",
+		DontListen: true,
+		NoSigs:     true,
+		JetStream:  true,
+		StoreDir:   dir,
+		// Every acknowledged entry is on disk: a power cut loses nothing either.
+		SyncAlways: true,
+	})
+	if err != nil {
+		return fmt.Errorf("store: cannot start NATS: %w", err)
+	}
+	s.server.SetLoggerV2(logger, false, false, false)
+	s.server.Start()
+	if !s.server.ReadyForConnections(30*time.Second) || !s.server.JetStreamEnabled() {
+		return fmt.Errorf("store: cannot start NATS in %s: %s", s.cfg.Dir, logger.last())
+	}
+	return nil
+}
+
+// Close ends what the store started, and waits for it. Calls in progress fail.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.cancel()
+	if s.follow != nil {
+		s.follow.stop()
+	}
+	s.wg.Wait()
+	if s.nc != nil {
+		// What was acknowledged is stored, and what was not has a caller who waits:
+		// there is nothing to flush.
+		s.nc.Close()
+	}
+	if s.server != nil {
+		s.server.Shutdown()
+		s.server.WaitForShutdown()
+	}
+	if s.unlock != nil {
+		s.unlock()
+	}
+	return nil
+}
+
+// Healthy is nil when the store answers.
+func (s *Store) Healthy(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	info, err := s.stream.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("store: NATS does not answer: %w", err)
+	}
+	if info.State.LastSeq < s.follow.sequence() {
+		return errors.New("store: the stream was replaced by an older one; restart the gateway")
+	}
+	return nil
+}
+
+// entry is what is stored under one sequence.
+type entry struct {
+	subject  string
+	sequence uint64
+	header   nats.Header
+	data     []byte
+}
+
+func (e *entry) is(c Customer) bool {
+	return e.header.Get(headerCustomer) == customerHeader(c)
+}
+
+func customerHeader(c Customer) string { return base64.RawURLEncoding.EncodeToString([]byte(c.ID)) }
+
+// last returns the newest entry of a subject, else ErrNotFound.
+func (s *Store) last(ctx context.Context, subject string) (*entry, error) {
+	return s.get(ctx, `{"last_by_subj":`+strconv.Quote(subject)+`}`, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.stream.GetLastMsgForSubject(ctx, subject)
+	})
+}
+
+// at returns the entry with that sequence, else ErrNotFound.
+func (s *Store) at(ctx context.Context, sequence uint64) (*entry, error) {
+	return s.get(ctx, `{"seq":`+strconv.FormatUint(sequence, 10)+`}`, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.stream.GetMsg(ctx, sequence)
+	})
+}
+
+// next returns the first entry of a subject from sequence on, else ErrNotFound.
+func (s *Store) next(ctx context.Context, subject string, sequence uint64) (*entry, error) {
+	return s.get(ctx, `{"seq":`+strconv.FormatUint(sequence, 10)+`,"next_by_subj":`+strconv.Quote(subject)+`}`, func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+		return s.stream.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(subject))
+	})
+}
+
+// get reads one entry. A direct get may be answered by a replica that lags behind,
+// and a check of state must not be made on old state, so a replicated stream's
+// leader is asked instead.
+func (s *Store) get(ctx context.Context, request string, direct func(context.Context) (*jetstream.RawStreamMsg, error)) (*entry, error) {
+	var found *entry
+	err := s.persist(ctx, func(ctx context.Context) error {
+		if s.replicated {
+			var err error
+			found, err = s.leaderGet(ctx, request)
+			return err
+		}
+		m, err := direct(ctx)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return ErrNotFound
+		}
+		if err == nil {
+			found = &entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data}
+		}
+		return err
+	})
+	return found, err
+}
+
+func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
+	answer, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+streamName, []byte(request))
+	if err != nil {
+		return nil, err
+	}
+	var got struct {
+		Error   *jetstream.APIError
+		Message *struct {
+			Subject string
+			Seq     uint64
+			Hdrs    []byte
+			Data    []byte
+		}
+	}
+	if err := json.Unmarshal(answer.Data, &got); err != nil {
+		return nil, err
+	}
+	if got.Error != nil {
+		if got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return nil, ErrNotFound
+		}
+		return nil, got.Error
+	}
+	if got.Message == nil {
+		return nil, ErrNotFound
+	}
+	header, err := nats.DecodeHeadersMsg(got.Message.Hdrs)
+	if err != nil {
+		return nil, err
+	}
+	return &entry{subject: got.Message.Subject, sequence: got.Message.Seq, header: header, data: got.Message.Data}, nil
+}
+
+// lastOf returns the newest entry of each subject that has one, by rising sequence.
+// Subjects may hold wildcards.
+func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error) {
+	var list []entry
+	var tooMany bool
+	err := s.persist(ctx, func(ctx context.Context) error {
+		list = list[:0]
+		found, err := jetstreamext.GetLastMsgsFor(ctx, s.js, streamName, subjects)
+		if err != nil {
+			return err
+		}
+		for m, err := range found {
+			if errors.Is(err, jetstreamext.ErrNoMessages) {
+				return nil
+			}
+			if errors.Is(err, jetstreamext.ErrBatchUnsupported) {
+				// So it reads the server's refusal to answer with more than 1,024.
+				tooMany = true
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data})
+		}
+		return nil
+	})
+	if tooMany {
+		err = errTooMany
+	}
+	return list, err
+}
+
+var (
+	// errConflict: the subject's last sequence is not the expected one.
+	errConflict = errors.New("store: changed by another")
+	// errTooMany: more subjects than one answer can hold.
+	errTooMany = errors.New("store: too many to read at once")
+	errClosed  = errors.New("store: closed")
+)
+
+// publish stores an entry if expected is the last sequence of its subject. With a
+// msgID it is stored once: duplicate says that sequence is an earlier one. While the
+// outcome is unknown it tries again, which the expected sequence makes safe;
+// errConflict may then mean that the first try succeeded, and own tells.
+func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID, write string) (sequence uint64, duplicate bool, err error) {
+	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0)}
+	if msgID != "" {
+		options = append(options, jetstream.WithMsgID(msgID))
+	}
+	err = s.persist(ctx, func(ctx context.Context) error {
+		ack, err := s.js.PublishMsg(ctx, &nats.Msg{
+			Subject: subject,
+			Data:    data,
+			Header:  nats.Header{headerCustomer: {customerHeader(c)}, headerWrite: {write}},
+		}, options...)
+		if err == nil {
+			sequence, duplicate = ack.Sequence, ack.Duplicate
+		}
+		return err
+	})
+	return sequence, duplicate, err
+}
+
+// own tells, after errConflict, whether the entry stored after expected is that of
+// this write after all, its acknowledgement having been lost.
+func (s *Store) own(ctx context.Context, subject string, expected uint64, write string) (sequence uint64, ok bool, err error) {
+	e, err := s.next(ctx, subject, expected+1)
+	if errors.Is(err, ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil || e.header.Get(headerWrite) != write {
+		return 0, false, err
+	}
+	return e.sequence, true, nil
+}
+
+// persist runs one request to NATS, again and again while its outcome is unknown,
+// for maxWait or until ctx ends.
+func (s *Store) persist(ctx context.Context, request func(context.Context) error) error {
+	deadline := time.Now().Add(maxWait)
+	for try := 0; ; try++ {
+		one, cancel := bounded(ctx)
+		err := request(one)
+		cancel()
+		var api *jetstream.APIError
+		switch {
+		case err == nil || errors.Is(err, ErrNotFound):
+			return err
+		case s.ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed):
+			return errClosed
+		case errors.As(err, &api):
+			switch api.ErrorCode {
+			case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+				return errConflict
+			}
+			if api.Code == 400 && api.ErrorCode != duplicateInFlight || api.Code == 404 {
+				return err
+			}
+		case errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation):
+			return err
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		if err := s.pause(ctx, try); err != nil {
+			return err
+		}
+	}
+}
+
+// duplicateInFlight is a cluster's answer while the first publish of a message id
+// is on its way.
+const duplicateInFlight jetstream.ErrorCode = 10158
+
+// pause waits before the next try: longer each time, up to a second, with jitter.
+func (s *Store) pause(ctx context.Context, try int) error {
+	longest := time.Second
+	if try < 8 {
+		longest = 4 * time.Millisecond << try
+	}
+	t := time.NewTimer(time.Duration(mathrand.Int64N(int64(longest))))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ctx.Done():
+		return errClosed
+	}
+}
+
+// each calls fn with every entry that a consumer of that kind delivers until there
+// are no more, or fn returns false. It is for reads that may be long; a consumer
+// costs more than a get.
+func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, fn func(*entry) bool) error {
+	cfg.InactiveThreshold = time.Minute
+	cfg.MaxResetAttempts = 5
+	consumer, err := s.js.OrderedConsumer(ctx, streamName, cfg)
+	if err != nil {
+		return err
+	}
+	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
+		return s.drop(consumer)
+	}
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(500))
+	if err != nil {
+		return err
+	}
+	defer s.drop(consumer)
+	defer messages.Stop()
+	for {
+		m, err := messages.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return err
+		}
+		meta, err := m.Metadata()
+		if err != nil {
+			return err
+		}
+		e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()}
+		if !fn(e) || meta.NumPending == 0 {
+			return nil
+		}
+	}
+}
+
+// drop frees a consumer at the server now rather than when it has been idle.
+func (s *Store) drop(consumer jetstream.Consumer) error {
+	info := consumer.CachedInfo()
+	if info == nil {
+		return nil
+	}
+	ctx, cancel := bounded(s.ctx)
+	defer cancel()
+	if err := s.js.DeleteConsumer(ctx, streamName, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && s.ctx.Err() == nil {
+		s.log.Warn("a consumer was left to its timeout", "error", err)
+	}
+	return nil
+}
+
+// position is the place of the i-th event of an entry.
+func position(sequence uint64, i int) wire.EventID { return wire.EventID(sequence*100 + uint64(i)) }
+
+// after is the position after an entry.
+func after(sequence uint64) wire.EventID { return position(sequence, 99) }
+
+// random returns a key that nobody else makes.
+func random() string { return rand.Text() }
+
+// serverLog passes the NATS server's complaints on, and keeps the last for an error
+// of Open.
+type serverLog struct {
+	log *slog.Logger
+	mu  sync.Mutex
+	msg string
+}
+
+func (l *serverLog) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.msg == "" {
+		return "it was not ready within 30 s"
+	}
+	return l.msg
+}
+
+func (l *serverLog) keep(level slog.Level, format string, args []any) {
+	msg := fmt.Sprintf(format, args...)
+	l.mu.Lock()
+	l.msg = msg
+	l.mu.Unlock()
+	l.log.Log(context.Background(), level, "NATS server", "message", msg)
+}
+
+func (l *serverLog) Errorf(format string, args ...any) { l.keep(slog.LevelError, format, args) }
+func (l *serverLog) Fatalf(format string, args ...any) { l.keep(slog.LevelError, format, args) }
+func (l *serverLog) Warnf(format string, args ...any) {
+	l.log.Warn("NATS server", "message", fmt.Sprintf(format, args...))
+}
+func (l *serverLog) Noticef(string, ...any) {}
+func (l *serverLog) Debugf(string, ...any)  {}
+func (l *serverLog) Tracef(string, ...any)  {}
