@@ -65,7 +65,7 @@ func chatOf(e *store.Engagement, newest int64) Chat {
 		EngagementID:         e.EngagementID,
 		DialogID:             e.DialogID,
 		AccountID:            e.Customer.Account,
-		CustomerName:         e.CustomerName,
+		CustomerName:         customerName(e),
 		Topic:                e.Parameters["topic"],
 		EngagementParameters: e.Parameters,
 		State:                stateOf(e),
@@ -112,4 +112,12 @@ func staff(e *store.Engagement, id string) *store.Member {
 		return nil
 	}
 	return m
+}
+
+// customerName is the token's, else the one that the customer's page gave, else "".
+func customerName(e *store.Engagement) string {
+	if m := e.CustomerMember(); m != nil && e.CustomerName == "" {
+		return m.DisplayName
+	}
+	return e.CustomerName
 }

@@ -86,10 +86,11 @@ type Desk struct {
 	limits     *limiter
 	view       *view
 
-	closing chan struct{} // closed by Close: no new sockets
 	once    struct{ ready, closing sync.Once }
+	closing chan struct{}  // closed by Close: sockets end, and no new ones are taken
 	sockets sync.WaitGroup // one for each socket being served
-	mu      sync.Mutex     // orders sockets.Add before Close's Wait
+	mu      sync.Mutex     // guards count, and orders sockets.Add before Close's Wait
+	count   int            // of sockets
 }
 
 // New checks the configuration and makes a Desk. It starts nothing: Run does.
@@ -183,7 +184,6 @@ func (d *Desk) Close(ctx context.Context) error {
 	d.mu.Lock()
 	d.once.closing.Do(func() { close(d.closing) })
 	d.mu.Unlock()
-	d.view.eachSocket(func(s *socket) { s.stop(wire.CloseServiceRestart, "the desk restarts") })
 	gone := make(chan struct{})
 	go func() { // ends with the last socket, each of which is bounded in time
 		d.sockets.Wait()
@@ -197,17 +197,28 @@ func (d *Desk) Close(ctx context.Context) error {
 	}
 }
 
-// enter counts a socket in, unless the desk is closing.
-func (d *Desk) enter() bool {
+// enter counts a socket in, unless the desk is closing or full.
+func (d *Desk) enter() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	select {
 	case <-d.closing:
-		return false
+		return refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is stopping; come back.")
 	default:
-		d.sockets.Add(1)
-		return true
 	}
+	if d.count >= d.maxSockets {
+		return refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected.")
+	}
+	d.count++
+	d.sockets.Add(1)
+	return nil
+}
+
+func (d *Desk) exit() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count--
+	d.sockets.Done()
 }
 
 // Handler answers everything under BasePath.

@@ -76,7 +76,7 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
 		d.serveSocket(w, r)
 		return
 	}
-	if !d.authorized(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+	if secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || !d.authorized(secret) {
 		h.Set("WWW-Authenticate", "Bearer")
 		d.fail(w, r, refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential."))
 		return
@@ -292,8 +292,11 @@ func (d *Desk) history(r *http.Request, id string) (answer, error) {
 		}
 		q.Size = n
 	}
-	if values.Has("before") && values.Has("after") {
+	switch {
+	case q.Before > 0 && values.Get("after") != "":
 		return answer{}, invalid("after", "must not stand beside before", wire.ViolationPattern)
+	case values.Get("after") == "0": // the oldest; the store takes 0 for absent
+		q.Before = int64(q.Size) + 1
 	}
 	e, _, ok := d.view.get(id)
 	if !ok {
@@ -306,16 +309,18 @@ func (d *Desk) history(r *http.Request, id string) (answer, error) {
 	return answer{http.StatusOK, page.Append(nil)}, nil
 }
 
-// chat is the answer of the calls that change a chat.
-func (d *Desk) chat(e *store.Engagement, err error) (answer, error) {
+// result is the answer of the calls that change a chat: was is what they found, now
+// what they left.
+func (d *Desk) result(was, now *store.Engagement, err error) (answer, error) {
 	switch {
-	case errors.Is(err, store.ErrNotFound):
+	case errors.Is(err, store.ErrNotFound): // forgotten by the store since
+		d.view.drop(was.EngagementID)
 		return answer{}, notFound()
 	case err != nil:
 		return answer{}, err
 	}
-	_, newest, _ := d.view.get(e.EngagementID)
-	return answer{http.StatusOK, encode(chatOf(e, newest))}, nil
+	_, newest, _ := d.view.get(now.EngagementID)
+	return answer{http.StatusOK, encode(chatOf(now, newest))}, nil
 }
 
 // join lets the caller in as an agent or a supervisor and has the chat say so.
@@ -323,20 +328,23 @@ func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.P
 	if err := b.checkName(); err != nil {
 		return answer{}, err
 	}
-	now, err := d.admit(ctx, e.Customer, e.EngagementID)
+	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	if err == nil {
+		now, err = d.admit(ctx, now)
+	}
 	if err == nil {
 		// The bot's line belongs before the agent; the router may not have come to it.
 		err = d.speak(ctx, &now)
 	}
 	if err == nil {
-		now, err = d.update(ctx, e.Customer, e.EngagementID, change)
+		now, err = d.update(ctx, e, change)
 	}
 	if err == nil {
 		if m := now.Member(b.AgentID); m != nil && m.ParticipantType == as {
 			err = d.announce(ctx, &now, m)
 		}
 	}
-	return d.chat(&now, err)
+	return d.result(e, &now, err)
 }
 
 // maxStaff is how many agents and supervisors one chat takes.
@@ -402,16 +410,16 @@ func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (ans
 func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
-		return d.chat(nil, err)
+		return d.result(e, nil, err)
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil || now.Ended() {
-		return d.chat(&now, nil)
+		return d.result(e, &now, nil)
 	}
 	if err := d.say(ctx, &now, system, "left:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has left the chat."); err != nil {
-		return d.chat(nil, err)
+		return d.result(e, nil, err)
 	}
-	now, err = d.update(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+	now, err = d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
 		if staff(e, b.AgentID) == nil {
 			return nil, nil
 		}
@@ -425,28 +433,28 @@ func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer,
 	if err == nil {
 		err = d.speak(ctx, &now)
 	}
-	return d.chat(&now, err)
+	return d.result(e, &now, err)
 }
 
 func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
-		return d.chat(nil, err)
+		return d.result(e, nil, err)
 	}
 	if now.Ended() {
-		return d.chat(&now, nil)
+		return d.result(e, &now, nil)
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil {
 		return answer{}, outside()
 	}
 	if err := d.say(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
-		return d.chat(nil, err)
+		return d.result(e, nil, err)
 	}
-	now, err = d.update(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+	now, err = d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
 		return e.Terminate(), nil
 	})
-	return d.chat(&now, err)
+	return d.result(e, &now, err)
 }
 
 func outside() *problem { return conflict("agentId", "You are not in this chat; accept it first.") }
@@ -462,13 +470,20 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, 
 	}
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
-		return d.chat(nil, err)
-	}
-	if now.Ended() {
-		return answer{}, ended()
+		return d.result(e, nil, err)
 	}
 	m := staff(&now, b.AgentID)
-	if m == nil {
+	if m == nil || now.Ended() {
+		// A repeat is answered as the first call was, whatever has happened since.
+		stored, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
+		switch {
+		case err == nil:
+			return answer{http.StatusOK, stored.Append(nil)}, nil
+		case !errors.Is(err, store.ErrNotFound):
+			return answer{}, err
+		case now.Ended():
+			return answer{}, ended()
+		}
 		return answer{}, outside()
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
@@ -477,7 +492,7 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, 
 		CorrelationID: or(b.CorrelationID, uuid.NewString()),
 	})
 	if err != nil {
-		return d.chat(nil, err)
+		return d.result(e, nil, err)
 	}
 	status := http.StatusOK
 	if created {

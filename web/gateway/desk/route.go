@@ -27,26 +27,30 @@ var system = wire.Participant{
 // before: the store hands every change to it at least once, possibly late and
 // possibly twice. A chat that has not ended has an agent, or has the bot and has
 // been spoken to by it; one with neither is new.
-func (d *Desk) route(ctx context.Context, e store.Engagement) error {
-	if e.Ended() {
-		return nil
-	}
-	now, err := d.admit(ctx, e.Customer, e.EngagementID)
-	if err == nil {
-		err = d.speak(ctx, &now)
+func (d *Desk) route(ctx context.Context, change store.Engagement) error {
+	e, err := d.store.Engagement(ctx, change.Customer, change.EngagementID)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Ended() || e.EventID > change.EventID) {
+		return nil // nothing to route, or a later change of it is on its way here
 	}
 	if err == nil {
-		// An agent's call that broke off after it had let the agent in left this out.
-		for i := range now.Members {
-			if m := &now.Members[i]; staff(&now, m.ParticipantID) != nil && time.Since(m.JoinedAt) < repairWindow {
-				err = errors.Join(err, d.announce(ctx, &now, m))
+		e, err = d.admit(ctx, e)
+	}
+	if err == nil {
+		err = d.speak(ctx, &e)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range e.Members {
+		m := &e.Members[i]
+		// A call that broke off after it had let the agent in has left this out.
+		if staff(&e, m.ParticipantID) != nil && time.Since(m.JoinedAt) < repairWindow {
+			if err := d.announce(ctx, &e, m); err != nil {
+				return err
 			}
 		}
 	}
-	if errors.Is(err, store.ErrNotFound) {
-		return nil // forgotten by the store since: there is nothing to route
-	}
-	return err
+	return nil
 }
 
 // repairWindow is how long after the fact a missing line is still added. The store
@@ -56,19 +60,18 @@ const repairWindow = 12 * time.Hour
 // admit lets the session that began the chat in, and the bot beside it, unless
 // that was done. A chat whose session ended before anyone got in is ended: there
 // is nobody to talk to.
-func (d *Desk) admit(ctx context.Context, c store.Customer, engagementID string) (store.Engagement, error) {
-	e, err := d.store.Engagement(ctx, c, engagementID)
-	if err != nil || e.Ended() || routed(&e) {
-		return e, err
+func (d *Desk) admit(ctx context.Context, e store.Engagement) (store.Engagement, error) {
+	if e.Ended() || routed(&e) {
+		return e, nil
 	}
-	session, err := d.store.Session(ctx, c, e.SessionID)
+	session, err := d.store.Session(ctx, e.Customer, e.SessionID)
 	gone := errors.Is(err, store.ErrNotFound)
 	if err != nil && !gone {
 		return e, err
 	}
 	// Two changes, so that the customer is in before the bot also in the eyes of
 	// whoever reads the state between them.
-	e, err = d.update(ctx, c, engagementID, func(e *store.Engagement) ([]wire.Event, error) {
+	e, err = d.update(ctx, &e, func(e *store.Engagement) ([]wire.Event, error) {
 		switch {
 		case routed(e):
 			return nil, nil
@@ -82,7 +85,7 @@ func (d *Desk) admit(ctx context.Context, c store.Customer, engagementID string)
 	if err != nil || e.Ended() {
 		return e, err
 	}
-	return d.update(ctx, c, engagementID, func(e *store.Engagement) ([]wire.Event, error) {
+	return d.update(ctx, &e, func(e *store.Engagement) ([]wire.Event, error) {
 		if routed(e) {
 			return nil, nil
 		}
@@ -102,11 +105,16 @@ func (d *Desk) speak(ctx context.Context, e *store.Engagement) error {
 	if e.Ended() || memberOf(e, wire.ParticipantBot) == nil || e.WaitingSince.IsZero() {
 		return nil
 	}
-	key, text := "greeting", greeting(e.CustomerName, e.Parameters["topic"])
+	if time.Since(e.WaitingSince) > repairWindow {
+		// Said long ago, and the key may be forgotten; unless nothing was running here
+		// when the chat began.
+		if n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID); err != nil || n > 0 {
+			return err
+		}
+	}
+	key, text := "greeting", greeting(customerName(e), e.Parameters["topic"])
 	if e.WaitingSince.After(e.CreatedAt) {
 		key, text = key+":"+stamp(e.WaitingSince), "I am looking for another agent for you. Please stay in the chat."
-	} else if n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID); err != nil || n > 0 && time.Since(e.CreatedAt) > repairWindow {
-		return err // long greeted: the key may be forgotten, the chat may still wait
 	}
 	return d.say(ctx, e, d.bot, key, text)
 }
@@ -141,10 +149,10 @@ func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participan
 func stamp(t time.Time) string { return fmt.Sprint(t.UnixMilli()) }
 
 // update is the store's, and shows the outcome to the desks at once.
-func (d *Desk) update(ctx context.Context, c store.Customer, engagementID string, change func(*store.Engagement) ([]wire.Event, error)) (store.Engagement, error) {
-	e, err := d.store.Update(ctx, c, engagementID, change)
+func (d *Desk) update(ctx context.Context, e *store.Engagement, change func(*store.Engagement) ([]wire.Event, error)) (store.Engagement, error) {
+	now, err := d.store.Update(ctx, e.Customer, e.EngagementID, change)
 	if err == nil {
-		d.view.put(e)
+		d.view.put(now)
 	}
-	return e, err
+	return now, err
 }

@@ -61,11 +61,11 @@ func (s *socket) stop(code websocket.StatusCode, reason string) {
 }
 
 func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if !d.enter() {
-		d.fail(w, r, refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is stopping; come back."))
+	if err := d.enter(); err != nil {
+		d.fail(w, r, err)
 		return
 	}
-	defer d.sockets.Done()
+	defer d.exit()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{Subprotocol},
 		InsecureSkipVerify: true, // originAllowed has looked at it
@@ -82,7 +82,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		s.write(ctx, d.heartbeat)
+		s.write(ctx, d)
 	}()
 	s.read(ctx, d)
 	d.view.remove(s)
@@ -115,15 +115,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseServiceRestart, "the desk restarts")
 		return
 	}
-	if !d.view.add(s, d.maxSockets) {
-		s.stop(wire.CloseTooMuch, "too many desks")
-		return
-	}
-	select {
-	case <-d.closing: // Close may have looked at the sockets before this one was there
-		s.stop(wire.CloseServiceRestart, "the desk restarts")
-	default:
-	}
+	d.view.add(s)
 	frames := rate.NewLimiter(framesPerSecond, frameBurst)
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
@@ -162,18 +154,21 @@ func (s *socket) frame(ctx context.Context, wait time.Duration) (f clientFrame, 
 }
 
 // write writes what is queued until the socket is stopped or a write fails.
-func (s *socket) write(ctx context.Context, heartbeat time.Duration) {
-	beat := time.NewTicker(heartbeat)
+func (s *socket) write(ctx context.Context, d *Desk) {
+	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
 	for {
 		var frame []byte
-		select {
+		select { // an ending goes before what is queued
 		case e := <-s.end:
 			s.close(e)
 			return
 		default:
 		}
 		select {
+		case <-d.closing:
+			s.close(ending{wire.CloseServiceRestart, "the desk restarts"})
+			return
 		case e := <-s.end:
 			s.close(e)
 			return

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/store"
@@ -106,14 +107,10 @@ func (v *view) tell(frame func() []byte) {
 	}
 }
 
-// add counts a socket in and queues the snapshot as its first frame; false when
-// there are max already.
-func (v *view) add(s *socket, max int) bool {
+// add queues the snapshot as the socket's first frame and has it told of changes.
+func (v *view) add(s *socket) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if len(v.sockets) >= max {
-		return false
-	}
 	b := []byte(`{"type":"snapshot","chats":[`)
 	for i, c := range v.list("") {
 		if i > 0 {
@@ -123,7 +120,6 @@ func (v *view) add(s *socket, max int) bool {
 	}
 	s.send(append(b, ']', '}'))
 	v.sockets[s] = struct{}{}
-	return true
 }
 
 func (v *view) remove(s *socket) {
@@ -132,11 +128,12 @@ func (v *view) remove(s *socket) {
 	delete(v.sockets, s)
 }
 
-func (v *view) eachSocket(fn func(*socket)) {
+// restart has every socket connect anew and so take a new snapshot.
+func (v *view) restart() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for s := range v.sockets {
-		fn(s)
+		s.stop(wire.CloseServiceRestart, "changes were missed")
 	}
 }
 
@@ -164,11 +161,19 @@ func (v *view) open() []store.Engagement {
 	return list
 }
 
-// drop forgets a chat that the store has forgotten.
+// drop forgets a chat that the store has forgotten; for the desks it has ended.
 func (v *view) drop(engagementID string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	c := v.chats[engagementID]
 	delete(v.chats, engagementID)
+	if c == nil || c.engagement.Ended() {
+		return
+	}
+	c.engagement.Status = wire.EngagementTerminated
+	v.tell(func() []byte {
+		return frame(`{"type":"chat","chat":`, encode(chatOf(&c.engagement, c.newest)))
+	})
 }
 
 // all returns the chats in that state, of those that have not ended; "" for all of them.
@@ -229,12 +234,23 @@ func (d *Desk) follow(ctx context.Context) error {
 		return err
 	}
 	d.once.ready.Do(func() { close(d.view.ready) })
-	<-ctx.Done()
+	// The store forgets chats that nobody touches for long, without a word.
+	again := time.NewTicker(time.Hour)
+	defer again.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-again.C:
+			if err := d.read(ctx); err != nil && ctx.Err() == nil {
+				d.log.Warn("desk: looking for forgotten chats failed", "error", err)
+			}
+		}
+	}
 	if err := context.Cause(ctx); err != errGap {
 		return err
 	}
 	// The desks missed what the follower missed; they take a new snapshot.
-	d.view.eachSocket(func(s *socket) { s.stop(wire.CloseServiceRestart, "changes were missed") })
+	d.view.restart()
 	return errGap
 }
 
