@@ -1,0 +1,31 @@
+# The menu; the recipes are build.sh and tests/setup/*.sh.
+.PHONY: help demo test build lint fuzz size clean vuln
+export CGO_ENABLED = 0
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 16
+
+demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA=folder); Ctrl-C stops it
+	@go build -o dist/gateway ./web
+	@exec dist/gateway --demo --addr "$${ADDR:-127.0.0.1:8080}" --data "$${DATA:-./data}" --dist dist
+
+test: ## lint, sizes, all tests; installs Chromium if there is none
+	@tests/setup/test.sh
+
+build: ## what pages load, into dist/
+	@./build.sh
+
+lint: ## gofmt, go vet, staticcheck, natively and for the browser
+	@tests/setup/lint.sh
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@tests/setup/fuzz.sh
+
+size: build ## what a visitor downloads; fails over its bound
+	@go run ./js/pack -sizes
+
+vuln: ## known vulnerabilities of the dependencies; needs the network
+	@go tool govulncheck ./...
+
+clean: ## removes dist/, not data/
+	rm -rf dist

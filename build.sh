@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Builds what pages load into dist/ (or the folder given): the script, the wasm, the
+# types, each also compressed, and build-info.json. The only place with build flags.
+# The same sources and Go version give the same bytes, in whatever folder.
+set -eu
+cd "$(dirname "$0")"
+VERSION=0.1.0
+out=${1:-dist}
+
+tests/setup/go.sh
+# Nothing of the caller's environment may reach the bytes.
+unset GOOS GOARCH GOFLAGS GOEXPERIMENT GOWASM GOWORK
+export CGO_ENABLED=0 LC_ALL=C
+
+# The stamp that script and wasm share: all that they are made of.
+sources=$(GOOS=js GOARCH=wasm go list -deps -f '{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}' ./wasm)
+stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/pack/main.go go.sum build.sh; } | sha256sum | cut -c1-12)
+build=$VERSION-$stamp
+
+file=$out/avaya-ccaas-chat-sdk
+if grep -qs "\"build\": \"$build\"" "$out/build-info.json" &&
+	ls "$file".{js,wasm,d.ts}{,.br,.gz} >/dev/null 2>&1; then
+	exit # built already
+fi
+mkdir -p "$out"
+rm -f "$out/build-info.json" # written last: without it, what is there is no build
+GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false \
+	-ldflags "-s -w -buildid= -X main.build=$build" -o "$file.wasm" ./wasm
+go run ./js/pack -version "$VERSION" -build "$build" -goroot "$(go env GOROOT)" -out "$out"
+echo "built $build in $out"

@@ -1,0 +1,572 @@
+// The porch: it gives the core, which is Go in WebAssembly, the faces that pages know
+// as window.AvayaCCaaSChatSDK. It has no protocol, no timers and no retries.
+//
+// js/pack builds the shipped script from this file: it sets VERSION, BUILD and
+// INTEGRITY and puts the toolchain's wasm_exec.js into glue.
+(() => {
+  "use strict";
+
+  // Rendering on a server imports this file too; a second script tag must not take the
+  // handlers and the session from the first.
+  if (typeof window === "undefined" || !window.document || window.AvayaCCaaSChatSDK) return;
+
+  const { document } = window;
+  const words = (...list) => Object.freeze(list.reduce((o, w) => ((o[w] = w), o), {}));
+
+  const LogLevel = words("DEBUG", "INFO", "WARN", "ERROR", "OFF");
+  const EventType = words(
+    "INITIALIZED", "SHUTDOWN", "TOKEN_EXPIRY_REMINDER", "TOKEN_EXPIRED", "IDLE_TIMEOUT_EXPIRED",
+    "EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "EVENT_STREAM_FAILED", "EVENT_STREAM_CLOSED",
+    "ENGAGEMENT_ACTIVE", "ENGAGEMENT_TERMINATED", "ENGAGEMENT_ERROR",
+    "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED", "MESSAGE_ARRIVED", "MESSAGE_DELIVERED");
+
+  class ACSException extends Error {
+    constructor(code, message, cause) {
+      super(message);
+      this.code = code;
+      if (cause !== undefined) this.cause = cause;
+    }
+    toString() {
+      return this.code + ": " + this.message;
+    }
+  }
+  ACSException.prototype.name = "ACSException";
+
+  // The words of sdk/errors.go, for what happens while there is no core to say them.
+  const fail = (code, text, detail, cause) =>
+    new ACSException("ACS-" + code, text + (detail ? " - " + detail : ""), cause);
+  const notInitialized = () => fail(310, "SDK is not initialized", "call init first");
+  const inProgress = () => fail(321, "Cannot perform this operation as init/shutdown is in progress");
+  const initFailed = (detail, cause) => fail(311, "SDK failed to initialize", detail, cause);
+  const fromCore = (e) => new ACSException(e.code, e.message, e.cause && new Error(e.cause));
+
+  // ---- Logging
+
+  let level = LogLevel.ERROR;
+  const levels = Object.keys(LogLevel);
+
+  const print = (at, ...what) => console[at.toLowerCase()]("[AvayaCCaaSChatSDK]", ...what);
+  const log = (at, ...what) => {
+    if (levels.indexOf(at) >= levels.indexOf(level)) print(at, ...what);
+  };
+
+  // ---- Handlers: one for each event, kept until off (INIT-10)
+
+  const handlers = new Map();
+
+  const eventNamed = (name) => {
+    const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;
+    if (typeof known === "string" && EventType.hasOwnProperty(known)) return known;
+    log("WARN", "ACS-203: Event does not exist - " + String(name));
+  };
+
+  // A page's mistake is the page's: it stops neither other handlers nor the core.
+  const raise = (type, payload) => {
+    const failed = (e) => log("ERROR", "the handler of " + type + " failed:", e);
+    const handler = handlers.get(type);
+    if (!handler) return;
+    try {
+      const result = handler(payload);
+      if (result && typeof result.then === "function") result.then(undefined, failed);
+    } catch (e) {
+      failed(e);
+    }
+  };
+
+  // ---- The contract between core (Go) and porch (JavaScript). It stands in the same
+  // words in wasm/bridge.go and js/avaya-ccaas-chat-sdk.js.
+  //
+  // Core to porch, once: started(build, command).
+  //
+  // Porch to core: command(op, id, ...arguments) returns undefined, or an error text when
+  // the call failed at once. id names a pending call, which is settled once by deliver; 0:
+  // the call is over when command returns. An absent argument is undefined.
+  //
+  //	op                 arguments                  settled with
+  //	init               params text, config text   user
+  //	shutdown           reason                     nothing
+  //	createEngagement   parameters text            engagement
+  //	getEngagements                                [engagement]
+  //	getEngagementById  engagementId               engagement, or nothing
+  //	join               engagementId               engagement
+  //	disconnect         engagementId, reason       engagement
+  //	sendMessage        engagementId, text, parent message
+  //	getMessages        engagementId, size         page
+  //	turn               cursor, "older"/"newer"    page
+  //	setJwtToken        token                      (id 0, as all below)
+  //	resetIdleTimeout
+  //	retryConnection
+  //	setLogLevel        level
+  //	wake               "visible"/"online"/"offline"
+  //	drained
+  //
+  // Core to porch, in the order in which things happened: deliver(text) returns whether
+  // there is room for more. After a false the core holds back events until "drained".
+  //
+  //	{"settle":id,"value":…} or {"settle":id,"error":{code,message,cause?}}
+  //	{"event":type,"payload":{…},"engagement":engagement?}
+  //	{"log":level,"line":…}
+  //
+  // Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
+  // only the core reads.
+
+  let core = null; // the running core's command
+  let starting = false; // init waits for the core
+
+  const waiters = new Map(); // pending calls by id
+  let lastId = 0;
+
+  const call = (op, args, read) => new Promise((resolve, reject) => {
+    if (!core) throw starting ? inProgress() : notInitialized();
+    const id = ++lastId;
+    waiters.set(id, { resolve, reject, read });
+    const refused = core(op, id, ...args);
+    if (refused) settle({ settle: id, error: JSON.parse(refused) });
+  });
+
+  // For what returns void, and so throws where a promise would reject.
+  const tell = (op, argument) => {
+    if (!core) throw starting ? inProgress() : notInitialized();
+    const refused = core(op, 0, argument);
+    if (refused) throw fromCore(JSON.parse(refused));
+    if (!core) throw initFailed(CORE_ENDED);
+  };
+
+  const settle = ({ settle: id, value, error }) => {
+    const waiter = waiters.get(id);
+    if (!waiter) return;
+    waiters.delete(id);
+    if (error) waiter.reject(error instanceof Error ? error : fromCore(error));
+    else waiter.resolve(waiter.read(value));
+  };
+
+  // What the core delivered waits here, so that page code never runs inside the core,
+  // nor inside a call of the page's own. An event waits, too, until a macrotask has passed
+  // since the last settlement: by then the page's await has gone on (MSG-5). A timer would
+  // do, but is slowed down in hidden tabs.
+  const QUEUE_LENGTH = 1000;
+  const queue = [];
+  const channel = new MessageChannel();
+  let settled = false, full = false, planned = false;
+
+  const plan = () => {
+    if (planned) return;
+    planned = true;
+    Promise.resolve().then(drain);
+  };
+  const enqueue = (item) => {
+    queue.push(item);
+    plan();
+    return queue.length < QUEUE_LENGTH || !(full = true);
+  };
+  const drain = () => {
+    planned = false;
+    while (queue.length && !(settled && queue[0].event)) take(queue.shift());
+    if (full && !queue.length) {
+      full = false;
+      if (core) core("drained", 0);
+    }
+  };
+  channel.port1.onmessage = () => {
+    settled = false;
+    drain();
+  };
+
+  const take = (item) => {
+    if (item.log) {
+      print(item.log, item.line);
+    } else if (item.settle) {
+      settle(item);
+      if (!settled) channel.port2.postMessage(settled = true);
+    } else {
+      let { event, payload } = item;
+      if (item.engagement) engagementOf(item.engagement);
+      if (event === EventType.INITIALIZED) payload = userOf(payload);
+      else dated(payload);
+      // From here the session's objects are of the past (SHUT-2).
+      if (event === EventType.SHUTDOWN || item.last) session = newSession();
+      raise(event, payload);
+    }
+  };
+
+  // ---- What pages hold
+
+  const newSession = () => ({ engagements: new Map(), user: null });
+  let session = newSession();
+
+  const DATES = ["eventDate", "expiryDate", "expiredDate", "receivedAt", "lastUpdatedAt", "createdAt"];
+  const dated = (o) => {
+    for (const key of DATES) if (typeof o[key] === "number") o[key] = new Date(o[key]);
+    return o;
+  };
+
+  // INITIALIZED and init's promise give the very same object (INIT-7).
+  const userOf = (user) => {
+    if (!session.user) {
+      user.engagements = user.engagements.map(engagementOf);
+      session.user = user;
+    }
+    return session.user;
+  };
+
+  // own defines members as pages need them: own and enumerable, so that
+  // {...engagement} has them all, and data as accessors, so that it stays live.
+  const own = (object, data, methods) => {
+    for (const name of Object.keys(data)) {
+      Object.defineProperty(object, name, { enumerable: true, configurable: true, get: data[name] });
+    }
+    for (const name of Object.keys(methods)) {
+      Object.defineProperty(object, name, { enumerable: true, configurable: true, writable: true, value: methods[name] });
+    }
+    return object;
+  };
+
+  class Engagement {
+    constructor() {
+      throw new TypeError("Illegal constructor: use createEngagement");
+    }
+  }
+
+  const DATA = ["engagementId", "dialogId", "engagementStatus", "createdAt", "lastUpdatedAt"];
+
+  // The engagement of a record, which is the same object for as long as the session
+  // lasts, and shows the newest record.
+  const engagementOf = (record) => {
+    dated(record);
+    const known = session.engagements.get(record.engagementId);
+    if (known) {
+      Object.assign(known.record, record);
+      return known.object;
+    }
+    const mine = session;
+    const id = record.engagementId;
+    const act = (op, args, read) =>
+      mine === session ? call(op, [id].concat(args), read) : Promise.reject(notInitialized());
+    const data = {};
+    for (const name of DATA) data[name] = () => record[name];
+    // Each read gives an array of its own: pages sort and reverse it in place.
+    data.participants = () => record.participants.slice();
+    const object = own(Object.create(Engagement.prototype), data, {
+      getParticipants: data.participants,
+      getParticipantById: (id) => record.participants.find((p) => p.participantId === id),
+      join: () => act("join", [], engagementOf),
+      disconnect: (reason) => act("disconnect", [reason], (e) => void engagementOf(e)),
+      sendMessage: (text, parentMessageId) => act("sendMessage", [text, parentMessageId], dated),
+      getMessages: (pageSize) => act("getMessages", [pageSize], (page) => pageIterator(page, mine)),
+    });
+    session.engagements.set(id, { record, object });
+    return object;
+  };
+
+  const pageIterator = (page, mine) => {
+    let last = Promise.resolve();
+    const show = (next) => {
+      next.items.forEach(dated);
+      page = next;
+      return iterator;
+    };
+    // Two moves at once run one after the other (PAGE-4).
+    const move = (to) => {
+      const moved = last.then(() => {
+        if (mine !== session) throw notInitialized();
+        return call("turn", [page.cursor, to], show);
+      });
+      last = moved.catch(() => {});
+      return moved;
+    };
+    const iterator = own({}, { items: () => page.items.slice() }, {
+      getPageSize: () => page.size,
+      hasPrevious: () => page.hasPrevious,
+      hasNext: () => page.hasNext,
+      previous: () => move("older"),
+      next: () => move("newer"),
+    });
+    Object.defineProperty(iterator, Symbol.asyncIterator || "@@asyncIterator", {
+      value: () => {
+        let begun = false;
+        const step = () => {
+          const first = !begun;
+          begun = true;
+          if (!first && !page.hasPrevious) return Promise.resolve({ value: undefined, done: true });
+          return (first ? Promise.resolve() : iterator.previous()).then(() => ({ value: iterator.items, done: false }));
+        };
+        return { next: step };
+      },
+    });
+    show(page);
+    return iterator;
+  };
+
+  // ---- Loading
+
+  const CORE_ENDED = "the SDK's core ended unexpectedly, call init again";
+  const script = document.currentScript;
+  const elsewhere = script && script.getAttribute("data-wasm-url");
+  let wasmURL = elsewhere || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
+  try {
+    wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || document.baseURI).href;
+  } catch (_) {
+    // The script came from where nothing lies beside it (blob:, data:).
+  }
+
+  let loading = null; // promise of the compiled module, absent when the last load failed
+  let listening = false;
+
+  const load = () => {
+    if (!loading) {
+      loading = fetchModule();
+      loading.catch(() => (loading = null));
+    }
+    return loading;
+  };
+
+  const fetchModule = async () => {
+    let response;
+    try {
+      response = await fetch(wasmURL, { integrity: INTEGRITY, credentials: "same-origin" });
+    } catch (e) {
+      throw await diagnosis(e);
+    }
+    try {
+      // A compiler that streams takes this type only.
+      if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
+        return await WebAssembly.compileStreaming(response);
+      }
+      return await WebAssembly.compile(await response.arrayBuffer());
+    } catch (e) {
+      throw initFailed(wasmURL + " can not be compiled: " + e.message, e);
+    }
+  };
+
+  // The browser says of all failures the same, so look again, without integrity.
+  const diagnosis = async (e) => {
+    let response;
+    try {
+      response = await fetch(wasmURL, { credentials: "same-origin" });
+    } catch (_) {
+      return initFailed(wasmURL + " can not be fetched (network, CORS or Content-Security-Policy): " + e.message, e);
+    }
+    const type = response.headers.get("Content-Type") || "no content type";
+    if (response.body) response.body.cancel();
+    const answered = wasmURL + " answered status " + response.status + ", type " + type;
+    if (!response.ok || /html/.test(type)) {
+      return initFailed(answered + ": put the .wasm file beside the script, or set data-wasm-url on its script tag", e);
+    }
+    return initFailed(answered + ", but it is not the file of this script's build " + BUILD +
+      ": take both from the same build, and look for stale caches", e);
+  };
+
+  // The toolchain's wasm_exec.js, with a global and an fs of its own.
+  const glue = (globalThis, fs) => {
+    /* wasm_exec.js */
+    return globalThis.Go;
+  };
+
+  const start = async () => {
+    const module = await load();
+    const sockets = new Set();
+    let mine = null; // this core's command
+
+    const died = (why) => {
+      if (go.dead) return;
+      go.dead = true;
+      go._scheduledTimeouts.forEach(clearTimeout);
+      for (const socket of sockets) {
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+      }
+      if (!core || core !== mine) return;
+      core = null;
+      const error = initFailed(CORE_ENDED, why);
+      log("ERROR", CORE_ENDED, why);
+      for (const id of waiters.keys()) enqueue({ settle: id, error });
+      if (session.user) {
+        enqueue({
+          event: EventType.EVENT_STREAM_FAILED, last: true,
+          payload: { eventDate: Date.now(), message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
+        });
+      }
+    };
+
+    // Go sees the window through an object of its own, so that Go, fs and process never
+    // become the page's, nor the page's ours. What a window gives only to itself is
+    // handed over.
+    const hidden = (value) => ({ value, writable: true });
+    const fs = {
+      constants: { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
+      // Only the runtime's last words come here.
+      writeSync: (fd, bytes) => {
+        log("ERROR", new TextDecoder().decode(bytes).trim());
+        return bytes.length;
+      },
+    };
+    const world = Object.create(window, {
+      self: hidden(window),
+      crypto: hidden(window.crypto),
+      performance: hidden(window.performance),
+      fs: hidden(fs),
+      process: hidden(),
+      path: hidden(),
+      Go: hidden(),
+      // A dead core can not close its connections.
+      WebSocket: hidden(function (url, protocol) {
+        const socket = new window.WebSocket(url, protocol);
+        sockets.add(socket);
+        socket.addEventListener("close", () => sockets.delete(socket));
+        return socket;
+      }),
+      porch: hidden({
+        deliver: (text) => go.dead || enqueue(JSON.parse(text)),
+        started: (build, command) => {
+          go.build = build;
+          mine = command;
+        },
+      }),
+    });
+    class Core extends glue(world, fs) {
+      // Every way into Go leads through here, and none into a dead one.
+      _resume() {
+        if (this.dead) return;
+        try {
+          super._resume();
+        } catch (e) {
+          died(e);
+        }
+        if (this.exited) died();
+      }
+    }
+    const go = new Core();
+    go.exit = () => {};
+    try {
+      go.run(await WebAssembly.instantiate(module, go.importObject)).then(() => died(), died);
+    } catch (e) {
+      throw initFailed(wasmURL + " can not be started: " + e.message, e);
+    }
+    if (!mine || go.dead || go.build !== BUILD) {
+      const other = go.build;
+      died();
+      throw initFailed(wasmURL + (other
+        ? " is of build " + other + ", but the script of build " + BUILD + ": take both from the same build"
+        : " did not start"));
+    }
+    core = mine;
+    tell("setLogLevel", level);
+    if (!listening) listen();
+  };
+
+  // A hidden tab or a sleeping laptop wakes late: whatever may mean that it has woken
+  // is told to the core, which then looks at the clock.
+  const listen = () => {
+    listening = true;
+    const wake = (kind) => () => {
+      if (core && (kind !== "visible" || document.visibilityState === "visible")) core("wake", 0, kind);
+    };
+    document.addEventListener("visibilitychange", wake("visible"));
+    document.addEventListener("resume", wake("visible"));
+    window.addEventListener("pageshow", wake("visible"));
+    window.addEventListener("online", wake("online"));
+    window.addEventListener("offline", wake("offline"));
+  };
+
+  // ---- The surface
+
+  // An argument as JSON. What JSON would leave out silently stays visible as null, so
+  // that the core can name its key; only init's own members may be undefined.
+  const json = (value, optional) => value === undefined ? value : JSON.stringify(value, function (_, v) {
+    if (v === undefined && optional && this === value) return v;
+    return /undefined|function|symbol|bigint/.test(typeof v) ? null : v;
+  });
+
+  const initialize = (args, chosen) => {
+    const user = call("init", args, userOf);
+    if (levels.indexOf(chosen) >= 0) user.then(() => (level = chosen), () => {});
+    else if (core) core("setLogLevel", 0, level); // the default does not undo what the page set
+    return user;
+  };
+
+  const sdk = {
+    init(params, config) {
+      let args;
+      try {
+        args = [json(params, true)];
+      } catch (e) {
+        return Promise.reject(fail(302, "Invalid init parameters", e.message, e));
+      }
+      try {
+        args.push(json(config, true));
+      } catch (e) {
+        return Promise.reject(fail(303, "Invalid configuration values", e.message, e));
+      }
+      const chosen = config && config.logLevel;
+      if (core) return initialize(args, chosen);
+      if (starting) return Promise.reject(inProgress());
+      starting = true;
+      const over = () => (starting = false);
+      const begun = start();
+      begun.then(over, over);
+      return begun.then(() => initialize(args, chosen));
+    },
+    on(eventName, handler) {
+      const name = eventNamed(eventName);
+      if (typeof handler !== "function") throw fail(322, "Constraint Violation Error", "handler must be a function");
+      if (name) handlers.set(name, handler);
+    },
+    off(eventName) {
+      if (eventName === undefined) {
+        log("WARN", "ACS-202: Removing the handlers of all events");
+        handlers.clear();
+        return;
+      }
+      const name = eventNamed(eventName);
+      if (name && !handlers.delete(name)) log("WARN", "ACS-205: No handler is registered for the event - " + name);
+    },
+    createEngagement(engagementParameters) {
+      let text;
+      try {
+        text = json(engagementParameters);
+      } catch (e) {
+        return Promise.reject(fail(322, "Constraint Violation Error", "engagementParameters: " + e.message, e));
+      }
+      return call("createEngagement", [text], engagementOf);
+    },
+    getEngagements() {
+      return call("getEngagements", [], (list) => list.map(engagementOf));
+    },
+    getEngagementById(id) {
+      const found = call("getEngagementById", [id], (record) => record && engagementOf(record));
+      const known = core && session.engagements.get(id);
+      if (!known) return found;
+      // Used without await (NS-6), it is the engagement; nobody then looks at the promise.
+      found.catch(() => {});
+      const members = {};
+      for (const name of Object.keys(known.object)) members[name] = () => known.object[name];
+      return own(found, members, {});
+    },
+    setJwtToken: (token) => tell("setJwtToken", token),
+    resetIdleTimeout: () => tell("resetIdleTimeout"),
+    resetTimer: () => tell("resetIdleTimeout"),
+    retryConnection: () => tell("retryConnection"),
+    setLogLevel(to) {
+      if (levels.indexOf(to) < 0) throw fail(303, "logLevel must be DEBUG, INFO, WARN, ERROR or OFF");
+      level = to;
+      if (core) tell("setLogLevel", to);
+    },
+    shutdown: (reason) => call("shutdown", [reason], () => {}),
+    version: () => VERSION,
+
+    ACSException,
+    Engagement,
+    EngagementDisconnectReason: words("USER_CLOSED", "SYSTEM_CLOSED", "USER_INACTIVE"),
+    EngagementStatus: words("PENDING", "ACTIVE", "TERMINATING", "TERMINATED"),
+    EventStreamFailureReason: words("UNAUTHORIZED", "FORBIDDEN", "SDK_SESSION_INVALID", "SERVER_ERROR",
+      "SERVER_UNREACHABLE", "UNEXPECTED_ERROR", "RECONNECTION_TIMEOUT"),
+    EventType,
+    LogLevel,
+    ParticipantType: words("CUSTOMER", "AGENT", "SUPERVISOR", "BOT", "SYSTEM"),
+    ShutdownReason: words("USER_CLOSED", "USER_INACTIVE"),
+    TextType: words("PLAINTEXT", "MARKDOWN", "HTML"),
+  };
+
+  window.AvayaCCaaSChatSDK = Object.freeze(sdk);
+  load().catch(() => {}); // begin now; init tells what went wrong, after another try
+})();

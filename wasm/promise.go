@@ -1,0 +1,108 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"sync"
+	"syscall/js"
+)
+
+// jsError is a JavaScript exception or rejection, read at once: it keeps no JavaScript
+// value alive.
+type jsError struct{ name, message string }
+
+func (e *jsError) Error() string {
+	if e.name == "" {
+		return e.message
+	}
+	return e.name + ": " + e.message
+}
+
+// errorOf reads what was thrown, which may be anything.
+func errorOf(v js.Value) error {
+	if v.Type() != js.TypeObject {
+		return &jsError{message: v.String()}
+	}
+	text := func(member string) string {
+		if m := v.Get(member); m.Type() == js.TypeString {
+			return m.String()
+		}
+		return ""
+	}
+	return &jsError{name: text("name"), message: text("message")}
+}
+
+// catch, deferred, turns a JavaScript exception into *err. syscall/js panics with
+// those that come out of Call, Invoke and New; an exception in Get or Set would end
+// the program, so what may throw there is reached through Reflect (see storage).
+func catch(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case js.Error:
+		*err = errorOf(r.Value)
+	case *js.ValueError: // a value is not what the browser's API says
+		*err = r
+	default:
+		panic(r)
+	}
+}
+
+// promises are those that await waits for, by a number which is bound to the two
+// process-long callbacks: a js.Func a promise would have to be freed by hand, also
+// when the promise never settles.
+var promises struct {
+	sync.Mutex
+	last    int
+	waiting map[int]chan<- outcome
+}
+
+type outcome struct {
+	value    js.Value
+	rejected bool
+}
+
+var (
+	onFulfilled = js.FuncOf(func(_ js.Value, args []js.Value) any { return settlePromise(args, false) })
+	onRejected  = js.FuncOf(func(_ js.Value, args []js.Value) any { return settlePromise(args, true) })
+)
+
+func settlePromise(args []js.Value, rejected bool) any {
+	id := args[0].Int()
+	promises.Lock()
+	c := promises.waiting[id]
+	promises.Unlock()
+	if c != nil { // nil: its context had ended
+		c <- outcome{args[1], rejected} // has room for the one
+	}
+	return nil
+}
+
+// await returns what the promise settles with, or ctx's error when that ends first.
+func await(ctx context.Context, promise js.Value) (v js.Value, err error) {
+	c := make(chan outcome, 1)
+	promises.Lock()
+	promises.last++
+	id := promises.last
+	if promises.waiting == nil {
+		promises.waiting = map[int]chan<- outcome{}
+	}
+	promises.waiting[id] = c
+	promises.Unlock()
+	defer func() {
+		promises.Lock()
+		delete(promises.waiting, id)
+		promises.Unlock()
+	}()
+
+	promise.Call("then", onFulfilled.Call("bind", nil, id), onRejected.Call("bind", nil, id))
+	select {
+	case o := <-c:
+		if o.rejected {
+			return js.Undefined(), errorOf(o.value)
+		}
+		return o.value, nil
+	case <-ctx.Done():
+		return js.Undefined(), ctx.Err()
+	}
+}

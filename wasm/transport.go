@@ -1,0 +1,290 @@
+//go:build js && wasm
+
+package main
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall/js"
+	"time"
+	"unicode/utf8"
+
+	"openchat/sdk"
+	"openchat/sdk/wire"
+)
+
+// transport is the browser's fetch and WebSocket. Both are looked up at each use, so
+// that a page's instrumentation of them works, and fetch is Invoked, not Called: the
+// porch's global is not the window that fetch insists on.
+type transport struct{}
+
+var errTooLarge = errors.New("answer is larger than " + strconv.Itoa(wire.MaxAnswer) + " bytes")
+
+// Do performs one request. The signal it passes on ends the download too.
+func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, err error) {
+	defer catch(&err)
+	abort := js.Global().Get("AbortController").New()
+	// After a complete answer this does nothing.
+	defer abort.Call("abort")
+
+	headers := map[string]any{"Authorization": r.Authorization, wire.HeaderAppkey: r.Appkey}
+	options := map[string]any{
+		"method":      r.Method,
+		"headers":     headers,
+		"signal":      abort.Get("signal"),
+		"cache":       "no-store",
+		"credentials": "omit",
+		"redirect":    "error", // the token goes to the gateway and nowhere else
+		// The end of a session is told while the page is going away.
+		"keepalive": r.Method == "DELETE",
+	}
+	if r.Body != nil {
+		headers["Content-Type"] = "application/json"
+		options["body"] = string(r.Body)
+	}
+	response, err := await(ctx, js.Global().Get("fetch").Invoke(r.URL, options))
+	if err != nil {
+		return answer, err
+	}
+	answer.Status = response.Get("status").Int()
+	if v := response.Get("headers").Call("get", "Retry-After"); v.Type() == js.TypeString {
+		if n, err := strconv.ParseUint(v.String(), 10, 31); err == nil {
+			answer.RetryAfter = time.Duration(n) * time.Second
+		}
+	}
+	answer.Body, err = readAll(ctx, response.Get("body"))
+	return answer, err
+}
+
+// readAll reads a ReadableStream, piece by piece, so that the bound holds whatever the
+// sender says of the length.
+func readAll(ctx context.Context, stream js.Value) ([]byte, error) {
+	if stream.IsNull() || stream.IsUndefined() {
+		return nil, nil
+	}
+	reader := stream.Call("getReader")
+	var all []byte
+	for {
+		piece, err := await(ctx, reader.Call("read"))
+		if err != nil {
+			return nil, err
+		}
+		if piece.Get("done").Bool() {
+			return all, nil
+		}
+		bytes := piece.Get("value")
+		old, n := len(all), bytes.Length()
+		if old+n > wire.MaxAnswer {
+			return nil, errTooLarge
+		}
+		all = append(all, make([]byte, n)...)
+		js.CopyBytesToGo(all[old:], bytes)
+	}
+}
+
+// Bounds of a socket. The core reads frames as they come; only when the page's
+// handlers hold it up do they wait here, and beyond these bounds the connection is
+// given up with 4429 and resumed later, as the gateway does with slow readers.
+const (
+	maxQueuedFrames = 1024
+	maxQueuedBytes  = 4 << 20
+	maxBuffered     = 1 << 20 // what the browser holds to be sent, in bytes
+)
+
+// socket is one WebSocket.
+type socket struct {
+	id     int
+	ws     js.Value
+	opened chan struct{}
+	frames chan []byte
+	queued atomic.Int64 // bytes in frames
+	end    sync.Once
+	ended  chan struct{}
+	err    *sdk.CloseError // readable once ended is closed
+}
+
+// sockets are the connections whose callbacks may still come, by the number that is
+// bound to the process-long callbacks.
+var sockets struct {
+	sync.Mutex
+	last int
+	live map[int]*socket
+}
+
+var (
+	onOpen    = socketFunc(func(s *socket, _ js.Value) { s.onOpen() })
+	onMessage = socketFunc(func(s *socket, event js.Value) { s.onMessage(event.Get("data")) })
+	onClose   = socketFunc(func(s *socket, event js.Value) {
+		s.finish(event.Get("code").Int(), event.Get("reason").String())
+	})
+)
+
+func socketFunc(f func(s *socket, event js.Value)) js.Func {
+	return js.FuncOf(func(_ js.Value, args []js.Value) any {
+		sockets.Lock()
+		s := sockets.live[args[0].Int()]
+		sockets.Unlock()
+		if s != nil {
+			f(s, args[1])
+		}
+		return nil
+	})
+}
+
+// Dial opens a connection.
+func (transport) Dial(ctx context.Context, url, subprotocol string) (conn sdk.Conn, err error) {
+	defer catch(&err)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ws := js.Global().Get("WebSocket").New(url, subprotocol)
+	s := &socket{
+		ws:     ws,
+		opened: make(chan struct{}, 1),
+		frames: make(chan []byte, maxQueuedFrames),
+		ended:  make(chan struct{}),
+	}
+	sockets.Lock()
+	sockets.last++
+	s.id = sockets.last
+	if sockets.live == nil {
+		sockets.live = map[int]*socket{}
+	}
+	sockets.live[s.id] = s
+	sockets.Unlock()
+
+	ws.Set("binaryType", "arraybuffer")
+	ws.Set("onopen", onOpen.Call("bind", nil, s.id))
+	ws.Set("onmessage", onMessage.Call("bind", nil, s.id))
+	ws.Set("onclose", onClose.Call("bind", nil, s.id))
+	select {
+	case <-s.opened:
+		return s, nil
+	case <-s.ended:
+		return nil, s.err
+	case <-ctx.Done():
+		s.Close(1000, "")
+		return nil, ctx.Err()
+	}
+}
+
+func (s *socket) onOpen() {
+	select {
+	case s.opened <- struct{}{}:
+	default:
+	}
+}
+
+// onMessage only enqueues: the browser waits for it.
+func (s *socket) onMessage(data js.Value) {
+	if data.Type() != js.TypeString || data.Length() > wire.MaxServerFrame {
+		s.Close(wire.CloseMalformed, "a frame is no text or too large")
+		return
+	}
+	frame := []byte(data.String())
+	if s.queued.Add(int64(len(frame))) <= maxQueuedBytes {
+		select {
+		case s.frames <- frame:
+			return
+		default:
+		}
+	}
+	s.Close(wire.CloseTooMuch, "the page does not keep up")
+}
+
+// finish ends the connection for Go; the first reason stands. What came before stays
+// readable.
+func (s *socket) finish(code int, reason string) {
+	s.end.Do(func() {
+		s.err = &sdk.CloseError{Code: code, Reason: reason}
+		sockets.Lock()
+		delete(sockets.live, s.id)
+		sockets.Unlock()
+		for _, name := range []string{"onopen", "onmessage", "onclose"} {
+			s.ws.Set(name, nil)
+		}
+		close(s.ended)
+	})
+}
+
+// Read returns the next frame.
+func (s *socket) Read() ([]byte, error) {
+	var frame []byte
+	select {
+	case frame = <-s.frames:
+	case <-s.ended:
+		select {
+		case frame = <-s.frames:
+		default:
+			return nil, s.err
+		}
+	}
+	s.queued.Add(-int64(len(frame)))
+	return frame, nil
+}
+
+// Write hands a frame to the browser.
+func (s *socket) Write(frame []byte) (err error) {
+	defer catch(&err)
+	select {
+	case <-s.ended:
+		return s.err
+	default:
+	}
+	if s.ws.Get("bufferedAmount").Int() > maxBuffered {
+		s.Close(wire.CloseTooMuch, "the network does not keep up")
+		return s.err
+	}
+	// A closing connection takes it and drops it: its end is on the way.
+	s.ws.Call("send", string(frame))
+	return nil
+}
+
+// Close ends the connection at once for Go; the closing handshake is the browser's.
+func (s *socket) Close(code int, reason string) {
+	for len(reason) > 123 { // the protocol's bound, in bytes of UTF-8
+		_, size := utf8.DecodeLastRuneInString(reason)
+		reason = reason[:len(reason)-size]
+	}
+	s.finish(code, reason)
+	var err error
+	defer catch(&err) // only a code out of bounds throws, and then Go is done with it anyway
+	s.ws.Call("close", code, reason)
+}
+
+// storage is sessionStorage. A page may forbid even the look at it, so it is read
+// through Reflect, where an exception is an error and not the end of the program.
+type storage struct{}
+
+func (storage) call(method string, args ...any) (v js.Value, err error) {
+	defer catch(&err)
+	store := js.Global().Get("Reflect").Call("get", js.Global().Get("self"), "sessionStorage")
+	if !store.Truthy() {
+		return js.Undefined(), errors.New("there is no sessionStorage")
+	}
+	return store.Call(method, args...), nil
+}
+
+// Load returns "" for a key that is not there.
+func (s storage) Load(key string) (string, error) {
+	v, err := s.call("getItem", key)
+	if err != nil || v.Type() != js.TypeString {
+		return "", err
+	}
+	return v.String(), nil
+}
+
+// Save stores value.
+func (s storage) Save(key, value string) error {
+	_, err := s.call("setItem", key, value)
+	return err
+}
+
+// Remove forgets key.
+func (s storage) Remove(key string) error {
+	_, err := s.call("removeItem", key)
+	return err
+}
