@@ -149,6 +149,7 @@ func TestSession(t *testing.T) {
 		}
 	}
 
+	caughtUp(t, s)
 	entries := make(chan Entry, 10)
 	if err := s.Follow(ctx, func(e Entry) { entries <- e }); err != nil {
 		t.Fatal(err)
@@ -205,6 +206,7 @@ func TestEngagement(t *testing.T) {
 		t.Errorf("another customer's: %v", err)
 	}
 
+	caughtUp(t, s)
 	entries := make(chan Entry, 100)
 	if err := s.Follow(ctx, func(e Entry) { entries <- e }); err != nil {
 		t.Fatal(err)
@@ -569,6 +571,7 @@ func TestFollow(t *testing.T) {
 	s, ctx := openStore(t, Config{}), testContext(t)
 	session := newSession(t, s, ann, "s")
 	e := newChat(t, s, session, "e")
+	caughtUp(t, s)
 	const n = 500
 	got := [2]chan Entry{make(chan Entry, n+1), make(chan Entry, n+1)}
 	firstOnly, stop := context.WithCancel(ctx)
@@ -621,7 +624,7 @@ func TestFollowGap(t *testing.T) {
 	s, ctx := openStore(t, Config{}), testContext(t)
 	session := newSession(t, s, ann, "s")
 	e := newChat(t, s, session, "e")
-	followed(t, s, e.EventID)
+	caughtUp(t, s)
 	s.follow.consume.Stop()
 	<-s.follow.consume.Closed()
 	last := s.follow.sequence()
@@ -764,6 +767,16 @@ func TestSince(t *testing.T) {
 			t.Errorf("%v %v %d", ok, err, n)
 		}
 	})
+}
+
+// caughtUp waits until the store has been given all that is stored.
+func caughtUp(t testing.TB, s *Store) {
+	t.Helper()
+	info, err := s.stream.Info(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed(t, s, after(info.State.LastSeq))
 }
 
 // followed waits until the store has been given the entry with that event.
