@@ -179,7 +179,7 @@ export class Widget {
   /** Shows the form, and above it the chats that are going on elsewhere. */
   showStart(name, offers = []) {
     this.#screen(this.#start);
-    setText(this.#title, "Chat with the workshop");
+    setText(this.#title, "The workshop");
     setText(this.#subtitle, "Replies in a few minutes");
     if (!this.#name.value) this.#name.value = name ?? "";
     this.#offers.hidden = offers.length === 0;
@@ -230,9 +230,9 @@ export class Widget {
     const staff = participants.filter((one) => one.participantType === "AGENT" || one.participantType === "SUPERVISOR");
     const names = staff.map((one) => one.displayName);
     const bot = participants.find((one) => one.participantType === "BOT");
-    setText(this.#title, names.length > 0 ? names.join(", ") : "Chat with the workshop");
+    setText(this.#title, names.length > 0 ? names.join(", ") : "The workshop");
     if (staff.length > 0) setText(this.#subtitle, staff.length > 1 ? "are here for you" : "is here for you");
-    else setText(this.#subtitle, bot ? "Finding someone for you…" : "Someone will be with you soon");
+    else setText(this.#subtitle, bot ? "Finding someone…" : "Someone will be here soon");
   }
 
   /** Whether there are older messages to load, and whether they are being loaded. */

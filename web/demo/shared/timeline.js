@@ -33,6 +33,7 @@ export class Timeline {
   #onRetry;
   #rows = []; // in the order shown
   #byKey = new Map(); // messageId, or the key of a message on its way → row
+  #following = true; // the newest message is in sight, and is to stay so
 
   /**
    * @param {object} parts
@@ -48,13 +49,16 @@ export class Timeline {
     this.#onRetry = onRetry;
     jump.addEventListener("click", () => this.toEnd());
     scroller.addEventListener("scroll", () => {
-      if (this.#nearEnd()) this.#jump.hidden = true;
+      this.#following = this.#nearEnd();
+      if (this.#following) this.#jump.hidden = true;
     }, { passive: true });
+    // A warning, a growing text box or the keyboard takes room from the list.
+    new ResizeObserver(() => this.#following && this.toEnd()).observe(scroller);
   }
 
   /** Shows a stored message, new or already there; true if it was new. */
   show(message) {
-    const follow = this.#nearEnd() || message.mine;
+    const follow = this.#following || message.mine;
     const isNew = this.#place(message.id, message);
     if (follow) this.toEnd();
     else if (isNew) this.#jump.hidden = false;
@@ -63,7 +67,6 @@ export class Timeline {
 
   /** Shows messages read from history. The reader's place stays where it is. */
   showHistory(messages) {
-    const atEnd = this.#nearEnd();
     const below = this.#scroller.scrollHeight - this.#scroller.scrollTop;
     // A screen reader is not to read out a page of old messages.
     this.#log.setAttribute("aria-live", "off");
@@ -71,7 +74,7 @@ export class Timeline {
     requestAnimationFrame(() => requestAnimationFrame(() => {
       this.#log.setAttribute("aria-live", "polite");
     }));
-    if (atEnd) this.toEnd();
+    if (this.#following) this.toEnd();
     else this.#scroller.scrollTop = this.#scroller.scrollHeight - below;
   }
 
@@ -109,12 +112,13 @@ export class Timeline {
     this.#rows = [];
     this.#byKey.clear();
     this.#log.replaceChildren();
-    this.#jump.hidden = true;
+    this.toEnd();
   }
 
   /** Scrolls to the newest message. */
   toEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#following = true;
     this.#jump.hidden = true;
   }
 
@@ -176,8 +180,13 @@ export class Timeline {
     setText(parts.time, clockTime(message.at));
     parts.time.dateTime = message.at.toISOString();
     setText(parts.state, message.mine ? STATES[message.state] ?? "" : "");
-    parts.why.hidden = parts.retry.hidden = message.state !== "failed";
-    setText(parts.why, message.state === "failed" ? message.why : "");
+    if (message.state === "failed") {
+      setText(parts.why, message.why);
+      parts.meta.append(parts.why, parts.retry);
+    } else {
+      parts.why.remove();
+      parts.retry.remove();
+    }
   }
 
   /** A day's first message carries the day; a sender's following messages not the name. */
@@ -209,13 +218,13 @@ function makeRow(key, onRetry) {
     text: h("p", { class: "text", dir: "auto", "data-testid": "message-text" }),
     time: h("time"),
     state: h("span", { class: "state" }),
-    why: h("span", { class: "why", hidden: true }),
-    retry: h("button", { type: "button", class: "retry", "data-testid": "retry", hidden: true }, icon("retry"), "Send again"),
+    why: h("span", { class: "why" }),
+    retry: h("button", { type: "button", class: "retry", "data-testid": "retry" }, icon("retry"), "Send again"),
+    meta: h("p", { class: "meta" }),
   };
+  parts.meta.append(parts.time, parts.state);
   const element = h("div", { class: "message", "data-testid": "message" },
-    parts.day,
-    h("div", { class: "bubble" }, parts.sender, parts.text),
-    h("p", { class: "meta" }, parts.time, parts.state, parts.why, parts.retry));
+    parts.day, h("div", { class: "bubble" }, parts.sender, parts.text), parts.meta);
   const row = { key, element, parts, message: null };
   parts.retry.addEventListener("click", () => onRetry(row.message.text));
   return row;

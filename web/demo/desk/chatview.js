@@ -1,0 +1,140 @@
+// The open chat: its customer, its conversation, and what the agent can do in it.
+
+import { Composer } from "../shared/composer.js";
+import { byId, h, setText } from "../shared/dom.js";
+import { clockTime, dayName } from "../shared/words.js";
+
+const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
+
+export class ChatView {
+  #view = byId("chat-view");
+  #none = byId("no-chat");
+  #place = byId("conversation");
+  #name = byId("customer-name");
+  #topic = byId("chat-topic");
+  #role = byId("role");
+  #leave = byId("leave");
+  #end = byId("end");
+  #confirm = byId("end-confirm");
+  #form = byId("composer-form");
+  #enter = byId("enter");
+  #enterText = byId("enter-text");
+  #accept = byId("accept-open");
+  #supervise = byId("supervise-open");
+  #ended = byId("ended");
+  #facts = byId("facts");
+  #parameters = byId("parameters");
+  #participants = byId("participants");
+  #composer;
+  #chat = null;
+  #conversation = null;
+
+  /**
+   * @param {object} actions every one is required
+   * @param {(id: string) => void} actions.accept
+   * @param {(id: string) => void} actions.supervise
+   * @param {(id: string) => void} actions.leave
+   * @param {(id: string) => void} actions.end
+   * @param {(id: string) => void} actions.putAway
+   * @param {() => void} actions.back to the lists, on a narrow screen
+   */
+  constructor(actions) {
+    this.#composer = new Composer({
+      form: this.#form,
+      input: byId("composer"),
+      counter: byId("counter"),
+      send: byId("send"),
+      onSend: (text) => this.#conversation.send(text),
+    });
+    const onClick = (button, action) => button.addEventListener("click", () => action(this.#chat.engagementId));
+    onClick(this.#accept, actions.accept);
+    onClick(this.#supervise, actions.supervise);
+    onClick(this.#leave, actions.leave);
+    onClick(byId("put-away"), actions.putAway);
+    this.#end.addEventListener("click", () => this.#ask(this.#confirm.hidden));
+    byId("end-no").addEventListener("click", () => this.#ask(false));
+    onClick(byId("end-yes"), (id) => {
+      this.#ask(false);
+      actions.end(id);
+    });
+    this.#view.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.isComposing) return;
+      if (this.#confirm.hidden) actions.back();
+      else this.#ask(false);
+    });
+    byId("back").addEventListener("click", () => actions.back());
+  }
+
+  /** The engagementId of the open chat; undefined: none is open. */
+  get openId() {
+    return this.#chat?.engagementId;
+  }
+
+  /** Opens a chat with its conversation. */
+  open(chat, role, conversation) {
+    if (this.#conversation) this.#conversation.draft = this.#composer.draft;
+    this.#conversation = conversation;
+    this.#place.replaceChildren(conversation.element);
+    this.#none.hidden = true;
+    this.#view.hidden = false;
+    this.#confirm.hidden = true;
+    this.update(chat, role);
+    this.#composer.draft = conversation.draft;
+    conversation.toEnd();
+    this.focus();
+  }
+
+  /** The open chat has changed. */
+  update(chat, role) {
+    this.#chat = chat;
+    const ended = chat.state === "ended";
+    const inside = role !== undefined && !ended;
+    const focused = this.#view.contains(document.activeElement) ? document.activeElement : null;
+    this.#form.hidden = this.#leave.hidden = this.#end.hidden = !inside;
+    if (!inside) this.#confirm.hidden = true;
+    this.#enter.hidden = role !== undefined || ended;
+    this.#ended.hidden = !ended;
+    this.#accept.hidden = chat.state !== "waiting";
+    setText(this.#enterText, chat.state === "waiting" ? "Nobody has taken this chat yet." : "You are looking on from outside. The customer does not see you.");
+    setText(this.#name, chat.customerName || "Unnamed");
+    setText(this.#topic, chat.topic || "No topic");
+    this.#role.hidden = role !== "SUPERVISOR";
+    this.#showDetails(chat);
+    // What had the focus may be hidden now.
+    if (focused && focused.offsetParent === null) this.focus();
+  }
+
+  close() {
+    this.#chat = this.#conversation = null;
+    this.#place.replaceChildren();
+    this.#view.hidden = true;
+    this.#none.hidden = false;
+  }
+
+  /** Puts the focus where the agent goes on. */
+  focus() {
+    if (!this.#form.hidden) this.#composer.focus();
+    else if (!this.#ended.hidden) byId("put-away").focus();
+    else if (!this.#accept.hidden) this.#accept.focus();
+    else this.#supervise.focus();
+  }
+
+  #showDetails(chat) {
+    const began = new Date(chat.createdAt);
+    setText(this.#facts, `Began ${dayName(began).toLowerCase()}, ${clockTime(began)}`);
+    const parameters = Object.entries(chat.engagementParameters ?? {});
+    this.#parameters.replaceChildren(...parameters.flatMap(([key, value]) => [
+      h("dt", { dir: "auto" }, key), h("dd", { dir: "auto" }, value),
+    ]));
+    byId("parameters-none").hidden = parameters.length > 0;
+    this.#participants.replaceChildren(...chat.participants.map((one) => h("li", { "data-participant-type": one.participantType },
+      h("span", { class: "item-name", dir: "auto" }, one.displayName || "Unnamed"),
+      h("span", { class: "tag" }, TYPES[one.participantType] ?? one.participantType))));
+  }
+
+  #ask(asking) {
+    this.#confirm.hidden = !asking;
+    this.#end.setAttribute("aria-expanded", String(asking));
+    (asking ? byId("end-no") : this.#end).focus();
+  }
+}

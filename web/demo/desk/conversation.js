@@ -1,0 +1,151 @@
+// One chat's messages at the desk: read from the server, kept whole over lost connections,
+// and written to it, each once.
+
+import { h, icon } from "../shared/dom.js";
+import { Timeline } from "../shared/timeline.js";
+
+const ATTEMPTS = 6; // of sending a message, with the same correlationId: about 15 s in all
+
+export class Conversation {
+  /** Goes into the page: the messages, and what scrolls them. */
+  element;
+  /** What the agent has written and not sent. */
+  draft = "";
+
+  #id;
+  #agent;
+  #api;
+  #onTrouble;
+  #timeline;
+  #earlier;
+  #notice;
+  #oldest = Infinity; // messageIndex of the oldest message that is shown
+  #last = 0; // of the newest before which none is missing
+  #heard = 0; // of the newest that is known to exist
+  #loaded = false; // the newest page was read
+  #reading = null; // the promise of a read that runs
+  #sending = Promise.resolve(); // one after the other, in the order they were written
+
+  /**
+   * @param {string} id engagementId
+   * @param {{agentId: string, agentName: string}} agent
+   * @param {import("./api.js").DeskApi} api
+   * @param {(text: string) => void} onTrouble something to say aloud
+   */
+  constructor(id, agent, api, onTrouble) {
+    this.#id = id;
+    this.#agent = agent;
+    this.#api = api;
+    this.#onTrouble = onTrouble;
+
+    this.#earlier = h("button", { type: "button", class: "earlier", "data-testid": "load-earlier", hidden: true }, "Load earlier messages");
+    this.#earlier.addEventListener("click", () => this.#loadEarlier());
+    const log = h("div", { class: "log", role: "log", "aria-live": "polite", "aria-relevant": "additions", "data-testid": "messages" });
+    const scroller = h("div", { class: "scroller", tabindex: 0, role: "region", "aria-label": "Messages" }, this.#earlier, log);
+    const jump = h("button", { type: "button", class: "jump", "data-testid": "jump", hidden: true }, icon("down"), "New messages");
+    const again = h("button", { type: "button", class: "small" }, "Try again");
+    again.addEventListener("click", () => this.read());
+    this.#notice = h("div", { class: "strip warn", "data-testid": "chat-notice", hidden: true },
+      h("p", {}, "Some messages could not be loaded."), again);
+    this.element = h("div", { class: "conversation" }, h("div", { class: "scroll-frame" }, scroller, jump), this.#notice);
+    this.#timeline = new Timeline({ scroller, log, jump, onRetry: (key, text) => this.send(text, key) });
+  }
+
+  /** Scrolls to the newest message. */
+  toEnd() {
+    this.#timeline.toEnd();
+  }
+
+  /** A message came by the feed. */
+  hear(message) {
+    if (this.#timeline.has(message.correlationId)) this.#timeline.sent(message.correlationId, this.#describe(message));
+    else if (this.#loaded && message.messageIndex === this.#last + 1) this.#timeline.show(this.#describe(message));
+    if (this.#loaded && message.messageIndex === this.#last + 1) this.#last++;
+    this.read(message.messageIndex);
+  }
+
+  /**
+   * Reads what is missing up to the newest message that is known to exist. The indexes have
+   * no gaps, so a gap means a message that was missed.
+   */
+  read(newest = 0) {
+    this.#heard = Math.max(this.#heard, newest);
+    if (this.#loaded && this.#last >= this.#heard) return;
+    this.#reading ??= this.#readMissing().finally(() => { this.#reading = null; });
+  }
+
+  async #readMissing() {
+    try {
+      while (!this.#loaded || this.#last < this.#heard) {
+        const page = await this.#api.messages(this.#id, this.#loaded ? { after: this.#last } : {});
+        if (!this.#loaded) {
+          this.#timeline.showHistory(page.messages.map(this.#describe));
+          this.#oldest = page.messages[0]?.messageIndex ?? Infinity;
+          this.#earlier.hidden = !page.hasOlder;
+        } else {
+          for (const message of page.messages) this.#timeline.show(this.#describe(message));
+          if (page.messages.length === 0) break;
+        }
+        this.#loaded = true;
+        this.#last = Math.max(this.#last, page.messages.at(-1)?.messageIndex ?? 0);
+      }
+      this.#notice.hidden = true;
+    } catch {
+      this.#notice.hidden = false;
+      this.#onTrouble("Some messages could not be loaded.");
+    }
+  }
+
+  async #loadEarlier() {
+    this.#earlier.disabled = true;
+    this.#earlier.textContent = "Loading…";
+    try {
+      const page = await this.#api.messages(this.#id, { before: this.#oldest });
+      this.#timeline.showHistory(page.messages.map(this.#describe));
+      this.#oldest = page.messages[0]?.messageIndex ?? this.#oldest;
+      this.#earlier.hidden = !page.hasOlder;
+    } catch (error) {
+      this.#onTrouble(`Earlier messages could not be loaded. ${error.message} Try again.`);
+    }
+    this.#earlier.disabled = false;
+    this.#earlier.textContent = "Load earlier messages";
+  }
+
+  /** Sends a text; with the key of one that failed, that one again. */
+  send(text, key = crypto.randomUUID()) {
+    this.#timeline.sending(key, text, this.#agent.agentName, "AGENT");
+    this.#sending = this.#sending.then(() => this.#deliver(key, text));
+  }
+
+  async #deliver(key, text) {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const message = await this.#api.say(this.#id, text, key);
+        this.#timeline.sent(key, this.#describe(message));
+        return;
+      } catch (error) {
+        if (!error.passing || attempt === ATTEMPTS) {
+          this.#timeline.failed(key, error.message);
+          this.#onTrouble(`Your message was not sent. ${error.message}`);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt * (0.5 + Math.random() / 2)));
+      }
+    }
+  }
+
+  /** A message of the desk's API as the timeline shows it. */
+  #describe = (message) => {
+    const mine = message.senderParticipantId === this.#agent.agentId;
+    return {
+      id: message.messageId,
+      index: message.messageIndex,
+      text: message.body.elementText.text,
+      mine,
+      senderType: message.senderParticipantType,
+      senderName: message.senderParticipantName || "Unnamed",
+      at: new Date(message.receivedAt),
+      state: mine ? "sent" : undefined,
+    };
+  };
+}

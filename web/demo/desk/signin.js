@@ -1,0 +1,71 @@
+// Who sits at this desk. In sessionStorage: each tab is an agent of its own.
+
+import { byId } from "../shared/dom.js";
+
+const KEY = "hollis.desk.agent";
+
+/**
+ * Resolves with who is there: at once after a reload, else when the form was filled in.
+ * @param {string} [trouble] why the agent has to sign in once more
+ * @returns {Promise<{credential: string, agent: {agentId: string, agentName: string}}>}
+ */
+export async function signIn(trouble = "") {
+  const known = loadAgent();
+  // The demo hands out its credential; elsewhere the agent types it.
+  const given = trouble ? "" : await demoCredential();
+  if (known && given) return { credential: given, agent: known };
+
+  const form = byId("signin-form");
+  const name = byId("agent-name");
+  const credential = byId("credential");
+  const error = byId("signin-error");
+  byId("credential-field").hidden = given !== "";
+  name.value = known?.agentName ?? new URLSearchParams(location.search).get("name")?.slice(0, 70) ?? "";
+  error.hidden = !trouble;
+  error.textContent = trouble;
+  byId("signin").hidden = false;
+  (name.value && !given ? credential : name).focus();
+
+  return new Promise((resolve) => {
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      const agentName = name.value.trim();
+      const answer = given || credential.value;
+      error.hidden = Boolean(agentName && answer);
+      error.textContent = agentName ? "Type the desk's password." : "Type your name: customers will see it.";
+      if (!agentName || !answer) return;
+      credential.value = "";
+      byId("signin").hidden = true;
+      resolve({ credential: answer, agent: saveAgent(agentName, known) });
+    };
+  });
+}
+
+async function demoCredential() {
+  try {
+    const response = await fetch("/demo-config.json", { cache: "no-store" });
+    return response.ok ? (await response.json()).deskCredential ?? "" : "";
+  } catch {
+    return "";
+  }
+}
+
+function loadAgent() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY));
+  } catch {
+    return null;
+  }
+}
+
+/** Under another name it is another agent. */
+function saveAgent(agentName, known) {
+  const agentId = known?.agentName === agentName ? known.agentId : crypto.randomUUID();
+  const agent = { agentId, agentName };
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(agent));
+  } catch {
+    // Blocked: the agent is known until the page goes.
+  }
+  return agent;
+}
