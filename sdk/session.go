@@ -241,7 +241,7 @@ func (s *session) look() {
 	if s.phase == closed {
 		return
 	}
-	if s.phase == initializing && now.After(s.initEnd) {
+	if s.phase == initializing && !now.Before(s.initEnd) {
 		s.initFailed(fail(CodeUnreachable, "no connection within 30 seconds"))
 		return
 	}

@@ -315,6 +315,8 @@ func (s *session) nextStream() time.Time {
 	case streamWaiting:
 		end := st.brokeAt.Add(s.config.ReconnectionTimeout)
 		switch {
+		case s.phase == initializing && st.offline:
+			return time.Time{}
 		case s.phase == initializing:
 			return st.retryAt
 		case st.offline || end.Before(st.retryAt):
