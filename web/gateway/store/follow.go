@@ -43,6 +43,7 @@ type follower struct {
 	consume jetstream.ConsumeContext
 	ring    *ring
 	newest  atomic.Uint64 // sequence of the newest entry
+	gone    atomic.Uint64 // sequence of the newest entry that was lost, 0 for none
 
 	mu        sync.Mutex // held while an entry is given to the callbacks
 	callbacks []*callback
@@ -136,6 +137,7 @@ func (f *follower) receive(m jetstream.Msg) {
 // lost tells that the entries up to sequence are gone.
 func (f *follower) lost(sequence uint64) {
 	f.s.log.Error("entries were deleted from the stream before they were read", "from", f.sequence()+1, "to", sequence)
+	f.gone.Store(sequence)
 	f.ring.restart(sequence)
 	f.newest.Store(sequence)
 	f.call(&Entry{Last: after(sequence)})

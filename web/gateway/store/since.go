@@ -26,6 +26,9 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 		}
 		return uint64(from)/100 <= info.State.LastSeq, nil
 	}
+	if uint64(from)/100 < s.follow.gone.Load() {
+		return false, nil
+	}
 	// After the last place of an entry, nothing of it is wanted.
 	list, ok := s.follow.ring.since(c, uint64(from+1)/100)
 	if !ok {

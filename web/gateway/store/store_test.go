@@ -662,10 +662,12 @@ func TestFollowGap(t *testing.T) {
 	if want := []string{"0", after(last + 2).String(), "2", "3"}; !slices.Equal(texts, want) {
 		t.Errorf("given %q, not %q", texts, want)
 	}
-	if ok, err := s.Since(ctx, ann, from, s.Position(), func(Entry) {}); err != nil || !ok {
-		// The stream begins before from, so a scan takes place; that it has a hole is
-		// said to those who listen.
+	if ok, err := s.Since(ctx, ann, from, s.Position(), func(Entry) {}); err != nil || ok {
 		t.Errorf("since before the hole: %v %v", ok, err)
+	}
+	n := 0
+	if ok, err := s.Since(ctx, ann, after(last+2), s.Position(), func(Entry) { n++ }); err != nil || !ok || n != 2 {
+		t.Errorf("since the hole: %v %v %d", ok, err, n)
 	}
 }
 

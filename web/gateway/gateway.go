@@ -1,0 +1,251 @@
+// Package gateway is the customers' door: the REST calls, the event stream and the
+// authentication of PROTOCOL.md. It is stateless: what it tells is in
+// web/gateway/store, so any number of gateways serve any session, and one that was
+// killed is replaced by the next.
+//
+//	st, err := store.Open(ctx, store.Config{Dir: "data"})
+//	g, err := gateway.New(gateway.Config{Store: st, Tenants: …, Keys: …})
+//	http.ListenAndServe(addr, g.Handler())
+//	…
+//	g.Close(ctx) // before the server's Shutdown, which does not see the streams
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// Tenant is one integration of an account.
+type Tenant struct {
+	Account       string // the token's accountId: six letters
+	IntegrationID string // the token's integrationId: a UUID
+	Appkey        string // what the appkey header must be; 1–256 bytes
+}
+
+// Config says whom the gateway serves and how much of it.
+type Config struct {
+	// Store is the truth. Required. The gateway does not close it.
+	Store *store.Store
+	// Tenants are the integrations that are served; at least one. The first is the
+	// one of POST /v1/getJWT.
+	Tenants []Tenant
+
+	// Keys verify tokens; at least one, unless Signer is set, whose key always
+	// counts. Only their algorithms are accepted.
+	Keys []Key
+	// Signer mints tokens for the tokens call and POST /v1/getJWT. nil: both are 404.
+	Signer *Signer
+	// Issuer and Audience are what a token's iss must be and its aud must hold.
+	// Required; a Signer without its own mints with these.
+	Issuer, Audience string
+	// ServerCredential is the bearer credential of the tokens call, at least 16 bytes.
+	// Empty: the call is 404.
+	ServerCredential string
+	// EnableGetJWT opens POST /v1/getJWT, which gives anyone a token for any customer:
+	// for the demo only.
+	EnableGetJWT bool
+
+	// AllowedOrigins are the origins (https://shop.example, no path) whose pages may
+	// call, beside the gateway's own. "*" allows every page. Requests without an
+	// Origin do not come from another origin's page and are not held up.
+	AllowedOrigins []string
+
+	// RequestRate is how many REST calls a second a customer may make on average, and
+	// RequestBurst how many at once. 0 means 20 and 60; negative: unlimited.
+	RequestRate  float64
+	RequestBurst int
+	// FrameRate and FrameBurst bound the frames that one stream's client sends; it is
+	// cut off when it sends more. 0 means 10 a second and 50 at once.
+	FrameRate  float64
+	FrameBurst int
+	// MaxStreams bounds the open streams, MaxStreamsPerCustomer those of one customer.
+	// 0 means 20,000 and 20. Each costs about 40 KiB and a file descriptor.
+	MaxStreams            int
+	MaxStreamsPerCustomer int
+	// QueueFrames and QueueBytes bound what waits for one slow reader before it is cut
+	// off. 0 means 512 and 1 MiB; at least 16 and 128 KiB.
+	QueueFrames int
+	QueueBytes  int
+	// HeartbeatInterval is after how long a silent client is pinged; after twice as
+	// long it is taken for dead. 0 means 20 s; 1 s to 5 min, whole seconds.
+	HeartbeatInterval time.Duration
+	// AuthTimeout is how long a stream may stay unauthenticated. 0 means 5 s.
+	AuthTimeout time.Duration
+
+	// Logger receives what happens, without tokens or texts; nil discards it.
+	Logger *slog.Logger
+}
+
+// Gateway serves customers. Make one with New.
+type Gateway struct {
+	cfg     Config
+	log     *slog.Logger
+	store   *store.Store
+	tokens  *verifier
+	origins map[string]bool
+	limits  *limiters
+	hub     *hub
+	handler http.Handler
+
+	cancel context.CancelFunc // ends following
+	mu     sync.Mutex
+	closed bool
+	open   int            // streams, also those not yet authenticated
+	wg     sync.WaitGroup // their goroutines
+}
+
+// New checks cfg and starts to follow the store. Close ends what it started.
+func New(cfg Config) (*Gateway, error) {
+	if err := cfg.check(); err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	tokens, err := newVerifier(&cfg)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g := &Gateway{
+		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
+		origins: map[string]bool{},
+		limits:  newLimiters(cfg.RequestRate, cfg.RequestBurst),
+		hub:     newHub(),
+	}
+	for _, o := range cfg.AllowedOrigins {
+		g.origins[strings.ToLower(o)] = true
+	}
+	g.handler = g.routes()
+	ctx, cancel := context.WithCancel(context.Background())
+	g.cancel = cancel
+	if err := g.store.Follow(ctx, g.hub.deliver); err != nil {
+		cancel()
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	return g, nil
+}
+
+// Handler serves the calls below wire.BasePath, POST /v1/getJWT and GET /healthz.
+// Everything else is 404.
+func (g *Gateway) Handler() http.Handler { return g.handler }
+
+// Close refuses new streams, closes the open ones so that their clients come back
+// elsewhere, and waits for them until ctx ends. REST calls go on as long as the
+// server lets them.
+func (g *Gateway) Close(ctx context.Context) error {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
+	g.cancel()
+	done := make(chan struct{})
+	go func() {
+		g.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		g.hub.abort()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// enter counts a stream in, unless there is no room or the gateway is closing.
+func (g *Gateway) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.open >= g.cfg.MaxStreams {
+		return false
+	}
+	g.open++
+	g.wg.Add(1)
+	return true
+}
+
+func (g *Gateway) leave() {
+	g.mu.Lock()
+	g.open--
+	g.mu.Unlock()
+	g.wg.Done()
+}
+
+func (g *Gateway) closing() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}
+
+func (cfg *Config) check() error {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Store == nil {
+		return errors.New("no store is given")
+	}
+	if len(cfg.Tenants) == 0 {
+		return errors.New("no tenant is given; at least one account with its integration is needed")
+	}
+	seen := map[string]bool{}
+	for _, t := range cfg.Tenants {
+		switch {
+		case len(t.Account) != 6 || strings.Trim(strings.ToLower(t.Account), "abcdefghijklmnopqrstuvwxyz") != "":
+			return fmt.Errorf("the account %q is not six letters", t.Account)
+		case !wire.IsUUID(t.IntegrationID):
+			return fmt.Errorf("the integration id %q of account %s is not a UUID", t.IntegrationID, t.Account)
+		case t.Appkey == "" || len(t.Appkey) > 256:
+			return fmt.Errorf("the appkey of account %s has %d bytes; 1–256 are possible", t.Account, len(t.Appkey))
+		case seen[t.Account+strings.ToLower(t.IntegrationID)]:
+			return fmt.Errorf("the integration %s of account %s is given twice", t.IntegrationID, t.Account)
+		}
+		seen[t.Account+strings.ToLower(t.IntegrationID)] = true
+	}
+	if cfg.Issuer == "" || cfg.Audience == "" {
+		return errors.New("issuer and audience must both be given: a token of another issuer, or for another service, must not be taken")
+	}
+	if n := len(cfg.ServerCredential); n > 0 && n < 16 {
+		return fmt.Errorf("the server credential has %d bytes; at least 16 are needed", n)
+	}
+	if cfg.EnableGetJWT && cfg.Signer == nil {
+		return errors.New("getJWT needs a signing key")
+	}
+	for _, o := range cfg.AllowedOrigins {
+		if o != "*" && !isOrigin(o) {
+			return fmt.Errorf("the allowed origin %q is not an origin; write scheme://host[:port] without a path", o)
+		}
+	}
+	defaultTo(&cfg.RequestRate, 20)
+	defaultTo(&cfg.RequestBurst, 60)
+	defaultTo(&cfg.FrameRate, 10)
+	defaultTo(&cfg.FrameBurst, 50)
+	defaultTo(&cfg.MaxStreams, 20_000)
+	defaultTo(&cfg.MaxStreamsPerCustomer, 20)
+	defaultTo(&cfg.QueueFrames, 512)
+	defaultTo(&cfg.QueueBytes, 1<<20)
+	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
+	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
+	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.AuthTimeout < 0 {
+		return errors.New("a limit is negative; leave it 0 for its default")
+	}
+	cfg.QueueFrames = max(cfg.QueueFrames, 16)
+	cfg.QueueBytes = max(cfg.QueueBytes, 2*wire.MaxServerFrame)
+	if h := cfg.HeartbeatInterval; h < time.Second || h > 5*time.Minute || h%time.Second != 0 {
+		return fmt.Errorf("a heartbeat interval of %v is not possible; use whole seconds, 1 s to 5 min", h)
+	}
+	return nil
+}
+
+func defaultTo[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}

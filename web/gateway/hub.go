@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// hub knows the open streams by customer. Its one callback at the store hands every
+// entry to those it concerns, encoded once.
+type hub struct {
+	mu        sync.Mutex
+	customers map[store.Customer]room
+	all       map[*stream]struct{} // also those not yet authenticated
+}
+
+// room is a customer's streams, by session: each has one.
+type room map[string]*stream
+
+func newHub() *hub {
+	return &hub{customers: map[store.Customer]room{}, all: map[*stream]struct{}{}}
+}
+
+// deliver is given every entry that any gateway stores, in order. It must not block.
+func (h *hub) deliver(e store.Entry) {
+	if e.Customer == (store.Customer{}) {
+		// Entries were lost. The clients come back, are told so, and read the history.
+		h.closeAll(wire.CloseServiceRestart, "events were lost")
+		return
+	}
+	if len(e.Events) == 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	room := h.customers[e.Customer]
+	if room == nil {
+		return
+	}
+	for i := range e.Events {
+		f := frameOf(&e.Events[i])
+		for id, s := range room {
+			if f.session == "" || f.session == id {
+				s.live(f)
+			}
+		}
+	}
+}
+
+func (h *hub) add(s *stream) {
+	h.mu.Lock()
+	h.all[s] = struct{}{}
+	h.mu.Unlock()
+}
+
+func (h *hub) remove(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.all, s)
+	h.leave(s)
+}
+
+// leave takes s out of its room. h.mu is held.
+func (h *hub) leave(s *stream) {
+	if room := h.customers[s.customer]; room != nil && room[s.sessionID] == s {
+		delete(room, s.sessionID)
+		if len(room) == 0 {
+			delete(h.customers, s.customer)
+		}
+	}
+}
+
+// probeTime is how long a stream has to prove itself alive when another asks for its
+// session.
+const probeTime = 2 * time.Second
+
+// claim makes s the stream of its session, or returns the code to close s with. An
+// older stream of the same client makes way at once; one of another client does
+// when it is dead.
+func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason string) {
+	for range 3 {
+		h.mu.Lock()
+		room := h.customers[s.customer]
+		if room == nil {
+			room = map[string]*stream{}
+			h.customers[s.customer] = room
+		}
+		older := room[s.sessionID]
+		switch {
+		case older == nil && len(room) >= limit:
+			h.mu.Unlock()
+			return wire.CloseTooMuch, "too many streams of this customer"
+		case older == nil, s.clientID != "" && older.clientID == s.clientID:
+			room[s.sessionID] = s
+			h.mu.Unlock()
+			if older != nil {
+				older.end(wire.CloseSuperseded, "this client has connected anew")
+			}
+			return 0, ""
+		}
+		h.mu.Unlock()
+		if older.probe(ctx, s) {
+			return wire.CloseSuperseded, "the session's stream is open elsewhere"
+		}
+		if ctx.Err() != nil {
+			return wire.CloseServerError, "gone"
+		}
+		older.end(wire.CloseSuperseded, "another client has taken over")
+		h.mu.Lock()
+		h.leave(older)
+		h.mu.Unlock()
+	}
+	return wire.CloseSuperseded, "the session's stream is open elsewhere"
+}
+
+// closeAll closes every stream.
+func (h *hub) closeAll(code int, reason string) {
+	h.mu.Lock()
+	list := make([]*stream, 0, len(h.all))
+	for s := range h.all {
+		list = append(list, s)
+	}
+	h.mu.Unlock()
+	for _, s := range list {
+		s.end(code, reason)
+	}
+}
+
+// abort drops every connection without a word.
+func (h *hub) abort() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.all {
+		s.cancel()
+	}
+}

@@ -1,0 +1,563 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"golang.org/x/time/rate"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// stream is one connection of a session's event stream. Two goroutines serve it: the
+// reader, which is the HTTP handler, takes the client's frames and prepares the
+// resume; the writer sends, keeps the times and closes. Everything between them, the
+// hub and the writer stands under mu, and wake tells the writer to look.
+type stream struct {
+	g         *Gateway
+	conn      *websocket.Conn
+	sessionID string
+	ctx       context.Context // the connection's life
+	cancel    context.CancelFunc
+	wake      chan struct{} // holds one: the writer has something to look at
+	space     chan struct{} // holds one: the queue has become shorter
+	done      chan struct{} // closed when the writer has ended
+
+	// Set by the reader before claim shows the stream to others.
+	customer    store.Customer
+	integration string
+	clientID    string
+
+	mu       sync.Mutex
+	queue    [][]byte
+	bytes    int
+	state    streamState
+	held     []*frame // live events during the resume
+	heldSize int
+	last     wire.EventID // events up to here are not for this client any more
+	expiry   time.Time    // of the token
+	started  time.Time
+	seen     time.Time // the last frame from the client
+	pinged   time.Time // the last ping to it
+	probes   []chan struct{}
+	code     int // to close with, 0 while open
+	reason   string
+	drain    bool // send what is queued before closing
+}
+
+// streamState says what becomes of a live event.
+type streamState string
+
+const (
+	streamOpening  streamState = "opening"  // not authenticated: no event reaches it
+	streamResuming streamState = "resuming" // it is held until what is older has been sent
+	streamLive     streamState = "live"     // it is sent
+)
+
+// writeTime bounds the sending of one frame. A client that does not take it in
+// that time is gone, or as good as gone.
+const writeTime = 10 * time.Second
+
+// frame is an event frame, shared by all streams that it goes to.
+type frame struct {
+	id      wire.EventID
+	session string // non-empty: for this session only
+	ends    bool   // the session is over with it
+	text    []byte
+}
+
+func frameOf(e *store.EncodedEvent) *frame {
+	return &frame{
+		id: e.ID, session: e.SessionID, ends: e.Type == wire.EventSessionTerminated,
+		text: wire.AppendEventFrame(make([]byte, 0, len(e.JSON)+64), e.ID, e.JSON),
+	}
+}
+
+// stream serves GET /sessions/{id}/events.
+func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
+	if !slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ","), ","), func(p string) bool {
+		return strings.TrimSpace(p) == wire.Subprotocol
+	}) {
+		g.problem(w, r, malformed("The WebSocket subprotocol "+wire.Subprotocol+" is needed."))
+		return
+	}
+	if !g.enter() {
+		p := refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The gateway is full or going away.")
+		p.retryAfter = 5
+		g.problem(w, r, p)
+		return
+	}
+	defer g.leave()
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{wire.Subprotocol},
+		InsecureSkipVerify: true, // the origin has been checked
+	})
+	if err != nil {
+		return // Accept has answered
+	}
+	conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
+	now := time.Now()
+	s := &stream{
+		g: g, conn: conn, sessionID: strings.ToLower(r.PathValue("id")),
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
+		state: streamOpening, started: now, seen: now,
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	g.hub.add(s)
+	if g.closing() { // closeAll may have come before add
+		s.end(wire.CloseServiceRestart, "the gateway restarts")
+	}
+	go s.write()
+	s.read()
+	<-s.done
+	s.cancel()
+	g.hub.remove(s)
+	s.mu.Lock()
+	g.log.Info("stream closed", "account", s.customer.Account, "sessionId", s.sessionID, "code", s.code, "reason", s.reason, "lasted", time.Since(s.started).Round(time.Millisecond))
+	s.mu.Unlock()
+}
+
+// end closes the stream. The first to say so is heard.
+func (s *stream) end(code int, reason string) { s.finish(code, reason, false) }
+
+func (s *stream) finish(code int, reason string, drain bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finishLocked(code, reason, drain)
+}
+
+func (s *stream) finishLocked(code int, reason string, drain bool) {
+	if s.code == 0 {
+		s.code, s.reason, s.drain = code, reason, drain
+		signal(s.wake)
+		signal(s.space)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// gone is the code for connections that broke without being closed.
+const gone = -1
+
+// read takes the client's frames until the connection ends.
+func (s *stream) read() {
+	limit := rate.NewLimiter(rate.Limit(s.g.cfg.FrameRate), s.g.cfg.FrameBurst)
+	var buffer []byte
+	authenticated := false
+	for {
+		kind, reader, err := s.conn.Reader(s.ctx)
+		if err == nil {
+			buffer, err = readAll(buffer[:0], reader)
+		}
+		if err != nil {
+			if errors.Is(err, errTooLarge) {
+				s.end(wire.CloseMalformed, "a frame is too large")
+			} else if code := websocket.CloseStatus(err); code >= 0 {
+				s.end(int(code), "closed by the client")
+			} else {
+				s.end(gone, "the connection broke")
+			}
+			return
+		}
+		if !limit.Allow() {
+			s.end(wire.CloseTooMuch, "too many frames")
+			return
+		}
+		f, err := wire.DecodeClientFrame(buffer)
+		if err != nil || kind != websocket.MessageText || !authenticated && f.Type != wire.FrameAuthenticate {
+			s.end(wire.CloseMalformed, "a frame was not understood")
+			return
+		}
+		s.heard()
+		switch f.Type {
+		case wire.FrameAuthenticate:
+			if authenticated {
+				s.renew(&f)
+			} else {
+				authenticated = true
+				s.begin(&f)
+			}
+		case wire.FramePing:
+			s.send(&wire.ServerFrame{Type: wire.FramePong})
+		}
+	}
+}
+
+var errTooLarge = errors.New("frame too large")
+
+// readAll reads a frame into buffer.
+func readAll(buffer []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(buffer) > wire.MaxClientFrame {
+			return buffer, errTooLarge
+		}
+		buffer = slices.Grow(buffer, 512)
+		n, err := r.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		if err == io.EOF {
+			if len(buffer) > wire.MaxClientFrame {
+				return buffer, errTooLarge
+			}
+			return buffer, nil
+		}
+		if err != nil {
+			return buffer, err
+		}
+	}
+}
+
+// heard notes that the client lives.
+func (s *stream) heard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen = time.Now()
+	for _, p := range s.probes {
+		close(p)
+	}
+	s.probes = nil
+}
+
+// probe pings the client and reports whether it answers; by is the stream that wants
+// to know.
+func (s *stream) probe(ctx context.Context, by *stream) bool {
+	answered := make(chan struct{})
+	s.mu.Lock()
+	if s.code != 0 {
+		s.mu.Unlock()
+		return false
+	}
+	s.probes = append(s.probes, answered)
+	s.pushLocked((&wire.ServerFrame{Type: wire.FramePing}).Append(nil))
+	s.mu.Unlock()
+	t := time.NewTimer(probeTime)
+	defer t.Stop()
+	select {
+	case <-answered:
+		return true
+	case <-t.C:
+	case <-s.done:
+	case <-by.done:
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	s.probes = slices.DeleteFunc(s.probes, func(p chan struct{}) bool { return p == answered })
+	s.mu.Unlock()
+	return false
+}
+
+// admit verifies an authenticate frame; a refusal ends the stream.
+func (s *stream) admit(f *wire.ClientFrame) *caller {
+	c, err := s.g.tokens.verify(f.Token, f.Appkey)
+	switch {
+	case errors.Is(err, errExpired):
+		s.end(wire.CloseTokenExpired, "the token has expired")
+		return nil
+	case err != nil:
+		s.end(wire.CloseTokenRefused, "the token or appkey was refused")
+		return nil
+	}
+	return c
+}
+
+// renew takes a new token for the running stream.
+func (s *stream) renew(f *wire.ClientFrame) {
+	c := s.admit(f)
+	if c == nil {
+		return
+	}
+	if c.Customer != s.customer || c.IntegrationID != s.integration {
+		s.end(wire.CloseTokenRefused, "the token is another customer's")
+		return
+	}
+	s.mu.Lock()
+	s.expiry = c.Expiry
+	s.mu.Unlock()
+	s.send(&wire.ServerFrame{Type: wire.FrameAuthenticated})
+}
+
+// begin authenticates the stream and brings it up to date.
+func (s *stream) begin(f *wire.ClientFrame) {
+	c := s.admit(f)
+	if c == nil {
+		return
+	}
+	if f.ClientID != "" && !wire.IsUUID(f.ClientID) {
+		s.end(wire.CloseMalformed, "the clientId is not a UUID")
+		return
+	}
+	s.customer, s.integration, s.clientID = c.Customer, c.IntegrationID, strings.ToLower(f.ClientID)
+	s.mu.Lock()
+	s.expiry = c.Expiry
+	s.state = streamResuming
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(s.ctx, callTime)
+	defer cancel()
+	if code, reason := s.g.hub.claim(ctx, s, s.g.cfg.MaxStreamsPerCustomer); code != 0 {
+		s.end(code, reason)
+		return
+	}
+	// After claim, so that the session's end is either seen here or comes as event.
+	_, err := s.g.sessionOf(ctx, c, s.sessionID)
+	if errors.As(err, new(*problem)) {
+		s.end(wire.CloseSessionGone, "the session does not exist")
+		return
+	}
+	if err == nil {
+		err = s.resume(ctx, f.LastEventID)
+	}
+	if err != nil && s.ctx.Err() == nil {
+		s.g.log.Error("a stream could not begin", "sessionId", s.sessionID, "error", err)
+		s.end(wire.CloseServerError, "the gateway failed")
+	}
+}
+
+// resume sends ready, then what the client has missed, then lets the live events
+// through, of which those that came meanwhile are held.
+func (s *stream) resume(ctx context.Context, from wire.EventID) error {
+	position := s.g.store.Position()
+	ready := wire.ServerFrame{Type: wire.FrameReady, HeartbeatInterval: s.g.cfg.HeartbeatInterval, Resumed: true, LastEventID: position}
+	var missed []*frame
+	if from != 0 {
+		ok, err := s.g.store.Since(ctx, s.customer, from, position, func(e store.Entry) {
+			for i := range e.Events {
+				if to := e.Events[i].SessionID; to == "" || to == s.sessionID {
+					missed = append(missed, frameOf(&e.Events[i]))
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		ready.Resumed = ok
+		if ok {
+			ready.LastEventID = from
+			// The client may have been further with another gateway.
+			position = max(position, from)
+		}
+	}
+	s.send(&ready)
+	s.g.log.Info("stream ready", "account", s.customer.Account, "sessionId", s.sessionID, "resumed", ready.Resumed, "missed", len(missed))
+	for _, f := range missed {
+		if !s.sendSlowly(f) {
+			return nil
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = position
+	s.state = streamLive
+	held := s.held
+	s.held, s.heldSize = nil, 0
+	for _, f := range held {
+		s.liveLocked(f)
+	}
+	return nil
+}
+
+// sendSlowly queues an older event, and waits while the queue is half full; false
+// when the stream has ended.
+func (s *stream) sendSlowly(f *frame) bool {
+	for {
+		s.mu.Lock()
+		if s.code != 0 {
+			s.mu.Unlock()
+			return false
+		}
+		if len(s.queue) < s.g.cfg.QueueFrames/2 && s.bytes < s.g.cfg.QueueBytes/2 {
+			s.pushLocked(f.text)
+			if f.ends {
+				s.finishLocked(wire.CloseSessionGone, "the session has ended", true)
+			}
+			s.mu.Unlock()
+			return true
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.space:
+		case <-s.done:
+			return false
+		}
+	}
+}
+
+// live takes an event from the hub. It does not block: who is too slow is cut.
+func (s *stream) live(f *frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.liveLocked(f)
+}
+
+func (s *stream) liveLocked(f *frame) {
+	switch {
+	case s.code != 0:
+	case s.state == streamResuming:
+		s.held = append(s.held, f)
+		s.heldSize += len(f.text)
+		if len(s.held) > s.g.cfg.QueueFrames || s.heldSize > s.g.cfg.QueueBytes {
+			s.finishLocked(wire.CloseTooMuch, "too slow to resume", false)
+		}
+	case s.state == streamLive && f.id > s.last:
+		s.last = f.id
+		s.pushLocked(f.text)
+		if f.ends {
+			s.finishLocked(wire.CloseSessionGone, "the session has ended", true)
+		}
+	}
+}
+
+func (s *stream) send(f *wire.ServerFrame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.code == 0 {
+		s.pushLocked(f.Append(nil))
+	}
+}
+
+func (s *stream) pushLocked(text []byte) {
+	s.queue = append(s.queue, text)
+	s.bytes += len(text)
+	if len(s.queue) > s.g.cfg.QueueFrames || s.bytes > s.g.cfg.QueueBytes {
+		s.finishLocked(wire.CloseTooMuch, "too slow to read", false)
+		return
+	}
+	signal(s.wake)
+}
+
+// write sends what is queued, keeps the times, and closes the connection.
+func (s *stream) write() {
+	defer close(s.done)
+	timer := time.NewTimer(s.g.cfg.AuthTimeout)
+	defer timer.Stop()
+	for {
+		batch, code, reason, until := s.next(time.Now())
+		for _, text := range batch {
+			ctx, cancel := context.WithTimeout(s.ctx, writeTime)
+			err := s.conn.Write(ctx, websocket.MessageText, text)
+			cancel()
+			if err != nil {
+				s.end(gone, "the client takes nothing")
+				_ = s.conn.CloseNow()
+				return
+			}
+			s.sent(len(text))
+			if s.cut() {
+				break
+			}
+		}
+		if code == gone {
+			_ = s.conn.CloseNow()
+			return
+		}
+		if code != 0 {
+			// It waits some seconds for the client's own close frame.
+			_ = s.conn.Close(closeCode(code), reason)
+			return
+		}
+		if len(batch) > 0 {
+			continue
+		}
+		timer.Reset(until)
+		select {
+		case <-s.wake:
+		case <-timer.C:
+		case <-s.ctx.Done():
+			_ = s.conn.CloseNow()
+			return
+		}
+	}
+}
+
+// closeCode keeps what a client sent from making our own close frame invalid.
+func closeCode(code int) websocket.StatusCode {
+	switch {
+	case code >= 4000 && code < 5000, code == wire.CloseGoingAway, code == wire.CloseServerError, code == wire.CloseServiceRestart:
+		return websocket.StatusCode(code)
+	}
+	return websocket.StatusNormalClosure
+}
+
+// next says what the writer has to do: send a batch, close with a code, or wait.
+func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, until time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	beat := s.g.cfg.HeartbeatInterval
+	if s.code == 0 {
+		switch {
+		case s.state == streamOpening && !now.Before(s.started.Add(s.g.cfg.AuthTimeout)):
+			s.finishLocked(wire.CloseAuthTimeout, "not authenticated in time", false)
+		case s.state != streamOpening && !time.Now().Before(s.expiry):
+			s.finishLocked(wire.CloseTokenExpired, "the token has expired", true)
+		case !now.Before(s.seen.Add(2 * beat)):
+			s.finishLocked(wire.CloseGoingAway, "the client is silent", false)
+		case s.state != streamOpening && !now.Before(later(s.seen, s.pinged).Add(beat)):
+			s.pinged = now
+			s.pushLocked((&wire.ServerFrame{Type: wire.FramePing}).Append(nil))
+		}
+	}
+	if s.code != 0 && !s.drain {
+		return nil, s.code, s.reason, 0
+	}
+	if len(s.queue) > 0 {
+		// The whole queue at once; it counts as queued until each frame is sent.
+		batch = slices.Clone(s.queue)
+		return batch, s.code, s.reason, 0
+	}
+	if s.code != 0 {
+		return nil, s.code, s.reason, 0
+	}
+	wake := s.seen.Add(2 * beat)
+	if s.state == streamOpening {
+		wake = earlier(wake, s.started.Add(s.g.cfg.AuthTimeout))
+	} else {
+		wake = earlier(wake, later(s.seen, s.pinged).Add(beat))
+		wake = earlier(wake, s.expiry)
+	}
+	return nil, 0, "", max(wake.Sub(now), 0)
+}
+
+// sent takes the first frame off the queue.
+func (s *stream) sent(size int) {
+	s.mu.Lock()
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	s.bytes -= size
+	if len(s.queue) == 0 {
+		s.queue = nil // or its backing array would only move on
+	}
+	s.mu.Unlock()
+	signal(s.space)
+}
+
+// cut reports whether what is queued is not to be sent any more.
+func (s *stream) cut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.code != 0 && !s.drain
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
