@@ -24,7 +24,8 @@ if grep -qs "\"build\": \"$build\"" "$out/build-info.json" &&
 fi
 mkdir -p "$out"
 rm -f "$out/build-info.json" # written last: without it, what is there is no build
-GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false \
+# -l: without inlining the wasm is 57 KB (8 %) smaller in brotli.
+GOOS=js GOARCH=wasm go build -trimpath -buildvcs=false -gcflags=all=-l \
 	-ldflags "-s -w -buildid= -X main.build=$build" -o "$file.wasm" ./wasm
 go run ./js/pack -version "$VERSION" -build "$build" -goroot "$(go env GOROOT)" -out "$out"
 echo "built $build in $out"

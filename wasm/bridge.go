@@ -131,16 +131,16 @@ func (b *bridge) log(level sdk.LogLevel, line string) {
 	b.tell(appendLog(nil, level, line))
 }
 
-// settle returns the callback that settles call id; value appends what it is settled with.
+// settle returns the callback that settles call id; value appends what it is settled
+// with, nil for nothing.
 func settle[T any](b *bridge, id int, value func(dst []byte, v *T) []byte) func(T, error) {
 	return func(v T, err error) {
-		dst := append([]byte(`{"settle":`), strconv.Itoa(id)...)
-		if err != nil {
-			dst = append(dst, `,"error":`...)
-			dst = appendError(dst, err)
-		} else if value != nil {
-			dst = append(dst, `,"value":`...)
-			dst = value(dst, &v)
+		dst := strconv.AppendInt([]byte(`{"settle":`), int64(id), 10)
+		switch {
+		case err != nil:
+			dst = appendError(append(dst, `,"error":`...), err)
+		case value != nil:
+			dst = value(append(dst, `,"value":`...), &v)
 		}
 		b.tell(append(dst, '}'))
 	}
@@ -233,7 +233,7 @@ func (b *bridge) run(a arguments) error {
 		default: // an event that was told to wait has not come to wait yet, or none was
 		}
 	default:
-		return &sdk.Error{Code: sdk.CodeInitFailed, Message: "Unknown command " + strconv.Quote(op)}
+		return &sdk.Error{Code: sdk.CodeInitFailed, Message: "Unknown command " + op}
 	}
 	return nil
 }

@@ -64,10 +64,13 @@ func (o *object) time(name string, t time.Time) {
 	}
 }
 
-// seconds writes a duration as pages read it, fractions kept.
+// seconds writes a duration as pages read it, milliseconds kept.
 func (o *object) seconds(name string, d time.Duration) {
-	o.name(name)
-	*o = strconv.AppendFloat(*o, d.Seconds(), 'f', -1, 64)
+	ms := max(0, d.Milliseconds())
+	o.integer(name, ms/1000)
+	if ms %= 1000; ms > 0 {
+		*o = append(*o, '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+	}
 }
 
 func appendError(dst []byte, err error) []byte {

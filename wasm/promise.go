@@ -67,6 +67,8 @@ var (
 	onRejected  = js.FuncOf(func(_ js.Value, args []js.Value) any { return settlePromise(args, true) })
 )
 
+// settlePromise is an entry into Go without a recover, because nothing in it can panic:
+// the browser calls it with the bound number and what the promise settled with.
 func settlePromise(args []js.Value, rejected bool) any {
 	id := args[0].Int()
 	promises.Lock()

@@ -128,10 +128,22 @@ func socketFunc(f func(s *socket, event js.Value)) js.Func {
 		s := sockets.live[args[0].Int()]
 		sockets.Unlock()
 		if s != nil {
-			f(s, args[1])
+			s.guarded(func() { f(s, args[1]) })
 		}
 		return nil
 	})
+}
+
+// guarded costs a panic of f its connection, which the core then replaces, and not the
+// page's chat. The runtime's print goes to the porch's log.
+func (s *socket) guarded(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			println("panic in a WebSocket callback: " + panicText(r))
+			s.Close(4000, "unexpected error")
+		}
+	}()
+	f()
 }
 
 // Dial opens a connection.
@@ -180,7 +192,8 @@ func (s *socket) onOpen() {
 
 // onMessage only enqueues: the browser waits for it.
 func (s *socket) onMessage(data js.Value) {
-	if data.Type() != js.TypeString || data.Length() > wire.MaxServerFrame {
+	// Length looks at objects only; it must be known before the text is copied.
+	if data.Type() != js.TypeString || js.Global().Get("Object").Invoke(data).Length() > wire.MaxServerFrame {
 		s.Close(wire.CloseMalformed, "a frame is no text or too large")
 		return
 	}
