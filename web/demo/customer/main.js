@@ -49,7 +49,6 @@ const session = new Session({
     saveChat(undefined);
     stopIdle();
     widget.setOver(END_WORDS.ended);
-    widget.setParticipants([]);
   },
   trouble: (event) => widget.setNotice(event.detail || event.title),
   idle(event) {
@@ -266,6 +265,7 @@ function setConnection(trouble) {
 function leave() {
   shown = null;
   showStart();
+  look(); // another may have been begun in another window
 }
 
 function showStart(offers) {

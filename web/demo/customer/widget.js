@@ -178,12 +178,11 @@ export class Widget {
 
   /** Shows the form, and above it the chats that are going on elsewhere. */
   showStart(name, offers = []) {
-    this.#screen(this.#start);
     setText(this.#title, "The workshop");
     setText(this.#subtitle, "Replies in a few minutes");
     if (!this.#name.value) this.#name.value = name ?? "";
-    this.#offers.hidden = offers.length === 0;
-    this.#offers.replaceChildren(...offers.map((engagement) => this.#offer(engagement)));
+    this.#showOffers(offers);
+    this.#screen(this.#start);
     this.setStartError("");
     this.setConnection(null);
     this.setIdle(null);
@@ -201,6 +200,17 @@ export class Widget {
   setStartError(text) {
     this.#startError.hidden = !text;
     setText(this.#startError, text);
+  }
+
+  /** Offers that stay keep their buttons, and with them the focus. */
+  #showOffers(offers) {
+    const ids = (list) => list.join(" ");
+    const shown = [...this.#offers.children].map((offer) => offer.dataset.engagementId);
+    if (ids(shown) === ids(offers.map((offer) => offer.engagementId))) return;
+    const focused = this.#offers.contains(document.activeElement);
+    this.#offers.hidden = offers.length === 0;
+    this.#offers.replaceChildren(...offers.map((engagement) => this.#offer(engagement)));
+    if (focused) this.#focus();
   }
 
   #offer(engagement) {
@@ -257,6 +267,7 @@ export class Widget {
     this.#ask(false, { focus: false });
     this.setIdle(null);
     if (!over) return;
+    setText(this.#subtitle, "Closed");
     setText(this.#overText, over.text);
     setText(this.#restart, over.restart);
     this.#restart.disabled = false;

@@ -72,7 +72,7 @@ export class ChatView {
 
   /** Opens a chat with its conversation. */
   open(chat, role, conversation) {
-    if (this.#conversation) this.#conversation.draft = this.#composer.draft;
+    this.#keepDraft();
     this.#conversation = conversation;
     this.#place.replaceChildren(conversation.element);
     this.#none.hidden = true;
@@ -105,6 +105,7 @@ export class ChatView {
   }
 
   close() {
+    this.#keepDraft();
     this.#chat = this.#conversation = null;
     this.#place.replaceChildren();
     this.#view.hidden = true;
@@ -117,6 +118,10 @@ export class ChatView {
     else if (!this.#ended.hidden) byId("put-away").focus();
     else if (!this.#accept.hidden) this.#accept.focus();
     else this.#supervise.focus();
+  }
+
+  #keepDraft() {
+    if (this.#conversation) this.#conversation.draft = this.#composer.draft;
   }
 
   #showDetails(chat) {

@@ -19,7 +19,7 @@ let feed;
 let stopCountdown = () => {};
 
 const lists = new Lists({ open, accept, supervise });
-const view = new ChatView({ accept, supervise, leave, end, putAway, back: showLists });
+const view = new ChatView({ accept, supervise, leave, end, putAway, back });
 
 byId("reconnect").addEventListener("click", () => feed.retry());
 document.addEventListener("visibilitychange", show);
@@ -72,6 +72,7 @@ function show() {
     // Looked on from outside, and ended.
     view.close();
     showLists();
+    lists.focus();
     say("That chat has ended.");
   }
   for (const id of conversations.keys()) {
@@ -114,8 +115,7 @@ function supervise(id) {
 function leave(id) {
   return act(async () => {
     board.put(await api.leave(id));
-    if (view.openId === id) view.close();
-    showLists();
+    if (view.openId === id) back();
     say("You have left the chat.");
   });
 }
@@ -129,10 +129,7 @@ function end(id) {
 
 function putAway(id) {
   board.putAway(id);
-  conversations.delete(id);
-  view.close();
-  showLists();
-  show();
+  back();
 }
 
 /** Does what the agent asked for, or says why not. */
@@ -146,11 +143,18 @@ async function act(work) {
   show();
 }
 
+/** Closes the chat on the screen; one's own goes on among the lists. */
+function back() {
+  const { openId } = view;
+  view.close();
+  showLists();
+  show();
+  lists.focus(openId);
+}
+
 /** On a narrow screen the lists and the chat take turns. */
 function showLists() {
   byId("desk").dataset.pane = "lists";
-  const item = document.querySelector(".item.open .item-open") ?? document.querySelector(".item-open");
-  if (byId("back").offsetParent === null && document.activeElement !== document.body) item?.focus();
 }
 
 function showConnection(state, seconds) {

@@ -34,6 +34,12 @@ export class Lists {
     this.#tick();
   }
 
+  /** Puts the focus on a chat, or on the first there is. */
+  focus(id) {
+    const items = Object.values(this.#lists).flatMap((list) => [...list.items]);
+    (items.find((item) => item.element.dataset.engagementId === id) ?? items[0])?.open.focus();
+  }
+
   #tick() {
     for (const list of Object.values(this.#lists)) {
       for (const { time, since } of list.items) setText(time, since ? duration(Date.now() - since) : "");
