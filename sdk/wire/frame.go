@@ -68,8 +68,52 @@ func AppendEventFrame(dst []byte, id EventID, event []byte) []byte {
 	return append(dst, '}')
 }
 
-// DecodeServerFrame reads a ServerFrame. A type it does not know is no error.
-func DecodeServerFrame(text []byte) (f ServerFrame, err error) {
+// DecodeServerFrame reads a ServerFrame. A type it does not know is no error, and
+// neither is an event of an unknown eventType, whatever its members are.
+func DecodeServerFrame(text []byte) (ServerFrame, error) {
+	f, err := decodeServerFrame(text)
+	if err != nil {
+		if skimmed, ok := skimEventFrame(text); ok {
+			return skimmed, nil
+		}
+	}
+	return f, err
+}
+
+// skimEventFrame reads an event frame whose event this version does not know: its
+// members may have known names and other shapes.
+func skimEventFrame(text []byte) (f ServerFrame, ok bool) {
+	r := newDecoder(text)
+	r.object(func(name string) {
+		switch name {
+		case "type":
+			f.Type = FrameType(r.str())
+		case "id":
+			f.ID = r.eventID()
+		case "event":
+			r.object(func(name string) {
+				if name == "eventType" {
+					f.Event.Type = EventType(r.str())
+				} else {
+					r.skip()
+				}
+			})
+		default:
+			r.skip()
+		}
+	})
+	if r.end() != nil || f.Type != FrameEvent || f.Event.Type == "" {
+		return f, false
+	}
+	switch f.Event.Type {
+	case EventEngagementActive, EventEngagementTerminated, EventEngagementError, EventParticipantAdded,
+		EventParticipantDisconnected, EventMessages, EventSessionTerminated:
+		return f, false
+	}
+	return f, true
+}
+
+func decodeServerFrame(text []byte) (f ServerFrame, err error) {
 	r := newDecoder(text)
 	r.object(func(name string) {
 		switch name {
