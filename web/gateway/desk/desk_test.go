@@ -642,6 +642,12 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 
+	status, h, _ := f.call("OPTIONS", path+":accept", "", "Origin", "https://desk.example.com", "Authorization", "")
+	if status != 204 || h.Get("Access-Control-Allow-Origin") != "https://desk.example.com" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "authorization") {
+		t.Errorf("a preflight answered %d %v", status, h)
+	}
+	f.refused(403, "forbidden", "", "OPTIONS", path+":accept", "", "Origin", "https://elsewhere.example.com")
+
 	f.refused(404, "not-found", "", "GET", "/nothing", "")
 	f.refused(404, "not-found", "", "GET", "/engagementsx", "")
 	f.refused(404, "not-found", "engagementId", "GET", "/engagements/x", "")
@@ -675,7 +681,7 @@ func TestRefusals(t *testing.T) {
 	for range 50 {
 		post(409, "conflict", "agentId", "/messages", flood.text("x", ""))
 	}
-	status, h, _ := f.call("POST", path+"/messages", flood.text("x", ""))
+	status, h, _ = f.call("POST", path+"/messages", flood.text("x", ""))
 	if status != 429 || h.Get("Retry-After") == "" || h.Get("Retry-After") == "0" {
 		t.Errorf("the 51st call answered %d, Retry-After %q", status, h.Get("Retry-After"))
 	}

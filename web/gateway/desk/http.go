@@ -32,7 +32,7 @@ func (p *problem) Error() string { return p.Title + ": " + p.Detail }
 
 func refuse(status int, kind, detail string, violations ...wire.Violation) *problem {
 	return &problem{Problem: wire.Problem{
-		Type:       "about:blank#" + kind,
+		Type:       "urn:openchat:problem#" + kind,
 		Title:      http.StatusText(status),
 		Status:     status,
 		Detail:     detail,
@@ -63,12 +63,28 @@ type answer struct {
 	body   []byte
 }
 
+// callTime bounds a call. The store tries a write for up to 15 s while its outcome
+// is unknown.
+const callTime = 25 * time.Second
+
 func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Add("Vary", "Origin")
 	if !d.originAllowed(r) {
 		d.fail(w, r, refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not use the desk; see --allowed-origins."))
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		h.Set("Access-Control-Allow-Origin", origin)
+		h.Set("Access-Control-Expose-Headers", "Retry-After")
+	}
+	if r.Method == http.MethodOptions { // may a page of an allowed origin call? yes
+		h.Set("Access-Control-Allow-Methods", "GET, POST")
+		h.Set("Access-Control-Allow-Headers", "authorization, content-type")
+		h.Set("Access-Control-Max-Age", "7200")
+		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	path, ok := strings.CutPrefix(r.URL.Path, BasePath)
@@ -86,7 +102,9 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
 	case <-r.Context().Done():
 		return
 	}
-	a, err := d.call(w, r, path)
+	ctx, cancel := context.WithTimeout(r.Context(), callTime)
+	defer cancel()
+	a, err := d.call(w, r.WithContext(ctx), path)
 	if err != nil {
 		d.fail(w, r, err)
 		return

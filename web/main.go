@@ -1,0 +1,275 @@
+// The gateway as one process: the browsers' REST and event streams, the agent
+// desk, NATS JetStream under both, the built SDK's files and, with --demo, two
+// pages to try it all. `--help` is the documentation of its flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"openchat/sdk/wire"
+	"openchat/web/demo"
+	"openchat/web/gateway"
+	"openchat/web/gateway/desk"
+	"openchat/web/gateway/store"
+)
+
+// version is set by the build.
+var version = ""
+
+// Exit codes.
+const (
+	exitFailed  = 1 // it could not start, or not stop in time
+	exitMisused = 2 // flags or environment are wrong
+)
+
+// stopWithin bounds a stop: whoever waits for the process may count on it.
+const stopWithin = 10 * time.Second
+
+func main() {
+	// A stream is a file; the Go runtime has raised their limit to what the system
+	// allows before it comes here.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, func() {
+		stop() // a second signal ends it at once
+		time.AfterFunc(stopWithin, func() {
+			fmt.Fprintf(os.Stderr, "gateway: did not stop within %v\n", stopWithin)
+			os.Exit(exitFailed)
+		})
+	})
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+}
+
+// run is the process without its surroundings. It returns the exit code.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	complain := func(code int, err error) int {
+		fmt.Fprintf(stderr, "gateway: %s\n", strings.TrimPrefix(oneLine(err), "gateway: "))
+		return code
+	}
+	s, err := parse(args, getenv)
+	if err != nil {
+		return complain(exitMisused, err)
+	}
+	switch {
+	case s.help:
+		usage(stdout)
+		return 0
+	case s.version:
+		fmt.Fprintln(stdout, buildVersion())
+		return 0
+	}
+	tenants, err := s.check()
+	if err != nil {
+		return complain(exitMisused, err)
+	}
+	p := &process{settings: s, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
+	err = p.start(ctx, tenants)
+	if err == nil {
+		p.greet(stdout)
+		err = p.serve(ctx)
+	}
+	if ctx.Err() != nil {
+		err = nil // told to stop while it started
+	}
+	if err = errors.Join(err, p.stop()); err != nil {
+		return complain(exitFailed, err)
+	}
+	return 0
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				return "0.0.0-" + s.Value[:min(12, len(s.Value))]
+			}
+		}
+	}
+	return "0.0.0-dev"
+}
+
+// process owns everything that runs. stop undoes start, also a start that failed
+// halfway.
+type process struct {
+	*settings
+	log *slog.Logger
+
+	listener net.Listener
+	store    *store.Store
+	gateway  *gateway.Gateway
+	signer   *gateway.Signer // nil: no tokens are made here
+	desk     *desk.Desk
+	server   *http.Server
+
+	endDesk context.CancelFunc // ends desk.Run
+	running sync.WaitGroup     // desk.Run
+}
+
+func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
+	mux := http.NewServeMux()
+	// What can be wrong comes first, and the store, which takes a moment, last.
+	if p.dist != "" {
+		files, err := newDist(p.dist, p.log)
+		if err != nil {
+			return err
+		}
+		for _, name := range distFiles {
+			mux.Handle("/"+name, files)
+		}
+	}
+	config, err := p.gatewayConfig(tenants)
+	if err != nil {
+		return err
+	}
+	if p.listener, err = net.Listen("tcp", p.addr); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --addr", p.addr)
+		}
+		return fmt.Errorf("cannot listen: %w; choose another --addr", err)
+	}
+	p.store, err = store.Open(ctx, store.Config{
+		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, Logger: p.log,
+	})
+	if err != nil {
+		return fmt.Errorf("%w (--data, --nats-url)", err)
+	}
+	config.Store = p.store
+	if p.gateway, err = gateway.New(config); err != nil {
+		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
+	}
+	p.desk, err = desk.New(desk.Config{
+		Store: p.store, Credential: p.deskCredential, HeartbeatInterval: p.heartbeat, Logger: p.log,
+		// "*" is for customers' pages: an agent's desk is worth naming.
+		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
+	})
+	if err != nil {
+		return err
+	}
+	mux.Handle(wire.BasePath+"/", p.gateway.Handler())
+	mux.Handle("/healthz", p.gateway.Handler())
+	mux.Handle(desk.BasePath+"/", p.desk.Handler())
+	if p.demo {
+		if err := p.addDemo(mux, tenants[0]); err != nil {
+			return err
+		}
+	}
+	var running context.Context
+	running, p.endDesk = context.WithCancel(context.Background())
+	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
+	p.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (p *process) addDemo(mux *http.ServeMux, t tenant) error {
+	handler, err := pages(demo.Files)
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(map[string]string{"integrationId": t.integrationID, "deskCredential": p.deskCredential}, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	mux.Handle("/", handler)
+	getJWT := p.gateway.Handler()
+	if p.tokenTTL != defaults().tokenTTL {
+		getJWT = withTTL(getJWT, p.signer, p.tokenTTL)
+	}
+	mux.Handle("/v1/getJWT", getJWT)
+	mux.HandleFunc("/demo-config.json", func(w http.ResponseWriter, r *http.Request) {
+		if !reading(w, r) {
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		_, _ = w.Write(config) // an error means that the browser has gone
+	})
+	return nil
+}
+
+// greet says where to look.
+func (p *process) greet(w io.Writer) {
+	at := url.URL{Scheme: "http", Host: p.listener.Addr().String(), Path: "/"}
+	if !p.demo {
+		fmt.Fprintf(w, "Listening on %s\n", at.String())
+		return
+	}
+	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), at.String())
+}
+
+// serve answers until ctx ends.
+func (p *process) serve(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- p.server.Serve(p.listener) }() // ends with stop's Shutdown
+	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+		p.log.Info("stopping")
+		return nil
+	}
+}
+
+// stop ends everything in the order in which it needs each other: what comes in,
+// then what works, then the store.
+func (p *process) stop() error {
+	// The rest of stopWithin is the store's.
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin*7/10)
+	defer cancel()
+	var wg sync.WaitGroup
+	var errs [3]error
+	if p.server != nil {
+		wg.Go(func() { errs[0] = p.server.Shutdown(ctx) })
+	} else if p.listener != nil {
+		errs[0] = p.listener.Close()
+	}
+	// At once with the server, which does not know of the streams it gave away.
+	if p.gateway != nil {
+		wg.Go(func() { errs[1] = p.gateway.Close(ctx) })
+	}
+	if p.desk != nil {
+		wg.Go(func() { errs[2] = p.desk.Close(ctx) })
+	}
+	wg.Wait()
+	for i, what := range []string{"calls", "streams", "desks"} {
+		if errs[i] != nil {
+			// Not a failure of the stop: they were told, and the process's end ends them.
+			p.log.Warn("not all were gone in time", "what", what, "error", errs[i])
+		}
+	}
+	if p.endDesk != nil {
+		p.endDesk()
+	}
+	p.running.Wait()
+	if p.store == nil {
+		return nil
+	}
+	return p.store.Close()
+}

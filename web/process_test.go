@@ -1,0 +1,718 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/desk"
+)
+
+// limit is how long anything here may take; only a test that fails waits for it.
+const limit = 30 * time.Second
+
+var binary struct {
+	once sync.Once
+	path string
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary.dir != "" {
+		_ = os.RemoveAll(binary.dir)
+	}
+	os.Exit(code)
+}
+
+// built returns the path of the process under test, built once.
+func built(t *testing.T) string {
+	t.Helper()
+	binary.once.Do(func() {
+		if binary.dir, binary.err = os.MkdirTemp("", "gateway"); binary.err != nil {
+			return
+		}
+		binary.path = filepath.Join(binary.dir, "gateway")
+		if out, err := exec.Command("go", "build", "-o", binary.path, ".").CombinedOutput(); err != nil {
+			binary.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if binary.err != nil {
+		t.Fatal(binary.err)
+	}
+	return binary.path
+}
+
+// running is the real process.
+type running struct {
+	*testing.T
+	cmd    *exec.Cmd
+	url    string
+	stderr *logs
+	exited chan struct{} // closed when it has
+	err    error         // of its end
+}
+
+type logs struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+var address = regexp.MustCompile(`http://[^/\s]+`)
+
+// launch starts it and returns when it has said its address.
+func launch(t *testing.T, command string, args ...string) *running {
+	t.Helper()
+	p := &running{T: t, cmd: exec.Command(command, args...), stderr: &logs{}, exited: make(chan struct{})}
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	p.cmd.Stderr = p.stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	found := make(chan string, 1)
+	go func() {
+		defer close(p.exited)
+		s := bufio.NewScanner(out)
+		for s.Scan() {
+			if a := address.FindString(s.Text()); a != "" {
+				select {
+				case found <- a:
+				default:
+				}
+			}
+		}
+		p.err = p.cmd.Wait()
+	}()
+	t.Cleanup(p.kill)
+	select {
+	case p.url = <-found:
+	case <-p.exited:
+		t.Fatalf("it ended with %v: %s", p.err, p.stderr)
+	case <-time.After(limit):
+		t.Fatalf("no address in %v: %s", limit, p.stderr)
+	}
+	return p
+}
+
+func launchDemo(t *testing.T, data, addr string, more ...string) *running {
+	t.Helper()
+	dir := t.TempDir()
+	build(t, dir, "")
+	return launch(t, built(t), append([]string{"--demo", "--addr", addr, "--data", data, "--dist", dir}, more...)...)
+}
+
+func (p *running) kill() {
+	_ = p.cmd.Process.Kill() // it may have ended by itself
+	<-p.exited
+}
+
+// terminate asks it to stop and wants a clean end in time.
+func (p *running) terminate(signal os.Signal) {
+	p.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		p.Fatal(err)
+	}
+	select {
+	case <-p.exited:
+	case <-time.After(stopWithin):
+		p.Fatalf("still there after %v: %s", stopWithin, p.stderr)
+	}
+	if p.err != nil {
+		p.Errorf("it ended with %v: %s", p.err, p.stderr)
+	}
+}
+
+// call returns status and body.
+func (p *running) call(method, path, body string, header ...string) (int, []byte) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.Context(), limit)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(body))
+	if err != nil {
+		p.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		p.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return res.StatusCode, b
+}
+
+// customer speaks the browser's language by hand.
+type customer struct {
+	*running
+	token, appkey string
+	session       wire.Session
+}
+
+func (p *running) tokens(id, name string) (token, appkey string) {
+	p.Helper()
+	status, b := p.call("POST", "/v1/getJWT", fmt.Sprintf(`{"customerId":%q,"customerName":%q}`, id, name))
+	var tokens struct {
+		JWT    string `json:"jwtToken"`
+		Appkey string `json:"appkey"`
+	}
+	if err := json.Unmarshal(b, &tokens); err != nil || status != 200 {
+		p.Fatalf("getJWT answered %d %s", status, b)
+	}
+	return tokens.JWT, tokens.Appkey
+}
+
+func (p *running) customer(name string) *customer {
+	p.Helper()
+	c := &customer{running: p}
+	c.token, c.appkey = p.tokens(uuid.NewString(), name)
+	b := c.rest(201, "POST", "/sessions", fmt.Sprintf(`{"integrationId":%q,"correlationId":"s"}`, demoIntegrationID))
+	var err error
+	if c.session, err = wire.DecodeSession(b); err != nil {
+		p.Fatal(err)
+	}
+	return c
+}
+
+func (c *customer) rest(want int, method, path, body string) []byte {
+	c.Helper()
+	status, b := c.call(method, wire.BasePath+path, body, "Authorization", "Bearer "+c.token, wire.HeaderAppkey, c.appkey)
+	if status != want {
+		c.Fatalf("%s %s answered %d %s, want %d", method, path, status, b, want)
+	}
+	return b
+}
+
+func (c *customer) create(parameters string) wire.Engagement {
+	c.Helper()
+	e, err := wire.DecodeEngagement(c.rest(201, "POST", "/engagements", fmt.Sprintf(`{"sessionId":%q,"engagementParameters":%s,"correlationId":"e"}`, c.session.SessionID, parameters)))
+	if err != nil {
+		c.Fatal(err)
+	}
+	return e
+}
+
+type stream struct {
+	*customer
+	conn *websocket.Conn
+	last wire.EventID
+}
+
+func (c *customer) stream(last wire.EventID) *stream {
+	c.Helper()
+	conn, _, err := websocket.Dial(c.Context(), c.url+wire.BasePath+"/sessions/"+c.session.SessionID+"/events", &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { _ = conn.CloseNow() })
+	conn.SetReadLimit(wire.MaxServerFrame)
+	f := wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: c.appkey, ClientID: uuid.NewString(), LastEventID: last}
+	if err := conn.Write(c.Context(), websocket.MessageText, f.Append(nil)); err != nil {
+		c.Fatal(err)
+	}
+	s := &stream{c, conn, last}
+	ready := s.read()
+	if ready.Type != wire.FrameReady || !ready.Resumed {
+		c.Fatalf("got %+v, want ready", ready)
+	}
+	if last == 0 {
+		s.last = ready.LastEventID
+	}
+	return s
+}
+
+func (s *stream) read() wire.ServerFrame {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(s.Context(), limit)
+	defer cancel()
+	for {
+		_, b, err := s.conn.Read(ctx)
+		if err != nil {
+			s.Fatalf("reading the stream: %v\n%s", err, s.stderr)
+		}
+		f, err := wire.DecodeServerFrame(b)
+		if err != nil {
+			s.Fatal(err)
+		}
+		switch f.Type {
+		case wire.FramePing:
+			pong := wire.ClientFrame{Type: wire.FramePong}
+			if err := s.conn.Write(ctx, websocket.MessageText, pong.Append(nil)); err != nil {
+				s.Fatal(err)
+			}
+		case wire.FrameEvent:
+			s.last = f.ID
+			return f
+		default:
+			return f
+		}
+	}
+}
+
+// event wants the next event to be of that type.
+func (s *stream) event(want wire.EventType) wire.Event {
+	s.Helper()
+	e := s.read().Event
+	if e.Type != want {
+		s.Fatalf("got %+v, want %s", e, want)
+	}
+	return e
+}
+
+func (s *stream) closed(code websocket.StatusCode) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	for {
+		if _, _, err := s.conn.Read(ctx); err != nil {
+			if got := websocket.CloseStatus(err); got != code {
+				s.Errorf("closed with %v, want %d", err, code)
+			}
+			return
+		}
+	}
+}
+
+const (
+	agentID = "6e8bd1f7-6b13-4f6e-9b8a-6a7b8d9e0f10"
+	ann     = `{"agentId":"` + agentID + `","agentName":"Ann Agent"}`
+)
+
+func (p *running) agent(want int, method, path, body string) []byte {
+	p.Helper()
+	status, b := p.call(method, desk.BasePath+path, body, "Authorization", "Bearer "+demoDesk)
+	if status != want {
+		p.Fatalf("%s %s answered %d %s, want %d", method, path, status, b, want)
+	}
+	return b
+}
+
+func (p *running) chat(path string) (c desk.Chat) {
+	p.Helper()
+	if err := json.Unmarshal(p.agent(200, "GET", path, ""), &c); err != nil {
+		p.Fatal(err)
+	}
+	return c
+}
+
+func TestChatAcrossTheProcess(t *testing.T) {
+	data := t.TempDir()
+	p := launchDemo(t, data, "127.0.0.1:0")
+	c := p.customer("Cleo")
+	s := c.stream(0)
+	e := c.create(`{"topic":"Billing"}`)
+	path := "/engagements/" + e.EngagementID
+
+	t.Run("EV-13 a chat's first events", func(t *testing.T) {
+		if got := s.event(wire.EventEngagementActive); got.SessionID != c.session.SessionID || got.EngagementID != e.EngagementID {
+			t.Errorf("got %+v", got)
+		}
+		if got := s.event(wire.EventParticipantAdded); got.Participant.ParticipantType != wire.ParticipantCustomer || got.Participant.DisplayName != "Cleo" || got.Participant.ParticipantID != c.session.ParticipantID {
+			t.Errorf("got %+v", got)
+		}
+		if got := s.event(wire.EventParticipantAdded); got.Participant.ParticipantType != wire.ParticipantBot {
+			t.Errorf("got %+v", got)
+		}
+		if got := s.event(wire.EventMessages); !strings.Contains(got.Message.Body.Text, "Cleo") || !strings.Contains(got.Message.Body.Text, "Billing") {
+			t.Errorf("got %+v", got.Message)
+		}
+	})
+
+	// The desk accepts and says; the customer gets it, and answers.
+	p.agent(200, "POST", path+":accept", ann)
+	s.event(wire.EventParticipantAdded)
+	s.event(wire.EventParticipantDisconnected)
+	if got := s.event(wire.EventMessages); got.Message.SenderParticipantType != wire.ParticipantSystem {
+		t.Errorf("got %+v", got.Message)
+	}
+	p.agent(201, "POST", path+"/messages", `{"agentId":"`+agentID+`","text":"What about it?","correlationId":"1"}`)
+	if got := s.event(wire.EventMessages); got.Message.Body.Text != "What about it?" || got.Message.SenderParticipantID != agentID {
+		t.Errorf("got %+v", got.Message)
+	}
+	send := func(text string) {
+		t.Helper()
+		c.rest(201, "POST", path+"/messages", fmt.Sprintf(
+			`{"sessionId":%q,"dialogId":%q,"body":{"elementType":"text","elementText":{"text":%q,"textFormat":"PLAINTEXT"}},"correlationId":%q}`,
+			c.session.SessionID, e.DialogID, text, text))
+	}
+	send("It is high.")
+	if got := s.event(wire.EventMessages); got.Message.Body.Text != "It is high." {
+		t.Errorf("got %+v", got.Message)
+	}
+
+	// The process dies while the stream is open, with things said that it has not heard,
+	// and a chat just begun.
+	heard := s.last
+	send("Are you there?")
+	second := p.customer("Dora")
+	before := second.stream(0).last
+	second.create(`{}`)
+	p.kill()
+	if errors.As(p.err, new(*exec.ExitError)) == false {
+		t.Fatalf("it was to be killed: %v", p.err)
+	}
+
+	p = launchDemo(t, data, strings.TrimPrefix(p.url, "http://"))
+	c.running, second.running = p, p
+	s = c.stream(heard)
+	if got := s.event(wire.EventMessages); got.Message.Body.Text != "Are you there?" {
+		t.Errorf("after the restart came %+v", got.Message)
+	}
+	c.rest(200, "GET", "/sessions/"+c.session.SessionID, "")
+	chat := p.chat(path)
+	if chat.State != desk.StateActive || chat.NewestIndex != 5 || chat.CustomerName != "Cleo" || len(chat.Participants) != 2 {
+		t.Errorf("after the restart the chat is %+v", chat)
+	}
+	page, err := wire.DecodeMessagePage(c.rest(200, "GET", path+"/messages?dialogId="+e.DialogID, ""))
+	if err != nil || len(page.Messages) != 5 || page.Messages[4].Body.Text != "Are you there?" {
+		t.Errorf("after the restart the history is %+v, %v", page, err)
+	}
+	// The one just begun gets its bot, whether before or after the end.
+	other := second.stream(before)
+	other.event(wire.EventEngagementActive)
+	other.event(wire.EventParticipantAdded)
+	other.event(wire.EventParticipantAdded)
+	if got := other.event(wire.EventMessages); !strings.Contains(got.Message.Body.Text, "Dora") {
+		t.Errorf("got %+v", got.Message)
+	}
+
+	p.agent(200, "POST", path+":end", ann)
+	s.event(wire.EventMessages)
+	if got := s.event(wire.EventParticipantDisconnected); got.Participant.ParticipantType != wire.ParticipantAgent {
+		t.Errorf("got %+v", got)
+	}
+	if got := s.event(wire.EventParticipantDisconnected); got.Participant.ParticipantType != wire.ParticipantCustomer {
+		t.Errorf("got %+v", got)
+	}
+	s.event(wire.EventEngagementTerminated)
+
+	// A clean stop: streams and desks are told to come back, calls are answered.
+	conn, _, err := websocket.Dial(t.Context(), p.url+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte(`{"type":"authenticate","credential":"`+demoDesk+`"}`)); err != nil {
+		t.Fatal(err)
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() { s.closed(wire.CloseServiceRestart) })
+	ended.Go(func() { other.closed(wire.CloseServiceRestart) })
+	ended.Go(func() { (&stream{customer: c, conn: conn}).closed(wire.CloseServiceRestart) })
+	p.terminate(syscall.SIGTERM)
+	ended.Wait()
+	for _, secret := range []string{c.token, demoDesk, demoHS256, "Are you there", "What about it", "Cleo"} {
+		if strings.Contains(p.stderr.String(), secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+}
+
+func TestDemoServesItsPages(t *testing.T) {
+	p := launchDemo(t, t.TempDir(), "localhost:0", "--token-ttl", "5s")
+	for _, path := range []string{"/", "/desk", "/desk/"} {
+		if status, b := p.call("GET", path, ""); status != 200 || !bytes.Contains(b, []byte("<!DOCTYPE html>")) {
+			t.Errorf("%s answered %d", path, status)
+		}
+	}
+	if status, b := p.call("GET", "/avaya-ccaas-chat-sdk.wasm", ""); status != 200 || !bytes.HasPrefix(b, []byte("avaya-ccaas")) {
+		t.Errorf("the wasm answered %d", status)
+	}
+	if status, b := p.call("GET", "/demo-config.json", ""); status != 200 || string(b) != `{"deskCredential":"`+demoDesk+`","integrationId":"`+demoIntegrationID+`"}` {
+		t.Errorf("the pages' configuration answered %d %s", status, b)
+	}
+	if status, b := p.call("GET", "/healthz", ""); status != 200 {
+		t.Errorf("/healthz answered %d %s", status, b)
+	}
+	token, appkey := p.tokens("c-1", "Cleo")
+	var claims struct {
+		jwt.RegisteredClaims
+		Name string `json:"customerName"`
+	}
+	if _, err := jwt.ParseWithClaims(token, &claims, func(*jwt.Token) (any, error) { return []byte(demoHS256), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := claims.ExpiresAt.Sub(claims.IssuedAt.Time); ttl != 5*time.Second || claims.Subject != "c-1" || claims.Name != "Cleo" || appkey != demoAppkey {
+		t.Errorf("a token for %v: %+v", ttl, claims)
+	}
+	if status, b := p.call("POST", "/v1/getJWT", `{}`); status != 400 || !bytes.Contains(b, []byte("customerId")) {
+		t.Errorf("getJWT for nobody answered %d %s", status, b)
+	}
+	p.terminate(os.Interrupt)
+}
+
+// The pages' policy lets them open both of this origin's streams, for which it names
+// no ws: source, and nothing of another origin.
+func TestPolicyInChromium(t *testing.T) {
+	p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()))
+	if path := os.Getenv("CHROMIUM"); path != "" {
+		flags = append(flags, chromedp.ExecPath(path))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
+	defer cancel()
+	ctx, cancel = chromedp.NewExecAllocator(ctx, flags...)
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+	var result map[string]string
+	err = chromedp.Run(ctx,
+		chromedp.Navigate(p.url+"/desk"),
+		chromedp.Evaluate(`(async () => {
+			const result = {violations: ""};
+			document.addEventListener("securitypolicyviolation", e => result.violations += e.effectiveDirective + " " + e.blockedURI + "; ");
+			const first = (path, protocol, hello) => new Promise(resolve => {
+				const s = new WebSocket("ws://" + location.host + path, protocol);
+				s.onopen = () => s.send(hello);
+				s.onmessage = m => { resolve(JSON.parse(m.data).type); s.close(); };
+				s.onclose = e => resolve("closed " + e.code);
+			});
+			result.desk = await first("`+desk.BasePath+`/events", "`+desk.Subprotocol+`", JSON.stringify({type: "authenticate", credential: "`+demoDesk+`"}));
+			result.customer = await first("`+wire.BasePath+`/sessions/x/events", "`+wire.Subprotocol+`", "not JSON");
+			result.before = result.violations;
+			try {
+				const s = new WebSocket("ws://`+other.Addr().String()+`/");
+				result.other = await new Promise(resolve => { s.onopen = () => resolve("open"); s.onerror = () => resolve("refused"); });
+			} catch (e) {
+				result.other = "refused";
+			}
+			const script = document.createElement("script");
+			try { script.text = "1"; result.types = "not enforced"; } catch { result.types = "enforced"; }
+			return result;
+		})()`, &result, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"desk": "snapshot", "customer": "closed 4400", "before": "", "other": "refused", "types": "enforced"}
+	for name, value := range want {
+		if result[name] != value {
+			t.Errorf("%s is %q, want %q", name, result[name], value)
+		}
+	}
+	if !strings.Contains(result["violations"], "connect-src") {
+		t.Errorf("another origin was not refused by the policy: %q", result["violations"])
+	}
+}
+
+func TestProduction(t *testing.T) {
+	dir := t.TempDir()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{
+		"private.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
+		"public.pem":  pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER}),
+		"server":      []byte("0123456789abcdef\n"),
+		"garbage":     []byte("garbage"),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	base := []string{"--addr", "127.0.0.1:0", "--dist", "", "--tenant", tenantText + "the-appkey", "--desk-credential", demoDesk}
+
+	t.Run("serves no demo, and mints with the server credential", func(t *testing.T) {
+		p := launch(t, built(t), append(base, "--data", t.TempDir(), "--jwt-private-key", file("private.pem"), "--server-credential", "@"+file("server"))...)
+		for _, path := range []string{"/", "/desk", "/demo-config.json", "/avaya-ccaas-chat-sdk.js"} {
+			if status, _ := p.call("GET", path, ""); status != 404 {
+				t.Errorf("%s answered %d", path, status)
+			}
+		}
+		if status, _ := p.call("POST", "/v1/getJWT", `{"customerId":"1"}`); status != 404 {
+			t.Errorf("getJWT answered %d", status)
+		}
+		status, b := p.call("POST", wire.BasePath+"/accounts/ABCDEF/tokens", `{"customerId":"1","integrationId":"`+demoIntegrationID+`"}`,
+			"Authorization", "Bearer 0123456789abcdef", wire.HeaderAppkey, "the-appkey")
+		var minted struct {
+			JWT string `json:"jwtToken"`
+		}
+		if err := json.Unmarshal(b, &minted); err != nil || status != 201 {
+			t.Fatalf("the tokens call answered %d %s", status, b)
+		}
+		c := &customer{running: p, token: minted.JWT, appkey: "the-appkey"}
+		c.rest(201, "POST", "/sessions", fmt.Sprintf(`{"integrationId":%q}`, demoIntegrationID))
+		p.terminate(syscall.SIGTERM)
+	})
+
+	t.Run("another's public key is enough to verify with", func(t *testing.T) {
+		p := launch(t, built(t), append(base, "--data", t.TempDir(), "--jwt-public-key", file("public.pem"), "--jwt-issuer", "us", "--jwt-audience", "chat")...)
+		now := time.Now()
+		token, err := jwt.NewWithClaims(jwt.SigningMethodEdDSA, jwt.MapClaims{
+			"iss": "us", "aud": "chat", "sub": "1", "accountId": "ABCDEF", "integrationId": demoIntegrationID, "verifiedCustomer": false,
+			"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": uuid.NewString(),
+		}).SignedString(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &customer{running: p, token: token, appkey: "the-appkey"}
+		c.rest(201, "POST", "/sessions", fmt.Sprintf(`{"integrationId":%q}`, demoIntegrationID))
+	})
+
+	t.Run("a key that is none", func(t *testing.T) {
+		for _, args := range [][]string{
+			{"--jwt-public-key", file("garbage")},
+			{"--jwt-public-key", file("private.pem")},
+			{"--jwt-public-key", file("missing")},
+			{"--jwt-private-key", file("garbage"), "--server-credential", "@" + file("server")},
+			{"--jwt-private-key", file("missing"), "--server-credential", "@" + file("server")},
+		} {
+			fails(t, exitFailed, []string{args[0]}, append(append(base, "--data", t.TempDir()), args...)...)
+		}
+	})
+}
+
+// fails runs the process and wants it to say, in one line, each of the words.
+func fails(t *testing.T, code int, words []string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, built(t), args...)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	said := stderr.String()
+	if !errors.As(err, &exit) || exit.ExitCode() != code || stdout.Len() != 0 || strings.Count(said, "\n") != 1 {
+		t.Errorf("%q: %v, stdout %q, stderr %q; want exit %d and one line", args, err, &stdout, said, code)
+	}
+	for _, w := range words {
+		if !strings.Contains(said, w) {
+			t.Errorf("%q says %q, which does not hold %q", args, said, w)
+		}
+	}
+}
+
+func TestBadSurroundings(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir, "")
+	demo := func(more ...string) []string {
+		return append([]string{"--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--dist", dir}, more...)
+	}
+	t.Run("port taken", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		fails(t, exitFailed, []string{l.Addr().String(), "something else does", "--addr"}, demo("--addr", l.Addr().String())...)
+	})
+	t.Run("an address that is not ours", func(t *testing.T) {
+		fails(t, exitFailed, []string{"--addr"}, demo("--addr", "127.0.0.1:99999")...)
+	})
+	t.Run("unwritable data folder", func(t *testing.T) {
+		// /proc refuses root too.
+		fails(t, exitFailed, []string{"/proc/data", "--data"}, demo("--data", "/proc/data")...)
+		file := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fails(t, exitFailed, []string{file, "--data"}, demo("--data", file)...)
+	})
+	t.Run("data folder of another process", func(t *testing.T) {
+		data := t.TempDir()
+		launchDemo(t, data, "127.0.0.1:0")
+		fails(t, exitFailed, []string{data, "another process", "--data"}, demo("--data", data)...)
+	})
+	t.Run("missing dist", func(t *testing.T) {
+		empty := t.TempDir()
+		fails(t, exitFailed, []string{"--dist", empty, "make build"}, demo("--dist", empty)...)
+		fails(t, exitFailed, []string{"--dist", "make build"}, demo("--dist", "/no/such/folder")...)
+	})
+	t.Run("malformed flags", func(t *testing.T) {
+		fails(t, exitMisused, []string{"-no-such-flag", "--help"}, demo("--no-such-flag")...)
+		fails(t, exitMisused, []string{"heartbeat-interval"}, demo("--heartbeat-interval", "soon")...)
+		fails(t, exitMisused, []string{"--tenant", "--jwt-public-key", "--desk-credential", "--demo"}, "--addr", "127.0.0.1:0")
+	})
+	t.Run("a demo for others", func(t *testing.T) {
+		fails(t, exitMisused, []string{"loopback", "127.0.0.1"}, demo("--addr", "0.0.0.0:0")...)
+	})
+	t.Run("no NATS at the URL", func(t *testing.T) {
+		fails(t, exitFailed, []string{"NATS", "--nats-url"}, demo("--nats-url", "nats://127.0.0.1:1")...)
+	})
+}
+
+// A stream is a file: however low the soft limit, the hard one counts.
+func TestOpenFiles(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir, "")
+	p := launch(t, "sh", "-c", `ulimit -Sn 256 && exec "$0" "$@"`, built(t), "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--dist", dir)
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.cmd.Process.Pid))
+	if err != nil {
+		t.Skip("this system has no /proc to look at")
+	}
+	m := regexp.MustCompile(`Max open files +(\S+) +(\S+)`).FindSubmatch(b)
+	if m == nil {
+		t.Fatalf("no limit in %s", b)
+	}
+	soft, _ := strconv.Atoi(string(m[1]))
+	hard, _ := strconv.Atoi(string(m[2]))
+	if soft < hard-1 { // the runtime leaves one
+		t.Errorf("%d of %d open files", soft, hard)
+	}
+}

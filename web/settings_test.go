@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const tenantText = "ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"
+
+func env(pairs ...string) func(string) string {
+	m := map[string]string{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) string { return m[name] }
+}
+
+// production is a set of flags that passes.
+func production(more ...string) []string {
+	return append([]string{"--tenant", tenantText + "key:with:colons", "--jwt-public-key", "key.pem", "--desk-credential", "0123456789abcdef"}, more...)
+}
+
+func TestSettings(t *testing.T) {
+	t.Run("flags win over the environment, lists too", func(t *testing.T) {
+		s, err := parse([]string{"--addr=127.0.0.1:1", "-allowed-origins", "https://a.example, https://b.example", "--allowed-origins=https://c.example"}, env(
+			"GATEWAY_ADDR", "127.0.0.1:2", "GATEWAY_ALLOWED_ORIGINS", "https://env.example", "GATEWAY_TENANT", "a:b:c,d:e:f",
+			"GATEWAY_HELP", "true",
+			"GATEWAY_REPLICAS", "3", "GATEWAY_DEMO", "true", "GATEWAY_TOKEN_TTL", "90s", "GATEWAY_LOG_LEVEL", "debug"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.addr != "127.0.0.1:1" || s.origins.String() != "https://a.example,https://b.example,https://c.example" || len(s.tenants) != 2 ||
+			s.replicas != 3 || !s.demo || s.tokenTTL != 90*time.Second || s.logLevel != -4 || s.help {
+			t.Errorf("got %+v", s)
+		}
+	})
+
+	t.Run("the demo needs nothing else", func(t *testing.T) {
+		s, err := parse([]string{"--demo"}, env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenants, err := s.check()
+		if err != nil || len(tenants) != 1 || tenants[0].account != demoAccount || s.deskCredential != demoDesk || s.hs256Secret != demoHS256 {
+			t.Errorf("got %+v, %+v, %v", tenants, s, err)
+		}
+	})
+
+	t.Run("secrets out of files", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(file, []byte("0123456789abcdef-from-a-file\r\nsecond line"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := parse([]string{"--tenant", tenantText + "@" + file, "--jwt-public-key", "k", "--desk-credential", "@" + file}, env("GATEWAY_SERVER_CREDENTIAL", "@"+file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenants, err := s.check()
+		const want = "0123456789abcdef-from-a-file"
+		if err != nil || tenants[0].appkey != want || s.deskCredential != want || s.serverCredential != want {
+			t.Errorf("got %+v, %+v, %v", tenants, s, err)
+		}
+	})
+
+	t.Run("production passes, with every colon of the appkey", func(t *testing.T) {
+		s, err := parse(production(), env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if tenants, err := s.check(); err != nil || tenants[0].appkey != "key:with:colons" {
+			t.Errorf("got %+v, %v", tenants, err)
+		}
+	})
+}
+
+// Each mistake: what is wrong with it must be in the one line that is said.
+func TestMistakes(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args []string
+		env  []string
+		want []string
+	}{
+		{args: []string{"--adr", "x"}, want: []string{"-adr", "--help"}},
+		{args: []string{"--replicas", "many"}, want: []string{"replicas", "many"}},
+		{args: []string{"--addr"}, want: []string{"-addr"}},
+		{args: []string{"serve"}, want: []string{`"serve"`}},
+		{args: []string{"--log-level", "LOUD"}, want: []string{"log-level"}},
+		{env: []string{"GATEWAY_REPLICAS", "many"}, want: []string{"GATEWAY_REPLICAS", "a whole number"}},
+		{env: []string{"GATEWAY_TOKEN_TTL", "15"}, want: []string{"GATEWAY_TOKEN_TTL", "a duration like 15m"}},
+		{env: []string{"GATEWAY_DEMO", "please"}, want: []string{"GATEWAY_DEMO", "true or false"}},
+		{args: nil, want: []string{"--tenant", "--jwt-public-key", "--desk-credential", "--demo"}},
+		{args: production("--jwt-private-key", "k"), want: []string{"--server-credential"}},
+		{args: production("--jwt-hs256-secret", strings.Repeat("x", 32)), want: []string{"--jwt-hs256-secret", "--demo only"}},
+		{args: production("--addr", "8080"), want: []string{"--addr 8080", "host:port"}},
+		{args: production("--account", "ABCDEF"), want: []string{"--integration-id", "--appkey"}},
+		{args: production("--tenant", "secret-without-colons"), want: []string{"--tenant number 2", "account:integration-id:appkey"}},
+		{args: production("--tenant", "ABC:a776d4f3-b886-40a3-9fa7-5b7df35b440b:secret"), want: []string{`"ABC"`, "six letters"}},
+		{args: production("--tenant", "ABCDEF:7:secret"), want: []string{`"7"`, "UUID"}},
+		{args: production("--desk-credential", "short"), want: []string{"--desk-credential", "16 bytes"}},
+		{args: production("--server-credential", "short"), want: []string{"--server-credential", "16 bytes"}},
+		{args: production("--desk-credential", "@/no/such/file"), want: []string{"--desk-credential", "/no/such/file"}},
+		{args: production("--desk-credential", "@"+empty), want: []string{"--desk-credential", "empty"}},
+		{args: production("--allowed-origins", "shop.example.com"), want: []string{"--allowed-origins", "https://shop.example.com"}},
+		{args: production("--allowed-origins", "https://shop.example.com/path"), want: []string{"--allowed-origins", "without a path"}},
+		{args: production("--heartbeat-interval", "100ms"), want: []string{"--heartbeat-interval"}},
+		{args: production("--max-age", "1h"), want: []string{"--max-age", "24h"}},
+		{args: production("--replicas", "2"), want: []string{"--replicas 2"}},
+		{args: production("--replicas", "3"), want: []string{"--nats-url"}},
+		{args: production("--data", ""), want: []string{"--data", "--nats-url"}},
+		{args: []string{"--demo", "--addr", "0.0.0.0:8080"}, want: []string{"--demo", "loopback", "127.0.0.1"}},
+		{args: []string{"--demo", "--addr", ":8080"}, want: []string{"--demo", "loopback"}},
+		{args: []string{"--demo", "--addr", "192.168.1.2:8080"}, want: []string{"--demo", "loopback"}},
+		{args: []string{"--demo", "--addr", "example.com:8080"}, want: []string{"--demo", "loopback"}},
+		{args: []string{"--demo", "--jwt-hs256-secret", "short"}, want: []string{"--jwt-hs256-secret", "32 bytes"}},
+		{args: []string{"--demo", "--token-ttl", "2h"}, want: []string{"--token-ttl", "1h"}},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), test.args, env(test.env...), &stdout, &stderr)
+		said := stderr.String()
+		if code != exitMisused || stdout.Len() != 0 || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "gateway: ") {
+			t.Errorf("%q %q: exit %d, stdout %q, stderr %q", test.args, test.env, code, &stdout, said)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%q %q says %q, which does not hold %q", test.args, test.env, said, want)
+			}
+		}
+		if strings.Contains(said, "secret-without-colons") {
+			t.Errorf("%q: a secret is in %q", test.args, said)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	for _, arg := range []string{"--help", "-h"} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), []string{arg}, env(), &stdout, &stderr); code != 0 || stderr.Len() != 0 {
+			t.Fatalf("exit %d, %s", code, &stderr)
+		}
+		for _, o := range defaults().options() {
+			if !strings.Contains(stdout.String(), "--"+o.name) {
+				t.Errorf("--%s is not in the help", o.name)
+			}
+		}
+		for _, line := range strings.Split(stdout.String(), "\n") {
+			if len(line) > 130 {
+				t.Errorf("a line of %d characters: %s", len(line), line)
+			}
+		}
+	}
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--version"}, env(), &stdout, &stderr); code != 0 || strings.Count(stdout.String(), "\n") != 1 || len(stdout.String()) < 3 {
+		t.Errorf("--version: exit %d, %q", code, &stdout)
+	}
+}
