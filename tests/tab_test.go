@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -63,7 +65,8 @@ func startBrowser(profile string) (context.Context, context.CancelFunc, error) {
 	)
 	// The browser is newer than the library, and speaks of things it does not know.
 	silent := func(string, ...any) {}
-	ctx, endBrowser := chromedp.NewContext(alloc, chromedp.WithLogf(silent), chromedp.WithErrorf(silent))
+	o := []chromedp.ContextOption{chromedp.WithLogf(silent), chromedp.WithErrorf(silent)}
+	ctx, endBrowser := chromedp.NewContext(alloc, o...)
 	end := func() { endBrowser(); endAlloc() }
 	if err := chromedp.Run(ctx); err != nil {
 		end()
@@ -116,6 +119,7 @@ func (e entry) String() string {
 type tab struct {
 	t       *testing.T
 	name    string
+	user    cdp.BrowserContextID // whose cookies and storage it shares
 	ctx     context.Context
 	log     journal[entry]
 	trouble journal[string] // errors on the console, exceptions, violations of the policy
@@ -125,21 +129,43 @@ type tab struct {
 // newTab opens a tab of a user of its own.
 func newTab(t *testing.T, name string) *tab {
 	t.Helper()
-	return openTab(t, name, browser, chromedp.WithNewBrowserContext())
+	user, err := target.CreateBrowserContext().Do(browserExecutor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := target.DisposeBrowserContext(user).Do(browserExecutor()); err != nil {
+			t.Error(err)
+		}
+	})
+	return openTab(t, name, user)
 }
 
 // another opens a second tab of the same user.
 func (b *tab) another(name string) *tab {
 	b.t.Helper()
-	return openTab(b.t, name, b.ctx)
+	return openTab(b.t, name, b.user)
 }
 
-func openTab(t *testing.T, name string, parent context.Context, o ...chromedp.ContextOption) *tab {
+func browserExecutor() context.Context {
+	return cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
+}
+
+func openTab(t *testing.T, name string, user cdp.BrowserContextID) *tab {
 	t.Helper()
-	ctx, end := chromedp.NewContext(parent, o...)
+	// Each in a window of its own: a tab behind another is hidden, and gets no frames.
+	id, err := target.CreateTarget("about:blank").WithBrowserContextID(user).WithNewWindow(true).Do(browserExecutor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, end := chromedp.NewContext(browser, chromedp.WithTargetID(id))
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, fmt.Errorf("the tab %q had three minutes", name))
-	b := &tab{t: t, name: name, ctx: ctx}
+	b := &tab{t: t, name: name, user: user, ctx: ctx}
 	chromedp.ListenTarget(ctx, b.hear)
+	// The tab lives as long as the context of its first run.
+	if err := chromedp.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
 	b.run(
 		runtime.Enable(),
 		cdplog.Enable(),
@@ -373,4 +399,13 @@ func (b *tab) wantOnceInOrder(list []entry) {
 		}
 		last[m.EngagementID] = m.MessageIndex
 	}
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

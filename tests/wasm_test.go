@@ -35,7 +35,7 @@ func TestWasmDoesNotCome(t *testing.T) {
 				return true
 			})
 			b := newTab(t, "customer")
-			b.allow(`Failed to load resource`)
+			b.allow(`Failed to load resource|integrity`) // the browser's own words
 			b.open(o.url + "/t/page.html")
 			var r struct {
 				Error *struct{ Code, Message, Text string }

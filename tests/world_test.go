@@ -186,9 +186,8 @@ func (g *gateway) run() error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(program, "--demo", "--addr", listen, "--dist", dist, "--data", g.dir,
-		"--desk-credential", deskCredential)
-	c.Env = append(os.Environ(), "OPENCHAT_DEMO_SECRET="+tokenSecret)
+	c := exec.Command(program, "--demo", "--addr", listen, "--dist", dist, "--data", g.dir)
+	c.Env = append(os.Environ(), "GATEWAY_DESK_CREDENTIAL="+deskCredential, "GATEWAY_JWT_HS256_SECRET="+tokenSecret)
 	c.Stderr = &g.log
 	out, err := c.StdoutPipe()
 	if err != nil {

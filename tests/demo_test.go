@@ -1,0 +1,173 @@
+package tests
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// until waits until a condition of the page's document holds. It looks whenever the
+// document changes.
+func (b *tab) until(what, condition string, args ...any) {
+	b.t.Helper()
+	var held bool
+	b.eval(&held, `new Promise((resolve) => {
+		const look = () => `+condition+`;
+		if (look()) return resolve(true);
+		const observer = new MutationObserver(() => { if (look()) { observer.disconnect(); resolve(true); } });
+		observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+		setTimeout(() => { observer.disconnect(); resolve(false); }, `+fmt.Sprint(patience.Milliseconds()-5000)+`);
+	})`, args...)
+	if !held {
+		b.t.Fatalf("tab %q: %s did not come", b.name, what)
+	}
+}
+
+func testid(id string) string { return `[data-testid="` + id + `"]` }
+
+// click clicks as a hand does, once the thing is there to be clicked.
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+}
+
+// typeInto types text with the keyboard.
+func (b *tab) typeInto(selector, text string) {
+	b.t.Helper()
+	b.click(selector)
+	b.run(input.InsertText(text))
+}
+
+// shown waits for a message in a timeline of the demo.
+func (b *tab) shown(text string) {
+	b.t.Helper()
+	b.until("the message "+text, `[...document.querySelectorAll('[data-testid="message-text"]')].some((e) => e.textContent.includes(%s))`, text)
+}
+
+// timeline are the texts of all messages on the screen.
+func (b *tab) timeline() (texts []string) {
+	b.t.Helper()
+	b.eval(&texts, `[...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)`)
+	return texts
+}
+
+func TestDemoPages(t *testing.T) {
+	shared(t)
+	w := newWorld(t)
+	home := w.gateway.url() + "/"
+
+	t.Run("the policy", func(t *testing.T) {
+		for _, path := range []string{"", "desk", "customer/main.js", "avaya-ccaas-chat-sdk.js"} {
+			r, err := http.Get(home + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Body.Close()
+			policy := r.Header.Get("Content-Security-Policy")
+			if r.StatusCode != 200 {
+				t.Errorf("/%s: %s", path, r.Status)
+			}
+			if path != "" && path != "desk" {
+				continue
+			}
+			for _, want := range []string{"default-src 'none'", "require-trusted-types-for 'script'", "script-src 'self' 'wasm-unsafe-eval';"} {
+				if !strings.Contains(policy, want) {
+					t.Errorf("/%s: the policy lacks %s: %s", path, want, policy)
+				}
+			}
+			if strings.Contains(policy, "unsafe-inline") || strings.Contains(policy, "'unsafe-eval'") {
+				t.Errorf("/%s: the policy is not strict: %s", path, policy)
+			}
+		}
+	})
+
+	t.Run("a chat", func(t *testing.T) {
+		const markup = `<img src=x onerror="alert(1)"> & <b>bold</b>`
+		customer := newTab(t, "customer")
+		customer.size(1280, 800, false)
+		customer.open(home)
+		customer.click(testid("launcher"))
+		customer.typeInto(testid("name"), "Ada Lovelace")
+		customer.typeInto(testid("topic"), "A lamp that hums")
+		customer.click(testid("start"))
+		customer.shown("I am looking for an agent")
+
+		agent := newTab(t, "agent")
+		agent.size(1280, 800, false)
+		agent.open(home + "desk")
+		agent.typeInto(testid("agent-name"), "Bo Mender")
+		agent.click(testid("sign-in"))
+		agent.until("the waiting chat", `document.querySelector('[data-testid="waiting-item"]')?.textContent.includes("A lamp that hums")`)
+		agent.click(testid("waiting-item") + " " + testid("accept"))
+		customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo Mender")
+			|| document.querySelector('[data-testid="chat-subtitle"]').textContent.includes("Bo Mender")
+			|| document.querySelector('[data-testid="messages"]').textContent.includes("Bo Mender")`)
+		agent.until("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
+		agent.typeInto(testid("composer"), "Good morning, how does it hum?")
+		agent.click(testid("send"))
+		customer.shown("how does it hum?")
+		customer.typeInto(testid("composer"), markup)
+		customer.run(chromedp.KeyEvent(kb.Enter))
+		agent.shown(markup)
+		agent.typeInto(testid("composer"), "Markup stays text here.")
+		agent.run(chromedp.KeyEvent(kb.Enter))
+		customer.shown("Markup stays text")
+		customer.typeInto(testid("composer"), "It hums in B flat, and louder in the evening, when the children are in bed and the house is quiet.")
+		customer.click(testid("send"))
+		agent.shown("B flat")
+		customer.until("delivered", `[...document.querySelectorAll('[data-testid="message"]')].at(-1).textContent.toLowerCase().includes("delivered")`)
+
+		customer.screenshot("demo-customer-desktop")
+		agent.screenshot("demo-desk-desktop")
+		customer.size(360, 740, true)
+		agent.size(360, 740, true)
+		customer.until("the narrow page", `document.documentElement.scrollWidth <= 360`)
+		agent.until("the narrow page", `document.documentElement.scrollWidth <= 360`)
+		customer.screenshot("demo-customer-360-dark")
+		agent.screenshot("demo-desk-360-dark")
+		customer.size(1280, 800, false)
+		agent.size(1280, 800, false)
+
+		before := customer.timeline()
+		if !slices.Contains(before, markup) || len(before) < 5 {
+			t.Errorf("the timeline: %q", before)
+		}
+		customer.open(home)
+		customer.shown("B flat")
+		customer.until("the same timeline", `JSON.stringify([...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)) === %s`, toJSON(t, before))
+
+		// The agent's words still come, and a second desk joins as supervisor.
+		agent.typeInto(testid("composer"), "Still here.")
+		agent.click(testid("send"))
+		customer.shown("Still here.")
+		supervisor := newTab(t, "supervisor")
+		supervisor.size(1280, 800, true)
+		supervisor.open(home + "desk")
+		supervisor.typeInto(testid("agent-name"), "Cleo Watch")
+		supervisor.click(testid("sign-in"))
+		supervisor.click(testid("other-item") + " " + testid("supervise"))
+		supervisor.until("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
+		supervisor.shown("Still here.")
+		supervisor.typeInto(testid("composer"), "A word from the supervisor.")
+		supervisor.click(testid("send"))
+		customer.shown("A word from the supervisor.")
+		supervisor.screenshot("demo-desk-supervisor-dark")
+
+		customer.click(testid("end"))
+		customer.click(testid("end-yes"))
+		customer.until("the end", `!document.querySelector('[data-testid="over"]').hidden`)
+		agent.until("the end at the desk", `!document.querySelector('[data-testid="ended"]').hidden`)
+		customer.screenshot("demo-customer-over")
+		customer.click(testid("restart"))
+		customer.until("the form for another", `!document.querySelector('[data-testid="start-form"]').hidden && document.querySelector('[data-testid="start-form"]').offsetParent !== null`)
+		customer.typeInto(testid("topic"), "Another")
+		customer.click(testid("start"))
+		customer.shown("I am looking for an agent")
+	})
+}
