@@ -499,7 +499,7 @@ func TestPolicyInChromium(t *testing.T) {
 	}
 	defer other.Close()
 	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.UserDataDir(t.TempDir()))
+		chromedp.Flag("disable-quic", true)) // its profile is chromedp's to make and remove
 	if path := os.Getenv("CHROMIUM"); path != "" {
 		flags = append(flags, chromedp.ExecPath(path))
 	}
@@ -509,6 +509,11 @@ func TestPolicyInChromium(t *testing.T) {
 	defer cancel()
 	ctx, cancel = chromedp.NewContext(ctx)
 	defer cancel()
+	defer func() {
+		if err := chromedp.Cancel(ctx); err != nil { // waits until it is gone
+			t.Error(err)
+		}
+	}()
 	var result map[string]string
 	err = chromedp.Run(ctx,
 		chromedp.Navigate(p.url+"/desk"),
