@@ -301,25 +301,26 @@ func appendCursor(dst []byte, c *sdk.Cursor) []byte {
 	dst = append(dst, c.EngagementID...)
 	dst = append(dst, ' ')
 	dst = append(dst, c.DialogID...)
-	for _, n := range []int64{int64(c.Size), c.Oldest, c.Newest, c.End} {
+	for _, n := range []uint64{uint64(c.Size), uint64(c.Oldest), uint64(c.Newest), uint64(c.End), uint64(c.Seen), uint64(c.Own)} {
 		dst = append(dst, ' ')
-		dst = strconv.AppendInt(dst, n, 10)
+		dst = strconv.AppendUint(dst, n, 10)
 	}
 	return dst
 }
 
 func parseCursor(s string) (c sdk.Cursor, err error) {
+	var n [6]uint64
 	fields := strings.Split(s, " ")
-	if len(fields) != 6 {
+	if len(fields) != 2+len(n) {
 		return c, constraint("not a cursor")
 	}
 	c.EngagementID, c.DialogID = fields[0], fields[1]
-	var n [4]int64
 	for i := range n {
-		if n[i], err = strconv.ParseInt(fields[2+i], 10, 64); err != nil {
+		if n[i], err = strconv.ParseUint(fields[2+i], 10, 64); err != nil {
 			return c, constraint("not a cursor")
 		}
 	}
-	c.Size, c.Oldest, c.Newest, c.End = int(n[0]), n[1], n[2], n[3]
+	c.Size, c.Oldest, c.Newest, c.End = int(n[0]), int64(n[1]), int64(n[2]), int64(n[3])
+	c.Seen, c.Own = wire.EventID(n[4]), wire.EventID(n[5])
 	return c, nil
 }
