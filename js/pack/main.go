@@ -146,12 +146,12 @@ func (p *pack) script(wasm []byte) ([]byte, error) {
 			"INTEGRITY": quoted(integrity(wasm)),
 		},
 	})
-	for _, m := range append(result.Errors, result.Warnings...) {
+	if all := append(result.Errors, result.Warnings...); len(all) > 0 {
 		where := ""
-		if m.Location != nil {
-			where = fmt.Sprintf("%s:%d: ", m.Location.File, m.Location.Line)
+		if l := all[0].Location; l != nil {
+			where = fmt.Sprintf("%s:%d: ", l.File, l.Line)
 		}
-		return nil, errors.New(where + m.Text)
+		return nil, errors.New(where + all[0].Text)
 	}
 	header := "/*! " + name + " " + p.version + ", Apache-2.0; with wasm_exec.js, (c) The Go Authors, BSD-3-Clause */\n"
 	return append([]byte(header), result.Code...), nil

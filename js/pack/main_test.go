@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/andybalholm/brotli"
+)
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func goroot(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// newPack has sources of its own.
+func newPack(t *testing.T, porch string) *pack {
+	t.Helper()
+	p := &pack{version: "1.2.3", build: "1.2.3-abc", source: t.TempDir(), out: t.TempDir(), goroot: goroot(t)}
+	write(t, filepath.Join(p.source, name+".js"), []byte(porch))
+	write(t, filepath.Join(p.source, name+".d.ts"), []byte("declare const x: 1;\n"))
+	write(t, filepath.Join(p.out, name+".wasm"), []byte("\x00asm"))
+	return p
+}
+
+func TestPack(t *testing.T) {
+	p := newPack(t, "(() => { const glue = (globalThis, fs) => {\n/* wasm_exec.js */\nreturn globalThis.Go };\nwindow.x = [VERSION, BUILD, INTEGRITY, glue, {...window}]; })();")
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	script := string(read(t, filepath.Join(p.out, name+".js")))
+	for _, part := range []string{`"1.2.3"`, `"1.2.3-abc"`, integrity([]byte("\x00asm")), "importObject", "BSD-3-Clause", "getOwnPropertySymbols"} {
+		if !strings.Contains(script, part) {
+			t.Errorf("the script does not hold %q", part)
+		}
+	}
+	if strings.Contains(script, "{...") {
+		t.Error("the script holds syntax newer than ES2017")
+	}
+	for _, kind := range kinds {
+		path := filepath.Join(p.out, name+kind)
+		content := read(t, path)
+		gz, err := gzip.NewReader(bytes.NewReader(read(t, path+".gz")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !gz.ModTime.IsZero() || gz.Name != "" {
+			t.Errorf("%s.gz carries a time or a name", kind)
+		}
+		for suffix, r := range map[string]io.Reader{".gz": gz, ".br": brotli.NewReader(bytes.NewReader(read(t, path+".br")))} {
+			if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, content) {
+				t.Errorf("%s%s does not unpack to the file: %v", kind, suffix, err)
+			}
+		}
+		if info := string(read(t, filepath.Join(p.out, "build-info.json"))); !strings.Contains(info, fmt.Sprintf("%q: %q", name+kind, integrity(content))) {
+			t.Errorf("build-info.json does not hold the hash of %s:\n%s", kind, info)
+		}
+	}
+}
+
+func TestPackErrors(t *testing.T) {
+	for what, c := range map[string]struct {
+		porch string
+		spoil func(*pack)
+		want  string
+	}{
+		"a porch without a place for wasm_exec.js": {"1", nil, "must hold"},
+		"a mistake in the porch":                   {"/* wasm_exec.js */\nconst const", nil, name + ".js:"},
+		"no wasm":                                  {"/* wasm_exec.js */", func(p *pack) { p.out = t.TempDir() }, ".wasm"},
+		"no toolchain":                             {"/* wasm_exec.js */", func(p *pack) { p.goroot = t.TempDir() }, "wasm_exec.js"},
+		"no version":                               {"/* wasm_exec.js */", func(p *pack) { p.version = "" }, "./build.sh"},
+	} {
+		p := newPack(t, c.porch)
+		if c.spoil != nil {
+			c.spoil(p)
+		}
+		if err := p.run(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want %q in it", what, err, c.want)
+		}
+	}
+}
+
+func TestSizes(t *testing.T) {
+	out := t.TempDir()
+	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), "./build.sh") {
+		t.Errorf("nothing built: %v", err)
+	}
+	noise := make([]byte, bounds[".js"]+1)
+	for i := range noise {
+		noise[i] = byte(rand.Uint32())
+	}
+	for _, kind := range kinds {
+		for _, suffix := range []string{"", ".br", ".gz"} {
+			write(t, filepath.Join(out, name+kind+suffix), noise[:bounds[".js"]])
+		}
+	}
+	var table bytes.Buffer
+	if err := printSizes(&table, out); err != nil {
+		t.Errorf("at the bound: %v", err)
+	}
+	if !strings.Contains(table.String(), name+".wasm") || !strings.Contains(table.String(), "8.0") {
+		t.Errorf("the table is\n%s", &table)
+	}
+	write(t, filepath.Join(out, name+".js.br"), noise)
+	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), name+".js is 8193 bytes") {
+		t.Errorf("over the bound: %v", err)
+	}
+}
+
+// The same sources in another folder, built from another environment, give the same
+// bytes as in this one.
+func TestReproducible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds")
+	}
+	run := func(command string, env ...string) {
+		t.Helper()
+		c := exec.Command("bash", "-ec", command)
+		c.Dir = "../.."
+		c.Env = append(os.Environ(), env...)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	run("./build.sh") // does nothing when dist/ is what the sources say
+	dir := filepath.Join(t.TempDir(), "a", "deeper", "folder")
+	run(`mkdir -p "$there"; cp -r --parents go.mod go.sum build.sh sdk wasm js tests/setup "$there"; cd "$there"; ./build.sh out`,
+		"there="+dir, "GOFLAGS=-tags=x", "TZ=Asia/Tokyo", "LC_ALL=de_DE.UTF-8", "CGO_ENABLED=1", "GOOS=plan9")
+	files, err := filepath.Glob(filepath.Join(dir, "out", "[^.]*"))
+	if err != nil || len(files) != 3*len(kinds)+1 {
+		t.Fatalf("%v, error %v", files, err)
+	}
+	for _, file := range files {
+		if !bytes.Equal(read(t, file), read(t, filepath.Join("../../dist", filepath.Base(file)))) {
+			t.Errorf("%s differs", filepath.Base(file))
+		}
+	}
+}
