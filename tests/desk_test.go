@@ -173,21 +173,6 @@ func (d *desk) accept(engagementID string) {
 	d.call("POST", "/engagements/"+engagementID+":accept", d.me(), nil)
 }
 
-// chatOf waits for the chat of a customer, by name, and returns it.
-func (d *desk) chatOf(customer string) (found chat) {
-	d.t.Helper()
-	d.wait("a chat of "+customer, func(f deskFrame) bool {
-		for _, c := range append(f.Chats, f.Chat) {
-			if c.CustomerName == customer && c.State == "waiting" {
-				found = c
-				return true
-			}
-		}
-		return false
-	})
-	return found
-}
-
 func (d *desk) say(engagementID, text string) {
 	d.t.Helper()
 	if err := d.trySay(engagementID, text); err != nil {

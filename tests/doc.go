@@ -4,13 +4,14 @@
 // happens when the wasm does not come (wasm_test.go), and the walls between the
 // packages (walls_test.go).
 //
-// How it stands: TestMain builds dist/ with build.sh and the gateway, once. A world
+// How it stands: The first test that needs them builds dist/, with build.sh, and the
+// gateway, and starts the browser. A world
 // (world_test.go) is a gateway process and one origin (origin_test.go), a reverse
 // proxy that outlives the gateway, adds the pages of pages/ under /t/, and can answer
 // any path otherwise. A tab (tab_test.go) is a browser tab whose page reports what it
 // hears; a desk (desk_test.go) is an agent's program. Every wait is for an event,
 // with a deadline.
 //
-// Environment: OPENCHAT_DIST=fresh takes dist/ as it is; CHROMIUM names the browser;
-// OPENCHAT_LOG=1 shows the gateway's log and the pages' reports as they come.
+// Environment: CHROMIUM names the browser; OPENCHAT_LOG=1 shows the gateway's log and the
+// pages' reports as they come. Screenshots go to out/.
 package tests

@@ -1,8 +1,10 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -101,6 +103,29 @@ func history(b *tab, id string, pageSize int) (texts []string) {
 	return texts
 }
 
+// The harness sees what the other tests count on being absent.
+func TestTroubleIsSeen(t *testing.T) {
+	w := shared(t)
+	b := newTab(t, "troubled")
+	b.open(w.origin.url + "/t/page.html")
+	b.eval(nil, `(() => {
+		try { document.body.innerHTML = "<b>bold</b>"; } catch {}
+		console.error("said");
+		setTimeout(() => { throw new Error("thrown"); });
+	})()`)
+	for _, want := range []string{`policy violated: require-trusted-types-for`, `console: said`, `uncaught: .*thrown`} {
+		b.allow(want)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if _, err := b.trouble.wait(ctx, func(list []string) bool {
+			return slices.ContainsFunc(list, regexp.MustCompile(want).MatchString)
+		}); err != nil {
+			t.Errorf("%s was not seen: %v", want, b.trouble.all())
+		}
+	}
+	b.allow(`TrustedHTML|TrustedScript`)
+}
+
 func TestInitToFirstBotMessage(t *testing.T) {
 	w := shared(t)
 	t.Run("INIT-7 NS-4 EV-12 EV-13 ENG-8", func(t *testing.T) {
@@ -193,28 +218,37 @@ func TestTenMessagesEachWay(t *testing.T) {
 
 func TestReload(t *testing.T) {
 	w := shared(t)
-	t.Run("SES-1 ENG-9 PAGE-2", func(t *testing.T) {
+	t.Run("SES-1 ENG-9 PAGE-2 PAGE-3", func(t *testing.T) {
 		c := w.begin(t, "journey-c", tokenOptions{})
 		send(c.tab, c.id, numbered("before", 12)...)
 		c.agent.say(c.id, "before, too")
 		c.waitText("before, too")
-		loads := func(list []entry) (ids []string) {
-			for _, e := range list {
-				if e.Kind == "page" {
-					ids = append(ids, string(e.Data))
+
+		// The agent talks all the while.
+		stop := make(chan struct{})
+		said := make(chan error, 1)
+		go func() {
+			for n := 1; ; n++ {
+				select {
+				case <-stop:
+					said <- nil
+					return
+				default:
+					if err := c.agent.trySay(c.id, fmt.Sprint("agent ", n)); err != nil {
+						said <- err
+						return
+					}
 				}
 			}
-			return ids
-		}
+		}()
+		c.waitText("agent 3")
 		before := len(c.log.all())
 		c.open(w.origin.url + "/t/page.html")
-		list := c.wait("the reload", func(list []entry) bool { return len(loads(list)) == 2 })
-		if ids := loads(list); ids[1] == "null" {
+		loaded := c.wait("the reload", func(list []entry) bool { return lastNamed(list[before:], "loaded") >= 0 })[before:]
+		if id := string(loaded[lastNamed(loaded, "loaded")].Data); id == "null" {
 			t.Errorf("no session is stored at the reload")
 		}
-		c.agent.say(c.id, "while nobody listened")
 		w.initPage(c.tab, "journey-c", tokenOptions{})
-
 		var user struct {
 			Engagements []struct{ EngagementID, EngagementStatus string }
 		}
@@ -223,22 +257,31 @@ func TestReload(t *testing.T) {
 			t.Fatalf("SES-1: engagements after the reload: %+v", user.Engagements)
 		}
 		// A page shows its history and then what it hears: nothing missing, nothing double.
-		got := history(c.tab, c.id, 5)
+		shown := history(c.tab, c.id, 5)
+		close(stop)
+		if err := <-said; err != nil {
+			t.Fatal(err)
+		}
 		c.agent.say(c.id, "after")
 		send(c.tab, c.id, "me, too")
 		c.waitText("after")
 		c.waitText("me, too")
 		heard := c.log.all()[before:]
-		for _, text := range c.texts(heard, "", "") {
-			if !slices.Contains(got, text) {
-				got = append(got, text)
-			} else if text != "while nobody listened" {
-				t.Errorf("the page heard %q again, which is history", text)
-			}
-		}
-		wantTexts(t, "the whole chat", got, texts(c.agent.messages(c.id), ""))
+		heard = heard[lastNamed(heard, "loaded"):]
+		shown = append(shown, c.texts(heard[lastNamed(heard, "asks for history"):], "", "")...)
+		wantTexts(t, "the whole chat", shown, texts(c.agent.messages(c.id), ""))
 		c.wantOnceInOrder(heard)
 	})
+}
+
+// lastNamed is the index of the last entry of a name, -1 for none.
+func lastNamed(list []entry, name string) int {
+	for i, e := range slices.Backward(list) {
+		if e.Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 func TestGatewayKilled(t *testing.T) {

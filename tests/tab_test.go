@@ -400,12 +400,3 @@ func (b *tab) wantOnceInOrder(list []entry) {
 		last[m.EngagementID] = m.MessageIndex
 	}
 }
-
-func toJSON(t *testing.T, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}

@@ -64,11 +64,9 @@ func start() (w *world, err error) {
 		return nil, err
 	}
 	endings = append(endings, func() { os.RemoveAll(scratch) })
-	if os.Getenv("OPENCHAT_DIST") != "fresh" {
-		// It does nothing when dist/ is what the sources say.
-		if err := command("..", "./build.sh"); err != nil {
-			return nil, err
-		}
+	// It does nothing when dist/ is what the sources say.
+	if err := command("..", "./build.sh"); err != nil {
+		return nil, err
 	}
 	program = filepath.Join(scratch, "gateway")
 	if err := command("..", "go", "build", "-o", program, "./web"); err != nil {

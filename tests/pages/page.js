@@ -49,6 +49,7 @@
   // The whole history, oldest first, as a page walks it.
   t.history = async (id, pageSize) => {
     const engagement = await SDK.getEngagementById(id);
+    note("page", "asks for history", null);
     const iterator = await engagement.getMessages(pageSize);
     let list = iterator.items.reverse();
     while (iterator.hasPrevious()) {
