@@ -17,7 +17,9 @@ export function getToken({ customerId, name }) {
 }
 
 async function ask(path, options) {
-  const response = await fetch(path, { cache: "no-store", ...options });
+  const response = await fetch(path, { cache: "no-store", ...options }).catch((cause) => {
+    throw Object.assign(new Error(`${path} could not be reached`, { cause }), { code: "UNREACHABLE" });
+  });
   if (!response.ok) throw new Error(`${path} answered ${response.status} ${response.statusText}`);
   return response.json();
 }

@@ -220,6 +220,7 @@ async function loadHistory() {
     widget.setOlder(hasOlder);
     widget.setNotice("");
   } catch (error) {
+    console.warn("no history:", error);
     if (chat !== shown) return;
     widget.setOlder(true);
     widget.setNotice(explain(error));
@@ -236,6 +237,7 @@ async function send(key, text) {
     if (chat !== shown) return;
     widget.timeline.sent(key, { ...describe(message), state: "sent" });
   } catch (error) {
+    console.warn("not sent:", error);
     if (chat !== shown) return;
     widget.timeline.failed(key, explain(error));
     widget.announce(`Your message was not sent. ${explain(error)}`);

@@ -13,6 +13,7 @@ const CONFIG = {
 };
 const PAGE_SIZE = 20;
 const MAX_REFRESH_DELAY = 30_000; // ms between attempts to get a new token
+const MIN_REFRESH_INTERVAL = 10_000; // ms from one token to the next
 
 /**
  * A customer's session with the chat, and the one chat that is open in it.
@@ -24,6 +25,7 @@ export class Session {
   #engagement = null; // the chat that is shown
   #history = null; // its PageIterator, once the newest page is read
   #refresh = null; // AbortController of a running token refresh
+  #refreshedAt = 0; // when the SDK was last given a new token
   #refusals = 0; // tokens refused since the stream was last connected
   #closing = null; // the promise of a shutdown of our own that runs
 
@@ -55,7 +57,11 @@ export class Session {
       if (event.reason === "FORBIDDEN") this.#refreshToken(++this.#refusals);
     });
 
-    sdk.on("TOKEN_EXPIRY_REMINDER", () => this.#refreshToken());
+    sdk.on("TOKEN_EXPIRY_REMINDER", () => {
+      // A token with less than three minutes to live brings the next reminder at once: such
+      // tokens are used up, or this would go round without end.
+      if (Date.now() - this.#refreshedAt > MIN_REFRESH_INTERVAL) this.#refreshToken();
+    });
     sdk.on("TOKEN_EXPIRED", () => this.#refreshToken());
 
     sdk.on("MESSAGE_ARRIVED", (message) => this.#isOpen(message) && on.message(message));
@@ -212,6 +218,7 @@ export class Session {
         await pause(attempt, refresh.signal);
         const { jwtToken } = await getToken(customer);
         if (refresh.signal.aborted) return;
+        this.#refreshedAt = Date.now();
         sdk.setJwtToken(jwtToken);
         break;
       } catch (error) {

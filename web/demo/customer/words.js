@@ -4,6 +4,7 @@
 export function explain(error) {
   switch (error?.code) {
     case "ACS-306":
+    case "UNREACHABLE": // backend.js
       return "We can't be reached right now. Check your internet connection, then try again.";
     case "ACS-302":
     case "ACS-305":
