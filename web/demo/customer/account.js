@@ -3,6 +3,8 @@
 
 const KEY = "hollis.customer";
 
+let kept = null; // the customer as last saved: all there is where storage is blocked
+
 /**
  * The customer, or null for one who never chatted here. `chat` is the id of the chat that is
  * thought to be going on: with it, a tab knows that looking for it is worth the while.
@@ -10,9 +12,9 @@ const KEY = "hollis.customer";
  */
 export function loadCustomer() {
   try {
-    return JSON.parse(localStorage.getItem(KEY));
+    return JSON.parse(localStorage.getItem(KEY)) ?? kept;
   } catch {
-    return null; // storage is blocked, or holds something else: a new customer
+    return kept; // storage is blocked, or holds something else
   }
 }
 
@@ -35,6 +37,7 @@ export function onChatElsewhere(callback) {
 }
 
 function save(customer) {
+  kept = customer;
   try {
     localStorage.setItem(KEY, JSON.stringify(customer));
   } catch {

@@ -107,7 +107,7 @@ export class Session {
   }
 
   async #init(customer) {
-    if (!sdk) throw new Error("the chat SDK's script was not loaded");
+    if (!sdk) throw Object.assign(new Error("the chat SDK's script was not loaded"), { code: "NOT_LOADED" });
     const [integrationId, { jwtToken, appkey }] = await Promise.all([getIntegrationId(), getToken(customer)]);
     await sdk.init({
       hostURL: location.origin,

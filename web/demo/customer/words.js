@@ -6,6 +6,9 @@ export function explain(error) {
     case "ACS-306":
     case "UNREACHABLE": // backend.js
       return "We can't be reached right now. Check your internet connection, then try again.";
+    case "ACS-311":
+    case "NOT_LOADED": // session.js
+      return "The chat could not be loaded. Reload the page, then try again.";
     case "ACS-302":
     case "ACS-305":
     case "ACS-307":
