@@ -55,12 +55,6 @@ func newVerifier(cfg *Config) (*verifier, error) {
 	v := &verifier{tenants: map[tenantID][sha256.Size]byte{}}
 	list := cfg.Keys
 	if cfg.Signer != nil {
-		if cfg.Signer.issuer == "" {
-			cfg.Signer.issuer = cfg.Issuer
-		}
-		if cfg.Signer.audience == "" {
-			cfg.Signer.audience = cfg.Audience
-		}
 		list = append(slices.Clip(list), cfg.Signer.Key())
 	}
 	if len(list) == 0 {

@@ -45,7 +45,7 @@ type Config struct {
 	// Signer mints tokens for the tokens call and POST /v1/getJWT. nil: both are 404.
 	Signer *Signer
 	// Issuer and Audience are what a token's iss must be and its aud must hold.
-	// Required; a Signer without its own mints with these.
+	// Required, and the Signer's must be the same.
 	Issuer, Audience string
 	// ServerCredential is the bearer credential of the tokens call, at least 16 bytes.
 	// Empty: the call is 404.
@@ -53,6 +53,9 @@ type Config struct {
 	// EnableGetJWT opens POST /v1/getJWT, which gives anyone a token for any customer:
 	// for the demo only.
 	EnableGetJWT bool
+	// GetJWTTime is for how long those tokens hold. 0 means 15 minutes; less is for
+	// tests of expiry.
+	GetJWTTime time.Duration
 
 	// AllowedOrigins are the origins (https://shop.example, no path) whose pages may
 	// call, beside the gateway's own. "*" allows every page. Requests without an
@@ -211,6 +214,9 @@ func (cfg *Config) check() error {
 	if cfg.Issuer == "" || cfg.Audience == "" {
 		return errors.New("issuer and audience must both be given: a token of another issuer, or for another service, must not be taken")
 	}
+	if s := cfg.Signer; s != nil && (s.issuer != cfg.Issuer || s.audience != cfg.Audience) {
+		return fmt.Errorf("the signer mints for issuer %q and audience %q, but %q and %q are expected", s.issuer, s.audience, cfg.Issuer, cfg.Audience)
+	}
 	if n := len(cfg.ServerCredential); n > 0 && n < 16 {
 		return fmt.Errorf("the server credential has %d bytes; at least 16 are needed", n)
 	}
@@ -231,8 +237,9 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.QueueFrames, 512)
 	defaultTo(&cfg.QueueBytes, 1<<20)
 	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
+	defaultTo(&cfg.GetJWTTime, minTTL)
 	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
-	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.AuthTimeout < 0 {
+	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
 		return errors.New("a limit is negative; leave it 0 for its default")
 	}
 	cfg.QueueFrames = max(cfg.QueueFrames, 16)

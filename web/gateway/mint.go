@@ -83,8 +83,8 @@ type SignerConfig struct {
 	ID       string // kid; may be empty
 	PEM      []byte // private key, PKCS #8 ("PRIVATE KEY") or PKCS #1: Ed25519, or RSA of at least 2048 bits
 	Secret   []byte // HS256, at least 32 bytes: for the demo only
-	Issuer   string // iss
-	Audience string // aud
+	Issuer   string // iss; required
+	Audience string // aud; required
 }
 
 // Signer mints tokens.
@@ -97,6 +97,9 @@ type Signer struct {
 
 // NewSigner checks cfg.
 func NewSigner(cfg SignerConfig) (*Signer, error) {
+	if cfg.Issuer == "" || cfg.Audience == "" {
+		return nil, errors.New("gateway: a signer needs the issuer and the audience that its tokens name")
+	}
 	s := &Signer{id: cfg.ID, issuer: cfg.Issuer, audience: cfg.Audience, verify: Key{ID: cfg.ID}}
 	if len(cfg.Secret) > 0 && len(cfg.PEM) == 0 {
 		s.method, s.private, s.verify.Secret = jwt.SigningMethodHS256, cfg.Secret, cfg.Secret

@@ -538,8 +538,14 @@ type tokenRequest struct {
 	TTL           *float64          `json:"ttl"` // minutes
 }
 
+// The tokens call gives minTTL unless asked for more, up to maxTTL.
+const (
+	minTTL = 15 * time.Minute
+	maxTTL = 60 * time.Minute
+)
+
 // mint answers with a token for the body's customer.
-func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, error)) (token string, t Tenant, err error) {
+func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.Duration, error)) (token string, t Tenant, err error) {
 	var in tokenRequest
 	if err := json.Unmarshal(bodyOf(r), &in); err != nil {
 		return "", t, malformed("The body is not the JSON that is expected.")
@@ -547,20 +553,14 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, error
 	if in.CustomerID == "" {
 		return "", t, missing("customerId")
 	}
-	if t, err = admit(&in); err != nil {
+	t, ttl, err := admit(&in)
+	if err != nil {
 		return "", t, err
-	}
-	minutes := 15.0
-	if in.TTL != nil {
-		minutes = *in.TTL
-	}
-	if !(minutes >= 15 && minutes <= 60) {
-		return "", t, invalid("ttl", "must be 15–60 minutes", wire.ViolationPattern)
 	}
 	token, err = g.cfg.Signer.Mint(Claims{
 		CustomerID: in.CustomerID, Account: t.Account, IntegrationID: t.IntegrationID,
 		CustomerName: in.CustomerName, Identifiers: in.Identifiers, Verified: in.Verified,
-		TTL: time.Duration(minutes * float64(time.Minute)),
+		TTL: ttl,
 	})
 	if err != nil {
 		// Nothing but the length of what the caller gave can be wrong here.
@@ -571,16 +571,23 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, error
 }
 
 func (g *Gateway) mintForServer(r *http.Request) (answer, error) {
-	token, _, err := g.mint(r, func(in *tokenRequest) (Tenant, error) {
+	token, _, err := g.mint(r, func(in *tokenRequest) (Tenant, time.Duration, error) {
 		for _, t := range g.cfg.Tenants {
 			if t.Account == r.PathValue("account") && strings.EqualFold(t.IntegrationID, in.IntegrationID) {
 				if !g.tokens.appkey(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)) {
-					return Tenant{}, errForbidden
+					return t, 0, errForbidden
 				}
-				return t, nil
+				ttl := minTTL
+				if in.TTL != nil {
+					if !(*in.TTL >= minTTL.Minutes() && *in.TTL <= maxTTL.Minutes()) {
+						return t, 0, invalid("ttl", "must be 15–60 minutes", wire.ViolationPattern)
+					}
+					ttl = time.Duration(*in.TTL * float64(time.Minute))
+				}
+				return t, ttl, nil
 			}
 		}
-		return Tenant{}, notFound("integrationId")
+		return Tenant{}, 0, notFound("integrationId")
 	})
 	if err != nil {
 		return answer{}, err
@@ -594,7 +601,9 @@ func (g *Gateway) getJWT(r *http.Request) (answer, error) {
 	if err := g.limit("getJWT " + host); err != nil {
 		return answer{}, err
 	}
-	token, t, err := g.mint(r, func(*tokenRequest) (Tenant, error) { return g.cfg.Tenants[0], nil })
+	token, t, err := g.mint(r, func(*tokenRequest) (Tenant, time.Duration, error) {
+		return g.cfg.Tenants[0], g.cfg.GetJWTTime, nil
+	})
 	if err != nil {
 		return answer{}, err
 	}
