@@ -35,7 +35,8 @@ const session = new Session({
     stopCountdown = countdown(event.retryAfter, (left) => widget.setConnection(connectionWords(event, left)));
   },
   message(message) {
-    if (widget.timeline.show(describe(message))) widget.countUnread();
+    const isNew = widget.timeline.show(describe(message));
+    if (isNew && message.senderParticipant.participantType !== "SYSTEM") widget.countUnread();
   },
   delivered(message) {
     // A message whose answer was lost may have arrived all the same.
