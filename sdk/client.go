@@ -90,9 +90,11 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 		}, func(err *Error) { done(UserContext{}, err) })
 		return
 	}
-	c.level.Store(int32(cfg.LogLevel.rank()))
 	for _, w := range warnings {
 		c.warn(w, "")
+	}
+	if cfg.LogLevel != "" {
+		c.level.Store(int32(cfg.LogLevel.rank()))
 	}
 	go s.dispatcher()
 	go s.run()

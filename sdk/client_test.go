@@ -157,7 +157,7 @@ func wantCode(t *testing.T, err error, code sdk.Code) {
 }
 
 func TestInit(t *testing.T) {
-	t.Run("INIT-7 events, then the same user context", func(t *testing.T) {
+	t.Run("NS-1 INIT-7 events, then the same user context", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())
 			u := g.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
@@ -392,7 +392,7 @@ func TestSession(t *testing.T) {
 }
 
 func TestShutdown(t *testing.T) {
-	t.Run("SHUT-1 events in order, storage cleared", func(t *testing.T) {
+	t.Run("NS-11 SHUT-1 events in order, storage cleared", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())
 			g.init(sdktest.Claims{}, sdk.Config{})
@@ -472,7 +472,7 @@ func TestShutdown(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
-	t.Run("IDLE-1 IDLE-2 IDLE-3 real durations", func(t *testing.T) {
+	t.Run("NS-8 IDLE-1 IDLE-2 IDLE-3 real durations", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			begun := time.Now()
 			time.Sleep(299 * time.Second)

@@ -23,7 +23,8 @@ type Config struct {
 	// IdleShutdownGraceTimeout is how long after that the session still lives: 30 s to
 	// 120 s; 0 means 30 s.
 	IdleShutdownGraceTimeout time.Duration
-	// LogLevel is DEBUG, INFO, WARN, ERROR or OFF; empty means ERROR.
+	// LogLevel is DEBUG, INFO, WARN, ERROR or OFF; empty leaves it as it is, ERROR at
+	// first.
 	LogLevel LogLevel
 
 	given bool // a page passed an object, be it empty: no ACS-201

@@ -199,10 +199,7 @@ func (c *Config) normalize() (warnings []Code) {
 	if none {
 		warnings = append(warnings, CodeNoConfiguration)
 	}
-	switch {
-	case c.LogLevel == "":
-		c.LogLevel = LogError
-	case c.LogLevel.rank() < 0:
+	if c.LogLevel != "" && c.LogLevel.rank() < 0 {
 		c.LogLevel = LogError
 		warnings = append(warnings, CodeLogLevel)
 	}

@@ -394,7 +394,7 @@ func TestToken(t *testing.T) {
 			g.end()
 		})
 	})
-	t.Run("JWT-4 setJwtToken refuses, the present token stays", func(t *testing.T) {
+	t.Run("NS-7 JWT-4 setJwtToken refuses, the present token stays", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			wantCode(t, g.c.SetJWTToken(""), 308)
 			wantCode(t, g.c.SetJWTToken("x.y.z"), 305)
