@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // began is a customer's page with a chat, and the agent who has accepted it.
@@ -72,6 +74,9 @@ func send(b *tab, id string, texts ...string) {
 	}
 }
 
+// fresh makes the id of a customer whom the gateway does not know.
+func fresh(name string) string { return name + " " + uuid.NewString()[:8] }
+
 func numbered(prefix string, n int) (list []string) {
 	for i := range n {
 		list = append(list, fmt.Sprintf("%s %d", prefix, i+1))
@@ -129,9 +134,10 @@ func TestTroubleIsSeen(t *testing.T) {
 func TestInitToFirstBotMessage(t *testing.T) {
 	w := shared(t)
 	t.Run("INIT-7 NS-4 EV-12 EV-13 ENG-8", func(t *testing.T) {
+		customer := fresh("journey-a")
 		b := newTab(t, "customer")
 		b.open(w.origin.url + "/t/page.html")
-		w.initPage(b, "journey-a", tokenOptions{})
+		w.initPage(b, customer, tokenOptions{})
 		id := createChat(b)
 		b.waitEvent("MESSAGE_ARRIVED", func(m message) bool { return m.SenderParticipant.ParticipantType == "BOT" })
 
@@ -157,7 +163,7 @@ func TestInitToFirstBotMessage(t *testing.T) {
 		})
 		var members []string
 		b.eval(&members, `(async () => (await AvayaCCaaSChatSDK.getEngagementById(%s)).getParticipants().map((p) => p.participantType + " " + p.displayName))()`, id)
-		if len(members) != 2 || members[0] != "CUSTOMER Customer journey-a" || !strings.HasPrefix(members[1], "BOT ") {
+		if len(members) != 2 || members[0] != "CUSTOMER Customer "+customer || !strings.HasPrefix(members[1], "BOT ") {
 			t.Errorf("ENG-6: participants %q", members)
 		}
 	})
@@ -166,7 +172,8 @@ func TestInitToFirstBotMessage(t *testing.T) {
 func TestTenMessagesEachWay(t *testing.T) {
 	w := shared(t)
 	t.Run("MSG-1 MSG-3 MSG-5 MSG-6", func(t *testing.T) {
-		c := w.begin(t, "journey-b", tokenOptions{})
+		customer := fresh("journey-b")
+		c := w.begin(t, customer, tokenOptions{})
 		mine, theirs := numbered("customer", 10), numbered("agent", 10)
 		said := make(chan error, 1)
 		go func() {
@@ -219,7 +226,8 @@ func TestTenMessagesEachWay(t *testing.T) {
 func TestReload(t *testing.T) {
 	w := shared(t)
 	t.Run("SES-1 ENG-9 PAGE-2 PAGE-3", func(t *testing.T) {
-		c := w.begin(t, "journey-c", tokenOptions{})
+		customer := fresh("journey-c")
+		c := w.begin(t, customer, tokenOptions{})
 		send(c.tab, c.id, numbered("before", 12)...)
 		c.agent.say(c.id, "before, too")
 		c.waitText("before, too")
@@ -228,12 +236,14 @@ func TestReload(t *testing.T) {
 		stop := make(chan struct{})
 		said := make(chan error, 1)
 		go func() {
+			pace := time.NewTicker(30 * time.Millisecond) // faster is over the desk's rate
+			defer pace.Stop()
 			for n := 1; ; n++ {
 				select {
 				case <-stop:
 					said <- nil
 					return
-				default:
+				case <-pace.C:
 					if err := c.agent.trySay(c.id, fmt.Sprint("agent ", n)); err != nil {
 						said <- err
 						return
@@ -248,7 +258,7 @@ func TestReload(t *testing.T) {
 		if id := string(loaded[lastNamed(loaded, "loaded")].Data); id == "null" {
 			t.Errorf("no session is stored at the reload")
 		}
-		w.initPage(c.tab, "journey-c", tokenOptions{})
+		w.initPage(c.tab, customer, tokenOptions{})
 		var user struct {
 			Engagements []struct{ EngagementID, EngagementStatus string }
 		}
@@ -286,8 +296,9 @@ func lastNamed(list []entry, name string) int {
 
 func TestGatewayKilled(t *testing.T) {
 	t.Run("STREAM-1 STREAM-2 STREAM-3 MSG-4 MSG-6", func(t *testing.T) {
+		customer := fresh("journey-d")
 		w := newWorld(t)
-		c := w.begin(t, "journey-d", tokenOptions{})
+		c := w.begin(t, customer, tokenOptions{})
 		// What a browser says of a server that is gone.
 		c.allow(`WebSocket connection to|Failed to load resource|net::ERR_`)
 		send(c.tab, c.id, numbered("acknowledged", 10)...)
@@ -348,7 +359,7 @@ func TestTokenRefreshed(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	t.Run("JWT-1 JWT-3", func(t *testing.T) {
-		const customer = "journey-e1"
+		customer := fresh("journey-e1")
 		own, give := tokens(t, w, customer, tokenOptions{})
 		w = &world{gateway: w.gateway, origin: own}
 		b := newTab(t, "customer")
@@ -393,7 +404,7 @@ func TestTokenExpired(t *testing.T) {
 	t.Parallel()
 	w := shared(t)
 	t.Run("JWT-2 JWT-3 STREAM-3", func(t *testing.T) {
-		const customer = "journey-e2"
+		customer := fresh("journey-e2")
 		own, give := tokens(t, w, customer, tokenOptions{})
 		w = &world{gateway: w.gateway, origin: own}
 		b := newTab(t, "customer")
@@ -423,13 +434,14 @@ func TestTokenExpired(t *testing.T) {
 func TestSecondTab(t *testing.T) {
 	w := shared(t)
 	t.Run("NS-5 ENG-4 ENG-9 MSG-6", func(t *testing.T) {
-		c := w.begin(t, "journey-f", tokenOptions{})
+		customer := fresh("journey-f")
+		c := w.begin(t, customer, tokenOptions{})
 		send(c.tab, c.id, "from the first tab")
 		c.waitText("from the first tab")
 
 		second := c.another("second")
 		second.open(w.origin.url + "/t/page.html")
-		w.initPage(second, "journey-f", tokenOptions{})
+		w.initPage(second, customer, tokenOptions{})
 		var seen []struct{ EngagementID, EngagementStatus string }
 		second.eval(&seen, `t.engagements()`)
 		if len(seen) != 1 || seen[0].EngagementID != c.id || seen[0].EngagementStatus != "PENDING" {

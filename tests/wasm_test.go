@@ -40,7 +40,7 @@ func TestWasmDoesNotCome(t *testing.T) {
 			var r struct {
 				Error *struct{ Code, Message, Text string }
 			}
-			b.eval(&r, `t.init(%s)`, w.params(t, "journey-h", tokenOptions{}))
+			b.eval(&r, `t.init(%s)`, w.params(t, fresh("journey-h"), tokenOptions{}))
 			if r.Error == nil || r.Error.Code != "ACS-311" {
 				t.Fatalf("init: %+v, want ACS-311", r.Error)
 			}
@@ -68,7 +68,7 @@ func TestWasmDoesNotCome(t *testing.T) {
 		})
 		b := newTab(t, "customer")
 		b.open(o.url + "/t/page.html")
-		w.initPage(b, "journey-h", tokenOptions{})
+		w.initPage(b, fresh("journey-h"), tokenOptions{})
 		createChat(b)
 		b.waitEvent("MESSAGE_ARRIVED", nil)
 	})
