@@ -218,7 +218,7 @@ type site struct {
 }
 
 // The policy that DESIGN promises to live under.
-const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws://*; worker-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self' ws://*; worker-src 'self'; img-src data:; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
 func newSite(t *testing.T) *site {
