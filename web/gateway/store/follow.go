@@ -151,7 +151,7 @@ func (f *follower) give(raw *entry) {
 		e = &Entry{Last: after(raw.sequence)}
 	}
 	if e.Message != nil {
-		f.s.newest.put(e.EngagementID, e.Message.MessageIndex)
+		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), e.Message.MessageIndex)
 	}
 	// In this order: see Position.
 	f.ring.add(raw.sequence, e, len(raw.data))

@@ -403,7 +403,7 @@ func TestAppend(t *testing.T) {
 		if _, _, err := s.Append(ctx, bob, e.EngagementID, from(session, "x", "x")); !errors.Is(err, ErrNotFound) {
 			t.Error(err)
 		}
-		if page, err := s.Page(ctx, bob, e.EngagementID, Query{Size: 10}); err != nil || len(page.Messages) != 0 {
+		if page, err := s.Page(ctx, bob, e.EngagementID, Query{Size: 10}); err != nil || len(page.Messages) != 0 || page.NewestIndex != 0 {
 			t.Errorf("%+v %v", page, err)
 		}
 	})
