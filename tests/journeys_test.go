@@ -309,7 +309,21 @@ func TestGatewayKilled(t *testing.T) {
 		c.eval(nil, `void (t.pending = Promise.all(%s.map((text) => t.send(%s, text))))`, numbered("meanwhile", 5), c.id)
 		w.gateway.kill()
 		c.waitEvent("EVENT_STREAM_FAILED", nil)
+		// The agent is back before the customer's stream is, and talks.
+		back := make(chan struct{})
+		w.origin.answer(t, func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/events") {
+				select {
+				case <-back:
+				case <-r.Context().Done():
+				}
+			}
+			return false
+		})
 		w.gateway.start(t)
+		c.agent.say(c.id, "heard by resuming")
+		c.agent.say(c.id, "heard by resuming, too")
+		close(back)
 		c.wait("the stream again", func(list []entry) bool { return count(list, "EVENT_STREAM_CONNECTED") >= 2 })
 		var failed []string
 		c.eval(&failed, `t.pending.then((l) => l.filter((r) => r.error).map((r) => r.error.text))`)
@@ -325,7 +339,7 @@ func TestGatewayKilled(t *testing.T) {
 		wantTexts(t, "stored", texts(c.agent.messages(c.id), "CUSTOMER"), want)
 		list := c.log.all()
 		wantTexts(t, "delivered", c.texts(list, "MESSAGE_DELIVERED", ""), want)
-		wantTexts(t, "arrived", c.texts(list, "MESSAGE_ARRIVED", "AGENT"), []string{"heard before", "heard after"})
+		wantTexts(t, "arrived", c.texts(list, "MESSAGE_ARRIVED", "AGENT"), []string{"heard before", "heard by resuming", "heard by resuming, too", "heard after"})
 		c.wantOnceInOrder(list)
 		for _, e := range list {
 			if e.Name == "EVENT_STREAM_CONNECTED" && strings.Contains(string(e.Data), `"resumed":false`) {
