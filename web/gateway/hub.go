@@ -79,7 +79,8 @@ const probeTime = 2 * time.Second
 
 // claim makes s the stream of its session, or returns the code to close s with. An
 // older stream of the same client makes way at once; one of another client does
-// when it is dead.
+// when it is dead. Only this process's streams are seen: where several gateways share
+// the customers, a balancer that keeps a session at one of them makes it whole.
 func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason string) {
 	for range 3 {
 		h.mu.Lock()

@@ -158,12 +158,7 @@ func (g *Gateway) respond(next call) http.Handler {
 				g.problem(w, r, problemOf(nil))
 			}
 		}()
-		body, err := g.body(w, r)
-		if err != nil {
-			g.problem(w, r, problemOf(err))
-			return
-		}
-		a, err := next(r.WithContext(context.WithValue(ctx, bodyKey{}, body)))
+		a, err := next(r.WithContext(context.WithValue(ctx, writerKey{}, w)))
 		if err != nil {
 			p := problemOf(err)
 			if p.Status >= 500 && !errors.As(err, new(*problem)) && r.Context().Err() == nil {
@@ -200,15 +195,12 @@ func (g *Gateway) write(w http.ResponseWriter, status int, contentType string, b
 	_, _ = w.Write(body)
 }
 
-type bodyKey struct{}
+type writerKey struct{}
 
-func bodyOf(r *http.Request) []byte {
-	b, _ := r.Context().Value(bodyKey{}).([]byte)
-	return b
-}
-
-// body reads the request's body: of bounded size, in bounded time, of bounded depth.
-func (g *Gateway) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// bodyOf reads the request's body: of bounded size, in bounded time, of bounded depth.
+// It is for calls that have admitted the caller, so that nobody else's is read.
+func bodyOf(r *http.Request) ([]byte, error) {
+	w, _ := r.Context().Value(writerKey{}).(http.ResponseWriter)
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
@@ -252,8 +244,12 @@ func tooDeep(text []byte) bool {
 
 // decode reads the body with one of wire's Decode functions.
 func decode[T any](r *http.Request, read func([]byte) (T, error)) (T, error) {
-	v, err := read(bodyOf(r))
+	var v T
+	body, err := bodyOf(r)
 	if err != nil {
+		return v, err
+	}
+	if v, err = read(body); err != nil {
 		return v, malformed("The body is not the JSON that is expected: " + err.Error() + ".")
 	}
 	return v, nil
@@ -547,7 +543,11 @@ const (
 // mint answers with a token for the body's customer.
 func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.Duration, error)) (token string, t Tenant, err error) {
 	var in tokenRequest
-	if err := json.Unmarshal(bodyOf(r), &in); err != nil {
+	body, err := bodyOf(r)
+	if err != nil {
+		return "", t, err
+	}
+	if err := json.Unmarshal(body, &in); err != nil {
 		return "", t, malformed("The body is not the JSON that is expected.")
 	}
 	if in.CustomerID == "" {

@@ -104,6 +104,9 @@ func TestSessions(t *testing.T) {
 				t.Errorf("%s: %d %s", c.name, r.status, r.body)
 			}
 		}
+		if r := w.call("POST", "/sessions", "", `{"x":"`+strings.Repeat("x", wire.MaxBody)+`"}`); r.status != 401 {
+			t.Errorf("a stranger's large body: %d", r.status)
+		}
 		if r := create(`{"integrationId":"` + integration + `","x":"` + strings.Repeat(`[\"`, 100) + `"}`); r.status != 201 {
 			t.Errorf("brackets in text: %d", r.status)
 		}

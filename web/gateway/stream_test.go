@@ -272,7 +272,9 @@ func TestResumeLong(t *testing.T) {
 		c.say(strings.Repeat("x", 1000), strconv.Itoa(i))
 	}
 	s, _ := c.open(clientOne, c.e.EventID)
-	go c.say("during", "during")
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { c.say("during", "during") })
 	for i := int64(1); i <= 201; i++ {
 		if f := s.read(); f.Event.Message == nil || f.Event.Message.MessageIndex != i {
 			t.Fatalf("message %d: %+v", i, f)
