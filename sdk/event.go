@@ -120,7 +120,7 @@ type Cursor struct {
 	Newest       int64 // and of its newest
 	End          int64 // messageIndex of the snapshot's newest message (PAGE-3)
 	// Seen is the place in the event stream up to which the snapshot reaches, and Own
-	// the one up to which it holds the user's own messages.
+	// the one up to which it holds this session's own messages.
 	Seen, Own wire.EventID
 }
 

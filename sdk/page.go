@@ -33,36 +33,18 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	case e.joinedID != 0:
 		at.Seen, at.Own = max(s.stream.lastID, e.joinedID), e.ownID
 	}
-	s.fetch(at, "", func(p wire.MessagePage, err *Error) {
+	s.collect(at, Older, nil, func(list []wire.Message, older bool, err *Error) {
 		if err != nil {
 			refuse(err)
 			return
 		}
-		kept := at.keep(p.Messages)
-		if len(kept) == len(p.Messages) || !p.HasOlder {
-			s.firstPage(at, kept, p.HasOlder, done)
-			return
+		at.End = 0
+		if n := len(list); n > 0 {
+			at.End = list[n-1].MessageIndex
 		}
-		// The newest messages are still to come as events; fill the page from behind.
-		more := at
-		more.Size = size - len(kept)
-		s.fetch(more, "&before="+strconv.FormatInt(p.Messages[0].MessageIndex, 10), func(older wire.MessagePage, err *Error) {
-			if err != nil {
-				refuse(err)
-				return
-			}
-			s.firstPage(at, append(older.Messages, kept...), older.HasOlder, done)
-		})
+		p := s.page(at, list, older, false)
+		s.later(func() { done(p, nil) })
 	})
-}
-
-func (s *session) firstPage(at Cursor, list []wire.Message, older bool, done func(Page, error)) {
-	at.End = 0
-	if n := len(list); n > 0 {
-		at.End = list[n-1].MessageIndex
-	}
-	p := s.page(at, list, older, false)
-	s.later(func() { done(p, nil) })
 }
 
 // turn moves to the page beside at.
@@ -70,40 +52,71 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 	refuse := func(detail string, cause error) {
 		s.later(func() { done(Page{}, failBecause(CodeFetchFailed, detail, cause)) })
 	}
-	var query string
 	switch {
-	case to == Older && at.Oldest > 1:
-		query = "&before=" + strconv.FormatInt(at.Oldest, 10)
-	case to == Older:
+	case to == Older && at.Oldest <= 1:
 		refuse("there is no older page", nil)
 		return
-	case at.Newest != 0 && at.Newest < at.End:
-		query = "&after=" + strconv.FormatInt(at.Newest, 10)
-	default:
+	case to == Newer && at.Newest >= at.End:
 		refuse("there is no newer page", nil)
 		return
 	}
-	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
+	s.collect(at, to, nil, func(list []wire.Message, more bool, err *Error) {
 		if err != nil {
 			refuse(err.Message, err)
 			return
 		}
-		kept := at.keep(p.Messages)
-		if len(kept) == 0 {
-			refuse("the server has no such page", nil)
+		if len(list) == 0 {
+			refuse("there is no such page any more", nil)
 			return
 		}
-		older := p.HasOlder || to == Newer
-		newer := kept[len(kept)-1].MessageIndex < at.End
-		page := s.page(at, kept, older, newer)
+		older := more || to == Newer
+		newer := list[len(list)-1].MessageIndex < at.End
+		page := s.page(at, list, older, newer)
 		s.later(func() { done(page, nil) })
 	})
 }
 
-// keep drops what is newer than the snapshot.
-func (at *Cursor) keep(list []wire.Message) []wire.Message {
+// collect reads messages of the snapshot beside at until there is a page of them, and
+// tells whether there are more on that side. What is not of the snapshot stands only
+// between its newest messages, so it seldom takes more than one request.
+func (s *session) collect(at Cursor, to Direction, list []wire.Message, then func(list []wire.Message, more bool, err *Error)) {
+	rest := at
+	rest.Size = at.Size - len(list)
+	query := ""
+	switch {
+	case to == Newer:
+		query = "&after=" + strconv.FormatInt(at.Newest, 10)
+	case at.Oldest > 0:
+		query = "&before=" + strconv.FormatInt(at.Oldest, 10)
+	}
+	s.fetch(rest, query, func(p wire.MessagePage, err *Error) {
+		if err != nil {
+			then(nil, false, err)
+			return
+		}
+		kept := at.keep(s.id, p.Messages)
+		more := p.HasOlder
+		if to == Newer {
+			list = append(list, kept...)
+			more = p.HasNewer
+		} else {
+			list = append(kept, list...)
+		}
+		n := len(p.Messages)
+		if len(list) >= at.Size || !more || n == 0 || to == Newer && p.Messages[n-1].MessageIndex >= at.End {
+			then(list, more, nil)
+			return
+		}
+		at.Oldest, at.Newest = p.Messages[0].MessageIndex, p.Messages[n-1].MessageIndex
+		s.collect(at, to, list, then)
+	})
+}
+
+// keep drops what is newer than the snapshot. session is the one whose own messages
+// belong to it as soon as they are known to be stored.
+func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 	return slices.DeleteFunc(slices.Clone(list), func(m wire.Message) bool {
-		own := m.SenderParticipantType == wire.ParticipantCustomer && m.EventID <= at.Own
+		own := m.SessionID == session && m.EventID <= at.Own
 		return m.MessageIndex > at.End || m.EventID > at.Seen && !own
 	})
 }
