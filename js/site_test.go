@@ -325,6 +325,7 @@ type gateway struct {
 	messages    []wire.Message
 	position    wire.EventID
 	closed      chan struct{} // gets one when a stream has ended
+	forgetful   bool          // forgets all chats when a session ends
 	// held holds back the answer of a message whose text it is called with, after the
 	// message's event was sent.
 	held func(text string)
@@ -344,7 +345,14 @@ func newGateway() *gateway {
 	}
 	g.mux.HandleFunc("POST /sessions", func(w http.ResponseWriter, r *http.Request) { session(w, 201, uuid.NewString()) })
 	g.mux.HandleFunc("GET /sessions/{id}", func(w http.ResponseWriter, r *http.Request) { session(w, 200, r.PathValue("id")) })
-	g.mux.HandleFunc("DELETE /sessions/{id}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })
+	g.mux.HandleFunc("DELETE /sessions/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if g.forgetful {
+			g.mu.Lock()
+			g.engagements, g.messages = nil, nil
+			g.mu.Unlock()
+		}
+		w.WriteHeader(204)
+	})
 	g.mux.HandleFunc("GET /sessions/{id}/events", g.stream)
 	g.mux.HandleFunc("GET /engagements", func(w http.ResponseWriter, r *http.Request) {
 		g.mu.Lock()
@@ -490,7 +498,10 @@ func (g *gateway) stream(w http.ResponseWriter, r *http.Request) {
 		delete(g.conns, c)
 		g.mu.Unlock()
 		c.CloseNow()
-		g.closed <- struct{}{}
+		select {
+		case g.closed <- struct{}{}:
+		default:
+		}
 	}()
 	for {
 		_, text, err := c.Read(r.Context())
