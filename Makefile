@@ -1,9 +1,9 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo test build lint fuzz size clean vuln
+.PHONY: help demo test build lint conformance fuzz size clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 20
 
 demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA=folder); Ctrl-C stops it
 	@go build -o dist/gateway ./web
@@ -17,6 +17,10 @@ build: ## what pages load, into dist/
 
 lint: ## gofmt, go vet, staticcheck, natively and for the browser
 	@tests/setup/lint.sh
+
+conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
+	@tests/setup/chromium.sh && tests/setup/tools.sh
+	@go run ./tests/conformance -rows "$(ROWS)"
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh
