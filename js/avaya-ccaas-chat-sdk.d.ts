@@ -1,15 +1,18 @@
 // Types of window.AvayaCCaaSChatSDK, as given by avaya-ccaas-chat-sdk.js.
 //
 // Reference this file from a script (/// <reference path="avaya-ccaas-chat-sdk.d.ts" />)
-// or list it in tsconfig's "files". All dates are Date objects; all durations are
-// seconds unless a name says otherwise.
+// or list it in tsconfig's "files". It needs TypeScript 3.6 or newer, and of the
+// libraries es2017 and dom. All dates are Date objects; all durations are seconds.
+// Lengths of texts count UTF-16 code units, as String.length does.
 
-/** The Chat SDK, the only global that its script makes. */
-declare const AvayaCCaaSChatSDK: AvayaCCaaSChatSDK.SDK;
+/// <reference lib="es2018.asynciterable" />
+
+/** The Chat SDK, the only global that its script makes. It is frozen. */
+declare const AvayaCCaaSChatSDK: Readonly<AvayaCCaaSChatSDK.SDK>;
 
 interface Window {
   /** The Chat SDK. */
-  readonly AvayaCCaaSChatSDK: AvayaCCaaSChatSDK.SDK;
+  readonly AvayaCCaaSChatSDK: Readonly<AvayaCCaaSChatSDK.SDK>;
 }
 
 declare namespace AvayaCCaaSChatSDK {
@@ -17,8 +20,11 @@ declare namespace AvayaCCaaSChatSDK {
    * The SDK: at most one session at a time. Every function may be called from the page's
    * first line on; `init` waits for the wasm.
    *
-   * What needs a session rejects (or throws, where it returns void) ACS-310 before `init`
-   * and after `shutdown`, and ACS-321 while either runs.
+   * What needs a session rejects (or throws, where it returns void) with an
+   * {@link ACSException}: ACS-310 before `init` and after `shutdown`, ACS-321 while either
+   * runs. Whatever asks the server may also reject with ACS-304 when its answer is not
+   * understood, ACS-305 when it refuses the JWT, ACS-306 when it is unreachable, and ACS-320
+   * when it has ended the session.
    */
   interface SDK {
     /**
@@ -27,62 +33,74 @@ declare namespace AvayaCCaaSChatSDK {
      * within 30 seconds of the wasm's arrival. After a failure the SDK is as before, and
      * `init` may be called again.
      *
-     * Rejects with ACS-204 when already initialized, ACS-301 to 309 and 322 for what is wrong
-     * with the arguments or their acceptance by the server, ACS-306 when the server is
-     * unreachable, ACS-304 when it is not understood, ACS-311 when the wasm could not be
-     * loaded or the server failed, ACS-321 while another `init` or a `shutdown` runs.
+     * Rejects with ACS-204 when already initialized, ACS-301, 302, 305, 307 to 309 and 322
+     * for what is wrong with `params` (see {@link SDKInitParams}), ACS-303 when `config` is
+     * given but no object, ACS-306 when the server is unreachable, ACS-304 when it is not
+     * understood, ACS-311 when the wasm could not be loaded or the server failed, ACS-321
+     * while another `init` or a `shutdown` runs.
      */
     init(params: SDKInitParams, config?: Config): Promise<UserContext>;
 
     /**
-     * Sets the handler of an event, which replaces the one before. Handlers stay until
-     * `off`, across `shutdown` and `init`. They are called one event at a time, in the order
-     * in which things happened; what they throw or reject is logged. `IDLE_TIMEOUT` is taken
-     * for `IDLE_TIMEOUT_EXPIRED`. An unknown name is warned of (ACS-203), and nothing is
-     * registered.
+     * Sets the handler of an event, which replaces the one before: one handler an event.
+     * Handlers stay until `off`, across `shutdown` and `init`, and may be set before `init`.
+     * They are called one event at a time, in the order in which things happened; what they
+     * return is not waited for, and what they throw or reject is logged. `IDLE_TIMEOUT` is
+     * taken for `IDLE_TIMEOUT_EXPIRED`. An unknown name is warned of (ACS-203), and nothing
+     * is registered.
      *
      * Throws ACS-322 when handler is not a function.
      */
     on<E extends keyof EventMap>(eventName: E, handler: (payload: EventMap[E]) => unknown): void;
 
-    /** Removes an event's handler; without a name, all of them. */
+    /**
+     * Removes an event's handler; without a name, all of them (warning ACS-202). An event
+     * without a handler (ACS-205) and an unknown name (ACS-203) are warned of.
+     */
     off(eventName?: keyof EventMap): void;
 
     /**
      * Starts a chat, and resolves once the server has made it; ENGAGEMENT_ACTIVE follows
      * when the user is in. User activity. Rejects with ACS-322 for parameters out of
-     * bounds, ACS-319 when the server failed.
+     * {@link MappedData}'s bounds, ACS-319 when the server failed.
      */
     createEngagement(engagementParameters?: MappedData): Promise<Engagement>;
 
     /**
      * Asks the server for all ongoing chats of the user, across sessions. The same chat is
-     * always the same object, for as long as the session lasts.
+     * always the same object, for as long as the session lasts. Rejects as every call of the
+     * server does.
      */
     getEngagements(): Promise<Engagement[]>;
 
     /**
-     * One ongoing chat, or undefined. For a chat that is known already, the promise also has
-     * the chat's own members: `getEngagementById(id).join()` works without `await`.
+     * One ongoing chat of the user, or undefined: rejects as `getEngagements` does.
+     *
+     * For a chat that this session knows already, the promise itself also has the chat's
+     * members, so that `getEngagementById(id).join()` works without `await`. **For another
+     * id it does not have them**, and using one throws a TypeError: where the id may be
+     * unknown, `await` the promise and look.
      */
-    getEngagementById(id: string): Promise<Engagement | undefined> & Partial<EngagementMembers>;
+    getEngagementById(id: string): Promise<Engagement | undefined> & Engagement;
 
     /**
-     * Replaces the JWT; a live event stream goes on without a break. Throws ACS-308 for none,
-     * ACS-305 for one that is malformed, expired, or of another user or integration: the
-     * present one then stays.
+     * Replaces the JWT; a live event stream goes on without a break, one that waits for a
+     * valid JWT connects at once. Throws ACS-308 for none or an empty one, ACS-305 for one
+     * that is malformed, expired, or of another user or integration: the present one then
+     * stays.
      */
     setJwtToken(token: string): void;
 
-    /** Starts both idle timers anew. */
+    /** Starts both idle timers anew, without being user activity of any chat. */
     resetIdleTimeout(): void;
 
     /** The same as {@link SDK.resetIdleTimeout}, under another name. */
     resetTimer(): void;
 
     /**
-     * Reconnects the event stream now, with a new reconnection window;
-     * EVENT_STREAM_CONNECTED tells of success. Throws ACS-318 unless the stream has failed.
+     * Reconnects the event stream now, with a new reconnection window, and returns before
+     * the outcome; EVENT_STREAM_CONNECTED tells of success. Throws ACS-318 unless the stream
+     * has failed, ACS-305 while it waits for a valid JWT.
      */
     retryConnection(): void;
 
@@ -93,64 +111,83 @@ declare namespace AvayaCCaaSChatSDK {
      * Ends the session, by default as `USER_CLOSED`; chats live on. Raises EVENT_STREAM_CLOSED,
      * then SHUTDOWN, and resolves, within 5 seconds also when the server is unreachable.
      * Engagement objects then keep their last values and reject everything with ACS-310.
+     * Rejects with ACS-322 for an unknown reason.
      */
     shutdown(reason?: ShutdownReason): Promise<void>;
 
-    /** The SemVer version of this build. */
+    /** The SemVer version of this build, such as `"0.1.0"`. */
     version(): string;
 
-    /** The class of every error of the SDK. */
-    readonly ACSException: typeof ACSException;
-    /** The class of chats, for `instanceof`; it can not be constructed. */
-    readonly Engagement: { readonly prototype: Engagement; [Symbol.hasInstance](value: unknown): value is Engagement };
+    /** The class of every error of the SDK, for `instanceof`. */
+    readonly ACSException: ACSExceptionClass;
+    /** The class of chats, for `instanceof`. */
+    readonly Engagement: EngagementClass;
 
+    /** Why the user leaves a chat, by name. */
     readonly EngagementDisconnectReason: Words<EngagementDisconnectReason>;
+    /** States of a chat, by name. */
     readonly EngagementStatus: Words<EngagementStatus>;
+    /** Why the event stream failed, by name. */
     readonly EventStreamFailureReason: Words<EventStreamFailureReason>;
+    /** Events, by name. */
     readonly EventType: Words<EventType>;
+    /** Log levels, by name. */
     readonly LogLevel: Words<LogLevel>;
+    /** Kinds of participants, by name. */
     readonly ParticipantType: Words<ParticipantType>;
+    /** Why the session ended, by name. */
     readonly ShutdownReason: Words<ShutdownReason>;
+    /** Formats of a message's text, by name. */
     readonly TextType: Words<TextType>;
   }
 
-  /** An enumeration: each word under its own name. */
+  /** An enumeration, frozen: each word under its own name. */
   type Words<W extends string> = { readonly [K in W]: K };
 
-  /** Free data: keys of at most 64 characters, values of at most 256, 20 entries at most. */
+  /**
+   * Free data: at most 20 entries, keys of 1 to 64 characters, values of at most 256. What is
+   * out of bounds, or no string, is refused with ACS-322, which names the key.
+   */
   interface MappedData {
+    /** One entry. */
     [key: string]: string;
   }
 
-  /** The first argument of `init`. */
+  /** The first argument of `init`; without it, ACS-302. */
   interface SDKInitParams {
-    /** http or https URL of the gateway; a path is fine. ACS-301, ACS-309. */
+    /**
+     * http or https URL of the gateway, without query or fragment; a path and a trailing slash
+     * are fine. Missing: ACS-301; not such a URL: ACS-309.
+     */
     hostURL: string;
-    /** UUID of the chat integration. ACS-307. */
+    /** UUID of the chat integration. Missing, malformed or unknown to the server: ACS-307. */
     integrationId: string;
-    /** The user's JWT, from your back end. ACS-308, ACS-305. */
+    /** The user's JWT, from your back end. Missing: ACS-308; malformed, expired or refused: ACS-305. */
     token: string;
-    /** Application key. ACS-302. */
+    /** Application key. Missing or empty: ACS-302. */
     appkey: string;
-    /** The user's name, used only where the JWT carries none; at most 70 characters. */
-    displayName?: string;
-    /** Data of the session. ACS-322. */
-    sessionParameters?: MappedData;
+    /** The user's name, used only where the JWT carries none; at most 70 characters, else ACS-322. */
+    displayName?: string | undefined;
+    /** Data of the session; none by default. Out of its bounds: ACS-322. */
+    sessionParameters?: MappedData | undefined;
   }
 
   /** The second argument of `init`. A value out of range is warned of, and its default used. */
   interface Config {
-    /** For how long a broken event stream is reconnected: 120 to 300 seconds, 120 by default. */
-    reconnectionTimeout?: number;
-    /** After which time without activity the user is warned: 300 to 3300 seconds, 300 by default; 0: never. */
-    idleTimeout?: number;
-    /** How long after that the session still lives: 30 to 120 seconds, 30 by default. */
-    idleShutdownGraceTimeout?: number;
-    /** The least level of log lines on the console, `ERROR` by default. */
-    logLevel?: LogLevel;
+    /** For how long a broken event stream is reconnected: 120 to 300 seconds, 120 by default. Else ACS-207. */
+    reconnectionTimeout?: number | undefined;
+    /**
+     * After which time without activity the user is warned: 300 to 3300 seconds, 300 by default;
+     * 0: never. Else ACS-208.
+     */
+    idleTimeout?: number | undefined;
+    /** How long after that the session still lives: 30 to 120 seconds, 30 by default. Else ACS-209. */
+    idleShutdownGraceTimeout?: number | undefined;
+    /** The least level of log lines on the console, `ERROR` by default. Else ACS-210. */
+    logLevel?: LogLevel | undefined;
   }
 
-  /** What `init` resolves with. */
+  /** What `init` resolves with, and INITIALIZED carries. */
   interface UserContext {
     /** The user's name, if any is known. */
     displayName?: string;
@@ -163,21 +200,27 @@ declare namespace AvayaCCaaSChatSDK {
   /**
    * A chat. All members are own and enumerable, and methods are bound: `{...engagement}` has
    * them all. Data members are live on the engagement itself, and values in a copy.
+   *
+   * After the session's end the values stay, and the methods that return a promise reject
+   * with ACS-310. All of these may reject as every call of the server does, with ACS-319 where the
+   * server failed to do what was asked.
    */
-  interface EngagementMembers {
+  interface Engagement {
     /** UUID of the chat. */
     readonly engagementId: string;
     /** UUID of its dialog. */
     readonly dialogId: string;
     /** `PENDING` until this session is in. */
     readonly engagementStatus: EngagementStatus;
+    /** When the chat was begun. */
     readonly createdAt: Date;
+    /** When the chat last changed. */
     readonly lastUpdatedAt: Date;
     /** Who is in; an array of your own at each read. */
     readonly participants: Participant[];
     /** The same as `participants`. */
     getParticipants(): Participant[];
-    /** The participant of that id, if there is one. */
+    /** The participant of that id, or undefined. */
     getParticipantById(participantId: string): Participant | undefined;
     /**
      * Takes this session into the chat; resolves with the same object. User activity. Rejects
@@ -187,60 +230,86 @@ declare namespace AvayaCCaaSChatSDK {
     join(): Promise<Engagement>;
     /**
      * Takes the user out of the chat, by default as `USER_CLOSED`. User activity. Rejects with
-     * ACS-313 when this session is not in, ACS-322 for an unknown reason.
+     * ACS-313 when this session is not in, ACS-314 when the chat is gone, ACS-322 for an unknown
+     * reason.
      */
     disconnect(reason?: EngagementDisconnectReason): Promise<void>;
     /**
-     * Sends a text of 1 to 4096 characters; resolves once the server has stored it.
-     * MESSAGE_DELIVERED follows. Messages arrive in the order of the calls. User activity.
-     * Rejects with ACS-322 for a wrong argument, ACS-313 when this session is not in, ACS-314
-     * when the chat is gone.
+     * Sends a text of 1 to 4096 characters, in answer to the message of the UUID
+     * `parentMessageId`, if any; resolves once the server has stored it. MESSAGE_DELIVERED
+     * follows. Messages arrive in the order of the calls, and an outage delays them by up to
+     * the reconnection timeout. User activity. Rejects with ACS-322 for a wrong argument or
+     * when 500 messages wait already, ACS-313 when this session is not in, ACS-314 when the
+     * chat is gone.
      */
     sendMessage(text: string, parentMessageId?: string): Promise<Message>;
     /**
-     * The chat's history up to now, standing at its newest page. The size is 1 to 50, 10 by
-     * default and for anything else. Works before `join`. Rejects with ACS-316.
+     * The chat's history up to now, standing at its newest page. The size is 1 to 50 messages,
+     * 10 by default; anything else is warned of (ACS-211) and 10. Works before `join`. Rejects
+     * with ACS-316.
      */
     getMessages(pageSize?: number): Promise<PageIterator<Message>>;
   }
 
-  /** A chat; see {@link EngagementMembers}. */
-  interface Engagement extends EngagementMembers {}
+  /** The class of chats. It can not be constructed: `createEngagement` starts a chat. */
+  interface EngagementClass extends Function {
+    /** What `instanceof` looks for. */
+    readonly prototype: Engagement;
+  }
 
-  /** Someone in a chat. */
+  /** Someone in a chat: a plain object. */
   interface Participant {
+    /** UUID of the participant. */
     participantId: string;
+    /** What kind of participant it is. */
     participantType: ParticipantType;
-    /** Never empty. */
+    /** Never empty: where no name is known, one by type, such as `"Agent"`. */
     displayName: string;
   }
 
   /** A message: a plain object, which can be copied and cloned. */
   interface Message {
+    /** UUID of the message. */
     messageId: string;
+    /** UUID of its chat. */
     engagementId: string;
+    /** UUID of the chat's dialog. */
     dialogId: string;
     /** Its place in the chat, counted from 1. */
     messageIndex: number;
-    body: {
-      /** `"text"` */
-      elementType: string;
-      elementText: {
-        /** As it was written: never put it into a page as HTML unchecked. */
-        text: string;
-        textFormat: TextType;
-      };
-    };
+    /** What was written. */
+    body: MessageBody;
+    /** Who wrote it. */
     senderParticipant: Participant;
+    /** When the server took it. */
     receivedAt: Date;
+    /** When it last changed. */
     lastUpdatedAt: Date;
-    /** The message that this one answers, if any. */
+    /** UUID of the message that this one answers, if any. */
     parentMessageId?: string;
   }
 
+  /** What was written in a message. */
+  interface MessageBody {
+    /** `"text"` */
+    elementType: string;
+    /** The text. */
+    elementText: MessageText;
+  }
+
+  /** A message's text. */
+  interface MessageText {
+    /** As it was written, 1 to 4096 characters: never put it into a page as HTML unchecked. */
+    text: string;
+    /** How it is meant. */
+    textFormat: TextType;
+  }
+
   /**
-   * Walks a chat's history page by page, as it was when the iterator was made. Moves run one
-   * after the other. A move that fails rejects with ACS-317, and the page stays.
+   * Walks a chat's history page by page, as it was when the iterator was made: later messages
+   * are never in it. All members are own and enumerable, and methods are bound. Moves run one
+   * after the other. A move that fails, or has no page to go to, rejects with ACS-317, and the
+   * page stays; after the session's end all reject with ACS-310.
    *
    * Also async-iterable: `for await (const messages of iterator)` gives the items of this page
    * and of each older one.
@@ -248,7 +317,7 @@ declare namespace AvayaCCaaSChatSDK {
   interface PageIterator<T> {
     /** The page's items, newest first; an array of your own at each read. */
     readonly items: T[];
-    /** Items on a full page. */
+    /** Items on a full page, 1 to 50. */
     getPageSize(): number;
     /** Whether there is an older page. */
     hasPrevious(): boolean;
@@ -258,18 +327,44 @@ declare namespace AvayaCCaaSChatSDK {
     previous(): Promise<PageIterator<T>>;
     /** Moves to the newer page; resolves with the same object. */
     next(): Promise<PageIterator<T>>;
-    [Symbol.asyncIterator](): { next(): Promise<IteratorResult<T[], undefined>> };
+    /** The items of this page, then of each older one, as the iterator moves there. */
+    [Symbol.asyncIterator](): PageWalk<T>;
   }
 
-  /** Any event. */
+  /** What `for await` asks for one page's items after the other's. */
+  interface PageWalk<T> {
+    /** The next page's items; rejects as `previous` does. */
+    next(): Promise<IteratorResult<T[], undefined>>;
+  }
+
+  /** EVENT_STREAM_CONNECTING, EVENT_STREAM_CLOSED, and what most events have. */
   interface EventPayload {
+    /** When it happened. */
     eventDate: Date;
   }
 
-  /** An event of one chat. */
-  interface EngagementEvent extends EventPayload {
-    engagementId: string;
-    dialogId: string;
+  /** SHUTDOWN. */
+  interface Shutdown extends EventPayload {
+    /** Who ended the session, where it was the user; absent where it was the server. */
+    reason?: ShutdownReason;
+  }
+
+  /** TOKEN_EXPIRY_REMINDER. */
+  interface TokenExpiryReminder extends EventPayload {
+    /** When the JWT expires. */
+    expiryDate: Date;
+  }
+
+  /** TOKEN_EXPIRED. */
+  interface TokenExpired {
+    /** When the JWT expired. */
+    expiredDate: Date;
+  }
+
+  /** IDLE_TIMEOUT_EXPIRED. */
+  interface IdleTimeoutExpired extends EventPayload {
+    /** Seconds until the session ends. */
+    gracePeriod: number;
   }
 
   /** EVENT_STREAM_CONNECTED. */
@@ -280,41 +375,58 @@ declare namespace AvayaCCaaSChatSDK {
 
   /** EVENT_STREAM_FAILED. */
   interface EventStreamFailed extends EventPayload {
+    /** What happened, for engineers. */
     message: string;
+    /** What kind of failure it is. */
     reason: EventStreamFailureReason;
-    /** Seconds until the next attempt; 0: there is none. */
+    /** Seconds until the next attempt; 0: none is planned. */
     retryAfter: number;
+  }
+
+  /** ENGAGEMENT_ACTIVE, ENGAGEMENT_TERMINATED, and what every event of one chat has. */
+  interface EngagementEvent extends EventPayload {
+    /** UUID of the chat. */
+    engagementId: string;
+    /** UUID of its dialog. */
+    dialogId: string;
   }
 
   /** ENGAGEMENT_ERROR. */
   interface EngagementError extends EngagementEvent {
+    /** URI of the kind of error. */
     type: string;
+    /** The kind of error in words. */
     title: string;
+    /** What is wrong this time, if the server says. */
     detail?: string;
   }
 
   /** PARTICIPANT_ADDED and PARTICIPANT_DISCONNECTED. */
   interface ParticipantEvent extends EngagementEvent {
+    /** Who came or left. */
     participant: Participant;
   }
 
-  /** MESSAGE_ARRIVED and MESSAGE_DELIVERED. */
-  interface MessageEvent extends EngagementEvent, Message {}
+  /** MESSAGE_ARRIVED: the message's members, and the event's. */
+  interface MessageArrived extends EngagementEvent, Message {}
 
-  /** The payload of each event. */
+  /** MESSAGE_DELIVERED: the message's members, and the event's. */
+  interface MessageDelivered extends EngagementEvent, Message {}
+
+  /** The payload of each event: a plain object. */
   interface EventMap {
     /** `init` is over; the very object that its promise resolves with. */
     INITIALIZED: UserContext;
-    /** The session has ended. */
-    SHUTDOWN: EventPayload & { reason?: ShutdownReason };
-    /** Three minutes before the JWT expires: set a new one. */
-    TOKEN_EXPIRY_REMINDER: EventPayload & { expiryDate: Date };
+    /** The session has ended: by `shutdown`, by inactivity, or by the server. */
+    SHUTDOWN: Shutdown;
+    /** Three minutes before the JWT expires, or at once where less is left: set a new one. */
+    TOKEN_EXPIRY_REMINDER: TokenExpiryReminder;
     /** The JWT has expired: the SDK is disconnected until a valid one is set. */
-    TOKEN_EXPIRED: { expiredDate: Date };
-    /** The user did nothing; gracePeriod seconds from now the session ends. */
-    IDLE_TIMEOUT_EXPIRED: EventPayload & { gracePeriod: number };
+    TOKEN_EXPIRED: TokenExpired;
+    /** The user did nothing for `idleTimeout`; gracePeriod seconds from now the session ends. */
+    IDLE_TIMEOUT_EXPIRED: IdleTimeoutExpired;
     /** The same as IDLE_TIMEOUT_EXPIRED, under another name. */
-    IDLE_TIMEOUT: EventPayload & { gracePeriod: number };
+    IDLE_TIMEOUT: IdleTimeoutExpired;
     /** An attempt to connect begins. */
     EVENT_STREAM_CONNECTING: EventPayload;
     /** Events flow. */
@@ -334,30 +446,43 @@ declare namespace AvayaCCaaSChatSDK {
     /** Someone left the chat. */
     PARTICIPANT_DISCONNECTED: ParticipantEvent;
     /** Someone else wrote. */
-    MESSAGE_ARRIVED: MessageEvent;
+    MESSAGE_ARRIVED: MessageArrived;
     /** A message of the user is delivered, from this session or another. */
-    MESSAGE_DELIVERED: MessageEvent;
+    MESSAGE_DELIVERED: MessageDelivered;
   }
 
+  /** The events; {@link EventMap} says of each when it is raised. */
   type EventType = Exclude<keyof EventMap, "IDLE_TIMEOUT">;
+  /** `PENDING`: this session is not in; `ACTIVE`: it is; the others: the chat ends, has ended. */
   type EngagementStatus = "PENDING" | "ACTIVE" | "TERMINATING" | "TERMINATED";
+  /** Why the user leaves a chat. */
   type EngagementDisconnectReason = "USER_CLOSED" | "SYSTEM_CLOSED" | "USER_INACTIVE";
+  /**
+   * Why the event stream failed. `UNAUTHORIZED`: the JWT has expired; `FORBIDDEN`: the JWT is
+   * refused; `SDK_SESSION_INVALID`: the session ended on the server; `SERVER_ERROR`: the server
+   * closed the stream; `SERVER_UNREACHABLE`: no connection, or a silent one;
+   * `RECONNECTION_TIMEOUT`: it gave up, `retryConnection` tries again.
+   */
   type EventStreamFailureReason =
-    | "UNAUTHORIZED" // the JWT has expired
-    | "FORBIDDEN" // the JWT is refused
-    | "SDK_SESSION_INVALID" // the session ended on the server
+    | "UNAUTHORIZED"
+    | "FORBIDDEN"
+    | "SDK_SESSION_INVALID"
     | "SERVER_ERROR"
     | "SERVER_UNREACHABLE"
     | "UNEXPECTED_ERROR"
-    | "RECONNECTION_TIMEOUT"; // retryConnection tries again
+    | "RECONNECTION_TIMEOUT";
+  /** Each level includes those after it; `OFF`: nothing. */
   type LogLevel = "DEBUG" | "INFO" | "WARN" | "ERROR" | "OFF";
+  /** Kinds of participants. */
   type ParticipantType = "CUSTOMER" | "AGENT" | "SUPERVISOR" | "BOT" | "SYSTEM";
+  /** `USER_CLOSED`: by the page; `USER_INACTIVE`: the idle timers have run out. */
   type ShutdownReason = "USER_CLOSED" | "USER_INACTIVE";
+  /** How a message's text is meant. */
   type TextType = "PLAINTEXT" | "MARKDOWN" | "HTML";
 
   /** An error of the SDK. */
-  class ACSException extends Error {
-    constructor(code: string, message: string, cause?: unknown);
+  interface ACSException extends Error {
+    /** `"ACSException"` */
     readonly name: "ACSException";
     /** Such as `"ACS-310"`; compare with this, not with the message. */
     readonly code: string;
@@ -365,5 +490,13 @@ declare namespace AvayaCCaaSChatSDK {
     readonly cause?: unknown;
     /** `code: message` */
     toString(): string;
+  }
+
+  /** The class of the SDK's errors. */
+  interface ACSExceptionClass extends Function {
+    /** Makes one as the SDK does, for a page's own tests. */
+    new (code: string, message: string, cause?: unknown): ACSException;
+    /** What `instanceof` looks for. */
+    readonly prototype: ACSException;
   }
 }

@@ -360,6 +360,28 @@ func TestSession(t *testing.T) {
 	}
 }
 
+func TestWakeUps(t *testing.T) {
+	s := newSite(t)
+	b := s.open(t, good)
+	t.Run("STREAM-5 offline pauses attempts, online tries at once", func(t *testing.T) {
+		b.t = t
+		b.run(`listen(sdk); await sdk.init(params); await event("EVENT_STREAM_CONNECTED"); window.dispatchEvent(new Event("offline"))`)
+		s.gateway.drop()
+		// Only online can end the pause: without it no second CONNECTED ever comes.
+		b.want(`const failed = await event("EVENT_STREAM_FAILED"); window.dispatchEvent(new Event("online"));
+			return [failed.reason, (await event("EVENT_STREAM_CONNECTED")).resumed]`, []any{"SERVER_UNREACHABLE", true})
+	})
+	t.Run("every wake-up reaches the core, and none disturbs it", func(t *testing.T) {
+		b.t = t
+		b.want(`document.dispatchEvent(new Event("visibilitychange")); document.dispatchEvent(new Event("resume"));
+			window.dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true})); window.dispatchEvent(new Event("online"));
+			await sdk.shutdown(); for (const type of ["online", "offline", "pageshow"]) window.dispatchEvent(new Event(type));
+			return seen.map((e) => e[0])`,
+			[]string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED", "EVENT_STREAM_FAILED", "EVENT_STREAM_CONNECTING",
+				"EVENT_STREAM_CONNECTED", "EVENT_STREAM_CLOSED", "SHUTDOWN"})
+	})
+}
+
 // A dead core is the page's problem for one event's length.
 func TestCoreDies(t *testing.T) {
 	s := newSite(t)
