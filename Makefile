@@ -6,7 +6,7 @@ help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 20
 
 demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA=folder); Ctrl-C stops it
-	@go build -o dist/gateway ./web
+	@./build.sh gateway
 	@exec dist/gateway --demo --addr "$${ADDR:-127.0.0.1:8080}" --data "$${DATA:-./data}" --dist dist
 
 test: ## lint, sizes, all tests; installs Chromium if there is none

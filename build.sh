@@ -1,16 +1,27 @@
 #!/usr/bin/env bash
 # Builds what pages load into dist/ (or the folder given): the script, the wasm, the
-# types, each also compressed, and build-info.json. The only place with build flags.
-# The same sources and Go version give the same bytes, in whatever folder.
+# types, each also compressed, and build-info.json. With "gateway" as the first word it
+# builds the gateway's binary instead. The only place with build flags. The same
+# sources and Go version give the same bytes, in whatever folder.
 set -eu
 cd "$(dirname "$0")"
 VERSION=0.1.0
+gateway=
+if [ "${1:-}" = gateway ]; then
+	gateway=yes
+	shift
+fi
 out=${1:-dist}
 
 tests/setup/go.sh
 # Nothing of the caller's environment may reach the bytes.
 unset GOOS GOARCH GOFLAGS GOEXPERIMENT GOWASM GOWORK
 export CGO_ENABLED=0 LC_ALL=C
+
+if [ $gateway ]; then
+	mkdir -p "$out"
+	exec go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o "$out/gateway" ./web
+fi
 
 # The stamp that script and wasm share: all that they are made of.
 sources=$(GOOS=js GOARCH=wasm go list -deps -f '{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}' ./wasm)
