@@ -3,6 +3,7 @@ package sdk
 import (
 	"bytes"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -115,11 +116,28 @@ func validURL(u string) bool {
 			return false
 		}
 	}
-	host, _, _ := strings.Cut(rest, "/")
-	if host == "" || host[0] == ':' || strings.Contains(host, "@") {
+	authority, _, _ := strings.Cut(rest, "/")
+	return validAuthority(authority) && !strings.ContainsAny(rest, " \t\r\n\\?#<>\"")
+}
+
+// validAuthority accepts host, host:port and [IPv6]:port. What a browser's URL parser
+// refuses must be refused here: a fetch of it fails as one without a network does, and
+// would be tried again until init's time is over.
+func validAuthority(a string) bool {
+	host, port, hasPort := strings.Cut(a, ":")
+	if inside, bracketed := strings.CutPrefix(a, "["); bracketed {
+		var closed bool
+		if host, port, closed = strings.Cut(inside, "]"); !closed || !strings.Contains(host, ":") || strings.Trim(host, "0123456789abcdefABCDEF:.") != "" {
+			return false
+		}
+		if port, hasPort = strings.CutPrefix(port, ":"); port != "" && !hasPort {
+			return false
+		}
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
 		return false
 	}
-	return !strings.ContainsAny(rest, " \t\r\n\\?#<>\"")
+	return host != "" && !strings.ContainsAny(host, "%@[]^|`{}")
 }
 
 func cutPrefixFold(s, prefix string) (rest string, ok bool) {
