@@ -90,12 +90,17 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 		}, func(err *Error) { done(UserContext{}, err) })
 		return
 	}
+	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns
+	// them off by a word that is none (ACS-210) must hear of that still.
+	level := c.level.Load()
+	if cfg.LogLevel != "" {
+		level = int32(cfg.LogLevel.rank())
+		c.level.Store(min(level, c.level.Load()))
+	}
 	for _, w := range warnings {
 		c.warn(w, "")
 	}
-	if cfg.LogLevel != "" {
-		c.level.Store(int32(cfg.LogLevel.rank()))
-	}
+	c.level.Store(level)
 	go s.dispatcher()
 	go s.run()
 }
