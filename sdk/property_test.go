@@ -18,21 +18,28 @@ import (
 )
 
 // interleavings is how many random lives each property is tested on. PROPERTY_SEED
-// replays one.
+// replays one; PROPERTY_SEEDS=n tests n of them.
 const interleavings = 500
 
 // property runs check on random lives; a failure names the seed that replays it.
 func property(t *testing.T, check func(t *testing.T, l *life)) {
-	first, n := uint64(1), interleavings
-	if text := os.Getenv("PROPERTY_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatalf("PROPERTY_SEED: %v", err)
+	number := func(name string, otherwise uint64) uint64 {
+		text := os.Getenv(name)
+		if text == "" {
+			return otherwise
 		}
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		return n
+	}
+	first, n := uint64(1), number("PROPERTY_SEEDS", interleavings)
+	if seed := number("PROPERTY_SEED", 0); seed != 0 {
 		first, n = seed, 1
 	}
-	t.Logf("seeds %d to %d; PROPERTY_SEED=… replays one", first, first+uint64(n)-1)
-	for seed := first; seed < first+uint64(n) && !t.Failed(); seed++ {
+	t.Logf("seeds %d to %d; PROPERTY_SEED=… replays one", first, first+n-1)
+	for seed := first; seed < first+n && !t.Failed(); seed++ {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLife(t, seed)
 			defer l.p.Close()
@@ -41,6 +48,7 @@ func property(t *testing.T, check func(t *testing.T, l *life)) {
 			if t.Failed() {
 				t.Logf("seed %d: PROPERTY_SEED=%d go test -run '%s' ./sdk", seed, seed, t.Name())
 			}
+			l.over = true
 			l.first.end()
 			l.second.end()
 			synctest.Wait()
@@ -60,8 +68,8 @@ type life struct {
 	refused       map[string]bool    // texts whose promise was rejected
 	stored        map[string]bool    // texts of the first page whose promise was resolved
 	books         []*book
+	over          bool
 	before        int64 // newest index when the life began; all heard of
-	inHandler     bool
 }
 
 // book is an iterator, and what the page had heard of when it asked for it.
@@ -107,9 +115,14 @@ func (l *life) live() {
 	}
 	for _, g := range []*page{l.first, l.second} {
 		g.clear()
-		g.on = func(sdk.Event) {
-			if l.inHandler && g == l.first {
-				l.t.Error("EV-12: two handlers at once")
+		g.on = func(e sdk.Event) {
+			switch {
+			case e.Type == sdk.EventShutdown && !l.over:
+				l.t.Errorf("the session was lost: %v", g.marks[max(0, len(g.marks)-20):])
+			case e.Type == sdk.EventTokenExpired:
+				g.c.SetJWTToken(l.p.Token(sdktest.Claims{Name: "Ann", TTL: 10 * time.Hour}))
+			case e.Reason == string(sdk.FailureReconnectionTimeout):
+				g.c.RetryConnection()
 			}
 		}
 	}
@@ -147,7 +160,7 @@ func (l *life) live() {
 		}
 	})
 	for n := range 40 {
-		switch l.r.IntN(12) {
+		switch l.r.IntN(15) {
 		case 0, 1, 2:
 			for i := range 1 + l.r.IntN(3) {
 				l.say(l.first, fmt.Sprintf("first %d.%d", n, i))
@@ -166,6 +179,17 @@ func (l *life) live() {
 			l.p.CutStreams([]int{1006, 1006, 1011, 1012, 4429}[l.r.IntN(5)])
 		case 11:
 			l.p.Silence()
+		case 12:
+			l.p.Down()
+			time.Sleep(time.Duration(l.r.IntN(60)) * time.Second)
+			l.p.Up()
+		case 13:
+			l.p.Restart(l.r.IntN(2) == 0)
+		case 14:
+			g := []*page{l.first, l.second}[l.r.IntN(2)]
+			if err := g.c.SetJWTToken(l.p.Token(sdktest.Claims{Name: "Ann", TTL: time.Duration(1+l.r.IntN(60)) * time.Second})); err != nil {
+				l.t.Error(err)
+			}
 		}
 		if l.r.IntN(3) > 0 {
 			time.Sleep(time.Duration(l.r.IntN(4000)) * time.Millisecond)

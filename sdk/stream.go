@@ -390,6 +390,10 @@ func (s *session) streamEnded(err error) {
 		}
 	case wire.CloseSessionGone, wire.CloseSuperseded:
 		switch {
+		case code == wire.CloseSuperseded && s.stream.state == streamOpen:
+			// Perhaps by a connection of our own that was given up and whose first frame
+			// arrived late. If it was another client, the next attempt is refused.
+			s.broke(FailureServerError, "The session's stream was opened elsewhere")
 		case !initial:
 			s.endedByServer("")
 		case s.resumed:

@@ -269,6 +269,16 @@ func TestStream(t *testing.T) {
 			})
 		}
 	})
+	t.Run("SES-4 superseded by a late connection of our own: it reconnects", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.clear()
+			g.p.CutStreams(wire.CloseSuperseded)
+			g.wait(sdk.EventStreamConnected)
+			if g.count(sdk.EventShutdown) != 0 {
+				t.Error("the session was given up")
+			}
+		})
+	})
 	t.Run("EV-6 a frame that is not understood breaks the stream, and it resumes", func(t *testing.T) {
 		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
 			id := g.chat()
