@@ -66,7 +66,6 @@ type record struct {
 	tests    map[testName]result
 	packages map[string]result
 	output   map[testName][]string // of what has not ended
-	errors   []string              // what was said of packages that did not build
 	progress io.Writer
 }
 
