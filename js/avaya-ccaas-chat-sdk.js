@@ -184,7 +184,7 @@
       if (event === EventType.INITIALIZED) payload = userOf(payload);
       else dated(payload);
       // From here the session's objects are of the past (SHUT-2).
-      if (event === EventType.SHUTDOWN || item.last) session = newSession();
+      if (event === EventType.SHUTDOWN) session = newSession();
       raise(event, payload);
     }
   };
@@ -381,10 +381,13 @@
       log("ERROR", CORE_ENDED, why);
       for (const id of waiters.keys()) enqueue({ settle: id, error });
       if (session.user) {
+        const eventDate = Date.now();
         enqueue({
-          event: EventType.EVENT_STREAM_FAILED, last: true,
-          payload: { eventDate: Date.now(), message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
+          event: EventType.EVENT_STREAM_FAILED,
+          payload: { eventDate, message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
         });
+        // Pages wait for it before they start anew (EV-14).
+        enqueue({ event: EventType.SHUTDOWN, payload: { eventDate } });
       }
     };
 
@@ -567,6 +570,7 @@
     TextType: words("PLAINTEXT", "MARKDOWN", "HTML"),
   };
 
-  window.AvayaCCaaSChatSDK = Object.freeze(sdk);
+  [ACSException, Engagement, sdk].forEach(Object.freeze);
+  window.AvayaCCaaSChatSDK = sdk;
   load().catch(() => {}); // begin now; init tells what went wrong, after another try
 })();

@@ -392,9 +392,9 @@ func TestCoreDies(t *testing.T) {
 		const call = engagement.sendMessage("x");
 		performance.now = now;
 		const code = await failure(() => call);
-		const failed = await event("EVENT_STREAM_FAILED");
-		return [code, failed.reason, failed.retryAfter, failed.eventDate instanceof Date, await failure(() => engagement.sendMessage("x")), await failure(() => sdk.getEngagements())]`,
-		[]any{"ACS-311", "UNEXPECTED_ERROR", 0, true, "ACS-310", "ACS-310"})
+		const failed = await event("EVENT_STREAM_FAILED"), down = await event("SHUTDOWN"); // EV-14
+		return [code, failed.reason, failed.retryAfter, failed.eventDate instanceof Date, down.eventDate instanceof Date, await failure(() => engagement.sendMessage("x")), await failure(() => sdk.getEngagements())]`,
+		[]any{"ACS-311", "UNEXPECTED_ERROR", 0, true, true, "ACS-310", "ACS-310"})
 	select {
 	case <-s.gateway.closed:
 	case <-time.After(patience):

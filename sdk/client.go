@@ -145,8 +145,8 @@ func (c *Client) Shutdown(reason wire.Reason, done func(error)) {
 		if reason == "" {
 			reason = wire.ReasonUserClosed
 		}
-		if !reason.Valid() {
-			return fail(CodeConstraintViolation, "reason must be USER_CLOSED, USER_INACTIVE or SYSTEM_CLOSED")
+		if reason != wire.ReasonUserClosed && reason != wire.ReasonUserInactive {
+			return fail(CodeConstraintViolation, "reason must be USER_CLOSED or USER_INACTIVE")
 		}
 		s.shutdown(reason, func() { done(nil) })
 		return nil
