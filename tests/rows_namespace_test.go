@@ -88,7 +88,9 @@ func (s *surface) result(body string) string {
 	s.run(chromedp.Evaluate(`(async () => { const {sdk, heard, listen, hear, forget, names, event, text, outcome, task, shape, params} = page;
 		const result = await (async () => {`+body+`})();
 		return JSON.stringify(result, (_, v) => v === undefined ? "undefined" : v) || '"undefined"' })()`,
-		&text, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+		&text, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+			return p.WithAwaitPromise(true).WithUserGesture(true) // else there are no pop-ups
+		}))
 	return text
 }
 
