@@ -35,6 +35,7 @@ type call struct {
 	refreshed bool      // repeated once with a newer token (JWT-5)
 	cancel    context.CancelFunc
 	attempt   int
+	inDoubt   bool // an attempt got no answer of the gateway: it may have acted
 	done      bool
 }
 
@@ -105,16 +106,31 @@ func (s *session) settleAttempt(o outcome) {
 	r := o.response
 	switch {
 	case o.err != nil:
+		c.inDoubt = true
 		s.c.log(LogDebug, c.name+": no answer: "+o.err.Error())
 		s.again(c, now, 0, answer{err: failBecause(CodeUnreachable, c.name, o.err)})
 	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
 		c.refreshed = true
 		s.attempt(c)
+	case r.Status == 401 && c.inDoubt && c.method == "POST" && s.phase == ready:
+		// It may have been done. Refused now, the page would do it again; the next token,
+		// or the event of it, will tell.
+		c.retryAt = c.until
+		s.tokenRefused(c)
 	case r.Status >= 500 || r.Status == 429 || r.Status == 408:
+		c.inDoubt = c.inDoubt || r.Status >= 500
 		s.c.log(LogDebug, c.name+": status "+strconv.Itoa(r.Status))
 		s.again(c, now, r.RetryAfter, s.read(c, r))
 	default:
 		s.finishCall(c, s.read(c, r))
+	}
+}
+
+// tokenRefused takes the server's word for it that the token c carried has expired,
+// unless it has been replaced since.
+func (s *session) tokenRefused(c *call) {
+	if c.token == s.user.text && !s.user.expired && s.phase == ready {
+		s.tokenExpired()
 	}
 }
 
@@ -137,8 +153,8 @@ func (s *session) finishCall(c *call, a answer) {
 	// The page's own token is refused, or the session is gone: that concerns more
 	// than this call.
 	switch {
-	case a.status == 401 && c.token == s.user.text && !s.user.expired && s.phase == ready:
-		s.tokenExpired()
+	case a.status == 401:
+		s.tokenRefused(c)
 	case a.err != nil && a.err.Code == CodeNoSession:
 		s.endedByServer("")
 	}

@@ -270,6 +270,40 @@ func TestMessages(t *testing.T) {
 			}
 		})
 	})
+	t.Run("MSG-4 JWT-5 the answer is lost and the token expires: it is not called lost", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 10 * time.Second}, sdk.Config{})
+			id := g.chat()
+			p.Silence() // else the event would settle it
+			first := true
+			p.OnRequest(func(x *sdktest.Exchange) {
+				if first && strings.HasSuffix(x.Path, "/messages") {
+					first = false
+					x.HangAnswer()
+				}
+			})
+			settled := 0
+			g.c.SendMessage(id, "once", "", func(_ sdk.Message, err error) {
+				if settled++; err != nil {
+					t.Error(err)
+				}
+			})
+			g.wait(sdk.EventTokenExpired)
+			time.Sleep(30 * time.Second)
+			if settled != 0 {
+				t.Error("settled while nobody could know")
+			}
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if settled != 1 || len(p.Messages(id)) != 1 || g.count(sdk.EventMessageDelivered) != 1 {
+				t.Errorf("settled %d, stored %d, delivered %d", settled, len(p.Messages(id)), g.count(sdk.EventMessageDelivered))
+			}
+			g.end()
+		})
+	})
 	t.Run("MSG-4 an outage beyond the window refuses it", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
