@@ -106,7 +106,7 @@ func problem(w http.ResponseWriter, status int, kind, field string) {
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(map[string]any{
 		"type": "about:blank#" + kind, "title": kind, "status": status,
-		"violations": []map[string]string{{"field": field, "message": "by the test", "code": kind}},
+		"violations": []map[string]any{{"field": field, "message": "by the test", "code": 1}},
 	})
 }
 
@@ -391,5 +391,8 @@ func (w *world) chatAt(t *testing.T, o *origin, page, config string) began {
 	agent := w.newDesk(t, "Bo "+customer)
 	agent.accept(id)
 	b.waitEvent("PARTICIPANT_ADDED", func(m message) bool { return m.Participant.ParticipantType == "AGENT" })
+	// What is said when the agent comes and the bot goes has been heard, too.
+	b.waitEvent("PARTICIPANT_DISCONNECTED", func(m message) bool { return m.Participant.ParticipantType == "BOT" })
+	b.waitEvent("MESSAGE_ARRIVED", func(m message) bool { return m.MessageIndex == int64(len(agent.messages(id))) })
 	return began{b, id, agent}
 }
