@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -385,7 +386,7 @@ func (w *world) chatAt(t *testing.T, o *origin, page, config string) began {
 	customer := fresh("row")
 	b := newTab(t, "customer")
 	b.allow(networkTrouble)
-	w.openAt(b, o, page, customer, tokenOptions{}, config)
+	w.openAt(b, o, page, customer, tokenOptions{ttl: 50 * time.Minute}, config) // longer than any test turns the clock on
 	id := createChat(b)
 	b.waitEvent("MESSAGE_ARRIVED", nil)
 	agent := w.newDesk(t, "Bo "+customer)
