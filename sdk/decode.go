@@ -124,12 +124,13 @@ func validURL(u string) bool {
 // refuses must be refused here: a fetch of it fails as one without a network does, and
 // would be tried again until init's time is over.
 func validAuthority(a string) bool {
-	host, port, hasPort := strings.Cut(a, ":")
+	host, port, _ := strings.Cut(a, ":")
 	if inside, bracketed := strings.CutPrefix(a, "["); bracketed {
 		var closed bool
 		if host, port, closed = strings.Cut(inside, "]"); !closed || !strings.Contains(host, ":") || strings.Trim(host, "0123456789abcdefABCDEF:.") != "" {
 			return false
 		}
+		var hasPort bool
 		if port, hasPort = strings.CutPrefix(port, ":"); port != "" && !hasPort {
 			return false
 		}
