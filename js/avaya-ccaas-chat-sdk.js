@@ -111,13 +111,14 @@
   // only the core reads.
 
   let core = null; // the running core's command
-  let starting = false; // init waits for the core
+  let starting = false; // init waits for the core, which may be there before init goes on
 
   const waiters = new Map(); // pending calls by id
   let lastId = 0;
 
   const call = (op, args, read) => new Promise((resolve, reject) => {
-    if (!core) throw starting ? inProgress() : notInitialized();
+    if (starting) throw inProgress();
+    if (!core) throw notInitialized();
     const id = ++lastId;
     waiters.set(id, { resolve, reject, read });
     const refused = core(op, id, ...args);
@@ -126,7 +127,8 @@
 
   // For what returns void, and so throws where a promise would reject.
   const tell = (op, argument) => {
-    if (!core) throw starting ? inProgress() : notInitialized();
+    if (starting) throw inProgress();
+    if (!core) throw notInitialized();
     const refused = core(op, 0, argument);
     if (refused) throw fromCore(JSON.parse(refused));
     if (!core) throw initFailed(CORE_ENDED);
@@ -453,7 +455,8 @@
         : " did not start"));
     }
     core = mine;
-    tell("setLogLevel", level);
+    core("setLogLevel", 0, level);
+    if (!core) throw initFailed(CORE_ENDED);
     if (!listening) listen();
   };
 
@@ -501,8 +504,8 @@
         return Promise.reject(fail(303, "Invalid configuration values", e.message, e));
       }
       const chosen = config && config.logLevel;
-      if (core) return initialize(args, chosen);
       if (starting) return Promise.reject(inProgress());
+      if (core) return initialize(args, chosen);
       starting = true;
       const over = () => (starting = false);
       const begun = start();
@@ -552,7 +555,7 @@
     setLogLevel(to) {
       if (levels.indexOf(to) < 0) throw fail(303, "logLevel must be DEBUG, INFO, WARN, ERROR or OFF");
       level = to;
-      if (core) tell("setLogLevel", to);
+      if (core) core("setLogLevel", 0, to);
     },
     shutdown: (reason) => call("shutdown", [reason], () => {}),
     version: () => VERSION,
