@@ -322,6 +322,23 @@ func TestRowsNamespace(t *testing.T) {
 				return [first instanceof Promise, during, ok, "`+when+`"]`)
 		}
 	})
+	t.Run("NS-13 INIT-8 while init runs: at every step of the core's start", func(t *testing.T) {
+		s.at(t)
+		s.load()
+		// The page's own microtasks run between those of the SDK.
+		s.want([]any{"resolves", []string{"init rejects ACS-321", "resetIdleTimeout throws ACS-321", "setLogLevel returns", "shutdown rejects ACS-321"}, 40}, `
+			const instantiate = WebAssembly.instantiate; let n = 0; const tries = []; let over;
+			const all = new Promise((resolve) => over = resolve);
+			const step = () => {
+				for (const [name, f] of Object.entries({init: () => sdk.init(params, {}), shutdown: () => sdk.shutdown(), resetIdleTimeout: () => sdk.resetIdleTimeout(), setLogLevel: () => sdk.setLogLevel("ERROR")})) {
+					tries.push((async () => name + " " + await outcome(f))());
+				}
+				++n < 40 ? Promise.resolve().then(step) : over();
+			};
+			WebAssembly.instantiate = (...args) => { const i = instantiate(...args); i.then(step); return i };
+			const how = await outcome(() => sdk.init(params, {})); await all; WebAssembly.instantiate = instantiate;
+			const got = [...new Set(await Promise.all(tries))].sort(); await sdk.shutdown(); return [how, got, n]`)
+	})
 	t.Run("NS-4 NS-14 createEngagement", func(t *testing.T) {
 		s.at(t).want([]any{true, true, "^", true}, `await sdk.init(params, {}); forget();
 			const p = sdk.createEngagement({topic: "NS-4"}); window.engagement = await p;
