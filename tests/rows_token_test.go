@@ -28,7 +28,7 @@ func (w *world) tokenOf(t *testing.T, customer string, exp time.Time) (string, i
 func (w *world) tokenPage(t *testing.T, o *origin, html, customer, token string) *tab {
 	t.Helper()
 	b := newTab(t, "customer")
-	b.allow(networkTrouble + `|WebSocket is already in CLOSING or CLOSED state`) // Chromium closes those of frozen pages
+	b.allow(networkTrouble)
 	b.open(o.url + "/t/" + html)
 	p := w.params(t, customer, tokenOptions{})
 	p["token"] = token
@@ -173,19 +173,30 @@ func TestRowsToken(t *testing.T) {
 	t.Run("JWT-1 frozen for real while the moment passes", func(t *testing.T) {
 		t.Parallel()
 		customer := fresh("row")
-		token, exp := w.tokenOf(t, customer, time.Now().Add(182*time.Second))
+		token, _ := w.tokenOf(t, customer, time.Now().Add(time.Hour))
 		b := w.tokenPage(t, w.origin, "page.html", customer, token)
 		b.js(nil, `document.addEventListener("resume", () => (t.resumed = Date.now()))`)
-		b.freeze(true)
-		<-time.After(time.Until(time.UnixMilli(exp - 180_000 + 1500)))
-		if list := b.tokenEvents(); len(list) != 0 {
-			t.Fatalf("the page is not frozen: %+v", list)
+		for _, lead := range []int{2, 6, 18} { // seconds; a busy machine may be late
+			token, exp := w.tokenOf(t, customer, time.Now().Add(time.Duration(180+lead)*time.Second))
+			b.js(nil, `t.heard = []; sdk.setJwtToken(%s)`, token)
+			b.freeze(true)
+			if time.Now().UnixMilli() > exp-180_000-500 {
+				b.freeze(false)
+				continue
+			}
+			<-time.After(time.Until(time.UnixMilli(exp - 180_000 + 1500)))
+			if list := b.tokenEvents(); len(list) != 0 {
+				t.Fatalf("the page is not frozen: %+v", list)
+			}
+			mark := b.mark()
+			b.freeze(false)
+			b.since(mark, "TOKEN_EXPIRY_REMINDER", 1)
+			var resumed float64
+			b.eval(&resumed, `t.resumed`)
+			b.within("JWT-1", b.tokenEvents()[0].At, int64(resumed))
+			return
 		}
-		b.freeze(false)
-		b.waitEvent("TOKEN_EXPIRY_REMINDER", nil)
-		var resumed float64
-		b.eval(&resumed, `t.resumed`)
-		b.within("JWT-1", b.tokenEvents()[0].At, int64(resumed))
+		t.Error("this machine is too busy to freeze a page in 18 s")
 	})
 
 	t.Run("JWT-1 a laptop slept past the moment", func(t *testing.T) {
