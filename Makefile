@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo test build lint conformance fuzz size clean vuln
+.PHONY: help demo test build lint conformance mutation fuzz size clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -21,6 +21,10 @@ lint: ## gofmt, go vet, staticcheck, natively and for the browser
 conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
 	@tests/setup/chromium.sh && tests/setup/tools.sh
 	@go run ./tests/conformance -rows "$(ROWS)"
+
+mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some
+	@tests/setup/chromium.sh && tests/setup/tools.sh
+	@go run ./tests/mutation -only "$(ONLY)"
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh

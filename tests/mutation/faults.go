@@ -1,0 +1,875 @@
+package main
+
+// The faults, by file. Each begins with the rows that it breaks, whose tests are tried
+// first. An old text is in its file exactly once; white space counts.
+var faults = []fault{
+	{"INIT-8 a second init says that an init is in progress", "sdk/client.go",
+		`fail(CodeAlreadyInitialized, "call shutdown first")`,
+		`fail(CodeInProgress, "call shutdown first")`},
+	{"SHUT-1 shutdown without a reason is USER_INACTIVE", "sdk/client.go",
+		`			reason = wire.ReasonUserClosed`,
+		`			reason = wire.ReasonUserInactive`},
+	{"SHUT-1 shutdown takes any reason", "sdk/client.go",
+		`			return fail(CodeConstraintViolation, "reason must be USER_CLOSED or USER_INACTIVE")
+`,
+		""},
+	{"NS-13 calls without a session say that one is in progress", "sdk/client.go",
+		`	refused(fail(CodeNotInitialized, "call init first"))`,
+		`	refused(fail(CodeInProgress, "call init first"))`},
+	{"IDLE-1 reading history is activity", "sdk/client.go",
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		s.newestPage(`,
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		s.newestPage(`},
+	{"IDLE-1 listing chats is activity", "sdk/client.go",
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		s.listEngagements(`,
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		s.listEngagements(`},
+	{"IDLE-1 sendMessage is no activity", "sdk/client.go",
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		return s.send(`,
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		return s.send(`},
+	{"IDLE-1 join is no activity", "sdk/client.go",
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		return s.join(`,
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		return s.join(`},
+	{"IDLE-1 disconnect is no activity", "sdk/client.go",
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		return s.disconnect(`,
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		return s.disconnect(`},
+	{"IDLE-1 createEngagement is no activity", "sdk/client.go",
+		`		if err := s.active(); err != nil {
+			return err
+		}
+		if err := checkParameters("engagementParameters"`,
+		`		if err := s.ready(); err != nil {
+			return err
+		}
+		if err := checkParameters("engagementParameters"`},
+	{"NS-8 resetIdleTimeout does nothing", "sdk/client.go",
+		"return c.now((*session).active)",
+		"return c.now((*session).ready)"},
+	{"ENG-8 engagementParameters have no bounds", "sdk/client.go",
+		`if err := checkParameters("engagementParameters", parameters); err != nil {`,
+		`if err := checkParameters("engagementParameters", nil); err != nil {`},
+	{"NS-6 an id that is not known is not asked for", "sdk/client.go",
+		`			for _, e := range list {
+				if e.EngagementID == id {`,
+		`			for _, e := range list[:0] {
+				if e.EngagementID == id {`},
+	{"NS-10 an unknown log level is a constraint violation", "sdk/client.go",
+		"&Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}",
+		"&Error{Code: CodeConstraintViolation, Message: texts[CodeLogLevel]}"},
+	{"NS-10 a level hides its own lines", "sdk/client.go",
+		"int32(level.rank()) >= c.level.Load()",
+		"int32(level.rank()) > c.level.Load()"},
+	{"INIT-6 config.logLevel is ignored", "sdk/client.go",
+		`		level = int32(cfg.LogLevel.rank())
+`,
+		""},
+	{"INIT-6 bad config values are replaced without a warning", "sdk/client.go",
+		`	for _, w := range warnings {`,
+		`	for _, w := range warnings[:0] {`},
+	{"JWT-1 the reminder comes two minutes before", "sdk/token.go",
+		"reminderLead = 3 * time.Minute",
+		"reminderLead = 2 * time.Minute"},
+	{"JWT-2 a token is good until a second after its end", "sdk/token.go",
+		`	if !now.Before(t.claims.Expiry) {
+		t.reminded, t.expired`,
+		`	if !now.Before(t.claims.Expiry.Add(time.Second)) {
+		t.reminded, t.expired`},
+	{"INIT-3 an expired token is taken", "sdk/token.go",
+		`	if !now.Before(claims.Expiry) {`,
+		`	if now.IsZero() {`},
+	{"INIT-3 a missing token is an invalid one", "sdk/token.go",
+		`return token{}, fail(CodeNoToken, "")`,
+		`return token{}, fail(CodeTokenInvalid, "")`},
+	{"IDLE-2 activity in the grace period leaves it running", "sdk/idle.go",
+		`	i.inGrace = false
+`,
+		""},
+	{"IDLE-2 the grace period is as long as the idle timeout", "sdk/idle.go",
+		"i.deadline = now.Round(0).Add(i.grace)",
+		"i.deadline = now.Round(0).Add(i.timeout)"},
+	{"INIT-6 idleTimeout 0 does not switch the timer off", "sdk/idle.go",
+		`	if i.timeout > 0 {`,
+		`	if i.timeout != 0 {`},
+	{"STREAM-2 no jitter", "sdk/backoff.go",
+		"max(minDelay, rand.N(limit))",
+		"max(minDelay, limit-rand.N(time.Duration(1)))"},
+	{"STREAM-2 the backoff does not grow", "sdk/backoff.go",
+		`	b.attempts++
+`,
+		""},
+	{"STREAM-2 the backoff is never begun anew", "sdk/backoff.go",
+		"func (b *backoff) reset() { b.attempts = 0 }",
+		"func (b *backoff) reset() {}"},
+	{"JWT-4 a token of another user is taken", "sdk/session.go",
+		"t.claims.Subject != s.user.claims.Subject || ",
+		""},
+	{"JWT-4 a token of another integration is taken", "sdk/session.go",
+		" || t.claims.IntegrationID != s.user.claims.IntegrationID",
+		""},
+	{"JWT-3 the live stream does not learn of a new token", "sdk/session.go",
+		`	s.freshToken()
+`,
+		""},
+	{"JWT-2 attempts go on without a token", "sdk/session.go",
+		`	s.awaitToken(FailureUnauthorized, "The JWT has expired")`,
+		`	s.broke(FailureUnauthorized, "The JWT has expired")`},
+	{"JWT-2 TOKEN_EXPIRED is not raised", "sdk/session.go",
+		`	s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
+`,
+		""},
+	{"SES-2 a stored session that is gone fails init", "sdk/session.go",
+		"if a.status == 404 || a.status == 400 {",
+		"if a.status == 400 {"},
+	{"SES-1 the session id is not stored", "sdk/session.go",
+		`			s.save(info.SessionID)
+`,
+		""},
+	{"SES-1 the stored session id is not read", "sdk/session.go",
+		`	id := s.load()
+`,
+		`	id := ""
+`},
+	{"SES-1 after a reload nothing is heard of the chats", "sdk/session.go",
+		`		e.member = e.status == wire.EngagementActive`,
+		`		e.member = false`},
+	{"INIT-7 init resolves before INITIALIZED", "sdk/session.go",
+		`	s.emit(Event{Type: EventInitialized, User: &user})
+	s.later(func() { done(user, nil) })`,
+		`	s.later(func() { done(user, nil) })
+	s.emit(Event{Type: EventInitialized, User: &user})`},
+	{"INIT-5 sessionParameters do not reach the gateway", "sdk/session.go",
+		`		SessionParameters: s.params.SessionParameters,
+`,
+		""},
+	{"INIT-9 a failed init stays in the way of the next", "sdk/session.go",
+		`	s.later(func() {
+		s.c.current.CompareAndSwap(s, nil)
+		done(UserContext{}, err)`,
+		`	s.later(func() {
+		done(UserContext{}, err)`},
+	{"INIT-9 init takes up to a minute", "sdk/session.go",
+		"initTimeout     = 28 * time.Second",
+		"initTimeout     = 58 * time.Second"},
+	{"SHUT-1 shutdown takes up to 40 seconds", "sdk/session.go",
+		"shutdownTimeout = 4 * time.Second",
+		"shutdownTimeout = 40 * time.Second"},
+	{"SHUT-1 the session id stays stored", "sdk/session.go",
+		`			s.forget()
+			s.emit(Event{Type: EventStreamClosed})`,
+		`			s.emit(Event{Type: EventStreamClosed})`},
+	{"SHUT-1 no EVENT_STREAM_CLOSED", "sdk/session.go",
+		`			s.emit(Event{Type: EventStreamClosed})
+`,
+		""},
+	{"SHUT-1 the promise before SHUTDOWN", "sdk/session.go",
+		`		s.raise(e)
+		done()
+`,
+		`		done()
+		s.raise(e)
+`},
+	{"EV-14 SHUTDOWN twice", "sdk/session.go",
+		`		s.raise(e)
+		done()
+`,
+		`		s.raise(e)
+		s.raise(e)
+		done()
+`},
+	{"EV-14 init from the SHUTDOWN handler finds the old session", "sdk/session.go",
+		`		s.c.current.CompareAndSwap(s, nil)
+		s.raise(e)
+		done()`,
+		`		s.raise(e)
+		s.c.current.CompareAndSwap(s, nil)
+		done()`},
+	{"EV-2 SHUTDOWN has no reason", "sdk/session.go",
+		`		e.Reason = string(reason)
+`,
+		`		e.Reason = ""
+`},
+	{"IDLE-3 the idle end is USER_CLOSED", "sdk/session.go",
+		`			s.shutdown(wire.ReasonUserInactive,`,
+		`			s.shutdown(wire.ReasonUserClosed,`},
+	{"SHUT-3 the server ends the session with SERVER_ERROR", "sdk/session.go",
+		"Reason: string(FailureSessionInvalid)",
+		"Reason: string(FailureServerError)"},
+	{"NS-13 calls while shutdown runs are taken", "sdk/session.go",
+		`	case initializing, closing:
+		return fail(CodeInProgress, "")`,
+		`	case initializing:
+		return fail(CodeInProgress, "")`},
+	{"SHUT-2 calls under way never settle after shutdown", "sdk/session.go",
+		`	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))`,
+		`	s.stopCalls(nil)`},
+	{"EV-5 the reminder of idleness has no gracePeriod", "sdk/session.go",
+		"GracePeriod: s.idle.grace",
+		"GracePeriod: 0"},
+	{"IDLE-2 no warning ACS-206", "sdk/session.go",
+		`			s.c.warn(CodeIdleTimeout, "")
+`,
+		""},
+	{"STREAM-5 a device that slept does not look at its connection", "sdk/session.go",
+		"wall-now.Sub(s.looked) > jump",
+		"wall-now.Sub(s.looked) > 1000*time.Hour"},
+	{"EV-12 frames are handled while init still reads the chats", "sdk/session.go",
+		`func (s *session) streamReady() {
+	s.held = true`,
+		`func (s *session) streamReady() {
+	s.held = false`},
+	{"SES-3 an unreadable sessionStorage is not warned of", "sdk/session.go",
+		`		s.c.warn(CodeStorageRead, err.Error())
+`,
+		""},
+	{"SES-3 a full sessionStorage is not warned of", "sdk/session.go",
+		`	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
+		s.c.warn(CodeStorageWrite, err.Error())`,
+		`	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
+		s.c.warn(CodeStorageRead, err.Error())`},
+	{"STREAM-3 what was handled is handled again", "sdk/stream.go",
+		`		if f.ID > st.lastID {`,
+		`		if f.ID > 0 {`},
+	{"STREAM-3 a reconnected stream begins at now", "sdk/stream.go",
+		`		if st.hasPlace {
+			last = st.lastID`,
+		`		if false {
+			last = st.lastID`},
+	{"STREAM-2 each break opens a new reconnection window", "sdk/stream.go",
+		`	if st.brokeAt.IsZero() {
+		st.brokeAt = now`,
+		`	if true {
+		st.brokeAt = now`},
+	{"EV-7 retryAfter is a second too much", "sdk/stream.go",
+		`func ceilSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)`,
+		`func ceilSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second) + time.Second`},
+	{"STREAM-2 the first retry may come after four seconds", "sdk/session.go",
+		"backoff{base: time.Second, ceiling: 30 * time.Second}",
+		"backoff{base: 4 * time.Second, ceiling: 30 * time.Second}"},
+	{"STREAM-2 retries are up to five minutes apart", "sdk/session.go",
+		"backoff{base: time.Second, ceiling: 30 * time.Second}",
+		"backoff{base: time.Second, ceiling: 300 * time.Second}"},
+	{"STREAM-4 a silent connection is found dead after 80 seconds", "sdk/stream.go",
+		`	st.deadAt = now.Add(2 * st.interval)`,
+		`	st.deadAt = now.Add(4 * st.interval)`},
+	{"STREAM-4 pings are not answered", "sdk/stream.go",
+		"wire.ClientFrame{Type: wire.FramePong}",
+		"wire.ClientFrame{Type: wire.FramePing}"},
+	{"STREAM-4 the gateway is not pinged", "sdk/stream.go",
+		`		if st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
+			s.ping(now)`,
+		`		if false && st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
+			s.ping(now)`},
+	{"STREAM-5 a wake-up does not look at an open connection", "sdk/stream.go",
+		`	case streamOpen:
+		s.probe()
+`,
+		`	case streamOpen:
+`},
+	{"STREAM-5 offline pauses nothing", "sdk/stream.go",
+		`	st.offline = w == WakeOffline ||`,
+		`	st.offline = false && w == WakeOffline ||`},
+	{"STREAM-5 online waits for the next attempt", "sdk/stream.go",
+		`		if w != WakeOffline {
+			st.backoff.reset()
+			s.connect()`,
+		`		if w == WakeOffline {
+			st.backoff.reset()
+			s.connect()`},
+	{"STREAM-6 the end of the window is SERVER_UNREACHABLE", "sdk/stream.go",
+		"Reason: string(FailureReconnectionTimeout)",
+		"Reason: string(FailureServerUnreachable)"},
+	{"STREAM-6 retryConnection is refused after the window", "sdk/stream.go",
+		`	s.stream.state = streamGivenUp
+`,
+		`	s.stream.state = streamIdle
+`},
+	{"NS-9 retryConnection has no new window", "sdk/stream.go",
+		`	s.stream.brokeAt = time.Now()
+	s.stream.backoff.reset()
+	s.connect()`,
+		`	s.stream.backoff.reset()
+	s.connect()`},
+	{"NS-9 retryConnection is allowed at any time", "sdk/stream.go",
+		`	return fail(CodeRetryNotAllowed, "")`,
+		`	return nil`},
+	{"EV-7 an expired token is FORBIDDEN", "sdk/stream.go",
+		`			s.tokenExpired()
+		}
+	case wire.CloseTokenRefused:`,
+		`			s.awaitToken(FailureForbidden, "")
+		}
+	case wire.CloseTokenRefused:`},
+	{"EV-7 a refused token is UNAUTHORIZED", "sdk/stream.go",
+		`s.awaitToken(FailureForbidden, "The JWT was refused by the server")`,
+		`s.awaitToken(FailureUnauthorized, "The JWT was refused by the server")`},
+	{"SES-4 a duplicated tab fails to initialize", "sdk/stream.go",
+		`			s.letGo(1000)
+			s.createSession()
+		default:`,
+		`			s.initFailed(fail(CodeInitFailed, ""))
+		default:`},
+	{"STREAM-7 what was lost for good is not re-read", "sdk/stream.go",
+		`	resumed := f.Resumed || !st.hasPlace`,
+		`	resumed := true`},
+	{"STREAM-3 frames of an old connection count", "sdk/stream.go",
+		`	if a.epoch != st.epoch {`,
+		`	if a.epoch > st.epoch {`},
+	{"STREAM-1 no EVENT_STREAM_CONNECTING", "sdk/stream.go",
+		`	s.emit(Event{Type: EventStreamConnecting})
+`,
+		""},
+	{"STREAM-1 a break is not told", "sdk/stream.go",
+		`	s.emit(e)
+}
+
+func ceilSeconds`,
+		`}
+
+func ceilSeconds`},
+	{"MSG-4 calls do not hurry when the stream is back", "sdk/stream.go",
+		`	s.hurryCalls()
+	switch {`,
+		`	switch {`},
+	{"JWT-5 a 401 is not tried again with the newer token", "sdk/call.go",
+		"s.user.text != c.token && !c.refreshed:",
+		"s.user.text != c.token && c.refreshed:"},
+	{"JWT-5 a 401 is tried again and again", "sdk/call.go",
+		`		c.refreshed = true
+		s.attempt(c)`,
+		`		c.token = ""
+		s.attempt(c)`},
+	{"MSG-4 calls that are refused for their rate fail at once", "sdk/call.go",
+		"r.Status >= 500 || r.Status == 429 || r.Status == 408",
+		"r.Status >= 500"},
+	{"INIT-9 server errors are not retried", "sdk/call.go",
+		"r.Status >= 500 || r.Status == 429 || r.Status == 408",
+		"r.Status == 429 || r.Status == 408"},
+	{"INIT-9 server errors that last are unexpected answers", "sdk/call.go",
+		`	if r.Status >= 500 && s.phase == initializing {`,
+		`	if false {`},
+	{"MSG-4 a lost answer fails the call", "sdk/call.go",
+		`		s.again(c, now, 0, answer{err: failBecause(CodeUnreachable, c.name, o.err)})`,
+		`		s.finishCall(c, answer{err: failBecause(CodeUnreachable, c.name, o.err)})`},
+	{"INIT-9 an unreachable server is an unexpected answer", "sdk/call.go",
+		"failBecause(CodeUnreachable, c.name, o.err)",
+		"failBecause(CodeUnexpectedAnswer, c.name, o.err)"},
+	{"INIT-2 an unknown integrationId is no session", "sdk/call.go",
+		`			code = CodeIntegrationID
+		case a.problem.Type == "":
+			code = CodeUnexpectedAnswer // not`,
+		`			code = CodeNoSession
+		case a.problem.Type == "":
+			code = CodeUnexpectedAnswer // not`},
+	{"INIT-3 a token that the server refuses is an unexpected answer", "sdk/call.go",
+		`	case 401, 403:
+		code = CodeTokenInvalid`,
+		`	case 401, 403:
+		code = CodeUnexpectedAnswer`},
+	{"SHUT-3 a session that a call finds gone stays", "sdk/call.go",
+		`	case a.err != nil && a.err.Code == CodeNoSession:
+		s.endedByServer("")`,
+		`	case false:
+		s.endedByServer("")`},
+	{"SHUT-2 calls are not told of their end", "sdk/call.go",
+		`		if err != nil {
+			c.then(answer{err: err})`,
+		`		if err == nil {
+			c.then(answer{err: err})`},
+	{"ENG-6 a customer without a name in the token is called Customer, whatever the page's displayName", "sdk/engagement.go",
+		`		p.DisplayName = s.info.DisplayName
+`,
+		""},
+	{"ENG-6 participants may have no name", "sdk/engagement.go",
+		`	if p.DisplayName != "" {
+		return p`,
+		`	if true {
+		return p`},
+	{"ENG-7 an older answer undoes what the stream told", "sdk/engagement.go",
+		`	if w.EventID < e.stateID {`,
+		`	if false {`},
+	{"ENG-3 an old answer revives a chat that has ended", "sdk/engagement.go",
+		`	if !e.ended() || w.EngagementStatus == wire.EngagementTerminated {`,
+		`	if true {`},
+	{"ENG-8 events of a chat come before createEngagement has resolved", "sdk/engagement.go",
+		`	case wire.EventEngagementActive:
+		s.created(ev)
+`,
+		`	case wire.EventEngagementActive:
+`},
+	{"ENG-4 a chat that has ended is joined", "sdk/engagement.go",
+		`	case e.ended():
+		return fail(CodeDefunctEngagement, "")
+`,
+		""},
+	{"ENG-4 an active chat is joined again", "sdk/engagement.go",
+		`	case e.status == wire.EngagementActive:
+		return fail(CodeAlreadyActive, "")
+`,
+		""},
+	{"ENG-4 a chat that ended meanwhile is not activated", "sdk/engagement.go",
+		`			if a.status == 409 {
+`,
+		`			if false {
+`},
+	{"ENG-5 disconnect takes any reason", "sdk/engagement.go",
+		`	if !reason.Valid() {`,
+		`	if false {`},
+	{"ENG-5 a chat that is not active is disconnected", "sdk/engagement.go",
+		`	if e.status != wire.EngagementActive {`,
+		`	if false {`},
+	{"ENG-5 after disconnect the chat is still heard", "sdk/engagement.go",
+		`			e.left = true
+`,
+		""},
+	{"ENG-5 a failed disconnect leaves the chat TERMINATING", "sdk/engagement.go",
+		`					e.status = wire.EngagementActive
+				}
+				s.changed(e)`,
+		`				}
+				s.changed(e)`},
+	{"ENG-9 events of chats that this session is not in are told", "sdk/engagement.go",
+		`	if !e.member || e.left && !own {`,
+		`	if e.left && !own {`},
+	{"ENG-7 who leaves stays among the participants", "sdk/engagement.go",
+		`			e.remove(out.Participant.ParticipantID)
+`,
+		`			_ = e
+`},
+	{"ENG-7 who comes is not among the participants", "sdk/engagement.go",
+		`			e.add(out.Participant)
+`,
+		`			_ = e
+`},
+	{"ENG-7 mirrors do not learn of changes", "sdk/engagement.go",
+		`	out.Changed = &snapshot
+`,
+		""},
+	{"EV-9 ENGAGEMENT_ERROR is not raised", "sdk/engagement.go",
+		`		s.emit(out)
+		return
+	default:`,
+		`		return
+	default:`},
+	{"MSG-1 sends of a chat that has ended never settle", "sdk/engagement.go",
+		`		e.member = false
+		s.stopSends(e)`,
+		`		e.member = false`},
+	{"MSG-1 4096 characters are too many", "sdk/message.go",
+		"n == 0 || n > wire.MaxText",
+		"n == 0 || n >= wire.MaxText"},
+	{"MSG-1 an empty message is sent", "sdk/message.go",
+		"n == 0 || n > wire.MaxText",
+		"n > wire.MaxText"},
+	{"MSG-1 characters are counted as bytes", "sdk/message.go",
+		"n := wire.UTF16Len(text); n == 0",
+		"n := len(text); n == 0"},
+	{"MSG-1 any parentMessageId is taken", "sdk/message.go",
+		`	if parent != "" && !wire.IsUUID(parent) {`,
+		`	if false {`},
+	{"MSG-1 parentMessageId is not sent", "sdk/message.go",
+		`		ParentMessageID: parent,
+`,
+		""},
+	{"MSG-1 a chat that is not active is written to", "sdk/message.go",
+		`	if e.status != wire.EngagementActive {`,
+		`	if false {`},
+	{"MSG-3 messages overtake each other", "sdk/message.go",
+		`	if len(e.sends) == 1 {`,
+		`	if len(e.sends) >= 1 {`},
+	{"MSG-4 messages are sent without a key", "sdk/message.go",
+		`		CorrelationID:   key,
+`,
+		`		CorrelationID:   "",
+`},
+	{"MSG-4 a message is given up after ten seconds of outage", "sdk/message.go",
+		"until: time.Now().Add(s.config.ReconnectionTimeout), done: done}",
+		"until: time.Now().Add(10 * time.Second), done: done}"},
+	{"MSG-5 MESSAGE_DELIVERED before the promise", "sdk/message.go",
+		`	if own && len(e.sends) > 0 &&`,
+		`	if false && own && len(e.sends) > 0 &&`},
+	{"MSG-6 what the user sent from another session arrives as another's", "sdk/message.go",
+		`	if w.SenderParticipantType == wire.ParticipantCustomer {
+		t =`,
+		`	if w.SessionID == s.id {
+		t =`},
+	{"MSG-6 one's own messages arrive", "sdk/message.go",
+		`		t = EventMessageDelivered
+`,
+		`		t = EventMessageArrived
+`},
+	{"MSG-2 a body without a format is HTML", "sdk/message.go",
+		`		body.TextFormat = wire.TextPlain
+`,
+		`		body.TextFormat = wire.TextHTML
+`},
+	{"MSG-2 messages have no parentMessageId", "sdk/message.go",
+		`		ParentMessageID: w.ParentMessageID,
+`,
+		""},
+	{"MSG-2 the sender is not named", "sdk/message.go",
+		`		SenderParticipant: s.named(Participant{`,
+		`		SenderParticipant: (Participant{`},
+	{"PAGE-1 pages of 50 are too large", "sdk/page.go",
+		"size < 1 || size > wire.MaxPageSize",
+		"size < 1 || size >= wire.MaxPageSize"},
+	{"PAGE-1 a bad page size is 50", "sdk/page.go",
+		`		size = wire.DefaultPageSize
+`,
+		`		size = wire.MaxPageSize
+`},
+	{"PAGE-3 messages after the snapshot are in it", "sdk/page.go",
+		"return m.MessageIndex > at.End || m.EventID > at.Seen && !own",
+		"return m.MessageIndex > at.End"},
+	{"PAGE-3 next walks beyond the snapshot", "sdk/page.go",
+		"return m.MessageIndex > at.End || m.EventID > at.Seen && !own",
+		"return m.EventID > at.Seen && !own"},
+	{"PAGE-3 the page's own last message is in neither history nor events", "sdk/page.go",
+		"return m.MessageIndex > at.End || m.EventID > at.Seen && !own",
+		"return m.MessageIndex > at.End || m.EventID > at.Seen"},
+	{"PAGE-4 next goes beyond the newest page", "sdk/page.go",
+		"at.Newest >= at.End:",
+		"at.Newest > at.End:"},
+	{"PAGE-4 previous goes beyond the oldest page", "sdk/page.go",
+		"to == Older && at.Oldest <= 1:",
+		"to == Older && at.Oldest < 0:"},
+	{"PAGE-4 a failed move is ACS-316", "sdk/page.go",
+		"failBecause(CodeFetchFailed, detail, cause)",
+		"failBecause(CodeIteratorFailed, detail, cause)"},
+	{"PAGE-4 a failed first page is ACS-317", "sdk/page.go",
+		"failBecause(CodeIteratorFailed, err.Message, err)",
+		"failBecause(CodeFetchFailed, err.Message, err)"},
+	{"PAGE-2 oldest first", "sdk/page.go",
+		"s.message(&list[len(list)-1-i])",
+		"s.message(&list[i])"},
+	{"PAGE-2 hasNext is always false", "sdk/page.go",
+		`		newer := list[len(list)-1].MessageIndex < at.End`,
+		`		newer := false`},
+	{"PAGE-2 a page is one short where it was topped up", "sdk/page.go",
+		`	rest.Size = at.Size - len(list)
+`,
+		`	rest.Size = max(1, at.Size-len(list)-1)
+`},
+	{"STREAM-7 newer events overtake those that were missed", "sdk/resync.go",
+		`	s.held = true
+	epoch := s.stream.epoch
+	failed`,
+		`	s.held = false
+	epoch := s.stream.epoch
+	failed`},
+	{"STREAM-7 what was re-read comes again", "sdk/resync.go",
+		`		s.stream.lastID = max(s.stream.lastID, target)
+`,
+		""},
+	{"STREAM-7 what was heard before is raised again", "sdk/resync.go",
+		`			return m.EventID <= last || m.EventID > at.Seen`,
+		`			return m.EventID > at.Seen`},
+	{"STREAM-7 chats that ended meanwhile go on", "sdk/resync.go",
+		`	if w == nil && e.member {`,
+		`	if false {`},
+	{"STREAM-7 who came meanwhile is not told", "sdk/resync.go",
+		`			if !has(e.participants, p.ParticipantID) {`,
+		`			if false {`},
+	{"MSG-4 a send whose message is re-read is sent on", "sdk/resync.go",
+		`		if len(e.sends) > 0 && e.sends[0].key == m.CorrelationID {`,
+		`		if false {`},
+	{"INIT-4 a missing appkey is taken", "sdk/decode.go",
+		`	if p.Appkey == "" {`,
+		`	if false {`},
+	{"INIT-1 a missing hostURL is an invalid one", "sdk/decode.go",
+		`return fail(CodeNoURL, "pass hostURL")`,
+		`return fail(CodeInvalidURL, "pass hostURL")`},
+	{"INIT-1 any scheme is taken", "sdk/decode.go",
+		`		if rest, ok = cutPrefixFold(u, "http://"); !ok {
+			return false
+		}`,
+		`		_, rest, _ = strings.Cut(u, "://")`},
+	{"INIT-2 any integrationId is taken", "sdk/decode.go",
+		`	if !wire.IsUUID(p.IntegrationID) {`,
+		`	if p.IntegrationID == "" {`},
+	{"INIT-3 a missing token is an invalid one, of init", "sdk/decode.go",
+		`return fail(CodeNoToken, "pass token")`,
+		`return fail(CodeTokenInvalid, "pass token")`},
+	{"INIT-5 params that are no object are a constraint violation", "sdk/decode.go",
+		`return p, fail(CodeInitParams, "params must be an object")`,
+		`return p, fail(CodeConstraintViolation, "params must be an object")`},
+	{"INIT-5 keys of 65 characters", "sdk/decode.go",
+		"wire.UTF16Len(k) > wire.MaxParameterKey:",
+		"wire.UTF16Len(k) > wire.MaxParameterKey+1:"},
+	{"INIT-5 values of 257 characters", "sdk/decode.go",
+		"wire.UTF16Len(v) > wire.MaxParameterValue:",
+		"wire.UTF16Len(v) > wire.MaxParameterValue+1:"},
+	{"INIT-6 a config that is no object is ignored", "sdk/decode.go",
+		`		return c, fail(CodeConfiguration, "config must be an object")`,
+		`		return c, nil`},
+	{"INIT-6 reconnectionTimeout begins at 121 seconds", "sdk/decode.go",
+		"bound(&c.ReconnectionTimeout, 120*time.Second",
+		"bound(&c.ReconnectionTimeout, 121*time.Second"},
+	{"INIT-6 reconnectionTimeout goes up to 900 seconds", "sdk/decode.go",
+		"bound(&c.ReconnectionTimeout, 120*time.Second, 300*time.Second",
+		"bound(&c.ReconnectionTimeout, 120*time.Second, 900*time.Second"},
+	{"INIT-6 idleTimeout is 900 seconds by default", "sdk/decode.go",
+		"3300*time.Second, 300*time.Second, true",
+		"3300*time.Second, 900*time.Second, true"},
+	{"INIT-6 idleShutdownGraceTimeout goes up to 300 seconds", "sdk/decode.go",
+		"30*time.Second, 120*time.Second, 30*time.Second",
+		"30*time.Second, 300*time.Second, 30*time.Second"},
+	{"INIT-6 no config is not warned of", "sdk/decode.go",
+		`	if none {`,
+		`	if false {`},
+	{"INIT-6 seconds are taken for milliseconds", "sdk/decode.go",
+		"time.Duration(s * float64(time.Second))",
+		"time.Duration(s * float64(time.Millisecond))"},
+	{"MSG-2 messages have no receivedAt", "wasm/encode.go",
+		`	o.time("receivedAt", m.ReceivedAt)
+`,
+		""},
+	{"MSG-2 a reply does not say to what", "wasm/encode.go",
+		`	o.optional("parentMessageId", m.ParentMessageID)
+`,
+		""},
+	{"EV-7 seconds are milliseconds", "wasm/encode.go",
+		`	o.integer(name, ms/1000)
+`,
+		`	o.integer(name, ms)
+`},
+	{"EV-4 TOKEN_EXPIRED has an eventDate for its expiredDate", "wasm/encode.go",
+		`		o.time("expiredDate", e.Date)`,
+		`		o.time("eventDate", e.Date)`},
+	{"ENG-7 the page's engagements do not follow events", "wasm/encode.go",
+		`	if e.Changed != nil {
+`,
+		`	if false {
+`},
+	{"EV-2 SHUTDOWN does not say why", "wasm/encode.go",
+		`		o.optional("reason", e.Reason)
+`,
+		`		_ = e
+`},
+	{"EV-11 MESSAGE_ARRIVED has no message", "wasm/encode.go",
+		`		if e.Message != nil {
+			o.message`,
+		`		if false {
+			o.message`},
+	{"NS-6 a failed getEngagementById resolves", "wasm/bridge.go",
+		"none(struct{}{}, err)",
+		"none(struct{}{}, nil)"},
+	{"PAGE-2 next turns back", "wasm/bridge.go",
+		`		if a.str(3) == "newer" {`,
+		`		if a.str(3) == "" {`},
+	{"PAGE-1 no page size is a bad one", "wasm/bridge.go",
+		`	if a.at(i).IsUndefined() {
+		return wire.DefaultPageSize`,
+		`	if a.at(i).IsUndefined() {
+		return 0`},
+	{"MSG-1 a number is sent as an empty message", "wasm/bridge.go",
+		`		if a.at(3).Type() != js.TypeString {`,
+		`		if a.at(3).IsUndefined() {`},
+	{"STREAM-5 offline is taken for visible", "wasm/bridge.go",
+		`			c.Wake(sdk.WakeOffline)`,
+		`			c.Wake(sdk.WakeVisible)`},
+	{"ENG-5 the reason of disconnect is lost", "wasm/bridge.go",
+		"c.Disconnect(a.str(2), wire.Reason(reason),",
+		"c.Disconnect(a.str(2), wire.Reason(reason[:0]),"},
+	{"EV-12 a page that was behind hears nothing more", "wasm/bridge.go",
+		`		case b.drained <- struct{}{}:
+`,
+		`		case make(chan struct{}) <- struct{}{}:
+`},
+	{"SES-1 the session id is never forgotten", "wasm/transport.go",
+		`s.call("removeItem", key)`,
+		`s.call("getItem", key)`},
+	{"MSG-4 Retry-After is in milliseconds", "wasm/transport.go",
+		"time.Duration(n) * time.Second",
+		"time.Duration(n) * time.Millisecond"},
+	{"EV-7 the close code is lost", "wasm/transport.go",
+		`s.finish(event.Get("code").Int(), event`,
+		"s.finish(1006, event"},
+	{"INIT-4 the appkey is not sent", "wasm/transport.go",
+		`headers := map[string]any{"Authorization": r.Authorization, wire.HeaderAppkey: r.Appkey}`,
+		`headers := map[string]any{"Authorization": r.Authorization, wire.HeaderAppkey: ""}`},
+	{"NS-2 a list of handlers instead of one", "js/avaya-ccaas-chat-sdk.js",
+		"if (name) handlers.set(name, handler);",
+		"const before = handlers.get(name); if (name) handlers.set(name, before ? (p) => { before(p); return handler(p); } : handler);"},
+	{"NS-2 a handler that is no function is taken", "js/avaya-ccaas-chat-sdk.js",
+		`      if (typeof handler !== "function") throw`,
+		`      if (typeof handler === "undefined") throw`},
+	{"NS-2 a handler that throws stops the rest", "js/avaya-ccaas-chat-sdk.js",
+		`    } catch (e) {
+      failed(e);
+    }
+  };`,
+		`    } catch (e) {
+      failed(e);
+      throw e;
+    }
+  };`},
+	{"NS-2 a rejection of a handler goes unhandled", "js/avaya-ccaas-chat-sdk.js",
+		`      if (result && typeof result.then === "function") result.then(undefined, failed);
+`,
+		""},
+	{"NS-2 unknown events are not warned of", "js/avaya-ccaas-chat-sdk.js",
+		`    log("WARN", "ACS-203: Event`,
+		`    log("DEBUG", "ACS-203: Event`},
+	{"NS-3 off without a name removes nothing", "js/avaya-ccaas-chat-sdk.js",
+		`        handlers.clear();
+`,
+		""},
+	{"NS-3 off of what is not registered is silent", "js/avaya-ccaas-chat-sdk.js",
+		"if (name && !handlers.delete(name)) log(",
+		"if (name && !handlers.delete(name) && !name) log("},
+	{"EV-5 IDLE_TIMEOUT is no name", "js/avaya-ccaas-chat-sdk.js",
+		`const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;`,
+		"const known = name;"},
+	{"NS-8 no resetTimer", "js/avaya-ccaas-chat-sdk.js",
+		`    resetTimer: () => tell("resetIdleTimeout"),
+`,
+		""},
+	{"MSG-5 MESSAGE_DELIVERED before the page's await goes on", "js/avaya-ccaas-chat-sdk.js",
+		"while (queue.length && !(settled && queue[0].event))",
+		"while (queue.length)"},
+	{"MSG-5 only a microtask between promise and event", "js/avaya-ccaas-chat-sdk.js",
+		"if (!settled) channel.port2.postMessage(settled = true);",
+		"if (!settled) { settled = true; Promise.resolve().then(() => channel.port1.onmessage()); }"},
+	{"MSG-2 receivedAt stays a number", "js/avaya-ccaas-chat-sdk.js",
+		`"expiredDate", "receivedAt", `,
+		`"expiredDate", `},
+	{"EV-4 expiredDate stays a number", "js/avaya-ccaas-chat-sdk.js",
+		`"expiryDate", "expiredDate", `,
+		`"expiryDate", `},
+	{"ENG-1 createdAt stays a number", "js/avaya-ccaas-chat-sdk.js",
+		`"lastUpdatedAt", "createdAt"]`,
+		`"lastUpdatedAt"]`},
+	{"ENG-2 data members are as they were at first", "js/avaya-ccaas-chat-sdk.js",
+		"enumerable: true, configurable: true, get: data[name] }",
+		"enumerable: true, configurable: true, value: data[name]() }"},
+	{"ENG-2 methods are not enumerable", "js/avaya-ccaas-chat-sdk.js",
+		"enumerable: true, configurable: true, writable: true, value: methods[name]",
+		"enumerable: false, configurable: true, writable: true, value: methods[name]"},
+	{"ENG-2 methods are not bound", "js/avaya-ccaas-chat-sdk.js",
+		`      sendMessage: (text, parentMessageId) => act("sendMessage", [text, parentMessageId], dated),`,
+		`      sendMessage: function (text, parentMessageId) { return this === object ? act("sendMessage", [text, parentMessageId], dated) : Promise.reject(new TypeError("unbound")); },`},
+	{"SHUT-2 old engagements work on in the next session", "js/avaya-ccaas-chat-sdk.js",
+		"mine === session ? call(op, [id].concat(args), read) :",
+		"core ? call(op, [id].concat(args), read) :"},
+	{"SHUT-2 old pages turn on in the next session", "js/avaya-ccaas-chat-sdk.js",
+		`        if (mine !== session) throw notInitialized();
+`,
+		""},
+	{"SHUT-2 a new session has the objects of the old one", "js/avaya-ccaas-chat-sdk.js",
+		"if (event === EventType.SHUTDOWN) session = newSession();",
+		""},
+	{"NS-5 each look gives another object", "js/avaya-ccaas-chat-sdk.js",
+		`    if (known) {
+      Object.assign(known.record, record);
+      return known.object;
+    }`,
+		"    if (known) Object.assign(known.record, record);"},
+	{"INIT-7 INITIALIZED has an object of its own", "js/avaya-ccaas-chat-sdk.js",
+		"    if (!session.user) {",
+		"    if (true) {"},
+	{"ENG-7 the handler runs before the engagement changes", "js/avaya-ccaas-chat-sdk.js",
+		`      if (item.engagement) engagementOf(item.engagement);
+`,
+		`      if (item.engagement) Promise.resolve().then(() => engagementOf(item.engagement));
+`},
+	{"ENG-1 pages share the list of participants", "js/avaya-ccaas-chat-sdk.js",
+		"data.participants = () => record.participants.slice();",
+		"data.participants = () => record.participants;"},
+	{"PAGE-2 reverse turns the page itself", "js/avaya-ccaas-chat-sdk.js",
+		"{ items: () => page.items.slice() }",
+		"{ items: () => page.items }"},
+	{"PAGE-4 two moves at once start from the same page", "js/avaya-ccaas-chat-sdk.js",
+		`      last = moved.catch(() => {});
+`,
+		""},
+	{"PAGE-5 for await begins with the second page", "js/avaya-ccaas-chat-sdk.js",
+		`        let begun = false;
+`,
+		`        let begun = true;
+`},
+	{"NS-6 getEngagementById is a promise only", "js/avaya-ccaas-chat-sdk.js",
+		`      if (!known) return found;
+`,
+		`      if (!known || known) return found;
+`},
+	{"NS-6 a promise that nobody looks at goes unhandled", "js/avaya-ccaas-chat-sdk.js",
+		`      found.catch(() => {});
+`,
+		""},
+	{"NS-14 the namespace can be changed", "js/avaya-ccaas-chat-sdk.js",
+		"[ACSException, Engagement, sdk].forEach",
+		"[ACSException, Engagement].forEach"},
+	{"NS-14 the classes can be changed", "js/avaya-ccaas-chat-sdk.js",
+		"[ACSException, Engagement, sdk].forEach",
+		"[sdk].forEach"},
+	{"NS-14 the enums can be changed", "js/avaya-ccaas-chat-sdk.js",
+		"const words = (...list) => Object.freeze(list.reduce((o, w) => ((o[w] = w), o), {}));",
+		"const words = (...list) => list.reduce((o, w) => ((o[w] = w), o), {});"},
+	{"NS-10 an unknown level is taken", "js/avaya-ccaas-chat-sdk.js",
+		"      if (levels.indexOf(to) < 0) throw",
+		"      if (to === undefined) throw"},
+	{"NS-13 calls while init loads the core say that init is missing", "js/avaya-ccaas-chat-sdk.js",
+		`    if (starting) throw inProgress();
+    if (!core) throw notInitialized();
+    const id`,
+		`    if (!core) throw notInitialized();
+    const id`},
+	{"INIT-8 a second init while the core loads begins again", "js/avaya-ccaas-chat-sdk.js",
+		`      if (starting) return Promise.reject(inProgress());
+`,
+		""},
+	{"INIT-5 what JSON can not say is left out", "js/avaya-ccaas-chat-sdk.js",
+		"return /undefined|function|symbol|bigint/.test(typeof v) ? null : v;",
+		`return typeof v === "bigint" ? null : v;`},
+	{"INIT-9 a load that failed is never tried again", "js/avaya-ccaas-chat-sdk.js",
+		`      loading.catch(() => (loading = null));
+`,
+		`      loading.catch(() => {});
+`},
+	{"STREAM-5 online is not told", "js/avaya-ccaas-chat-sdk.js",
+		`    window.addEventListener("online", wake("online"));
+`,
+		""},
+	{"STREAM-5 a page that becomes visible is not told", "js/avaya-ccaas-chat-sdk.js",
+		`    document.addEventListener("visibilitychange", wake("visible"));
+`,
+		""},
+	{"EV-12 a page that was behind is never told of more", "js/avaya-ccaas-chat-sdk.js",
+		`      if (core) core("drained", 0);
+`,
+		""},
+	{"NS-13 errors have no code", "js/avaya-ccaas-chat-sdk.js",
+		`      this.code = code;
+`,
+		""},
+}
