@@ -120,7 +120,7 @@ func TestRowsSession(t *testing.T) {
 		s.want([]any{"resolves", "resolves", "resolves", []string{"filler", "last"}}, `sdk.setLogLevel("WARN"); forget();
 			// Up to its quota, to the last character.
 			sessionStorage.setItem("filler", ""); let text = "";
-			for (let n = 1 << 23; n >= 1; n >>= 1) { try { sessionStorage.setItem("filler", text + "x".repeat(n)); text += "x".repeat(n) } catch (_) {} }
+			for (let n = 1 << 22; n >= 1; n >>= 1) { try { sessionStorage.setItem("filler", text + "x".repeat(n)); text += "x".repeat(n) } catch (_) {} }
 			try { sessionStorage.setItem("last", "") } catch (_) {}
 			const how = await outcome(() => sdk.init(params, {})); const e = await sdk.createEngagement(); await event("ENGAGEMENT_ACTIVE");
 			const sent = await outcome(() => e.sendMessage("x")); return [how, sent, await outcome(() => sdk.shutdown()), Object.keys(sessionStorage).concat("last").sort().filter((k, i, all) => all.indexOf(k) === i)]`)

@@ -115,8 +115,12 @@
   window.WebSocket = class {
     constructor() {
       this.bufferedAmount = 0;
+      this.readyState = 0;
       socket = this;
-      setTimeout(() => this.onopen && this.onopen({}));
+      setTimeout(() => {
+        this.readyState = 1;
+        if (this.onopen) this.onopen({});
+      });
     }
     send(text) {
       const { type } = JSON.parse(text);
@@ -126,6 +130,7 @@
     }
     close(code) {
       const { onclose } = this;
+      this.readyState = 3;
       if (onclose) setTimeout(() => onclose({ code: code || 1000, reason: "" }));
     }
     addEventListener() {}
