@@ -251,8 +251,11 @@ func (s *socket) Write(frame []byte) (err error) {
 		s.Close(wire.CloseTooMuch, "the network does not keep up")
 		return s.err
 	}
-	// A closing connection takes it and drops it: its end is on the way.
-	s.ws.Call("send", string(frame))
+	// A closing connection would drop it, and the browser say so on the page's console, as
+	// after a freeze. Its end is on the way.
+	if s.ws.Get("readyState").Int() == 1 {
+		s.ws.Call("send", string(frame))
+	}
 	return nil
 }
 
