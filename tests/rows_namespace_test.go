@@ -80,7 +80,7 @@ func (s *surface) at(t *testing.T) *surface {
 	return s
 }
 
-// run runs the body of an async function in the page and returns what it returns, as
+// result runs the body of an async function in the page and returns what it returns, as
 // JSON, in which undefined is "undefined".
 func (s *surface) result(body string) string {
 	s.t.Helper()
@@ -249,10 +249,10 @@ func TestRowsNamespace(t *testing.T) {
 			return [frozen, typeof sdk.ACSException, typeof sdk.Engagement, refused, sdk.on === on ? "unchanged" : "changed"]`)
 	})
 	t.Run("NS-13 NS-14 an ACSException is an Error with code, message, stack, toString and cause", func(t *testing.T) {
-		s.at(t).want([]any{true, true, "ACSException", "ACS-310", true, "ACS-310: ", true, true, "Uncaught ACSException"}, `
+		s.at(t).want([]any{true, true, "ACSException", "ACS-310", true, "ACS-310: ", true, true}, `
 			let e; try { sdk.retryConnection() } catch (x) { e = x }
 			return [e instanceof Error, e instanceof sdk.ACSException, e.name, e.code, e.message.length > 0,
-				e.toString().replace(e.message, ""), String(e) === e.toString(), e.stack.includes("retryConnection"), "Uncaught " + Object.prototype.toString.call(e).slice(8, 13).replace("Error", e.name)]`)
+				e.toString().replace(e.message, ""), String(e) === e.toString(), e.stack.includes("retryConnection")]`)
 		s.want([]any{"ACS-999", "mine", "ACS-999: mine", true, false}, `const cause = new Error("why");
 			const e = new sdk.ACSException("ACS-999", "mine", cause);
 			return [e.code, e.message, e.toString(), e.cause === cause, "cause" in new sdk.ACSException("ACS-1", "x")]`)
@@ -340,10 +340,10 @@ func TestRowsNamespace(t *testing.T) {
 			const got = [...new Set(await Promise.all(tries))].sort(); await sdk.shutdown(); return [how, got, n]`)
 	})
 	t.Run("NS-4 NS-14 createEngagement", func(t *testing.T) {
-		s.at(t).want([]any{true, true, "^", true}, `await sdk.init(params, {}); forget();
+		s.at(t).want([]any{true, true, true, true}, `await sdk.init(params, {}); forget();
 			const p = sdk.createEngagement({topic: "NS-4"}); window.engagement = await p;
 			await event("ENGAGEMENT_ACTIVE");
-			return [p instanceof Promise, engagement instanceof sdk.Engagement, engagement.engagementStatus === "ACTIVE" ? "^" : engagement.engagementStatus, engagement.engagementId.length === 36]`)
+			return [p instanceof Promise, engagement instanceof sdk.Engagement, engagement.engagementStatus === "ACTIVE", engagement.engagementId.length === 36]`)
 		s.want([]string{"rejects ACS-322", "rejects ACS-322", "rejects ACS-322", "rejects ACS-322"}, `
 			return Promise.all([{a: 1}, {a: undefined}, "x", {["k".repeat(65)]: "v"}].map((p) => outcome(() => sdk.createEngagement(p))))`)
 	})
