@@ -35,7 +35,8 @@ type call struct {
 	refreshed bool      // repeated once with a newer token (JWT-5)
 	cancel    context.CancelFunc
 	attempt   int
-	inDoubt   bool // an attempt got no answer of the gateway: it may have acted
+	failed    *Error // what the last attempt came to; nil: none has ended yet
+	inDoubt   bool   // an attempt got no answer of the gateway: it may have acted
 	done      bool
 }
 
@@ -136,6 +137,7 @@ func (s *session) tokenRefused(c *call) {
 
 // again plans the next attempt, or gives up with a when none fits before the end.
 func (s *session) again(c *call, now time.Time, after time.Duration, a answer) {
+	c.failed = a.err
 	at := now.Add(max(after, c.backoff.next()))
 	if at.After(c.until) {
 		s.finishCall(c, a)

@@ -289,6 +289,24 @@ func TestInit(t *testing.T) {
 		})
 	})
 
+	t.Run("INIT-9 server errors, and an answer that is late when the time is over", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			begun := time.Now()
+			p.OnRequest(func(x *sdktest.Exchange) {
+				x.Refuse(503, wire.ProblemServerError, 0)
+				if time.Since(begun) > 20*time.Second {
+					x.DelayAnswer(time.Minute)
+				}
+			})
+			g := newPage(t, p, p.Storage())
+			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			wantCode(t, err, 311)
+			if d := time.Since(begun); d > 30*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	})
+
 	t.Run("NS-13 calls without a session", func(t *testing.T) {
 		c := sdk.New(sdk.Options{})
 		wantCode(t, c.SetJWTToken("x"), 310)

@@ -242,7 +242,13 @@ func (s *session) look() {
 		return
 	}
 	if s.phase == initializing && !now.Before(s.initEnd) {
-		s.initFailed(fail(CodeUnreachable, "no connection within 30 seconds"))
+		err := fail(CodeUnreachable, "no connection within 30 seconds")
+		for _, c := range s.calls {
+			if c.failed != nil {
+				err = c.failed // an attempt is still under way; the one before knew more
+			}
+		}
+		s.initFailed(err)
 		return
 	}
 	if s.phase == ready {
