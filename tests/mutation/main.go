@@ -187,7 +187,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 					return
 				}
 				verdicts[i] = verdict{by, true, err}
-				tell(began, f, by)
+				tell(began, f, verdicts[i])
 			}
 		})
 	}
@@ -231,7 +231,7 @@ func runBrowser(ctx context.Context, c tree, list []fault, verdicts []verdict) e
 				return "", ctx.Err()
 			}
 			verdicts[i] = verdict{by, true, err}
-			tell(began, f, by)
+			tell(began, f, verdicts[i])
 		}
 		return "", nil
 	}); err != nil {
@@ -242,8 +242,12 @@ func runBrowser(ctx context.Context, c tree, list []fault, verdicts []verdict) e
 
 func progress(text string) { fmt.Fprintln(os.Stderr, text) }
 
-func tell(began time.Time, f fault, by string) {
-	if by == "" {
+func tell(began time.Time, f fault, v verdict) {
+	by := v.by
+	switch {
+	case v.err != nil:
+		by = v.err.Error()
+	case by == "":
 		by = "not caught"
 	}
 	progress(fmt.Sprintf("%4.0f s  %s: %s: %s", time.Since(began).Seconds(), f.file, f.breaks, by))
