@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"openchat/sdk"
@@ -581,6 +582,22 @@ func TestMessageEdges(t *testing.T) {
 	})
 }
 
+// until lets virtual time pass, an hour at most, until the page has heard of an event.
+func (g *page) until(match func(sdk.Event) bool) sdk.Event {
+	g.t.Helper()
+	for range 3600 {
+		synctest.Wait()
+		if i := slices.IndexFunc(g.events, match); i >= 0 {
+			return g.events[i]
+		}
+		time.Sleep(time.Second)
+	}
+	g.t.Fatalf("not heard: %v", g.marks)
+	return sdk.Event{}
+}
+
+func gaveUp(e sdk.Event) bool { return e.Reason == string(sdk.FailureReconnectionTimeout) }
+
 func TestStreamEdges(t *testing.T) {
 	t.Run("STREAM-3 an event that comes again", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
@@ -652,11 +669,10 @@ func TestStreamEdges(t *testing.T) {
 					g.p.Down()
 					for { // until the next attempt is far away
 						g.clear()
-						if e := g.wait(sdk.EventStreamFailed); e.RetryAfter > 3*time.Second {
+						if !gaveUp(g.until(func(e sdk.Event) bool { return e.RetryAfter > 3*time.Second || gaveUp(e) })) {
 							break
-						} else if e.Reason == string(sdk.FailureReconnectionTimeout) {
-							g.c.RetryConnection()
 						}
+						g.c.RetryConnection()
 					}
 					g.p.Up()
 					g.clear()
@@ -673,23 +689,14 @@ func TestStreamEdges(t *testing.T) {
 	t.Run("NS-9 STREAM-6 retryConnection has a whole new window", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			g.p.Down()
-			over := func() time.Time {
-				t.Helper()
-				for {
-					e := g.wait(sdk.EventStreamFailed)
-					g.clear()
-					if e.Reason == string(sdk.FailureReconnectionTimeout) {
-						return e.Date
-					}
-				}
-			}
-			over()
+			g.until(gaveUp)
+			g.clear()
 			time.Sleep(20 * time.Second)
 			begun := time.Now()
 			if err := g.c.RetryConnection(); err != nil {
 				t.Fatal(err)
 			}
-			if d := over().Sub(begun); d < 119*time.Second || d > 121*time.Second {
+			if d := g.until(gaveUp).Date.Sub(begun); d < 119*time.Second || d > 121*time.Second {
 				t.Errorf("it was %v", d)
 			}
 		})
