@@ -222,7 +222,8 @@ func TestResume(t *testing.T) {
 func TestResumeAfterRestart(t *testing.T) {
 	w := newWorld(t)
 	c := w.chat("ann")
-	s, _ := c.open(clientOne, 0)
+	// From the join on, whether or not the gateway has followed the store up to it.
+	s, _ := c.open(clientOne, c.e.EventID)
 	c.say("1", "1")
 	last := s.expect("1 1")
 	c.say("2", "2")
