@@ -299,6 +299,25 @@ func TestInitEdges(t *testing.T) {
 			if !slices.Equal(names, []string{"Ann of the page", "Agent"}) {
 				t.Errorf("they are %q", names)
 			}
+			// A server that leaves the customer's name out.
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if x.Method == "GET" && x.Path == "/engagements" {
+					w := g.p.Engagements()[0]
+					w.EventID, w.EngagementStatus = 1<<40, wire.EngagementActive
+					for i := range w.Participants {
+						w.Participants[i].DisplayName = ""
+					}
+					x.Respond(sdk.Response{Status: 200, Body: append(w.Append([]byte("[")), ']')})
+				}
+			})
+			list, err := sdk.Await(t.Context(), g.c.Engagements)
+			if err != nil || len(list) != 1 || len(list[0].Participants) != 2 {
+				t.Fatalf("%+v, %v", list, err)
+			}
+			if p := list[0].Participants; p[0].DisplayName != "Ann of the page" || p[1].DisplayName != "Agent" {
+				t.Errorf("listed as %+v", p)
+			}
+			g.p.OnRequest(nil)
 			g.end()
 		})
 	})
@@ -503,7 +522,9 @@ func TestMessageEdges(t *testing.T) {
 				time.Sleep(30 * time.Second)
 				g.clear()
 				g.p.Up()
-				g.c.Wake(sdk.WakeVisible) // hurries the calls, too, before the stream is back
+				if err := g.c.RetryConnection(); err != nil {
+					t.Fatal(err)
+				}
 				e := g.wait(sdk.EventStreamConnected)
 				if d := (<-sent).Sub(e.Date); d > 500*time.Millisecond {
 					t.Errorf("sent %v after the stream was back", d)
@@ -557,6 +578,21 @@ func TestMessageEdges(t *testing.T) {
 			}
 			if len(p.Items) != 4 || p.Items[0].MessageID != first.Items[0].MessageID || p.HasNext {
 				t.Errorf("back at %+v", p)
+			}
+		})
+	})
+	t.Run("PAGE-3 what the page knows to be sent is in the history, before its event has come", func(t *testing.T) {
+		started(t, sdktest.Options{Latency: time.Millisecond, StreamLatency: 2 * time.Second}, func(t *testing.T, g *page) {
+			id := g.chat()
+			time.Sleep(5 * time.Second)
+			g.clear()
+			sent, err := g.send(id, "mine")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, done) })
+			if err != nil || len(g.events) != 0 || len(p.Items) != 1 || p.Items[0].MessageID != sent.MessageID {
+				t.Errorf("%+v, %v, after %s", p.Items, err, g.typesOf())
 			}
 		})
 	})
