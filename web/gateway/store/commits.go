@@ -179,15 +179,19 @@ func (s *Store) Engagements(ctx context.Context, c Customer) ([]Engagement, erro
 	if err != nil {
 		return nil, err
 	}
-	var list []Engagement
+	ongoing := map[string]*Engagement{}
 	for i := range entries {
 		e, err := entries[i].engagement()
 		if err != nil {
 			return nil, err
 		}
-		if e.Customer == c && !e.Ended() {
-			list = append(list, *e)
+		if e.Customer == c {
+			note(ongoing, e)
 		}
+	}
+	list := make([]Engagement, 0, len(ongoing))
+	for _, e := range ongoing {
+		list = append(list, *e)
 	}
 	slices.SortFunc(list, func(a, b Engagement) int {
 		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
@@ -198,10 +202,11 @@ func (s *Store) Engagements(ctx context.Context, c Customer) ([]Engagement, erro
 	return list, nil
 }
 
-// Open calls fn with every engagement that has not ended, of all customers. One
-// that changes meanwhile may be given again, in its later state.
+// Open calls fn with every engagement that has not ended, of all customers, in no
+// particular order.
 func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
 	var bad error
+	ongoing := map[string]*Engagement{}
 	err := s.each(ctx, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{allEngagements},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
@@ -210,12 +215,27 @@ func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
 		if e, bad = entry.engagement(); bad != nil {
 			return false
 		}
-		if !e.Ended() {
-			fn(*e)
-		}
+		note(ongoing, e)
 		return true
 	})
-	return errors.Join(err, bad)
+	if err = errors.Join(err, bad); err != nil {
+		return err
+	}
+	for _, e := range ongoing {
+		fn(*e)
+	}
+	return nil
+}
+
+// note keeps the newest state of an engagement that goes on. An ordered consumer that
+// has to begin anew, as under load, goes on from where it was with every entry, no
+// longer with the last of each subject only: what it then gives first is out of date.
+func note(ongoing map[string]*Engagement, e *Engagement) {
+	if e.Ended() {
+		delete(ongoing, e.EngagementID)
+	} else {
+		ongoing[e.EngagementID] = e
+	}
 }
 
 // engagement reads the state out of an engagement's commit.
