@@ -13,6 +13,9 @@ import (
 const (
 	// attemptTimeout bounds one attempt; a call has as many as fit before its end.
 	attemptTimeout = 10 * time.Second
+	// minAttempt is what an attempt must have left before the call's end: one that is cut
+	// short would say "unreachable" of a server that answers.
+	minAttempt = time.Second
 	// callTimeout bounds every call but init's, shutdown's and sends.
 	callTimeout = 30 * time.Second
 )
@@ -139,7 +142,7 @@ func (s *session) tokenRefused(c *call) {
 func (s *session) again(c *call, now time.Time, after time.Duration, a answer) {
 	c.failed = a.err
 	at := now.Add(max(after, c.backoff.next()))
-	if at.After(c.until) {
+	if at.Add(minAttempt).After(c.until) {
 		s.finishCall(c, a)
 		return
 	}
