@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // rendering is what pages/wild.js reports of itself.
@@ -269,4 +270,28 @@ func TestWildStrictMode(t *testing.T) {
 			b.wants("NS-1", map[string]any{"chats": []any{}}, `return {chats: await sdk.getEngagements()}`)
 		})
 	}
+}
+
+func TestWildLaptop(t *testing.T) {
+	w := shared(t)
+	t.Run("WILD a laptop's lid, closed and opened: STREAM-5 STREAM-4 the connection is looked at, at once", func(t *testing.T) {
+		f := w.faulty(t)
+		b := newTab(t, "customer")
+		w.openAt(b, f.origin, "fast.html", fresh("wild"), tokenOptions{ttl: 24 * time.Hour}, `{idleTimeout: 0}`)
+		l := f.line(1)
+		pings := l.count(true, "ping")
+		// The calendar goes on, timers stand: the session looks at the clock when it next
+		// does anything.
+		b.eval(nil, `clock.sleep(3600)`)
+		opened := time.Now()
+		b.settled()
+		l.waitFrame(t, true, `"type":"ping"`)
+		if d := time.Since(opened); pings == 0 && d > 15*time.Second {
+			t.Errorf("pinged %v after it was opened", d) // as any quiet connection is, after 20 s
+		}
+		b.settled()
+		if n := count(b.log.all(), "EVENT_STREAM_FAILED"); n != 0 {
+			t.Error("STREAM-4: a connection that answers was given up")
+		}
+	})
 }
