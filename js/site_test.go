@@ -24,6 +24,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/tests/chromium"
 )
 
 // These tests load the built script and wasm in Chromium, from a site that can also
@@ -49,28 +50,11 @@ var startBrowser = sync.OnceValues(func() (context.Context, error) {
 			return nil, fmt.Errorf("build.sh: %w\n%s", err, out)
 		}
 	}
-	profile, err := os.MkdirTemp("", "openchat-js-")
-	if err != nil {
-		return nil, err
+	ctx, end, err := chromium.Start(context.Background())
+	if err == nil {
+		atEnd = append(atEnd, end)
 	}
-	atEnd = append(atEnd, func() { os.RemoveAll(profile) })
-	path := os.Getenv("CHROMIUM")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path == "" {
-			path, _ = exec.LookPath(name)
-		}
-	}
-	if path == "" {
-		return nil, fmt.Errorf("no Chromium found: run tests/setup/chromium.sh, or name one in CHROMIUM")
-	}
-	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))...)
-	// The browser is newer than the library, and speaks of things it does not know.
-	silent := func(string, ...any) {}
-	ctx, end := chromedp.NewContext(alloc, chromedp.WithLogf(silent), chromedp.WithErrorf(silent))
-	atEnd = append(atEnd, func() { end(); endAlloc() })
-	return ctx, chromedp.Run(ctx)
+	return ctx, err
 })
 
 var atEnd []func()

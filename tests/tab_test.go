@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -24,56 +23,6 @@ import (
 
 // patience bounds every wait of a journey.
 const patience = 60 * time.Second
-
-// findChromium returns the browser's path.
-func findChromium() (string, error) {
-	for _, name := range []string{os.Getenv("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if name == "" {
-			continue
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no Chromium found: install it (apt-get install chromium) or name it in CHROMIUM")
-}
-
-// startBrowser starts the browser of this test binary, with a fresh profile. The
-// context that it returns is the parent of all tabs; cancel ends the browser.
-func startBrowser(profile string) (context.Context, context.CancelFunc, error) {
-	path, err := findChromium()
-	if err != nil {
-		return nil, nil, err
-	}
-	alloc, endAlloc := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("headless", "new"),
-		chromedp.Flag("no-sandbox", true), // root in a container
-		chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-dev-shm-usage", true),
-		chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("no-first-run", true),
-		chromedp.Flag("no-default-browser-check", true),
-		// Tabs of other tests must not be slowed down for being hidden.
-		chromedp.Flag("disable-background-timer-throttling", true),
-		chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-renderer-backgrounding", true),
-	)
-	// The browser is newer than the library, and speaks of things it does not know.
-	silent := func(string, ...any) {}
-	o := []chromedp.ContextOption{chromedp.WithLogf(silent), chromedp.WithErrorf(silent)}
-	ctx, endBrowser := chromedp.NewContext(alloc, o...)
-	end := func() { endBrowser(); endAlloc() }
-	if err := chromedp.Run(ctx); err != nil {
-		end()
-		return nil, nil, fmt.Errorf("starting %s: %w", path, err)
-	}
-	return ctx, end, nil
-}
 
 // entry is something a page reported: an event, or a call's outcome.
 type entry struct {

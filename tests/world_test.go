@@ -22,6 +22,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"openchat/tests/chromium"
 )
 
 // Secrets of the test's gateway, which is gone when the test ends.
@@ -72,8 +74,8 @@ func start() (w *world, err error) {
 	if err := command("..", "go", "build", "-o", program, "./web"); err != nil {
 		return nil, err
 	}
-	var end context.CancelFunc
-	if browser, end, err = startBrowser(filepath.Join(scratch, "profile")); err != nil {
+	var end func()
+	if browser, end, err = chromium.Start(context.Background()); err != nil {
 		return nil, err
 	}
 	endings = append(endings, end)

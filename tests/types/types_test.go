@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"openchat/sdk/wire"
+	"openchat/tests/chromium"
 )
 
 const (
@@ -299,16 +300,6 @@ func open(t *testing.T) page {
 			t.Fatalf("build.sh: %v\n%s", err, out)
 		}
 	}
-	path := os.Getenv("CHROMIUM")
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path == "" {
-			path, _ = exec.LookPath(name)
-		}
-	}
-	if path == "" {
-		t.Fatal("no Chromium found: run tests/setup/chromium.sh, or name one in CHROMIUM")
-	}
-
 	mux := http.NewServeMux()
 	mux.Handle("/sdk/", http.StripPrefix("/sdk/", http.FileServer(http.Dir("../../dist"))))
 	mux.HandleFunc("/built.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "built.js") })
@@ -320,12 +311,12 @@ func open(t *testing.T) page {
 	server := httptest.NewServer(mux)
 
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	alloc, endAlloc := chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("headless", "new"), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))...)
-	// The browser is newer than the library, and speaks of things it does not know.
-	silent := func(string, ...any) {}
-	ctx, end := chromedp.NewContext(alloc, chromedp.WithLogf(silent), chromedp.WithErrorf(silent))
+	ctx, end, err := chromium.Start(ctx)
+	if err != nil {
+		cancel()
+		server.Close()
+		t.Fatal(err)
+	}
 	var mu sync.Mutex
 	var console []string
 	chromedp.ListenTarget(ctx, func(event any) {
@@ -342,7 +333,6 @@ func open(t *testing.T) page {
 	})
 	t.Cleanup(func() {
 		end()
-		endAlloc()
 		cancel()
 		server.CloseClientConnections()
 		server.Close()
