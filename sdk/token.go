@@ -28,7 +28,7 @@ func readToken(text string, now time.Time) (token, *Error) {
 		return token{}, failBecause(CodeTokenInvalid, "it is not a JWT with an exp claim", err)
 	}
 	if !now.Before(claims.Expiry) {
-		return token{}, fail(CodeTokenInvalid, "it expired at "+claims.Expiry.Format(time.RFC3339))
+		return token{}, fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, claims.Expiry)))
 	}
 	return token{text: text, claims: claims}, nil
 }

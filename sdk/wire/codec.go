@@ -15,9 +15,6 @@ import (
 // is wrapped by the concrete error.
 var ErrMalformed = errors.New("malformed JSON")
 
-// timeFormat is ISO 8601 in UTC with milliseconds. Readers accept any RFC 3339.
-const timeFormat = "2006-01-02T15:04:05.000Z"
-
 // decoder reads one JSON text; its first error sticks and turns every later read
 // into a no-op, so that field lists read as tables.
 type decoder struct {
@@ -187,11 +184,11 @@ func (r *decoder) time() time.Time {
 	if s == "" {
 		return time.Time{}
 	}
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
+	t, ok := ParseTime(s)
+	if !ok {
 		r.fail("date expected")
 	}
-	return t.UTC()
+	return t
 }
 
 func (r *decoder) eventID() EventID {
@@ -274,7 +271,7 @@ func (w *encoder) time(name string, t time.Time) {
 	}
 	w.name(name)
 	w.b = append(w.b, '"')
-	w.b = t.UTC().AppendFormat(w.b, timeFormat)
+	w.b = AppendTime(w.b, t)
 	w.b = append(w.b, '"')
 }
 
