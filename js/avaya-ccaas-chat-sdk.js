@@ -100,12 +100,16 @@
   //	wake               "visible"/"online"/"offline"
   //	drained
   //
-  // Core to porch, in the order in which things happened: deliver(text) returns whether
-  // there is room for more. After a false the core holds back events until "drained".
+  // Core to porch, in the order in which things happened: deliver(list) returns whether
+  // there is room for more. After a false the core holds back events until "drained". The
+  // list is the text of an array of
   //
   //	{"settle":id,"value":…} or {"settle":id,"error":{code,message,cause?}}
   //	{"event":type,"payload":{…},"engagement":engagement?}
   //	{"log":level,"line":…}
+  //
+  // The porch's WebSocket hands over what came in one task as one message: frames joined
+  // by U+001E, which no JSON holds, of 64 Ki characters at most unless one alone is longer.
   //
   // Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
   // only the core reads.
@@ -142,23 +146,25 @@
     else waiter.resolve(waiter.read(value));
   };
 
+  // task runs f in a macrotask, soon. A timer would do, but is slowed down in hidden tabs.
+  const tasks = [];
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => tasks.shift()();
+  const task = (f) => channel.port2.postMessage(tasks.push(f));
+
   // What the core delivered waits here, so that page code never runs inside the core,
   // nor inside a call of the page's own. An event waits, too, until a macrotask has passed
-  // since the last settlement: by then the page's await has gone on (MSG-5). A timer would
-  // do, but is slowed down in hidden tabs.
+  // since the last settlement: by then the page's await has gone on (MSG-5).
   const QUEUE_LENGTH = 1000;
   const queue = [];
-  const channel = new MessageChannel();
   let settled = false, full = false, planned = false;
 
-  const plan = () => {
-    if (planned) return;
-    planned = true;
-    Promise.resolve().then(drain);
-  };
-  const enqueue = (item) => {
-    queue.push(item);
-    plan();
+  const enqueue = (items) => {
+    for (const item of items) queue.push(item);
+    if (!planned) {
+      planned = true;
+      Promise.resolve().then(drain);
+    }
     return queue.length < QUEUE_LENGTH || !(full = true);
   };
   const drain = () => {
@@ -169,7 +175,7 @@
       if (core) core("drained", 0);
     }
   };
-  channel.port1.onmessage = () => {
+  const goOn = () => {
     settled = false;
     drain();
   };
@@ -179,7 +185,10 @@
       print(item.log, item.line);
     } else if (item.settle) {
       settle(item);
-      if (!settled) channel.port2.postMessage(settled = true);
+      if (!settled) {
+        settled = true;
+        task(goOn);
+      }
     } else {
       let { event, payload } = item;
       if (item.engagement) engagementOf(item.engagement);
@@ -364,6 +373,36 @@
     return globalThis.Go;
   };
 
+  // gather makes a socket's onmessage take many frames at once. The first is handed over
+  // as it comes; those that come before the next task wait for it.
+  const MAX_GATHERED = 65536;
+  const gather = (socket) => {
+    let take = null, waiting = [], size = 0, busy = false;
+    const flush = () => {
+      if (waiting.length && take) take({ data: waiting.join("\x1e") });
+      waiting = [];
+      size = 0;
+    };
+    socket.addEventListener("message", ({ data }) => {
+      const text = typeof data === "string";
+      if (!text || size + data.length >= MAX_GATHERED) flush();
+      if (busy && text) {
+        waiting.push(data);
+        size += data.length + 1;
+      } else if (take) {
+        take({ data });
+      }
+      if (busy) return;
+      busy = true;
+      task(() => {
+        busy = false;
+        flush();
+      });
+    });
+    socket.addEventListener("close", flush);
+    Object.defineProperty(socket, "onmessage", { set: (f) => (take = f) });
+  };
+
   const start = async () => {
     const module = await load();
     const sockets = new Set();
@@ -381,15 +420,15 @@
       core = null;
       const error = initFailed(CORE_ENDED, why);
       log("ERROR", CORE_ENDED, why);
-      for (const id of waiters.keys()) enqueue({ settle: id, error });
+      for (const id of waiters.keys()) enqueue([{ settle: id, error }]);
       if (session.user) {
         const eventDate = Date.now();
-        enqueue({
+        enqueue([{
           event: EventType.EVENT_STREAM_FAILED,
           payload: { eventDate, message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
-        });
+        },
         // Pages wait for it before they start anew (EV-14).
-        enqueue({ event: EventType.SHUTDOWN, payload: { eventDate } });
+        { event: EventType.SHUTDOWN, payload: { eventDate } }]);
       }
     };
 
@@ -413,15 +452,15 @@
       process: hidden(),
       path: hidden(),
       Go: hidden(),
-      // A dead core can not close its connections.
       WebSocket: hidden(function (url, protocol) {
         const socket = new window.WebSocket(url, protocol);
-        sockets.add(socket);
+        sockets.add(socket); // a dead core can not close its connections
+        gather(socket);
         socket.addEventListener("close", () => sockets.delete(socket));
         return socket;
       }),
       porch: hidden({
-        deliver: (text) => go.dead || enqueue(JSON.parse(text)),
+        deliver: (list) => go.dead || enqueue(JSON.parse(list)),
         started: (build, command) => {
           go.build = build;
           mine = command;

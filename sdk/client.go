@@ -16,6 +16,9 @@ type Options struct {
 	// should return soon; what it does not take stays queued, and beyond a bound the
 	// stream is no longer read.
 	Deliver func(Event)
+	// Delivered is called after each run of events and done callbacks: whoever only
+	// collects them passes them on now. nil: nobody does.
+	Delivered func()
 	// Log gets log lines at or above the level. nil: none. Lines hold neither tokens
 	// nor message texts. It is called from several goroutines.
 	Log func(level LogLevel, line string)

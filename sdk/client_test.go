@@ -25,9 +25,13 @@ type page struct {
 }
 
 func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
+	return newPageOver(t, p, p.Transport(), storage)
+}
+
+func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, storage sdk.Storage) *page {
 	g := &page{t: t, p: p}
 	g.c = sdk.New(sdk.Options{
-		Transport: p.Transport(),
+		Transport: transport,
 		Storage:   storage,
 		Deliver: func(e sdk.Event) {
 			if e.Type == "" {

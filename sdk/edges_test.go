@@ -1,9 +1,11 @@
 package sdk_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -634,7 +636,40 @@ func (g *page) until(match func(sdk.Event) bool) sdk.Event {
 
 func gaveUp(e sdk.Event) bool { return e.Reason == string(sdk.FailureReconnectionTimeout) }
 
+// tardy is a transport whose connections come after they have been given up.
+type tardy struct {
+	sdk.Transport
+	late atomic.Bool
+}
+
+func (t *tardy) Dial(_ context.Context, url, subprotocol string) (sdk.Conn, error) {
+	if t.late.Load() {
+		time.Sleep(11 * time.Second) // an attempt has 10
+	}
+	return t.Transport.Dial(context.Background(), url, subprotocol)
+}
+
 func TestStreamEdges(t *testing.T) {
+	t.Run("STREAM-3 a connection that comes after it was given up is closed, unused", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			transport := &tardy{Transport: p.Transport()}
+			g := newPageOver(t, p, transport, p.Storage())
+			g.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			const breaks = 20 // whether it meets the session or its end is up to the scheduler
+			for range breaks {
+				g.c.ResetIdleTimeout()
+				transport.late.Store(true)
+				p.CutStreams(1006)
+				time.Sleep(11 * time.Second)
+				transport.late.Store(false)
+				time.Sleep(40 * time.Second)
+			}
+			if n := g.count(sdk.EventStreamConnected); n != 1+breaks {
+				t.Errorf("connected %d times, want %d: %v", n, 1+breaks, g.marks)
+			}
+			g.end()
+		})
+	})
 	t.Run("STREAM-3 an event that comes again", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()

@@ -12,8 +12,12 @@ import (
 const (
 	initTimeout     = 28 * time.Second // INIT-9 promises 30
 	shutdownTimeout = 4 * time.Second  // SHUT-1 promises 5
-	// maxOutbox is how many undelivered items stop the reading of the stream.
-	maxOutbox = 1024
+	// maxOutbox is how many undelivered items stop the reading of the stream. The
+	// dispatcher may have as many in hand.
+	maxOutbox = 512
+	// maxArrivals is how many frames are handled between two looks at the clock and at
+	// the page's commands.
+	maxArrivals = 64
 	// maxSleep bounds the session's timer. Browsers stop timers while a device
 	// sleeps, without telling; within this time of waking the session looks at the clock.
 	maxSleep = 15 * time.Second
@@ -42,8 +46,8 @@ type session struct {
 
 	commands chan func()   // from the page
 	results  chan outcome  // from request workers
-	arrivals chan arrival  // from the dialer and the stream's reader
-	dispatch chan func()   // to the dispatcher
+	dialed   chan dialed   // from the dialer
+	dispatch chan []func() // to the dispatcher
 	ended    chan struct{} // closed when run has returned
 
 	params InitParams
@@ -77,8 +81,8 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		clientID:    newUUID(),
 		commands:    make(chan func()),
 		results:     make(chan outcome),
-		arrivals:    make(chan arrival),
-		dispatch:    make(chan func()),
+		dialed:      make(chan dialed),
+		dispatch:    make(chan []func()),
 		ended:       make(chan struct{}),
 		params:      p,
 		config:      cfg,
@@ -105,8 +109,13 @@ func (s *session) do(f func()) bool {
 
 // dispatcher runs deliveries one at a time. It ends with the session.
 func (s *session) dispatcher() {
-	for f := range s.dispatch {
-		f()
+	for run := range s.dispatch {
+		for _, f := range run {
+			f()
+		}
+		if s.c.o.Delivered != nil {
+			s.c.o.Delivered()
+		}
 	}
 }
 
@@ -124,14 +133,13 @@ func (s *session) run() {
 		if s.phase == closed && len(s.outbox) == 0 && s.workers == 0 {
 			return
 		}
-		var next func()
-		var out chan func()
+		var out chan []func()
 		if len(s.outbox) > 0 {
-			next, out = s.outbox[0], s.dispatch
+			out = s.dispatch
 		}
-		arrivals := s.arrivals
-		if s.held || len(s.outbox) >= maxOutbox {
-			arrivals = nil
+		var arrivals chan arrival
+		if s.reads() {
+			arrivals = s.stream.arrivals
 		}
 		s.timer.Reset(s.sleep())
 		select {
@@ -140,11 +148,13 @@ func (s *session) run() {
 		case o := <-s.results:
 			s.workers--
 			s.settleAttempt(o)
+		case d := <-s.dialed:
+			s.connected(d)
 		case a := <-arrivals:
 			s.arrived(a)
-		case out <- next:
-			s.outbox[0] = nil
-			s.outbox = s.outbox[1:]
+			s.arrivedToo(arrivals)
+		case out <- s.outbox:
+			s.outbox = nil
 		case <-s.timer.C:
 		}
 	}
@@ -167,14 +177,9 @@ func (s *session) crashed() {
 		done := s.initDone
 		s.later(func() { done(UserContext{}, fail(CodeInitFailed, "internal error")) })
 	}
-	for _, f := range s.outbox {
-		s.dispatch <- f
-	}
-	now := time.Now()
-	s.dispatch <- func() {
-		s.raise(Event{Type: EventStreamFailed, Date: now, Reason: string(FailureUnexpected), Text: "Internal error"})
-		s.raise(Event{Type: EventShutdown, Date: now})
-	}
+	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnexpected), Text: "Internal error"})
+	s.emit(Event{Type: EventShutdown})
+	s.dispatch <- s.outbox
 	for ; s.workers > 0; s.workers-- {
 		<-s.results
 	}

@@ -37,12 +37,13 @@ const (
 
 // stream is the state of the connection for events.
 type stream struct {
-	state   streamState
-	epoch   int  // counts attempts; arrivals of an older one are void
-	conn    Conn // nil unless authorizing or open
-	stop    chan struct{}
-	cancel  context.CancelFunc
-	backoff backoff
+	state    streamState
+	epoch    int          // counts attempts; what an older one brings is void
+	conn     Conn         // nil unless authorizing or open
+	arrivals chan arrival // from conn's reader; nil without one
+	stop     chan struct{}
+	cancel   context.CancelFunc
+	backoff  backoff
 
 	brokeAt   time.Time // when the reconnection window began; zero: it has not
 	attemptAt time.Time // when the last attempt began
@@ -60,10 +61,16 @@ type stream struct {
 	hasPlace bool          // lastID is meaningful
 }
 
-// arrival is a dialed connection, a frame, or the end of either.
+// dialed is the outcome of an attempt at a connection.
+type dialed struct {
+	epoch    int
+	conn     Conn
+	arrivals chan arrival
+	err      error
+}
+
+// arrival is a frame, or the end of the connection.
 type arrival struct {
-	epoch int
-	conn  Conn
 	frame []byte
 	err   error
 }
@@ -87,8 +94,9 @@ func (s *session) connect() {
 	go func() {
 		defer cancel()
 		conn, err := s.c.o.Transport.Dial(ctx, url, wire.Subprotocol)
+		arrivals := make(chan arrival, maxArrivals)
 		select {
-		case s.arrivals <- arrival{epoch: epoch, conn: conn, err: err}:
+		case s.dialed <- dialed{epoch, conn, arrivals, err}:
 		case <-stop:
 			if conn != nil {
 				conn.Close(1000, "")
@@ -99,7 +107,7 @@ func (s *session) connect() {
 			var frame []byte
 			frame, err = conn.Read()
 			select {
-			case s.arrivals <- arrival{epoch: epoch, frame: frame, err: err}:
+			case arrivals <- arrival{frame, err}:
 			case <-stop:
 				return
 			}
@@ -118,7 +126,7 @@ func (s *session) letGo(code int) {
 	}
 	if st.conn != nil {
 		st.conn.Close(code, "")
-		st.conn = nil
+		st.conn, st.arrivals = nil, nil
 	}
 	s.held = false
 	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
@@ -337,28 +345,52 @@ func (s *session) nextStream() time.Time {
 	return time.Time{}
 }
 
-// arrived handles what the dialer or the reader brings.
-func (s *session) arrived(a arrival) {
+// connected handles what the dialer brings.
+func (s *session) connected(d dialed) {
 	st := &s.stream
-	if a.epoch != st.epoch {
-		if a.conn != nil {
-			a.conn.Close(1000, "")
-		}
-		return
-	}
 	switch {
-	case st.state == streamDialing && a.err == nil:
-		st.conn = a.conn
+	case d.epoch != st.epoch:
+		if d.conn != nil {
+			d.conn.Close(1000, "")
+		}
+	case d.err != nil:
+		s.streamEnded(d.err)
+	default:
+		st.conn, st.arrivals = d.conn, d.arrivals
 		st.state = streamAuthorizing
 		var last wire.EventID
 		if st.hasPlace {
 			last = st.lastID
 		}
 		s.authenticate(last)
-	case a.err != nil:
+	}
+}
+
+// reads reports whether frames are taken from the connection.
+func (s *session) reads() bool { return !s.held && len(s.outbox) < maxOutbox }
+
+// arrived handles what the connection's reader brings.
+func (s *session) arrived(a arrival) {
+	if a.err != nil {
 		s.streamEnded(a.err)
-	default:
+	} else {
 		s.frame(a.frame)
+	}
+}
+
+// arrivedToo handles what else has come by now, so that a burst costs one turn of run
+// and one of the dispatcher, and not two for each frame.
+func (s *session) arrivedToo(arrivals chan arrival) {
+	for range maxArrivals - 1 {
+		if arrivals != s.stream.arrivals || !s.reads() {
+			return
+		}
+		select {
+		case a := <-arrivals:
+			s.arrived(a)
+		default:
+			return
+		}
 	}
 }
 

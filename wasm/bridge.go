@@ -39,22 +39,32 @@ import (
 //	wake               "visible"/"online"/"offline"
 //	drained
 //
-// Core to porch, in the order in which things happened: deliver(text) returns whether
-// there is room for more. After a false the core holds back events until "drained".
+// Core to porch, in the order in which things happened: deliver(list) returns whether
+// there is room for more. After a false the core holds back events until "drained". The
+// list is the text of an array of
 //
 //	{"settle":id,"value":…} or {"settle":id,"error":{code,message,cause?}}
 //	{"event":type,"payload":{…},"engagement":engagement?}
 //	{"log":level,"line":…}
 //
+// The porch's WebSocket hands over what came in one task as one message: frames joined
+// by U+001E, which no JSON holds, of 64 Ki characters at most unless one alone is longer.
+//
 // Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
 // only the core reads.
 
-// bridge is the core's end of the contract.
+// maxOut is how many bytes for the porch are collected before they are handed over.
+const maxOut = 32 << 10
+
+// bridge is the core's end of the contract. Goroutines of a wasm take turns only where
+// they block, so out and full need no lock.
 type bridge struct {
 	client  *sdk.Client
 	deliver js.Value
 	command js.Func
-	drained chan struct{} // holds a token once the porch has room again
+	out     []byte        // what the porch has not been told yet, without the end
+	full    bool          // the porch has no room
+	drained chan struct{} // holds a token when full may have changed
 }
 
 func newBridge(deliver js.Value) *bridge {
@@ -63,10 +73,12 @@ func newBridge(deliver js.Value) *bridge {
 		Transport: transport{},
 		Storage:   storage{},
 		Deliver:   b.event,
+		Delivered: b.flush,
 		Log:       b.log,
 	})
 	b.command = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		err := b.guarded(func() error { return b.run(arguments(args)) })
+		b.flush() // what was refused is settled already
 		if err == nil {
 			return nil
 		}
@@ -108,41 +120,60 @@ func panicText(r any) string {
 	return "panic"
 }
 
-// tell passes a text to the porch and reports whether it has room for more.
-func (b *bridge) tell(text []byte) (room bool) {
-	defer func() {
-		// The porch's deliver does not throw; if it did, the text is lost and Go goes on.
-		if r := recover(); r != nil {
-			room = true
-		}
-	}()
-	return b.deliver.Invoke(string(text)).Bool()
+// tell adds one item, which add appends, to what the porch will be told.
+func (b *bridge) tell(add func(dst []byte) []byte) {
+	separator := byte(',')
+	if len(b.out) == 0 {
+		separator = '['
+	}
+	b.out = add(append(b.out, separator))
+	if len(b.out) > maxOut {
+		b.flush()
+	}
+}
+
+// flush tells the porch.
+func (b *bridge) flush() {
+	if len(b.out) == 0 {
+		return
+	}
+	list := string(append(b.out, ']'))
+	b.out = b.out[:0]
+	// The porch's deliver does not throw; if it did, the list is lost and Go goes on.
+	defer func() { _ = recover() }()
+	if !b.deliver.Invoke(list).Bool() {
+		b.full = true
+	}
 }
 
 // event is the core's Deliver. Waiting here is what keeps the porch's queue bounded:
 // the core then stops reading the stream.
 func (b *bridge) event(e sdk.Event) {
-	if !b.tell(appendEvent(nil, &e)) {
+	for b.full {
 		<-b.drained
 	}
+	b.tell(func(dst []byte) []byte { return appendEvent(dst, &e) })
 }
 
 func (b *bridge) log(level sdk.LogLevel, line string) {
-	b.tell(appendLog(nil, level, line))
+	b.tell(func(dst []byte) []byte { return appendLog(dst, level, line) })
+	b.flush()
 }
 
 // settle returns the callback that settles call id; value appends what it is settled
 // with, nil for nothing.
 func settle[T any](b *bridge, id int, value func(dst []byte, v *T) []byte) func(T, error) {
 	return func(v T, err error) {
-		dst := strconv.AppendInt([]byte(`{"settle":`), int64(id), 10)
-		switch {
-		case err != nil:
-			dst = appendError(append(dst, `,"error":`...), err)
-		case value != nil:
-			dst = value(append(dst, `,"value":`...), &v)
-		}
-		b.tell(append(dst, '}'))
+		b.tell(func(dst []byte) []byte {
+			dst = strconv.AppendInt(append(dst, `{"settle":`...), int64(id), 10)
+			switch {
+			case err != nil:
+				dst = appendError(append(dst, `,"error":`...), err)
+			case value != nil:
+				dst = value(append(dst, `,"value":`...), &v)
+			}
+			return append(dst, '}')
+		})
 	}
 }
 
@@ -228,9 +259,10 @@ func (b *bridge) run(a arguments) error {
 			c.Wake(sdk.WakeVisible)
 		}
 	case "drained":
+		b.full = false
 		select {
 		case b.drained <- struct{}{}:
-		default: // an event that was told to wait has not come to wait yet, or none was
+		default:
 		}
 	default:
 		return &sdk.Error{Code: sdk.CodeInitFailed, Message: "Unknown command " + op}

@@ -18,24 +18,38 @@ import (
 // funcID returns the number under which syscall/js knows f.
 func funcID(f js.Func) int { return int(reflect.ValueOf(f).FieldByName("id").Uint()) }
 
-// testPorch records what is delivered.
+// testPorch records what is delivered. As in the porch, nothing of Go runs while the
+// core delivers.
 type testPorch struct {
 	b         *bridge
-	delivered chan js.Value // parsed texts
-	room      bool
+	deliver   js.Value
+	delivered chan js.Value // parsed items
+	lists     int           // in which they came
 }
 
 func newTestPorch(t *testing.T) *testPorch {
-	p := &testPorch{delivered: make(chan js.Value, 100), room: true}
-	parse := js.Global().Get("JSON")
-	deliver := js.FuncOf(func(_ js.Value, args []js.Value) any {
-		p.delivered <- parse.Call("parse", args[0])
-		return p.room
+	p := &testPorch{delivered: make(chan js.Value, 1000)}
+	record := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		for i := range args[0].Length() {
+			p.delivered <- args[0].Index(i)
+		}
+		p.lists++
+		return nil
 	})
-	p.b = newBridge(deliver.Value)
-	t.Cleanup(func() { deliver.Release(); p.b.command.Release() })
+	p.deliver = js.Global().Get("Function").New("record", `
+		const deliver = (list) => {
+			Promise.resolve(JSON.parse(list)).then(record);
+			return deliver.room;
+		};
+		deliver.room = true;
+		return deliver`).Invoke(record)
+	p.b = newBridge(p.deliver)
+	t.Cleanup(func() { p.b.command.Release() }) // record may still come, and stays
 	return p
 }
+
+// room sets whether the porch has any.
+func (p *testPorch) room(is bool) { p.deliver.Set("room", is) }
 
 // command calls as the porch does and returns the parsed error, or undefined.
 func (p *testPorch) command(op string, args ...any) js.Value {
@@ -148,18 +162,47 @@ func TestPanicIsRecovered(t *testing.T) {
 func TestDeliverThrows(t *testing.T) {
 	b := newBridge(js.Global().Get("Function").New(`throw new Error("no")`))
 	defer b.command.Release()
-	if !b.tell([]byte("{}")) {
+	b.event(sdk.Event{Type: sdk.EventShutdown})
+	b.flush()
+	if b.full {
 		t.Error("Go is told to wait for a porch that does not work")
+	}
+}
+
+func TestItemsAreToldTogether(t *testing.T) {
+	p := newTestPorch(t)
+	for i := range 3 {
+		p.b.event(sdk.Event{Type: sdk.EventStreamClosed})
+		settle[struct{}](p.b, i+1, nil)(struct{}{}, nil)
+	}
+	p.b.flush()
+	p.b.flush()
+	for i := range 3 {
+		if a, b := p.next(t), p.next(t); a.Get("event").IsUndefined() || b.Get("settle").Int() != i+1 {
+			t.Fatal("not in the order in which they were told")
+		}
+	}
+	if p.lists != 1 {
+		t.Errorf("told in %d lists, want 1", p.lists)
+	}
+	for range maxOut / 100 {
+		settle(p.b, 1, func(dst []byte, s *string) []byte { return quote(dst, *s) })(strings.Repeat("x", 100), nil)
+	}
+	p.next(t)
+	if len(p.b.out) > maxOut {
+		t.Errorf("%d bytes wait, over the bound of %d", len(p.b.out), maxOut)
 	}
 }
 
 func TestEventsWaitForRoom(t *testing.T) {
 	p := newTestPorch(t)
-	p.room = false
+	p.room(false)
 	done := make(chan struct{})
 	go func() {
 		p.b.event(sdk.Event{Type: sdk.EventStreamClosed})
+		p.b.flush()
 		p.b.event(sdk.Event{Type: sdk.EventShutdown})
+		p.b.flush()
 		close(done)
 	}()
 	if got := p.next(t).Get("event").String(); got != "EVENT_STREAM_CLOSED" {
@@ -168,6 +211,7 @@ func TestEventsWaitForRoom(t *testing.T) {
 	// Logs and settlements do not wait: who makes them may hold up the core.
 	p.b.log(sdk.LogError, "x")
 	settle[struct{}](p.b, 1, nil)(struct{}{}, nil)
+	p.b.flush()
 	if a, b := p.next(t), p.next(t); a.Get("log").String() != "ERROR" || b.Get("settle").Int() != 1 {
 		t.Fatal("not the log line and the settlement")
 	}
@@ -176,7 +220,7 @@ func TestEventsWaitForRoom(t *testing.T) {
 		t.Fatal("events do not wait")
 	default:
 	}
-	p.room = true
+	p.room(true)
 	p.command("drained", 0)
 	if got := p.next(t).Get("event").String(); got != "SHUTDOWN" {
 		t.Fatal(got)

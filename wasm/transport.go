@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall/js"
@@ -190,6 +191,9 @@ func (s *socket) onOpen() {
 	}
 }
 
+// separator stands between the frames that the porch hands over together.
+const separator = "\x1e"
+
 // onMessage only enqueues: the browser waits for it.
 func (s *socket) onMessage(data js.Value) {
 	// Length looks at objects only; it must be known before the text is copied.
@@ -197,15 +201,18 @@ func (s *socket) onMessage(data js.Value) {
 		s.Close(wire.CloseMalformed, "a frame is no text or too large")
 		return
 	}
-	frame := []byte(data.String())
-	if s.queued.Add(int64(len(frame))) <= maxQueuedBytes {
-		select {
-		case s.frames <- frame:
-			return
-		default:
+	for frame, rest, more := "", data.String(), true; more; {
+		frame, rest, more = strings.Cut(rest, separator)
+		if s.queued.Add(int64(len(frame))) <= maxQueuedBytes {
+			select {
+			case s.frames <- []byte(frame):
+				continue
+			default:
+			}
 		}
+		s.Close(wire.CloseTooMuch, "the page does not keep up")
+		return
 	}
-	s.Close(wire.CloseTooMuch, "the page does not keep up")
 }
 
 // finish ends the connection for Go; the first reason stands. What came before stays
