@@ -185,7 +185,8 @@ func (r *decoder) time() time.Time {
 		return time.Time{}
 	}
 	t, ok := ParseTime(s)
-	if !ok {
+	// An offset can lead out of the years that can be written again.
+	if y := t.Year(); !ok || y < 0 || y > 9999 {
 		r.fail("date expected")
 	}
 	return t

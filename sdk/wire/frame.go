@@ -120,7 +120,8 @@ func decodeServerFrame(text []byte) (f ServerFrame, err error) {
 		case "type":
 			f.Type = FrameType(r.str())
 		case "heartbeatInterval":
-			f.HeartbeatInterval = time.Duration(r.integer()) * time.Second
+			// Within what a Duration holds.
+			f.HeartbeatInterval = time.Duration(min(max(r.integer(), 0), 1<<31)) * time.Second
 		case "resumed":
 			f.Resumed = r.boolean()
 		case "lastEventId":
