@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
@@ -126,6 +128,10 @@ func (v *verifier) verify(token, appkey string) (*caller, error) {
 func (v *verifier) candidates(t *jwt.Token) (any, error) {
 	if _, critical := t.Header["crit"]; critical {
 		return nil, errUnauthorized // it demands an understanding that is not here
+	}
+	head, _, _ := strings.Cut(t.Raw, ".")
+	if text, err := base64.RawURLEncoding.DecodeString(head); err != nil || !jsontext.Value(text).IsValid() {
+		return nil, errUnauthorized // a name twice: another reader may see another header
 	}
 	kid, _ := t.Header["kid"].(string)
 	var set jwt.VerificationKeySet

@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json"
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
@@ -162,6 +163,31 @@ type tokenClaims struct {
 	CustomerName  string            `json:"customerName,omitempty"`
 	Verified      bool              `json:"verifiedCustomer"`
 	Identifiers   map[string]string `json:"customerIdentifiers,omitempty"`
+}
+
+// UnmarshalJSON reads claims strictly: names as they are written, each once, in
+// valid UTF-8, and dates that are numbers. encoding/json would take the last of
+// sub and SUB, and one customer for another where their ids are not UTF-8.
+func (c *tokenClaims) UnmarshalJSON(text []byte) error {
+	type plain tokenClaims // without this method
+	if err := json.Unmarshal(text, (*plain)(c)); err != nil {
+		return err
+	}
+	var dates struct {
+		Expires   float64 `json:"exp"`
+		NotBefore float64 `json:"nbf"`
+		Issued    float64 `json:"iat"`
+	}
+	if err := json.Unmarshal(text, &dates); err != nil {
+		return err
+	}
+	for _, d := range []float64{dates.Expires, dates.NotBefore, dates.Issued} {
+		// Beyond, the arithmetic of time.Time would wrap around.
+		if d < 0 || d >= 1<<50 {
+			return errUnauthorized
+		}
+	}
+	return nil
 }
 
 // maxCustomerID is in characters.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"io"
 	"math"
@@ -14,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/store"
@@ -267,13 +268,7 @@ func (g *Gateway) createSession(r *http.Request) (answer, error) {
 	if !strings.EqualFold(in.IntegrationID, c.IntegrationID) {
 		return answer{}, notFound("integrationId")
 	}
-	if wire.UTF16Len(in.DisplayName) > wire.MaxDisplayName {
-		return answer{}, invalid("displayName", "must have at most "+strconv.Itoa(wire.MaxDisplayName)+" characters", wire.ViolationLength)
-	}
-	if err := checkParameters("sessionParameters", in.SessionParameters); err != nil {
-		return answer{}, err
-	}
-	if err := checkKey(in.CorrelationID); err != nil {
+	if err := checkSession(&in); err != nil {
 		return answer{}, err
 	}
 	name := c.Name
@@ -534,6 +529,15 @@ type tokenRequest struct {
 	TTL           *float64          `json:"ttl"` // minutes
 }
 
+// decodeTokenRequest is as strict about JSON as wire's decoders: two ids that are not
+// UTF-8 would be the same customer.
+func decodeTokenRequest(text []byte) (in tokenRequest, err error) {
+	if json.Unmarshal(text, &in) != nil {
+		err = wire.ErrMalformed // without the decoder's own words, which may quote the body
+	}
+	return in, err
+}
+
 // The tokens call gives minTTL unless asked for more, up to maxTTL.
 const (
 	minTTL = 15 * time.Minute
@@ -542,13 +546,9 @@ const (
 
 // mint answers with a token for the body's customer.
 func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.Duration, error)) (token string, t Tenant, err error) {
-	var in tokenRequest
-	body, err := bodyOf(r)
+	in, err := decode(r, decodeTokenRequest)
 	if err != nil {
 		return "", t, err
-	}
-	if err := json.Unmarshal(body, &in); err != nil {
-		return "", t, malformed("The body is not the JSON that is expected.")
 	}
 	if in.CustomerID == "" {
 		return "", t, missing("customerId")
@@ -668,6 +668,16 @@ func checkKey(correlationID string) error {
 		return invalid("correlationId", "must have at most "+strconv.Itoa(wire.MaxCorrelationID)+" bytes", wire.ViolationLength)
 	}
 	return nil
+}
+
+func checkSession(in *wire.CreateSession) error {
+	if wire.UTF16Len(in.DisplayName) > wire.MaxDisplayName {
+		return invalid("displayName", "must have at most "+strconv.Itoa(wire.MaxDisplayName)+" characters", wire.ViolationLength)
+	}
+	if err := checkParameters("sessionParameters", in.SessionParameters); err != nil {
+		return err
+	}
+	return checkKey(in.CorrelationID)
 }
 
 func checkReason(reason *wire.Reason) error {

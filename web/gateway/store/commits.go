@@ -30,10 +30,31 @@ type storedEvent struct {
 	Event     json.RawMessage `json:"event"`
 }
 
-func decodeCommit(data []byte) (*commit, error) {
+// commit reads an entry of a session or engagement. The stream has only the store's
+// own entries, unless an operator's hand or another version was there: then one bad
+// entry must not end the process, nor reach clients, who would stumble over it at
+// every resume.
+func (e *entry) commit() (*commit, error) {
 	var k commit
-	if err := json.Unmarshal(data, &k); err != nil {
-		return nil, fmt.Errorf("store: a commit cannot be read: %w", err)
+	if err := json.Unmarshal(e.data, &k); err != nil {
+		return nil, fmt.Errorf("store: the commit %d cannot be read", e.sequence)
+	}
+	owner, kind, id, err := e.names()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case kind == "s" && k.Session != nil && k.Engagement == nil && k.Session.SessionID == id && k.Session.Customer == owner:
+	case kind == "e" && k.Engagement != nil && k.Session == nil && k.Engagement.EngagementID == id && k.Engagement.Customer == owner:
+		k.Engagement.EventID = after(e.sequence)
+	default:
+		return nil, fmt.Errorf("store: the commit %d does not hold what its subject says", e.sequence)
+	}
+	for i := range k.Events {
+		event, err := wire.DecodeEvent(k.Events[i].Event)
+		if err != nil || event.Type != k.Events[i].Type {
+			return nil, fmt.Errorf("store: the commit %d holds an event that cannot be read", e.sequence)
+		}
 	}
 	return &k, nil
 }
@@ -155,7 +176,6 @@ func (s *Store) engagement(ctx context.Context, c Customer, engagementID string)
 	if err != nil {
 		return Engagement{}, 0, err
 	}
-	k.Engagement.EventID = after(sequence)
 	return *k.Engagement, sequence, nil
 }
 
@@ -240,14 +260,13 @@ func note(ongoing map[string]*Engagement, e *Engagement) {
 
 // engagement reads the state out of an engagement's commit.
 func (e *entry) engagement() (*Engagement, error) {
-	k, err := decodeCommit(e.data)
+	k, err := e.commit()
 	if err != nil {
 		return nil, err
 	}
 	if k.Engagement == nil {
 		return nil, fmt.Errorf("store: the commit %d holds no engagement", e.sequence)
 	}
-	k.Engagement.EventID = after(e.sequence)
 	return k.Engagement, nil
 }
 
@@ -350,7 +369,7 @@ func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Cu
 	if !e.is(c) {
 		return nil, 0, ErrNotFound
 	}
-	k, err := decodeCommit(e.data)
+	k, err := e.commit()
 	return k, e.sequence, err
 }
 

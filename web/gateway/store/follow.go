@@ -169,20 +169,31 @@ func (f *follower) call(e *Entry) {
 	}
 }
 
-// decode reads an entry of any kind.
-func (e *entry) decode() (*Entry, error) {
+// names reads whose entry it is, and what it is about, from its subject: s, e or m,
+// and the id of the session or engagement.
+func (e *entry) names() (owner Customer, kind, id string, err error) {
 	tokens := strings.Split(e.subject, ".")
 	if len(tokens) < 5 {
-		return nil, fmt.Errorf("store: the subject %s is not one of ours", e.subject)
+		return owner, "", "", fmt.Errorf("store: the subject of entry %d is not one of ours", e.sequence)
 	}
-	id, err := base64.RawURLEncoding.DecodeString(e.header.Get(headerCustomer))
-	if err != nil || len(id) == 0 {
-		return nil, errors.New("store: an entry without customer")
+	customer, err := base64.RawURLEncoding.DecodeString(e.header.Get(headerCustomer))
+	owner = Customer{Account: tokens[1], ID: string(customer)}
+	if err != nil || owner.check() != nil || !strings.HasPrefix(e.subject, customerSubject(owner)+".") {
+		return owner, "", "", fmt.Errorf("store: the entry %d is not of the customer that its subject names", e.sequence)
 	}
-	entry := &Entry{Customer: Customer{Account: tokens[1], ID: string(id)}, Last: after(e.sequence)}
-	switch tokens[3] {
+	return owner, tokens[3], tokens[4], nil
+}
+
+// decode reads an entry of any kind.
+func (e *entry) decode() (*Entry, error) {
+	owner, kind, _, err := e.names()
+	if err != nil {
+		return nil, err
+	}
+	entry := &Entry{Customer: owner, Last: after(e.sequence)}
+	switch kind {
 	case "m":
-		m, err := e.message(entry.Customer)
+		m, err := e.message(owner)
 		if err != nil {
 			return nil, err
 		}
@@ -190,12 +201,11 @@ func (e *entry) decode() (*Entry, error) {
 		entry.Message = &m
 		entry.Events = []EncodedEvent{{ID: position(e.sequence, 0), Type: wire.EventMessages, JSON: e.data}}
 	case "e", "s":
-		k, err := decodeCommit(e.data)
+		k, err := e.commit()
 		if err != nil {
 			return nil, err
 		}
 		if k.Engagement != nil {
-			k.Engagement.EventID = after(e.sequence)
 			entry.Engagement = k.Engagement
 			entry.EngagementID = k.Engagement.EngagementID
 		}
@@ -205,7 +215,7 @@ func (e *entry) decode() (*Entry, error) {
 			})
 		}
 	default:
-		return nil, fmt.Errorf("store: the subject %s is not one of ours", e.subject)
+		return nil, fmt.Errorf("store: the subject of entry %d is not one of ours", e.sequence)
 	}
 	return entry, nil
 }

@@ -260,8 +260,12 @@ func (e *entry) message(c Customer) (wire.Message, error) {
 	if err != nil {
 		return wire.Message{}, fmt.Errorf("store: the message %d cannot be read: %w", e.sequence, err)
 	}
-	event.Message.EventID = position(e.sequence, 0)
-	return *event.Message, nil
+	m := *event.Message
+	if e.subject != messageSubject(c, m.EngagementID, m.MessageIndex) {
+		return wire.Message{}, fmt.Errorf("store: the message %d is not the one that its subject names", e.sequence)
+	}
+	m.EventID = position(e.sequence, 0)
+	return m, nil
 }
 
 func messageID(c Customer, engagementID, participantID, correlationID string) string {

@@ -102,7 +102,7 @@ func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Conte
 		s.log.Error("work without position", "error", err)
 		return
 	}
-	e, err := (&entry{sequence: meta.Sequence.Stream, data: m.Data()}).engagement()
+	e, err := (&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()}).engagement()
 	if err != nil {
 		s.log.Error("work that cannot be read is left undone", "sequence", meta.Sequence.Stream, "error", err)
 		if err := m.Term(); err != nil {
