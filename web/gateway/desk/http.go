@@ -235,19 +235,42 @@ func (d *Desk) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 	case err != nil:
 		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body could not be read to its end.")
 	}
+	b, err := decodeBody(text)
+	if err != nil {
+		return nil, err
+	}
+	return b, d.limit("agent " + b.AgentID)
+}
+
+func decodeBody(text []byte) (*body, error) {
 	b := &body{}
 	if err := json.Unmarshal(text, b); err != nil {
 		// Not the decoder's own words: they may quote the body.
 		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings.")
 	}
-	if b.AgentID == "" {
-		return nil, invalid("agentId", "must not be null", wire.ViolationNull)
-	}
-	if !wire.IsUUID(b.AgentID) {
-		return nil, invalid("agentId", "must be a UUID", wire.ViolationPattern)
-	}
 	b.AgentID = strings.ToLower(b.AgentID)
-	return b, d.limit("agent " + b.AgentID)
+	switch {
+	case b.AgentID == "":
+		return nil, invalid("agentId", "must not be null", wire.ViolationNull)
+	case !wire.IsUUID(b.AgentID):
+		return nil, invalid("agentId", "must be a UUID", wire.ViolationPattern)
+	case b.AgentID == BotID, b.AgentID == SystemID:
+		// Under these names the desk's own lines have their keys.
+		return nil, invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+	}
+	return b, nil
+}
+
+func (b *body) checkText() error {
+	switch n := wire.UTF16Len(b.Text); {
+	case n == 0:
+		return invalid("text", "must not be null", wire.ViolationNull)
+	case n > wire.MaxText:
+		return invalid("text", "must have 1 to 4096 characters", wire.ViolationLength)
+	case len(b.CorrelationID) > wire.MaxCorrelationID:
+		return invalid("correlationId", "must have 1 to 256 bytes", wire.ViolationLength)
+	}
+	return nil
 }
 
 // checkName is for the calls that let an agent in.
@@ -478,13 +501,8 @@ func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, e
 func outside() *problem { return conflict("agentId", "You are not in this chat; accept it first.") }
 
 func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
-	switch n := wire.UTF16Len(b.Text); {
-	case n == 0:
-		return answer{}, invalid("text", "must not be null", wire.ViolationNull)
-	case n > wire.MaxText:
-		return answer{}, invalid("text", "must have 1 to 4096 characters", wire.ViolationLength)
-	case len(b.CorrelationID) > wire.MaxCorrelationID:
-		return answer{}, invalid("correlationId", "must have 1 to 256 bytes", wire.ViolationLength)
+	if err := b.checkText(); err != nil {
+		return answer{}, err
 	}
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {

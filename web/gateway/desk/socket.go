@@ -146,11 +146,16 @@ func (s *socket) frame(ctx context.Context, wait time.Duration) (f clientFrame, 
 	if err != nil {
 		return f, false
 	}
-	if kind != websocket.MessageText || json.Unmarshal(text, &f) != nil {
+	if f, err = decodeFrame(text); err != nil || kind != websocket.MessageText {
 		s.stop(wire.CloseMalformed, "a JSON object expected")
 		return f, false
 	}
 	return f, true
+}
+
+func decodeFrame(text []byte) (f clientFrame, err error) {
+	err = json.Unmarshal(text, &f)
+	return f, err
 }
 
 // write writes what is queued until the socket is stopped or a write fails.
