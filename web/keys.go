@@ -16,6 +16,7 @@ func (p *process) gatewayConfig(tenants []tenant) (gateway.Config, error) {
 		EnableGetJWT:      p.demo,
 		GetJWTTime:        p.tokenTTL,
 		AllowedOrigins:    p.origins,
+		BehindProxy:       p.behindProxy,
 		HeartbeatInterval: p.heartbeat,
 		Logger:            p.log,
 	}

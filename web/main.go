@@ -156,7 +156,7 @@ func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
 	p.desk, err = desk.New(desk.Config{
-		Store: p.store, Credential: p.deskCredential, HeartbeatInterval: p.heartbeat, Logger: p.log,
+		Store: p.store, Credential: p.deskCredential, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		// "*" is for customers' pages: an agent's desk is worth naming.
 		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
 	})
@@ -174,15 +174,22 @@ func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
 	var running context.Context
 	running, p.endDesk = context.WithCancel(context.Background())
 	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
-	p.server = &http.Server{
-		Handler:           mux,
+	p.server = newServer(mux, p.log)
+	return nil
+}
+
+// newServer bounds what a connection may cost that sends or takes its bytes one by one.
+// A stream, once open, has times of its own.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute, // enough for the wasm at 6 KB/s
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
-	return nil
 }
 
 func (p *process) addDemo(mux *http.ServeMux, t tenant) error {

@@ -45,8 +45,9 @@ type settings struct {
 	serverCredential string
 	deskCredential   string
 
-	origins   list
-	heartbeat time.Duration
+	origins     list
+	behindProxy bool
+	heartbeat   time.Duration
 
 	version bool
 	help    bool
@@ -130,6 +131,7 @@ func (s *settings) options() []option {
 		{access, "desk-credential", "secret", fmt.Sprintf("what agent desks send; at least %d bytes", desk.MinCredential), &s.deskCredential},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
+		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
 		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds, 1s to 60s", &s.heartbeat},
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +78,35 @@ func TestTokens(t *testing.T) {
 	ed := func(claims jwt.Claims, header ...string) string {
 		return sign(jwt.SigningMethodEdDSA, w.key, claims, append([]string{"kid", "k1"}, header...)...)
 	}
+	encode := base64.RawURLEncoding.EncodeToString
+	claimsOf := func(claims jwt.MapClaims) string {
+		text, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	// raw signs any text as header and claims; without a key, not at all.
+	raw := func(header, claims string, key ed25519.PrivateKey) string {
+		signed := encode([]byte(header)) + "." + encode([]byte(claims))
+		if key == nil {
+			return signed + "."
+		}
+		return signed + "." + encode(ed25519.Sign(key, []byte(signed)))
+	}
+	// header puts another header before a token's claims and signature.
+	header := func(text, token string) string {
+		return encode([]byte(text)) + token[strings.IndexByte(token, '.'):]
+	}
+	// other is a letter that differs from c in the bits that an Ed25519 signature's last
+	// letter has to spare.
+	other := func(c byte) string {
+		const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+		return letters[strings.IndexByte(letters, c)^1:][:1]
+	}
 	good := ed(sound)
 	parts := strings.Split(good, ".")
+	ann := w.session("ann")
 
 	const ok, unauthorized, forbidden = 404, 401, 403 // the session asked for does not exist
 	for _, c := range []struct {
@@ -106,6 +136,37 @@ func TestTokens(t *testing.T) {
 		{"unknown kid", sign(jwt.SigningMethodEdDSA, w.key, sound, "kid", "k2"), unauthorized, wire.CloseTokenRefused},
 		{"no kid where the key has one", sign(jwt.SigningMethodEdDSA, w.key, sound), unauthorized, wire.CloseTokenRefused},
 		{"kid with a path", sign(jwt.SigningMethodEdDSA, strange, sound, "kid", "../../dev/null"), unauthorized, wire.CloseTokenRefused},
+		{"kid with an injection", sign(jwt.SigningMethodEdDSA, strange, sound, "kid", "k1' OR '1'='1"), unauthorized, wire.CloseTokenRefused},
+		{"kid cut by NUL", sign(jwt.SigningMethodEdDSA, w.key, sound, "kid", "k1\x00.pem"), unauthorized, wire.CloseTokenRefused},
+		{"kid as a list", raw(`{"alg":"EdDSA","kid":["k1"]}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"jku to a key that fits", sign(jwt.SigningMethodEdDSA, strange, sound, "kid", "k1", "jku", "https://evil.example/keys.json"), unauthorized, wire.CloseTokenRefused},
+		{"jwk that fits", raw(`{"alg":"EdDSA","kid":"k1","jwk":{"kty":"OKP","crv":"Ed25519","x":"`+encode(strange.Public().(ed25519.PublicKey))+`"}}`, claimsOf(sound), strange), unauthorized, wire.CloseTokenRefused},
+		{"x5c and x5u that fit", raw(`{"alg":"EdDSA","kid":"k1","x5u":"https://evil.example/c.pem","x5c":["AAAA"]}`, claimsOf(sound), strange), unauthorized, wire.CloseTokenRefused},
+		{"jku is not followed", ed(sound, "jku", "http://127.0.0.1:1/keys"), ok, wire.CloseSessionGone},
+		{"alg None", raw(`{"alg":"None","kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"alg nOnE without a signature", raw(`{"alg":"nOnE"}`, claimsOf(sound), nil), unauthorized, wire.CloseTokenRefused},
+		{"alg in small letters", raw(`{"alg":"eddsa","kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"alg null", raw(`{"alg":null,"kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"no alg", raw(`{"kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"alg twice", raw(`{"alg":"none","alg":"EdDSA","kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"EdDSA in the header, signed with RSA", header(`{"alg":"EdDSA","kid":"k1"}`, sign(jwt.SigningMethodRS256, rsaKey, sound)), unauthorized, wire.CloseTokenRefused},
+		{"RS256 in the header, signed with Ed25519", raw(`{"alg":"RS256","kid":"k1"}`, claimsOf(sound), w.key), unauthorized, wire.CloseTokenRefused},
+		{"HS256 with the Ed25519 public key as secret", sign(jwt.SigningMethodHS256, []byte(w.key.Public().(ed25519.PublicKey)), sound, "kid", "k1"), unauthorized, wire.CloseTokenRefused},
+		{"HS256 with its PEM as secret", sign(jwt.SigningMethodHS256, publicPEM(t, w.key.Public()), sound, "kid", "k1"), unauthorized, wire.CloseTokenRefused},
+		{"HS256 with an empty secret", sign(jwt.SigningMethodHS256, []byte{}, sound, "kid", "k1"), unauthorized, wire.CloseTokenRefused},
+		{"sub twice", raw(`{"alg":"EdDSA","kid":"k1"}`, strings.Replace(claimsOf(sound), `"sub":"ann"`, `"sub":"ann","sub":"bob"`, 1), w.key), unauthorized, wire.CloseTokenRefused},
+		{"sub and SUB", raw(`{"alg":"EdDSA","kid":"k1"}`, strings.Replace(claimsOf(sound), `"sub":"ann"`, `"sub":"ann","SUB":"bob"`, 1), w.key), ok, wire.CloseSessionGone},
+		{"only SUB", raw(`{"alg":"EdDSA","kid":"k1"}`, strings.Replace(claimsOf(sound), `"sub"`, `"SUB"`, 1), w.key), forbidden, wire.CloseTokenRefused},
+		{"sub not UTF-8", raw(`{"alg":"EdDSA","kid":"k1"}`, strings.Replace(claimsOf(sound), `"ann"`, "\"ann\xff\"", 1), w.key), unauthorized, wire.CloseTokenRefused},
+		{"exp in quotes", ed(with(jwt.MapClaims{"exp": strconv.FormatInt(now.Add(time.Hour).Unix(), 10)})), unauthorized, wire.CloseTokenRefused},
+		{"exp beyond all time", ed(with(jwt.MapClaims{"exp": 1e300})), unauthorized, wire.CloseTokenRefused},
+		{"nbf beyond all time", ed(with(jwt.MapClaims{"nbf": 1e300})), unauthorized, wire.CloseTokenRefused},
+		{"claims nested 10,000 deep", raw(`{"alg":"EdDSA","kid":"k1"}`, `{"x":`+strings.Repeat("[", 2500)+strings.Repeat("]", 2500)+`,`+claimsOf(sound)[1:], w.key), ok, wire.CloseSessionGone},
+		{"claims that are a list", raw(`{"alg":"EdDSA","kid":"k1"}`, `[]`, w.key), unauthorized, wire.CloseTokenRefused},
+		{"two parts", parts[0] + "." + parts[1], unauthorized, wire.CloseTokenRefused},
+		{"five parts", good + "." + parts[0] + "." + parts[1], unauthorized, wire.CloseTokenRefused},
+		{"padded", parts[0] + "=." + parts[1] + "." + parts[2], unauthorized, wire.CloseTokenRefused},
+		{"a signature with another last letter, which means the same", good[:len(good)-1] + other(good[len(good)-1]), unauthorized, wire.CloseTokenRefused},
 		{"crit", ed(sound, "crit", "exp"), unauthorized, wire.CloseTokenRefused},
 		{"changed claims", parts[0] + "." + strings.Split(ed(with(jwt.MapClaims{"sub": "bob"})), ".")[1] + "." + parts[2], unauthorized, wire.CloseTokenRefused},
 		{"no signature", parts[0] + "." + parts[1] + ".", unauthorized, wire.CloseTokenRefused},
@@ -138,9 +199,19 @@ func TestTokens(t *testing.T) {
 			if kind := map[int]string{401: "#unauthorized", 403: "#forbidden", 404: "#not-found"}[c.want]; !strings.HasSuffix(p.Type, kind) || p.Status != c.want || r.header.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("problem %s", r.body)
 			}
+			authenticate := wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: appkey, ClientID: clientOne}
 			s := w.dial(unknownID)
-			s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: appkey, ClientID: clientOne})
+			s.send(authenticate)
 			s.closed(c.close)
+			// In place, while the stream is open: what is good there is good here.
+			open, _ := ann.open(clientOne, 0)
+			open.send(authenticate)
+			if c.want == ok {
+				open.expect("authenticated")
+				open.conn.CloseNow()
+			} else if before := open.closed(c.close); len(before) != 0 {
+				t.Errorf("before it is closed: %+v", before)
+			}
 		})
 	}
 	t.Run("INIT-4 appkey", func(t *testing.T) {
@@ -261,6 +332,17 @@ func TestMinting(t *testing.T) {
 	}{
 		{"no credential", w, tokens, body, []string{"appkey", appkey}, 401},
 		{"wrong credential", w, tokens, body, []string{"Authorization", "Bearer x", "appkey", appkey}, 401},
+		{"an empty credential", w, tokens, body, []string{"Authorization", "Bearer ", "appkey", appkey}, 401},
+		{"all but a letter", w, tokens, body, []string{"Authorization", "Bearer " + serverSecret[1:], "appkey", appkey}, 401},
+		{"a letter more", w, tokens, body, []string{"Authorization", "Bearer " + serverSecret + "x", "appkey", appkey}, 401},
+		{"in capitals", w, tokens, body, []string{"Authorization", "Bearer " + strings.ToUpper(serverSecret), "appkey", appkey}, 401},
+		{"not Bearer", w, tokens, body, []string{"Authorization", "Basic " + serverSecret, "appkey", appkey}, 401},
+		{"a customer that is not UTF-8", w, tokens, strings.Replace(body, `"ann"`, "\"\xff\"", 1), server, 400},
+		{"a customer twice", w, tokens, strings.Replace(body, "{", `{"customerId":"bob",`, 1), server, 400},
+		{"too deep", w, tokens, strings.Replace(body, "{", `{"x":`+strings.Repeat("[", 10000)+strings.Repeat("]", 10000)+`,`, 1), server, 400},
+		{"1 MB", w, tokens, strings.Replace(body, "{", `{"x":"`+strings.Repeat("x", 1<<20)+`",`, 1), server, 413},
+		{"getJWT, a customer that is not UTF-8", w, "/v1/getJWT", "{\"customerId\":\"\xff\"}", nil, 400},
+		{"getJWT, 1 MB", w, "/v1/getJWT", `{"customerId":"` + strings.Repeat("x", 1<<20) + `"}`, nil, 413},
 		{"a customer's token", w, tokens, body, []string{"Authorization", "Bearer " + w.token("ann"), "appkey", appkey}, 401},
 		{"wrong appkey", w, tokens, body, []string{"Authorization", "Bearer " + serverSecret, "appkey", "x"}, 403},
 		{"from a page", w, tokens, body, append([]string{"Origin", allowedOrigin}, server...), 403},

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 	"openchat/web/gateway/store"
 )
 
@@ -74,6 +75,14 @@ type Config struct {
 	// 0 means 20,000 and 20. Each costs about 40 KiB and a file descriptor.
 	MaxStreams            int
 	MaxStreamsPerCustomer int
+	// MaxWaiting bounds the open streams of one address that have not authenticated,
+	// which nothing else ties to anybody. 0 means 1000. An address is that of an IPv4
+	// host or an IPv6 /64.
+	MaxWaiting int
+	// BehindProxy says that a proxy in front appends the client's address to
+	// X-Forwarded-For. Without it, all clients behind a proxy are one address. Set it
+	// only where nobody gets past the proxy: they could choose their address.
+	BehindProxy bool
 	// QueueFrames and QueueBytes bound what waits for one slow reader before it is cut
 	// off. 0 means 512 and 1 MiB; at least 16 and 128 KiB.
 	QueueFrames int
@@ -96,6 +105,7 @@ type Gateway struct {
 	tokens  *verifier
 	origins map[string]bool
 	limits  *limiters
+	waiting door.Waiting
 	hub     *hub
 	handler http.Handler
 
@@ -119,6 +129,7 @@ func New(cfg Config) (*Gateway, error) {
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
 		origins: map[string]bool{},
 		limits:  newLimiters(cfg.RequestRate, cfg.RequestBurst),
+		waiting: door.Waiting{Max: cfg.MaxWaiting},
 		hub:     newHub(),
 	}
 	for _, o := range cfg.AllowedOrigins {
@@ -234,12 +245,13 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.FrameBurst, 50)
 	defaultTo(&cfg.MaxStreams, 20_000)
 	defaultTo(&cfg.MaxStreamsPerCustomer, 20)
+	defaultTo(&cfg.MaxWaiting, 1000)
 	defaultTo(&cfg.QueueFrames, 512)
 	defaultTo(&cfg.QueueBytes, 1<<20)
 	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
 	defaultTo(&cfg.GetJWTTime, minTTL)
 	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
-	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
+	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.MaxWaiting < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
 		return errors.New("a limit is negative; leave it 0 for its default")
 	}
 	cfg.QueueFrames = max(cfg.QueueFrames, 16)

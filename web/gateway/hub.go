@@ -43,7 +43,7 @@ func (h *hub) deliver(e store.Entry) {
 	for i := range e.Events {
 		f := frameOf(&e.Events[i])
 		for id, s := range room {
-			if f.session == "" || f.session == id {
+			if s.concerns(&e) && (f.session == "" || f.session == id) {
 				s.live(f)
 			}
 		}
@@ -136,5 +136,6 @@ func (h *hub) abort() {
 	defer h.mu.Unlock()
 	for s := range h.all {
 		s.cancel()
+		s.conn.Drop() // it may be closing
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 	"openchat/web/gateway/store"
 )
 
@@ -88,8 +88,8 @@ func (g *Gateway) allowed(r *http.Request, origin string) bool {
 		return true
 	}
 	// The gateway's own pages. The scheme is not known behind a proxy.
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	_, host, _ := strings.Cut(origin, "://")
+	return isOrigin(origin) && strings.EqualFold(host, r.Host)
 }
 
 func isOrigin(s string) bool {
@@ -209,7 +209,14 @@ func bodyOf(r *http.Request) ([]byte, error) {
 	// Not every ResponseWriter can; http.Server's can.
 	_ = control.SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBody))
-	_ = control.SetReadDeadline(time.Time{})
+	if err == nil {
+		// Or it would end the call when it passes.
+		_ = control.SetReadDeadline(time.Time{})
+	} else {
+		// The server would wait for the rest before it answers, and the deadline above
+		// has taken its own away.
+		w.Header().Set("Connection", "close")
+	}
 	switch {
 	case errors.As(err, new(*http.MaxBytesError)):
 		return nil, refuse(http.StatusRequestEntityTooLarge, wire.ProblemBadRequest, "The body is larger than "+strconv.Itoa(wire.MaxBody)+" bytes.")
@@ -278,11 +285,6 @@ func (g *Gateway) createSession(r *http.Request) (answer, error) {
 	s, created, err := g.store.CreateSession(r.Context(), c.Customer, c.IntegrationID, name, in.SessionParameters, in.CorrelationID)
 	if err != nil {
 		return answer{}, err
-	}
-	if s.IntegrationID != c.IntegrationID {
-		// The key was used at another integration of the account, whose sessions this
-		// token does not reach.
-		return answer{}, notFound("integrationId")
 	}
 	if created {
 		g.log.Info("session created", "account", c.Account, "sessionId", s.SessionID)
@@ -367,9 +369,6 @@ func (g *Gateway) createEngagement(r *http.Request) (answer, error) {
 	e, created, err := g.store.CreateEngagement(r.Context(), s, in.EngagementParameters, in.CorrelationID)
 	if err != nil {
 		return answer{}, err
-	}
-	if e.IntegrationID != s.IntegrationID {
-		return answer{}, notFound("engagementId")
 	}
 	if created {
 		g.log.Info("engagement created", "account", s.Customer.Account, "sessionId", s.SessionID, "engagementId", e.EngagementID)
@@ -597,8 +596,7 @@ func (g *Gateway) mintForServer(r *http.Request) (answer, error) {
 }
 
 func (g *Gateway) getJWT(r *http.Request) (answer, error) {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if err := g.limit("getJWT " + host); err != nil {
+	if err := g.limit("getJWT " + door.Address(r, g.cfg.BehindProxy)); err != nil {
 		return answer{}, err
 	}
 	token, t, err := g.mint(r, func(*tokenRequest) (Tenant, time.Duration, error) {

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
 )
@@ -404,13 +407,35 @@ func TestIsolation(t *testing.T) {
 			got := w.call(c.method, fill(c.path, ann), token, fill(c.body, ann), "appkey", key)
 			nowhere := &chat{session: wire.Session{SessionID: unknownID}, e: wire.Engagement{EngagementID: unknownID, DialogID: unknownID}}
 			missing := w.call(c.method, fill(c.path, nowhere), token, fill(c.body, nowhere), "appkey", key)
-			if got.status != 404 || !ptr(got.problem()).Has(c.field) || string(got.body) != string(missing.body) {
+			got.header.Del("Date")
+			missing.header.Del("Date")
+			if got.status != 404 || !ptr(got.problem()).Has(c.field) || string(got.body) != string(missing.body) || !reflect.DeepEqual(got.header, missing.header) {
 				t.Errorf("%s, %s %s: %d %s, and for what does not exist %s", name, c.method, c.path, got.status, got.body, missing.body)
 			}
 		}
-		s := w.dial(ann.session.SessionID)
-		s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: token, Appkey: key, ClientID: clientOne})
-		s.closed(wire.CloseSessionGone)
+		ends := map[string]string{}
+		for what, id := range map[string]string{"another's session": ann.session.SessionID, "none": unknownID, "no id": "x"} {
+			s := w.dial(id)
+			s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: token, Appkey: key, ClientID: clientOne})
+			_, _, err := s.conn.Read(w.ctx())
+			if websocket.CloseStatus(err) != wire.CloseSessionGone {
+				t.Errorf("%s, stream of %s: %v", name, what, err)
+			}
+			ends[what] = fmt.Sprint(err)
+		}
+		if ends["another's session"] != ends["none"] || ends["no id"] != ends["none"] {
+			t.Errorf("%s: the streams end differently: %v", name, ends)
+		}
+		there := w.call("DELETE", "/sessions/"+ann.session.SessionID, token, "", "appkey", key)
+		nowhere := w.call("DELETE", "/sessions/"+unknownID, token, "", "appkey", key)
+		there.header.Del("Date")
+		nowhere.header.Del("Date")
+		if there.status != 204 || !reflect.DeepEqual(there, nowhere) {
+			t.Errorf("%s: ending another's session: %+v; ending none: %+v", name, there, nowhere)
+		}
+	}
+	if r := w.call("GET", "/sessions/"+ann.session.SessionID, ann.token, ""); r.status != 200 {
+		t.Errorf("somebody else has ended it: %d", r.status)
 	}
 	// With a session of their own, the engagement is what does not exist.
 	for _, verb := range []string{":join", ":disconnect", "/messages"} {
@@ -442,6 +467,21 @@ func TestOrigins(t *testing.T) {
 		{w, "https://shop.example.evil.example", false},
 		{w, "https://evil.example/https://shop.example", false},
 		{w, "://", false},
+		{w, "https://notshop.example", false},
+		{w, "https://sub.shop.example", false},
+		{w, "https://shop.example.", false},
+		{w, "https://shop.example:443", false},
+		{w, "https://shop.example/", false},
+		{w, "https://shop.example@evil.example", false},
+		{w, "https://evil.example#https://shop.example", false},
+		{w, "https://shop.example, https://evil.example", false},
+		{w, "file://", false},
+		{w, "shop.example", false},
+		{w, "ftp" + own[len("http"):], false},
+		{w, own + "/", false},
+		{w, strings.Replace(own, "://", "://x@", 1), false},
+		{w, own + "0", false},
+		{w, "http://localhost", false},
 		{open, "https://evil.example", true},
 		{open, "null", true},
 	} {
@@ -464,7 +504,13 @@ func TestOrigins(t *testing.T) {
 			if r.status != want || r.header.Get("Access-Control-Allow-Origin") != allow {
 				t.Errorf("preflight: %d %v", r.status, r.header)
 			}
-			if c.allowed && (r.header.Get("Access-Control-Allow-Headers") != "authorization, appkey, content-type" || !strings.Contains(r.header.Get("Access-Control-Allow-Methods"), "DELETE") || r.header.Get("Access-Control-Max-Age") == "") {
+			r.header.Del("Date")
+			exact := http.Header{
+				"Access-Control-Allow-Origin": {c.origin}, "Access-Control-Expose-Headers": {"Retry-After"},
+				"Access-Control-Allow-Methods": {"GET, POST, DELETE"}, "Access-Control-Allow-Headers": {"authorization, appkey, content-type"}, "Access-Control-Max-Age": {"7200"},
+				"Vary": {"Origin", "Access-Control-Request-Method, Access-Control-Request-Headers"},
+			}
+			if c.allowed && !reflect.DeepEqual(r.header, exact) {
 				t.Errorf("preflight: %v", r.header)
 			}
 			client, res, err := c.w.tryDial(unknownID, wire.Subprotocol, "Origin", c.origin)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 	"openchat/web/gateway/store"
 )
 
@@ -23,8 +24,10 @@ import (
 // hub and the writer stands under mu, and wake tells the writer to look.
 type stream struct {
 	g         *Gateway
-	conn      *websocket.Conn
+	conn      *door.Conn
 	sessionID string
+	known     func()          // the client is not a stranger any more
+	limit     *rate.Limiter   // of what it sends
 	ctx       context.Context // the connection's life
 	cancel    context.CancelFunc
 	wake      chan struct{} // holds one: the writer has something to look at
@@ -96,20 +99,34 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.leave()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{wire.Subprotocol},
-		InsecureSkipVerify: true, // the origin has been checked
+	known, ok := g.waiting.Enter(door.Address(r, g.cfg.BehindProxy))
+	if !ok {
+		p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many streams of this address have not authenticated.")
+		p.retryAfter = 5
+		g.problem(w, r, p)
+		return
+	}
+	defer known()
+	now := time.Now()
+	s := &stream{
+		g: g, sessionID: strings.ToLower(r.PathValue("id")), known: known,
+		limit: rate.NewLimiter(rate.Limit(g.cfg.FrameRate), g.cfg.FrameBurst),
+		wake:  make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
+		state: streamOpening, started: now, seen: now,
+	}
+	if !wire.IsUUID(s.sessionID) {
+		s.sessionID = "" // no session has it, and it is not for the log
+	}
+	var err error
+	s.conn, err = door.Accept(w, r, websocket.AcceptOptions{
+		Subprotocols: []string{wire.Subprotocol},
+		// WebSocket's own pings, which the library answers, count like any frame.
+		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },
 	})
 	if err != nil {
 		return // Accept has answered
 	}
-	conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
-	now := time.Now()
-	s := &stream{
-		g: g, conn: conn, sessionID: strings.ToLower(r.PathValue("id")),
-		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
-		state: streamOpening, started: now, seen: now,
-	}
+	s.conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	g.hub.add(s)
 	if g.closing() { // closeAll may have come before add
@@ -154,7 +171,6 @@ const gone = -1
 
 // read takes the client's frames until the connection ends.
 func (s *stream) read() {
-	limit := rate.NewLimiter(rate.Limit(s.g.cfg.FrameRate), s.g.cfg.FrameBurst)
 	var buffer []byte
 	authenticated := false
 	for {
@@ -172,8 +188,7 @@ func (s *stream) read() {
 			}
 			return
 		}
-		if !limit.Allow() {
-			s.end(wire.CloseTooMuch, "too many frames")
+		if !s.allow() {
 			return
 		}
 		f, err := wire.DecodeClientFrame(buffer)
@@ -194,6 +209,15 @@ func (s *stream) read() {
 			s.send(&wire.ServerFrame{Type: wire.FramePong})
 		}
 	}
+}
+
+// allow counts something that the client has sent; what is too much ends the stream.
+func (s *stream) allow() bool {
+	if s.limit.Allow() {
+		return true
+	}
+	s.end(wire.CloseTooMuch, "too many frames")
+	return false
 }
 
 var errTooLarge = errors.New("frame too large")
@@ -316,6 +340,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		return
 	}
 	if err == nil {
+		s.known()
 		err = s.resume(ctx, f.LastEventID)
 	}
 	if err != nil && s.ctx.Err() == nil {
@@ -332,6 +357,9 @@ func (s *stream) resume(ctx context.Context, from wire.EventID) error {
 	var missed []*frame
 	if from != 0 {
 		ok, err := s.g.store.Since(ctx, s.customer, from, position, func(e store.Entry) {
+			if !s.concerns(&e) {
+				return
+			}
 			for i := range e.Events {
 				if to := e.Events[i].SessionID; to == "" || to == s.sessionID {
 					missed = append(missed, frameOf(&e.Events[i]))
@@ -391,6 +419,12 @@ func (s *stream) sendSlowly(f *frame) bool {
 			return false
 		}
 	}
+}
+
+// concerns reports whether the entry is of the session's integration: the same
+// customer's chats in another are not for a token of this one.
+func (s *stream) concerns(e *store.Entry) bool {
+	return e.IntegrationID == "" || strings.EqualFold(e.IntegrationID, s.integration)
 }
 
 // live takes an event from the hub. It does not block: who is too slow is cut.

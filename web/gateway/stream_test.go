@@ -472,6 +472,10 @@ func TestSlowReader(t *testing.T) {
 	cut := func() bool {
 		inside.mu.Lock()
 		defer inside.mu.Unlock()
+		// What waits for it is bounded, but for the frame that was one too many.
+		if inside.bytes > 128<<10+wire.MaxServerFrame || len(inside.queue) > 16+1 {
+			t.Fatalf("%d bytes in %d frames wait", inside.bytes, len(inside.queue))
+		}
 		return inside.code == wire.CloseTooMuch
 	}
 	n := 0

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 	"openchat/web/gateway/store"
 )
 
@@ -61,6 +62,11 @@ type Config struct {
 	// MaxSockets bounds the desks connected at once; one more is answered 429.
 	// Zero: 1000.
 	MaxSockets int
+	// MaxWaiting bounds the sockets of one address that have not authenticated.
+	// Zero: 100.
+	MaxWaiting int
+	// BehindProxy: see gateway.Config.
+	BehindProxy bool
 	// CallsPerSecond and CallBurst bound the calls of one agent, and the reads of
 	// one address. Zero: 50 and 200.
 	CallsPerSecond float64
@@ -84,6 +90,8 @@ type Desk struct {
 	queue      int
 	maxSockets int
 	limits     *limiter
+	waiting    door.Waiting
+	proxied    bool
 	view       *view
 
 	once    struct{ ready, closing sync.Once }
@@ -102,7 +110,7 @@ func New(c Config) (*Desk, error) {
 		return nil, errors.New("desk: Config.Credential must have at least 16 bytes")
 	case wire.UTF16Len(c.BotName) > wire.MaxDisplayName:
 		return nil, errors.New("desk: Config.BotName must have at most 70 characters")
-	case c.HeartbeatInterval < 0, c.SocketQueue < 0, c.MaxSockets < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0:
+	case c.HeartbeatInterval < 0, c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
 	origins := map[string]bool{}
@@ -127,6 +135,8 @@ func New(c Config) (*Desk, error) {
 		queue:      or(c.SocketQueue, 1024),
 		maxSockets: or(c.MaxSockets, 1000),
 		limits:     newLimiter(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
+		waiting:    door.Waiting{Max: or(c.MaxWaiting, 100)},
+		proxied:    c.BehindProxy,
 		view:       newView(or(c.KeepEnded, 1000)),
 		closing:    make(chan struct{}),
 	}

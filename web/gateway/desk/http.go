@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 	"openchat/web/gateway/store"
 )
 
@@ -196,11 +196,7 @@ func (d *Desk) only(r *http.Request, read func(*http.Request) (answer, error)) (
 	if r.Method != http.MethodGet {
 		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	if err := d.limit("address " + host); err != nil {
+	if err := d.limit("address " + door.Address(r, d.proxied)); err != nil {
 		return answer{}, err
 	}
 	return read(r)

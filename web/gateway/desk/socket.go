@@ -10,15 +10,18 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/door"
 )
 
 // socket is one connected desk. Its reader is the handler's goroutine; its writer
 // alone writes frames and closes. Either ends the other: the writer by closing, the
 // reader by stop.
 type socket struct {
-	conn  *websocket.Conn
-	queue chan []byte // frames to be written, bounded
-	end   chan ending // capacity 1: the first stop wins
+	conn   *door.Conn
+	frames *rate.Limiter // that the desk sends
+	known  func()        // it is not a stranger any more
+	queue  chan []byte   // frames to be written, bounded
+	end    chan ending   // capacity 1: the first stop wins
 }
 
 type ending struct {
@@ -66,15 +69,26 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer d.exit()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{Subprotocol},
-		InsecureSkipVerify: true, // originAllowed has looked at it
+	known, ok := d.waiting.Enter(door.Address(r, d.proxied))
+	if !ok {
+		d.fail(w, r, refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many connections of this address have not authenticated."))
+		return
+	}
+	defer known()
+	s := &socket{
+		frames: rate.NewLimiter(framesPerSecond, frameBurst), known: known,
+		queue: make(chan []byte, d.queue), end: make(chan ending, 1),
+	}
+	var err error
+	s.conn, err = door.Accept(w, r, websocket.AcceptOptions{
+		Subprotocols: []string{Subprotocol},
+		// WebSocket's own pings, which the library answers, count like any frame.
+		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },
 	})
 	if err != nil {
 		return // Accept has answered
 	}
-	s := &socket{conn: conn, queue: make(chan []byte, d.queue), end: make(chan ending, 1)}
-	conn.SetReadLimit(wire.MaxClientFrame)
+	s.conn.SetReadLimit(wire.MaxClientFrame)
 	// The server's own context: r's ends with the handler, and nothing else ends it
 	// once the connection is hijacked.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
@@ -115,21 +129,26 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseServiceRestart, "the desk restarts")
 		return
 	}
+	s.known()
 	d.view.add(s)
-	frames := rate.NewLimiter(framesPerSecond, frameBurst)
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
-		if !ok {
-			return
-		}
-		if !frames.Allow() {
-			s.stop(wire.CloseTooMuch, "too many frames")
+		if !ok || !s.allow() {
 			return
 		}
 		if f.Type == "ping" {
 			s.send(framePong)
 		}
 	}
+}
+
+// allow counts something that the desk has sent; what is too much ends the socket.
+func (s *socket) allow() bool {
+	if s.frames.Allow() {
+		return true
+	}
+	s.stop(wire.CloseTooMuch, "too many frames")
+	return false
 }
 
 // clientFrame is a frame from a desk.

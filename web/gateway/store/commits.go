@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"openchat/sdk/wire"
@@ -60,7 +61,7 @@ func (e *entry) commit() (*commit, error) {
 }
 
 // CreateSession stores a session; created is false when correlationID was used
-// before by this customer, and the stored one is returned, which may have ended
+// before by this customer in this integration, and the stored one is returned, which may have ended
 // since. Without correlationID the call is not repeatable.
 func (s *Store) CreateSession(ctx context.Context, c Customer, integrationID, displayName string, parameters map[string]string, correlationID string) (session Session, created bool, err error) {
 	if err := c.check(); err != nil {
@@ -72,7 +73,7 @@ func (s *Store) CreateSession(ctx context.Context, c Customer, integrationID, di
 	at := now()
 	session = Session{
 		Session: wire.Session{
-			SessionID:         derive("session", c.Account, c.ID, correlationID),
+			SessionID:         derive("session", c.Account, c.ID, integrationID, correlationID),
 			ParticipantID:     ParticipantID(c),
 			DisplayName:       displayName,
 			SessionParameters: parameters,
@@ -146,8 +147,8 @@ func (s *Store) CreateEngagement(ctx context.Context, session Session, parameter
 	e = Engagement{
 		Customer:      c,
 		CustomerName:  session.DisplayName,
-		EngagementID:  derive("engagement", c.Account, c.ID, correlationID),
-		DialogID:      derive("dialog", c.Account, c.ID, correlationID),
+		EngagementID:  derive("engagement", c.Account, c.ID, session.IntegrationID, correlationID),
+		DialogID:      derive("dialog", c.Account, c.ID, session.IntegrationID, correlationID),
 		IntegrationID: session.IntegrationID,
 		Status:        wire.EngagementPending,
 		Parameters:    parameters,
@@ -343,7 +344,7 @@ func (s *Store) store(ctx context.Context, c Customer, subject string, expected 
 		return 0, err
 	}
 	write := random()
-	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", write)
+	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", nats.Header{headerWrite: {write}})
 	if errors.Is(err, errConflict) {
 		own, ok, ownErr := s.own(ctx, subject, expected, write)
 		if ownErr != nil {

@@ -197,6 +197,7 @@ func (e *entry) decode() (*Entry, error) {
 		if err != nil {
 			return nil, err
 		}
+		entry.IntegrationID = e.header.Get(headerIntegration)
 		entry.EngagementID = m.EngagementID
 		entry.Message = &m
 		entry.Events = []EncodedEvent{{ID: position(e.sequence, 0), Type: wire.EventMessages, JSON: e.data}}
@@ -208,6 +209,9 @@ func (e *entry) decode() (*Entry, error) {
 		if k.Engagement != nil {
 			entry.Engagement = k.Engagement
 			entry.EngagementID = k.Engagement.EngagementID
+			entry.IntegrationID = k.Engagement.IntegrationID
+		} else {
+			entry.IntegrationID = k.Session.IntegrationID
 		}
 		for i, event := range k.Events {
 			entry.Events = append(entry.Events, EncodedEvent{

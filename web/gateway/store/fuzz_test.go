@@ -15,6 +15,7 @@ import (
 // recorded are real entries, as a store has written them.
 func recorded(f *testing.F) []*entry {
 	s := openStore(f, Config{})
+	defer s.Close() // what its server goes on doing would look like coverage
 	session := newSession(f, s, ann, "k")
 	e := newChat(f, s, session, "k")
 	ctx := testContext(f)

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"openchat/sdk/wire"
 )
 
@@ -62,7 +64,8 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 		event := wire.Event{Type: wire.EventMessages, Date: message.ReceivedAt, Message: &message}
 		// The message id serves as the server's key: it is made of all that the
 		// correlationId is scoped to.
-		sequence, duplicate, err := s.publish(ctx, c, messageSubject(c, engagementID, message.MessageIndex), event.Append(nil), 0, message.MessageID, write)
+		sequence, duplicate, err := s.publish(ctx, c, messageSubject(c, engagementID, message.MessageIndex), event.Append(nil), 0, message.MessageID,
+			nats.Header{headerWrite: {write}, headerIntegration: {e.IntegrationID}})
 		if err != nil {
 			// Taken: by another message, or by this one when it is a repeat. A single
 			// server looks at the subject before the key, a cluster at the key first.

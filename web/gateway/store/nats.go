@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -36,6 +37,9 @@ const (
 	// it can tell its own entry from another's. Not Nats-Msg-Id: the server would
 	// remember each for a day, for nothing.
 	headerWrite = "Chat-Write"
+	// headerIntegration says which integration a message belongs to; a commit's state
+	// says so itself.
+	headerIntegration = "Chat-Integration"
 )
 
 // Store is the truth that both doors use. All methods are safe for concurrent use,
@@ -399,17 +403,14 @@ var (
 // msgID it is stored once: duplicate says that sequence is an earlier one. While the
 // outcome is unknown it tries again, which the expected sequence makes safe;
 // errConflict may then mean that the first try succeeded, and own tells.
-func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID, write string) (sequence uint64, duplicate bool, err error) {
+func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID string, header nats.Header) (sequence uint64, duplicate bool, err error) {
 	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0)}
 	if msgID != "" {
 		options = append(options, jetstream.WithMsgID(msgID))
 	}
+	header.Set(headerCustomer, customerHeader(c))
 	err = s.persist(ctx, func(ctx context.Context) error {
-		ack, err := s.js.PublishMsg(ctx, &nats.Msg{
-			Subject: subject,
-			Data:    data,
-			Header:  nats.Header{headerCustomer: {customerHeader(c)}, headerWrite: {write}},
-		}, options...)
+		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
 		if err == nil {
 			sequence, duplicate = ack.Sequence, ack.Duplicate
 		}

@@ -124,12 +124,13 @@ type NewMessage struct {
 // stream before they could be read, which only an operator's hand does: what was
 // derived from entries must be read anew.
 type Entry struct {
-	Customer     Customer
-	EngagementID string         // empty for a session's entry
-	Events       []EncodedEvent // in order; what each session's stream carries
-	Engagement   *Engagement    // the new state, for a change of an engagement
-	Message      *wire.Message  // for a message
-	Last         wire.EventID   // the position after this entry
+	Customer      Customer
+	IntegrationID string         // whose sessions it concerns; empty for messages of early versions
+	EngagementID  string         // empty for a session's entry
+	Events        []EncodedEvent // in order; what each session's stream carries
+	Engagement    *Engagement    // the new state, for a change of an engagement
+	Message       *wire.Message  // for a message
+	Last          wire.EventID   // the position after this entry
 }
 
 // EncodedEvent is an event as it goes into event frames.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"openchat/sdk/wire"
@@ -119,7 +120,7 @@ func TestSession(t *testing.T) {
 	if err != nil || !created {
 		t.Fatalf("created %v, %v", created, err)
 	}
-	again, created, err := s.CreateSession(ctx, ann, "other", "Other", nil, "key")
+	again, created, err := s.CreateSession(ctx, ann, integration, "Other", nil, "key")
 	if err != nil || created {
 		t.Fatalf("again: created %v, %v", created, err)
 	}
@@ -132,6 +133,9 @@ func TestSession(t *testing.T) {
 	second := newSession(t, s, ann, "key 2")
 	if second.SessionID == first.SessionID || second.ParticipantID != first.ParticipantID {
 		t.Errorf("the second session is %+v, the first %+v", second, first)
+	}
+	if elsewhere, created, err := s.CreateSession(ctx, ann, "other", "Ann", nil, "key"); err != nil || !created || elsewhere.SessionID == first.SessionID {
+		t.Errorf("the same key in another integration: %+v, created %v, %v", elsewhere, created, err)
 	}
 	other := newSession(t, s, bob, "key")
 	if other.SessionID == first.SessionID || other.ParticipantID == first.ParticipantID {
@@ -416,14 +420,14 @@ func TestAppend(t *testing.T) {
 func TestServerChecksSubjectBeforeKey(t *testing.T) {
 	s, ctx := openStore(t, Config{}), testContext(t)
 	subject := messageSubject(ann, "e", 1)
-	first, duplicate, err := s.publish(ctx, ann, subject, []byte("{}"), 0, "id", "w")
+	first, duplicate, err := s.publish(ctx, ann, subject, []byte("{}"), 0, "id", nats.Header{headerWrite: {"w"}})
 	if err != nil || duplicate {
 		t.Fatal(err)
 	}
-	if _, _, err := s.publish(ctx, ann, subject, []byte("{}"), 0, "id", "w"); !errors.Is(err, errConflict) {
+	if _, _, err := s.publish(ctx, ann, subject, []byte("{}"), 0, "id", nats.Header{headerWrite: {"w"}}); !errors.Is(err, errConflict) {
 		t.Errorf("same subject, same key: %v", err)
 	}
-	again, duplicate, err := s.publish(ctx, ann, messageSubject(ann, "e", 2), []byte("{}"), 0, "id", "w")
+	again, duplicate, err := s.publish(ctx, ann, messageSubject(ann, "e", 2), []byte("{}"), 0, "id", nats.Header{headerWrite: {"w"}})
 	if err != nil || !duplicate || again != first {
 		t.Errorf("next subject, same key: %d %v %v, not %d", again, duplicate, err, first)
 	}
