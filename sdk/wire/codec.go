@@ -18,12 +18,13 @@ var ErrMalformed = errors.New("malformed JSON")
 // decoder reads one JSON text; its first error sticks and turns every later read
 // into a no-op, so that field lists read as tables.
 type decoder struct {
-	d   *jsontext.Decoder
-	err error
+	d       *jsontext.Decoder
+	err     error
+	scratch []byte // of a text that had to be unescaped
 }
 
-func newDecoder(text []byte) *decoder {
-	return &decoder{d: jsontext.NewDecoder(bytes.NewBuffer(text))}
+func newDecoder(text []byte, o ...jsontext.Options) *decoder {
+	return &decoder{d: jsontext.NewDecoder(bytes.NewBuffer(text), o...)}
 }
 
 func (r *decoder) fail(what string) {
@@ -79,12 +80,7 @@ func (r *decoder) object(field func(name string)) {
 		return
 	}
 	for r.err == nil && r.d.PeekKind() != '}' {
-		t, err := r.d.ReadToken()
-		if err != nil {
-			r.fail("syntax")
-			return
-		}
-		field(t.String())
+		field(r.str())
 	}
 	r.close()
 }
@@ -116,11 +112,33 @@ func (r *decoder) skip() {
 	}
 }
 
-func (r *decoder) str() string {
-	if t, ok := r.token('"', "string"); ok {
-		return t.String()
+// text reads a string; null is nil. The bytes are good until the next read.
+func (r *decoder) text() []byte {
+	if r.err != nil {
+		return nil
 	}
-	return ""
+	v, err := r.d.ReadValue()
+	switch {
+	case err != nil:
+		r.fail("syntax")
+	case v.Kind() == 'n':
+	case v.Kind() != '"':
+		r.fail("string expected")
+	case bytes.IndexByte(v, '\\') < 0:
+		return v[1 : len(v)-1]
+	default:
+		r.scratch, _ = jsontext.AppendUnquote(r.scratch[:0], v)
+		return r.scratch
+	}
+	return nil
+}
+
+func (r *decoder) str() string {
+	text := r.text()
+	if word, ok := words[string(text)]; ok {
+		return word
+	}
+	return string(text)
 }
 
 func (r *decoder) boolean() bool {
@@ -180,11 +198,11 @@ func (r *decoder) float() float64 {
 }
 
 func (r *decoder) time() time.Time {
-	s := r.str()
-	if s == "" {
+	s := r.text()
+	if len(s) == 0 {
 		return time.Time{}
 	}
-	t, ok := ParseTime(s)
+	t, ok := ParseTime(string(s))
 	// An offset can lead out of the years that can be written again.
 	if y := t.Year(); !ok || y < 0 || y > 9999 {
 		r.fail("date expected")
@@ -193,11 +211,11 @@ func (r *decoder) time() time.Time {
 }
 
 func (r *decoder) eventID() EventID {
-	s := r.str()
-	if s == "" {
+	s := r.text()
+	if len(s) == 0 {
 		return 0
 	}
-	id, err := ParseEventID(s)
+	id, err := ParseEventID(string(s))
 	if err != nil {
 		r.fail("event id expected")
 	}
@@ -317,3 +335,18 @@ func appendArray[T any](w *encoder, name string, list []T, element func(*T)) {
 	}
 	w.b = append(w.b, ']')
 }
+
+// words are what every event frame is made of. Reading one of them takes no memory.
+var words = func() map[string]string {
+	m := map[string]string{}
+	for _, word := range [...]string{
+		"type", "id", "event", "eventType", "eventDate", "engagementId", "dialogId", "correlationId", "sessionId",
+		"messageId", "messageIndex", "body", "elementType", "elementText", "text", "textFormat", "senderParticipantId",
+		"senderParticipantName", "senderParticipantType", "receivedAt", "lastUpdatedAt", "eventId",
+		"participantId", "participantType", "displayName",
+		string(EventMessages), string(TextPlain), string(ParticipantCustomer), string(ParticipantAgent), string(ParticipantBot),
+	} {
+		m[word] = word
+	}
+	return m
+}()

@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
 
 // Append adds the JSON of f to dst.
 func (f *ClientFrame) Append(dst []byte) []byte {
@@ -114,7 +118,9 @@ func skimEventFrame(text []byte) (f ServerFrame, ok bool) {
 }
 
 func decodeServerFrame(text []byte) (f ServerFrame, err error) {
-	r := newDecoder(text)
+	// To look for names that come twice takes half of the memory that reading does, and
+	// the gateway, unlike clients, is not out to deceive.
+	r := newDecoder(text, jsontext.AllowDuplicateNames(true))
 	r.object(func(name string) {
 		switch name {
 		case "type":
