@@ -15,7 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"openchat/sdk/wire"
+	"openchat/web/gateway/desk"
 )
 
 // hurry is how much shorter the times are here than in production.
@@ -147,7 +150,7 @@ func TestSlowClients(t *testing.T) {
 			between(t, begun, p.server.IdleTimeout)
 		},
 		"a stranger's body, byte by byte": func(t *testing.T) {
-			for path, status := range map[string]int{wire.BasePath + "/sessions": 401, "/api/desk/v1/engagements/x:accept": 401, "/healthz": 404, "/nowhere": 405} {
+			for path, status := range map[string]int{wire.BasePath + "/sessions": 401, desk.BasePath + "/engagements/x:accept": 401, "/healthz": 404, "/nowhere": 405} {
 				conn := dial(t)
 				begun := time.Now()
 				write(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", path)
@@ -164,7 +167,7 @@ func TestSlowClients(t *testing.T) {
 		"a desk's body, byte by byte": func(t *testing.T) {
 			conn := dial(t)
 			begun := time.Now()
-			write(conn, "POST /api/desk/v1/engagements/x:accept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 60000\r\n\r\n", s.deskCredential)
+			write(conn, "POST %s/engagements/x:accept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 60000\r\n\r\n", desk.BasePath, s.deskCredential)
 			go drip(conn, " ")
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil || res.StatusCode != 400 {
@@ -185,6 +188,27 @@ func TestSlowClients(t *testing.T) {
 				t.Fatal("the server goes on")
 			}
 			between(t, begun, p.server.WriteTimeout)
+		},
+		"a stream, which outlives all of them": func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
+			defer cancel()
+			conn, _, err := websocket.Dial(ctx, "ws://"+p.listener.Addr().String()+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.CloseNow()
+			say := func(text, want string) {
+				t.Helper()
+				if err := conn.Write(ctx, websocket.MessageText, []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+				if _, got, err := conn.Read(ctx); err != nil || !strings.Contains(string(got), want) {
+					t.Fatalf("%s, %v", got, err)
+				}
+			}
+			say(`{"type":"authenticate","credential":"`+s.deskCredential+`"}`, "snapshot")
+			<-time.After(p.server.WriteTimeout + time.Second)
+			say(`{"type":"ping"}`, "pong")
 		},
 		"too many headers": func(t *testing.T) {
 			conn := dial(t)

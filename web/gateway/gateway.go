@@ -64,7 +64,7 @@ type Config struct {
 	AllowedOrigins []string
 
 	// RequestRate is how many REST calls a second a customer may make on average, and
-	// RequestBurst how many at once. 0 means 20 and 60; negative: unlimited.
+	// RequestBurst how many at once; the same again for streams opened. 0 means 20 and 60; negative: unlimited.
 	RequestRate  float64
 	RequestBurst int
 	// FrameRate and FrameBurst bound the frames that one stream's client sends; it is

@@ -544,6 +544,11 @@ func TestRate(t *testing.T) {
 	if r := w.call("GET", "/sessions/"+unknownID, bob, ""); r.status != 404 {
 		t.Errorf("another customer: %d", r.status)
 	}
+	for i := range 5 {
+		s := w.dial(unknownID)
+		s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: ann, Appkey: appkey, ClientID: clientOne})
+		s.closed(map[bool]int{true: wire.CloseSessionGone, false: wire.CloseTooMuch}[i < 3])
+	}
 	l := newLimiters(1, 1)
 	for i := range maxLimiters + 100 {
 		l.wait(strconv.Itoa(i))

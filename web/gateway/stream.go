@@ -318,6 +318,11 @@ func (s *stream) begin(f *wire.ClientFrame) {
 	if c == nil {
 		return
 	}
+	// Who connects again and again costs a resume each time.
+	if s.g.limit("stream "+c.Account+" "+c.ID) != nil {
+		s.end(wire.CloseTooMuch, "too many connections of this customer")
+		return
+	}
 	if f.ClientID != "" && !wire.IsUUID(f.ClientID) {
 		s.end(wire.CloseMalformed, "the clientId is not a UUID")
 		return
