@@ -1,0 +1,82 @@
+"use strict";
+// What the pages of the bench share. Go drives it.
+
+const bench = {};
+
+// ---- Messages: each client calls hit with every message.
+
+let times = new Float64Array(0), count = 0, done = null;
+bench.hit = () => {
+  times[count++] = performance.now();
+  if (count === times.length) done();
+};
+bench.expect = (n) => {
+  times = new Float64Array(n);
+  count = 0;
+  bench.all = new Promise((resolve) => (done = resolve));
+};
+// received resolves with the times at which the expected messages were there.
+bench.received = () => bench.all.then(() => Array.from(times));
+
+const opened = (socket) => new Promise((resolve, reject) => {
+  socket.onopen = resolve;
+  socket.onerror = () => reject(new Error(socket.url + " can not be opened"));
+});
+const wsURL = (url) => url.replace("http", "ws");
+
+// What to add to performance.now() for the server's clock: the round trip that took
+// least tells best.
+bench.clockOffset = async () => {
+  const socket = new WebSocket(wsURL(location.origin) + "/clock");
+  await opened(socket);
+  let least = Infinity, offset = 0;
+  for (let i = 0; i < 100; i++) {
+    const answer = new Promise((resolve) => (socket.onmessage = (e) => resolve([performance.now(), +e.data])));
+    const asked = performance.now();
+    socket.send("?");
+    const [heard, server] = await answer;
+    if (heard - asked < least) {
+      least = heard - asked;
+      offset = server - (heard + asked) / 2;
+    }
+  }
+  socket.close();
+  return offset;
+};
+
+// ---- The clients
+
+bench.connect = {
+  async ours(url, params) {
+    const sdk = window.AvayaCCaaSChatSDK;
+    sdk.on("MESSAGE_ARRIVED", bench.hit);
+    await sdk.init(params, { idleTimeout: 0 });
+    bench.engagement = await sdk.createEngagement();
+  },
+
+  // As little as a page can do itself.
+  async raw(url) {
+    const socket = new WebSocket(wsURL(url) + "/raw");
+    const handlers = { MESSAGES: bench.hit };
+    await opened(socket);
+    socket.onmessage = (e) => {
+      const frame = JSON.parse(e.data);
+      if (frame.type !== "event") return;
+      const event = frame.event;
+      event.eventDate = new Date(event.eventDate);
+      event.receivedAt = new Date(event.receivedAt);
+      event.lastUpdatedAt = new Date(event.lastUpdatedAt);
+      const handler = handlers[event.eventType];
+      if (handler) handler(event);
+    };
+  },
+
+  async centrifuge(url) {
+    const client = new window.peer.Centrifuge(wsURL(url) + "/centrifuge");
+    const subscription = client.newSubscription("chat");
+    subscription.on("publication", bench.hit);
+    subscription.subscribe();
+    client.connect();
+    await subscription.ready();
+  },
+};

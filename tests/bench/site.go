@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/andybalholm/brotli"
+)
+
+//go:embed pages
+var pages embed.FS
+
+// site is the one origin of the browser's pages: they, the scripts that are measured,
+// and the stand-ins for the servers that those scripts talk to.
+type site struct {
+	url    string // http://127.0.0.1:port
+	server *http.Server
+
+	mu     sync.Mutex
+	files  map[string]file
+	chats  map[string]*chat
+	lastID int
+}
+
+// file is served in brotli, under headers as the gateway's.
+type file struct {
+	mime, etag  string
+	raw, brotli []byte
+}
+
+// newSite serves the built SDK in /sdk/ and the bench's own pages in /pages/.
+func newSite() (*site, error) {
+	s := &site{files: map[string]file{}, chats: map[string]*chat{}}
+	for _, name := range []string{sdkScript, sdkWasm} {
+		raw, err := os.ReadFile(filepath.Join("dist", name))
+		if err != nil {
+			return nil, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
+		}
+		packed, err := os.ReadFile(filepath.Join("dist", name+".br"))
+		if err != nil {
+			return nil, err
+		}
+		s.add("/sdk/"+name, raw, packed)
+	}
+	entries, err := pages.ReadDir("pages")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		raw, err := pages.ReadFile("pages/" + e.Name())
+		if err != nil {
+			return nil, err
+		}
+		s.add("/pages/"+e.Name(), raw, nil)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.url = "http://" + l.Addr().String()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", s.serveFile)
+	mux.HandleFunc("/clock", serveClock)
+	mux.HandleFunc("/chats/{chat}/", s.serveChat)
+	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go s.server.Serve(l)
+	return s, nil
+}
+
+// Close ends the server and all its connections.
+func (s *site) Close() {
+	s.server.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.chats {
+		c.close()
+	}
+}
+
+const (
+	sdkScript = "avaya-ccaas-chat-sdk.js"
+	sdkWasm   = "avaya-ccaas-chat-sdk.wasm"
+)
+
+var mimeTypes = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".wasm": "application/wasm",
+}
+
+// add serves raw under a path; packed is its brotli, made here if it is nil.
+func (s *site) add(name string, raw, packed []byte) {
+	if packed == nil {
+		packed = compress(raw)
+	}
+	sum := sha256.Sum256(raw)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[name] = file{mimeTypes[path.Ext(name)], `"` + hex.EncodeToString(sum[:12]) + `"`, raw, packed}
+}
+
+// compress is the best that brotli can do, as the build's.
+func compress(raw []byte) []byte {
+	var b bytes.Buffer
+	w := brotli.NewWriterLevel(&b, brotli.BestCompression)
+	w.Write(raw) // into memory: it can not fail
+	w.Close()
+	return b.Bytes()
+}
+
+func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	f, ok := s.files[r.URL.Path]
+	s.mu.Unlock()
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", f.mime)
+	// Isolated pages have a clock of 5 µs; others one of 100 µs.
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Embedder-Policy", "require-corp")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", f.etag)
+	if r.Header.Get("If-None-Match") == f.etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "br") {
+		w.Write(f.raw)
+		return
+	}
+	h.Set("Content-Encoding", "br")
+	w.Write(f.brotli)
+}
+
+// newChat makes a stand-in server for one page, reached under its path.
+func (s *site) newChat() *chat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastID++
+	c := newChat(fmt.Sprintf("%s/chats/%d", s.url, s.lastID))
+	s.chats[fmt.Sprint(s.lastID)] = c
+	return c
+}
+
+func (s *site) serveChat(w http.ResponseWriter, r *http.Request) {
+	id := r.PathValue("chat")
+	s.mu.Lock()
+	c := s.chats[id]
+	s.mu.Unlock()
+	if c == nil {
+		http.NotFound(w, r)
+		return
+	}
+	http.StripPrefix("/chats/"+id, c.mux).ServeHTTP(w, r)
+}
+
+// token is one that the SDK takes; nobody here verifies it.
+func token() string {
+	claims := fmt.Sprintf(`{"sub":"c1","integrationId":%q,"customerName":"Ann","exp":%d}`, integrationID, time.Now().Add(time.Hour).Unix())
+	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
+}
+
+const integrationID = "3b7a3d3a-8d7e-4f5c-9f39-0f1f3f6f2a11"
+
+// patience bounds every single step in a page.
+const patience = time.Minute
+
+var errTooLong = errors.New("nothing happened for " + patience.String())
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, patience, errTooLong)
+}
