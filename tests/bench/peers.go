@@ -120,3 +120,18 @@ func install(ctx context.Context, dir string, p peer) error {
 	}
 	return installed(dir, p)
 }
+
+// bundleAll bundles all peers and tells of those that it could not.
+func bundleAll(ctx context.Context, log io.Writer) (found []peer, missing []string) {
+	for _, p := range peers {
+		b, err := bundle(ctx, p, log)
+		if err != nil {
+			fmt.Fprintf(log, "%s is left out: %v\n", p.name, err)
+			reason, _, _ := strings.Cut(err.Error(), "\n")
+			missing = append(missing, fmt.Sprintf("%s %s is left out: %s.", p.name, p.version, reason))
+			continue
+		}
+		found = append(found, b)
+	}
+	return found, missing
+}
