@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -23,9 +24,13 @@ type peer struct {
 	entry string
 	// callable is the expression that is a function once the API can be used.
 	callable string
+	// without are modules of Node's that its packages name and a browser has not: they are
+	// empty, as bundlers make them that are told so.
+	without []string
 	// contactCenter: its visitors wait for an agent, as ours do.
 	contactCenter bool
-	code          []byte // bundled and minified
+
+	code []byte // bundled and minified
 }
 
 // peers are the ones compared with.
@@ -36,7 +41,7 @@ var peers = []peer{
 	{name: "ably", version: "2.28.0", callable: "peer.Realtime"},
 	{name: "centrifuge", version: "5.8.0", callable: "peer.Centrifuge"},
 	{name: "@livechat/customer-sdk", version: "4.0.2", callable: "peer.init", contactCenter: true},
-	{name: "@microsoft/omnichannel-chat-sdk", version: "1.11.8", callable: "peer.OmnichannelChatSDK", contactCenter: true},
+	{name: "@microsoft/omnichannel-chat-sdk", version: "1.11.8", callable: "peer.OmnichannelChatSDK", without: []string{"crypto"}, contactCenter: true},
 }
 
 func peerNamed(name string) peer {
@@ -78,12 +83,27 @@ func bundle(ctx context.Context, p peer, log io.Writer) (peer, error) {
 		LegalComments:     api.LegalCommentsNone,
 		Define:            map[string]string{"process.env.NODE_ENV": `"production"`, "global": "window"},
 		LogLevel:          api.LogLevelSilent,
+		Plugins:           []api.Plugin{p.emptied()},
 	})
 	if len(result.Errors) > 0 {
 		return p, fmt.Errorf("esbuild: %s (%d errors)", result.Errors[0].Text, len(result.Errors))
 	}
 	p.code = result.OutputFiles[0].Contents
 	return p, nil
+}
+
+func (p peer) emptied() api.Plugin {
+	return api.Plugin{Name: "empty", Setup: func(b api.PluginBuild) {
+		for _, module := range p.without {
+			b.OnResolve(api.OnResolveOptions{Filter: "^" + regexp.QuoteMeta(module) + "$"}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+				return api.OnResolveResult{Path: a.Path, Namespace: "empty"}, nil
+			})
+		}
+		none := ""
+		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: "empty"}, func(api.OnLoadArgs) (api.OnLoadResult, error) {
+			return api.OnLoadResult{Contents: &none}, nil
+		})
+	}}
 }
 
 // installed is nil when the peer lies in dir in its version.

@@ -1,0 +1,350 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/tracing"
+	"github.com/chromedp/chromedp"
+
+	"openchat/tests/chromium"
+)
+
+func init() { sections = append(sections, section{"load", measureLoad}) }
+
+// condition is under what a page loads.
+type condition struct {
+	name    string
+	slowed  float64 // factor on the main thread's work, 0 for none
+	network bool    // 10 Mbit/s and 40 ms to each answer
+}
+
+var (
+	plain      = condition{name: "plain"}
+	slowCPU    = condition{name: "4× slower CPU", slowed: 4}
+	slowLine   = condition{name: "10 Mbit/s, 40 ms", network: true}
+	conditions = []condition{plain, slowCPU, slowLine}
+)
+
+// subject is a script that is loaded.
+type subject struct {
+	name, src, how string
+	argument       func() any
+	peer           *peer
+}
+
+func measureLoad(ctx context.Context, o options) (r report, err error) {
+	s, err := newSite()
+	if err != nil {
+		return r, err
+	}
+	defer s.Close()
+	floor, err := bareWasm(ctx)
+	if err != nil {
+		return r, err
+	}
+	s.add("/bare/bare.wasm", floor.wasm, nil)
+	s.add("/bare/bare.js", append(floor.glue, `
+window.bare = (async () => {
+  const go = new Go();
+  const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm"), go.importObject);
+  go.run(instance);
+  return performance.now();
+})();
+`...), nil)
+	subjects := []subject{
+		{name: "ours", src: "/sdk/" + sdkScript, how: "ours", argument: func() any { return s.params(s.newChat()) }},
+		{name: "bare Go", src: "/bare/bare.js", how: "bare", argument: func() any { return nil }},
+	}
+	found, missing := bundleAll(ctx, o.log)
+	var with []peer // those that load
+	for _, p := range found {
+		src := "/peers/" + strings.NewReplacer("@", "", "/", "-").Replace(p.name) + ".js"
+		s.add(src, p.code, nil)
+		subjects = append(subjects, subject{name: p.name, src: src, how: "peer", argument: func() any { return p.callable }, peer: &p})
+	}
+
+	profile, err := os.MkdirTemp("", "openchat-bench-profile")
+	if err != nil {
+		return r, err
+	}
+	defer os.RemoveAll(profile)
+
+	// Peers that do not load at all are told of, and left out from here on.
+	browser, end, err := chromium.Start(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer func() { end() }()
+	subjects = slices.DeleteFunc(subjects, func(sub subject) bool {
+		if sub.peer == nil {
+			return false
+		}
+		if _, err := loadOnce(browser, s, sub, plain, true); err != nil {
+			reason, _, _ := strings.Cut(err.Error(), "\n")
+			missing = append(missing, fmt.Sprintf("%s %s is left out, as it does not run in a page: %s.", sub.name, sub.peer.version, reason))
+			return true
+		}
+		with = append(with, *sub.peer)
+		return false
+	})
+
+	all := series{}
+	key := func(sub subject, state string, c condition, figure string) string {
+		return strings.Join([]string{sub.name, state, c.name, figure}, "|")
+	}
+	measure := func(browser context.Context, state string, c condition, run int) error {
+		for _, sub := range rotated(subjects, run) {
+			if sub.peer != nil && state != "cold" && c != plain {
+				continue // a script has no more to tell there
+			}
+			l, err := loadOnce(browser, s, sub, c, state == "cold")
+			if err != nil {
+				return fmt.Errorf("%s, %s, %s: %w", sub.name, state, c.name, err)
+			}
+			all.add(key(sub, state, c, "ready"), l.Ready)
+			all.add(key(sub, state, c, "callable"), l.Callable)
+			all.add(key(sub, state, c, "blocked"), l.Blocked)
+			all.add(key(sub, state, c, "evaluate"), l.evaluate)
+			all.add(key(sub, state, c, "main thread"), l.mainThread)
+		}
+		return nil
+	}
+	for run := range o.runs {
+		for _, c := range conditions {
+			if err := measure(browser, "cold", c, run); err != nil {
+				return r, err
+			}
+		}
+	}
+
+	// Warm, and after a restart: a browser with a profile that stays.
+	end()
+	start := func() (err error) {
+		browser, end, err = chromium.Start(ctx, chromedp.UserDataDir(profile))
+		if err != nil {
+			end = func() {}
+		}
+		return err
+	}
+	restart := func() error {
+		// Told to close, it writes its caches to the end.
+		if err := chromedp.Cancel(browser); err != nil {
+			return err
+		}
+		end()
+		return start()
+	}
+	if err := start(); err != nil {
+		return r, err
+	}
+	for range 3 { // the engine keeps code from the second or third time on
+		for _, sub := range subjects {
+			if _, err := loadOnce(browser, s, sub, plain, false); err != nil {
+				return r, fmt.Errorf("%s: %w", sub.name, err)
+			}
+		}
+	}
+	for run := range o.runs {
+		for _, c := range conditions {
+			if err := measure(browser, "warm", c, run); err != nil {
+				return r, err
+			}
+		}
+		for _, c := range conditions {
+			if err := restart(); err != nil {
+				return r, err
+			}
+			// A browser that has just started has much else to do.
+			if err := chromedp.Run(browser, chromedp.Navigate(s.url+"/pages/load.html"), chromedp.Sleep(500*time.Millisecond)); err != nil {
+				return r, err
+			}
+			if err := measure(browser, "restart", c, run); err != nil {
+				return r, err
+			}
+		}
+	}
+
+	ms := func(sub subject, state string, c condition, figure string) string {
+		v := all.median(key(sub, state, c, figure))
+		if math.IsNaN(v) {
+			return ""
+		}
+		return fmt.Sprintf("%.1f", v)
+	}
+	main := table{title: "Load: the page's main thread, ms", head: []string{"", "script evaluated, cold", "warm", "all until ready, cold", "warm",
+		"blocking, cold", "blocking, cold, 4× slower CPU", "warm, 4× slower CPU"}}
+	wall := table{title: "Load: ready after, ms", head: []string{""}}
+	for _, state := range []string{"cold", "warm", "restart"} {
+		for _, c := range conditions {
+			name := state
+			if c != plain {
+				name += ", " + c.name
+			}
+			wall.head = append(wall.head, name)
+		}
+	}
+	for _, sub := range subjects {
+		main.rows = append(main.rows, []string{sub.name, ms(sub, "cold", plain, "evaluate"), ms(sub, "warm", plain, "evaluate"),
+			ms(sub, "cold", plain, "main thread"), ms(sub, "warm", plain, "main thread"), ms(sub, "cold", plain, "blocked"),
+			ms(sub, "cold", slowCPU, "blocked"), ms(sub, "warm", slowCPU, "blocked")})
+		row := []string{sub.name}
+		for _, state := range []string{"cold", "warm", "restart"} {
+			for _, c := range conditions {
+				row = append(row, ms(sub, state, c, "ready"))
+			}
+		}
+		wall.rows = append(wall.rows, row)
+	}
+	main.notes = append([]string{"Script evaluated: after it the API can be called. All until ready: everything that the main thread computed. Blocking: the sum over tasks of over 50 ms of what is over 50 ms."}, missing...)
+	wall.notes = []string{"From asking for the script, in a page that is quiet, to being ready: ours when `init`, called as soon as there is one, makes its first request; " +
+		"bare Go, a program that does nothing, built as ours is, when its main waits; peers when they can be called. Cold: no cache. Warm: HTTP and code caches. Restart: the same after the browser was restarted."}
+	r.tables = []table{main, wall}
+
+	ratio := func(state string, c condition) float64 {
+		ours, floor := all[key(subjects[0], state, c, "ready")], all[key(subjects[1], state, c, "ready")]
+		ratios := make([]float64, len(ours))
+		for i := range ours {
+			ratios[i] = ours[i] / floor[i]
+		}
+		return median(ratios)
+	}
+	r.goals = []goal{
+		{what: "cold start, against a bare Go wasm", unit: "×", value: ratio("cold", plain), must: 1.6, aim: 1.25},
+		{what: "warm start, against a bare Go wasm", unit: "×", value: ratio("warm", plain), must: 1.4, aim: 1.15},
+	}
+	// The rest is in relation to the peers, and without them there is no goal.
+	least, amazon, lightest := math.Inf(1), math.NaN(), math.NaN()
+	size := math.MaxInt
+	for _, sub := range subjects {
+		if sub.peer == nil {
+			continue
+		}
+		least = min(least, all.median(key(sub, "cold", plain, "evaluate")))
+		blocked := all.median(key(sub, "cold", slowCPU, "blocked"))
+		if sub.name == "amazon-connect-chatjs" {
+			amazon = blocked
+		}
+		if n := len(compress(sub.peer.code)); sub.peer.contactCenter && n < size {
+			size, lightest = n, blocked
+		}
+	}
+	if len(with) > 0 {
+		r.goals = append(r.goals, goal{what: "main-thread time to API callable, against the least of the peers", unit: "ms",
+			value: all.median(key(subjects[0], "cold", plain, "evaluate")), must: least, aim: min(5, least)})
+	}
+	if !math.IsNaN(amazon) {
+		r.goals = append(r.goals, goal{what: "total blocking time of loading, 4× throttled, against amazon-connect-chatjs and the lightest contact-center peer", unit: "ms",
+			value: all.median(key(subjects[0], "cold", slowCPU, "blocked")), must: amazon, aim: lightest})
+	}
+	return r, nil
+}
+
+// loaded is what one load took, in milliseconds.
+type loaded struct {
+	Callable, Ready, Blocked float64
+	evaluate, mainThread     float64 // computed on the main thread
+}
+
+// loadOnce loads a subject in a tab of its own.
+func loadOnce(browser context.Context, s *site, sub subject, c condition, fresh bool) (l loaded, err error) {
+	t, err := openTab(browser, s.url+"/pages/load.html", fresh)
+	if err != nil {
+		return l, err
+	}
+	defer t.end()
+	if c.network {
+		const bytes = 10e6 / 8
+		if err := t.run(network.Enable(), network.EmulateNetworkConditions(false, 40, bytes, bytes)); err != nil {
+			return l, err
+		}
+	}
+	if c.slowed > 0 {
+		if err := t.run(emulation.SetCPUThrottlingRate(c.slowed)); err != nil {
+			return l, err
+		}
+	}
+	before, err := t.cpu()
+	if err != nil {
+		return l, err
+	}
+	trace, err := t.trace(func() error { return t.eval(&l, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) })
+	if err != nil {
+		return l, err
+	}
+	after, err := t.cpu()
+	if err != nil {
+		return l, err
+	}
+	l.mainThread = (after - before) * 1000
+	for _, e := range trace {
+		if e.Name == "EvaluateScript" && strings.HasSuffix(e.Args.Data.URL, sub.src) {
+			l.evaluate += e.TDur / 1000
+		}
+	}
+	if l.evaluate == 0 {
+		return l, fmt.Errorf("the browser's trace of %d events does not tell of the script", len(trace))
+	}
+	return l, nil
+}
+
+// traceEvent is as much of a trace's event as is used here.
+type traceEvent struct {
+	Name string
+	TDur float64 // computed by its thread, in microseconds
+	Args struct{ Data struct{ URL string } }
+}
+
+// trace records what the browser does meanwhile.
+func (t *tab) trace(f func() error) (events []traceEvent, err error) {
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	complete := make(chan error, 1)
+	chromedp.ListenBrowser(ctx, func(event any) {
+		switch e := event.(type) {
+		case *tracing.EventDataCollected:
+			for _, raw := range e.Value {
+				var v traceEvent
+				if err := json.Unmarshal(raw, &v); err != nil {
+					continue // other events have other shapes
+				}
+				events = append(events, v)
+			}
+		case *tracing.EventTracingComplete:
+			complete <- nil
+		}
+	})
+	whole := func(action chromedp.Action) chromedp.Action {
+		return chromedp.ActionFunc(func(ctx context.Context) error {
+			return action.Do(cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser))
+		})
+	}
+	categories := &tracing.TraceConfig{IncludedCategories: []string{"devtools.timeline"}, ExcludedCategories: []string{"*"}}
+	if err := t.run(whole(tracing.Start().WithTransferMode(tracing.TransferModeReportEvents).WithTraceConfig(categories))); err != nil {
+		return nil, err
+	}
+	failed := f()
+	if err := t.run(whole(tracing.End())); err != nil {
+		return nil, err
+	}
+	bound, stop := bounded(ctx)
+	defer stop()
+	select {
+	case err = <-complete:
+	case <-bound.Done():
+		err = context.Cause(bound)
+	}
+	if failed != nil {
+		err = failed
+	}
+	return events, err
+}
