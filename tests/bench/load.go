@@ -111,6 +111,7 @@ window.bare = (async () => {
 			if err != nil {
 				return fmt.Errorf("%s, %s, %s: %w", sub.name, state, c.name, err)
 			}
+			fmt.Fprintf(o.log, "run %d %s, %s, %s: ready after %.0f ms\n", run+1, sub.name, state, c.name, l.Ready)
 			all.add(key(sub, state, c, "ready"), l.Ready)
 			all.add(key(sub, state, c, "callable"), l.Callable)
 			all.add(key(sub, state, c, "blocked"), l.Blocked)

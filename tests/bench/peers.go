@@ -56,11 +56,11 @@ func peerNamed(name string) peer {
 // bundle installs a peer with npm, in a folder of the user's cache, unless it is there
 // already, and makes of it what a page would load.
 func bundle(ctx context.Context, p peer, log io.Writer) (peer, error) {
-	cache, err := os.UserCacheDir()
+	cache, err := cacheDir()
 	if err != nil {
 		return p, err
 	}
-	dir := filepath.Join(cache, "openchat-bench", strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
+	dir := filepath.Join(cache, strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
 	if installed(dir, p) != nil {
 		fmt.Fprintf(log, "npm installs %s %s in %s\n", p.name, p.version, dir)
 		if err := install(ctx, dir, p); err != nil {

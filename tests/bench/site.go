@@ -113,13 +113,34 @@ func (s *site) add(name string, raw, packed []byte) {
 	s.files[name] = file{mimeTypes[path.Ext(name)], `"` + hex.EncodeToString(sum[:12]) + `"`, raw, packed}
 }
 
-// compress is the best that brotli can do, as the build's.
+// compress is the best that brotli can do, as the build's. It takes seconds a megabyte,
+// so what it made is kept in the user's cache.
 func compress(raw []byte) []byte {
+	kept := ""
+	if dir, err := cacheDir(); err == nil {
+		kept = filepath.Join(dir, fmt.Sprintf("%x.br", sha256.Sum256(raw)))
+		if packed, err := os.ReadFile(kept); err == nil {
+			return packed
+		}
+	}
 	var b bytes.Buffer
 	w := brotli.NewWriterLevel(&b, brotli.BestCompression)
 	w.Write(raw) // into memory: it can not fail
 	w.Close()
+	if kept != "" && os.WriteFile(kept+".new", b.Bytes(), 0o644) == nil {
+		os.Rename(kept+".new", kept)
+	}
 	return b.Bytes()
+}
+
+// cacheDir is where things are kept from one bench to the next.
+func cacheDir() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "openchat-bench")
+	return dir, os.MkdirAll(dir, 0o755)
 }
 
 func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {

@@ -251,13 +251,6 @@ func (c *chat) frames(l *line, n int) [][]byte {
 	return list
 }
 
-// store pretends that the chat has n messages more, of which no event told.
-func (c *chat) store(n int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.index += n
-}
-
 func (c *chat) serveHistory(w http.ResponseWriter, r *http.Request) {
 	number := func(name string, absent int64) int64 {
 		if n, err := strconv.ParseInt(r.FormValue(name), 10, 64); err == nil {

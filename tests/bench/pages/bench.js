@@ -3,6 +3,14 @@
 
 const bench = {};
 
+// The wasm's memory is seen from outside only while it is started.
+const instantiate = WebAssembly.instantiate;
+WebAssembly.instantiate = async (...args) => {
+  const instance = await instantiate(...args);
+  bench.memory = instance.exports.mem;
+  return instance;
+};
+
 // ---- Messages: each client calls hit with every message.
 
 let times = new Float64Array(0), count = 0, done = null;
@@ -79,4 +87,47 @@ bench.connect = {
     client.connect();
     await subscription.ready();
   },
+};
+
+// ---- Calls
+
+// calls sends messages with sendMessage and, by turns, the same with fetch to another
+// chat, and resolves with how long each took, in milliseconds.
+bench.calls = async (url, params, n) => {
+  const ours = [], raw = [];
+  const text = "Good morning, I have a question about my order.";
+  for (let i = 0; i < n; i++) {
+    let begun = performance.now();
+    await bench.engagement.sendMessage(text);
+    ours.push(performance.now() - begun);
+
+    begun = performance.now();
+    const response = await fetch(url + "/api/digital/chat/v1/engagements/" + bench.engagement.engagementId + "/messages", {
+      method: "POST",
+      headers: { Authorization: "Bearer " + params.token, appkey: params.appkey, "Content-Type": "application/json" },
+      cache: "no-store",
+      credentials: "omit",
+      body: JSON.stringify({
+        sessionId: crypto.randomUUID(),
+        dialogId: bench.engagement.dialogId,
+        body: { elementType: "text", elementText: { text, textFormat: "PLAINTEXT" } },
+        correlationId: crypto.randomUUID(),
+      }),
+    });
+    const message = await response.json();
+    if (!message.messageId) throw new Error("no message");
+    raw.push(performance.now() - begun);
+  }
+  return { ours, raw };
+};
+
+// history pages backwards through n messages and resolves with how many there were.
+bench.history = async (n, pageSize) => {
+  let read = 0;
+  const page = await bench.engagement.getMessages(pageSize);
+  for (;;) {
+    read += page.items.length;
+    if (read >= n || !page.hasPrevious()) return read;
+    await page.previous();
+  }
 };
