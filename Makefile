@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo test build lint conformance mutation fuzz size clean vuln
+.PHONY: help demo test build lint conformance mutation fuzz size bench clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -29,8 +29,12 @@ mutation: build ## plants faults one at a time and shows which test catches each
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh
 
-size: build ## what a visitor downloads; fails over its bound
+size: build ## what a visitor downloads, and which packages make it; fails over its bound
 	@go run ./js/pack -sizes
+
+bench: build ## what it costs, beside peers; ten minutes on a quiet machine, writes tests/BENCH.md
+	@tests/setup/chromium.sh
+	@go run ./tests/bench -write tests/BENCH.md
 
 vuln: ## known vulnerabilities of the dependencies; needs the network
 	@go tool govulncheck ./...

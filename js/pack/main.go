@@ -12,7 +12,8 @@
 //   - build-info.json.
 //
 // The same sources and toolchain give the same bytes, in whatever folder and hour.
-// With -sizes it prints what the files weigh, and fails when one is over its bound.
+// With -sizes it prints what the files weigh, and which packages make the wasm, and fails
+// when a file is over its bound. -release notes those packages as the last release's.
 package main
 
 import (
@@ -46,6 +47,7 @@ var kinds = []string{".js", ".wasm", ".d.ts"}
 
 func main() {
 	var p pack
+	release := flag.Bool("release", false, "write js/pack/packages.txt, with which -sizes compares")
 	sizes := flag.Bool("sizes", false, "print the sizes of what is in -out, and fail over a bound")
 	flag.StringVar(&p.version, "version", "", "SemVer of the build")
 	flag.StringVar(&p.build, "build", "", "stamp that script and wasm share")
@@ -54,8 +56,11 @@ func main() {
 	flag.StringVar(&p.goroot, "goroot", "", "GOROOT of the toolchain that built the wasm")
 	flag.Parse()
 	run := p.run
-	if *sizes {
-		run = func() error { return printSizes(os.Stdout, p.out) }
+	switch {
+	case *sizes:
+		run = func() error { return errors.Join(printSizes(os.Stdout, p.out), printPackages(os.Stdout)) }
+	case *release:
+		run = writePackages
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
