@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -29,13 +27,7 @@ func bareWasm(ctx context.Context) (b bare, err error) {
 			return b, err
 		}
 	}
-	flags, err := buildFlags()
-	if err != nil {
-		return b, err
-	}
-	build := exec.CommandContext(ctx, "go", slices.Concat([]string{"build"}, flags, []string{"-o", "bare.wasm", "."})...)
-	build.Dir = dir
-	build.Env = append(os.Environ(), "GOOS=js", "GOARCH=wasm", "GOFLAGS=", "GOWORK=off")
+	build := exec.CommandContext(ctx, "./build.sh", "wasm", "-s -w", filepath.Join(dir, "bare.wasm"), dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("building a bare wasm: %w\n%s", err, out)
 	}
@@ -48,21 +40,4 @@ func bareWasm(ctx context.Context) (b bare, err error) {
 	}
 	b.glue, err = os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec.js"))
 	return b, err
-}
-
-// buildFlags are the ones of build.sh's line that builds the wasm, but for our stamp.
-func buildFlags() ([]string, error) {
-	text, err := os.ReadFile("build.sh")
-	if err != nil {
-		return nil, fmt.Errorf("%w: run this from the module's folder", err)
-	}
-	_, line, ok := strings.Cut(string(text), "GOOS=js GOARCH=wasm go build ")
-	line, _, found := strings.Cut(line, " -o ")
-	line, ldflags, has := strings.Cut(strings.ReplaceAll(line, "\\\n", " "), `-ldflags "`)
-	ldflags, _, closed := strings.Cut(ldflags, `"`)
-	if !ok || !found || !has || !closed {
-		return nil, errors.New("build.sh builds the wasm in a way that the bench does not know")
-	}
-	ldflags, _, _ = strings.Cut(ldflags, "-X main.build=")
-	return append(strings.Fields(line), "-ldflags="+strings.TrimSpace(ldflags)), nil
 }

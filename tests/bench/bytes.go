@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 )
 
-func init() { sections = append(sections, section{"bytes", measureBytes}) }
-
 // KB is 1,024 bytes, here and in make size.
 const kb = 1024
 

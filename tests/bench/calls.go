@@ -7,8 +7,6 @@ import (
 	"openchat/tests/chromium"
 )
 
-func init() { sections = append(sections, section{"calls", measureCalls}) }
-
 const callsMeasured, callsBefore = 300, 100 // the first ones warm up
 
 func measureCalls(ctx context.Context, o options) (r report, err error) {

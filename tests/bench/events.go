@@ -7,8 +7,6 @@ import (
 	"openchat/tests/chromium"
 )
 
-func init() { sections = append(sections, section{"events", measureEvents}) }
-
 const (
 	warmUp    = 5_000  // messages before anything is measured: the engine compiles what is hot
 	blastSize = 20_000 // messages at once

@@ -30,8 +30,14 @@ type section struct {
 	run  func(context.Context, options) (report, error)
 }
 
-// sections are measured in this order.
-var sections = []section{}
+// sections are measured in this order; the gateway's comes last.
+var sections = []section{
+	{"bytes", measureBytes},
+	{"load", measureLoad},
+	{"events", measureEvents},
+	{"calls", measureCalls},
+	{"memory", measureMemory},
+}
 
 // options are what the command line says to every section.
 type options struct {

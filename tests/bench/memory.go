@@ -11,8 +11,6 @@ import (
 	"openchat/tests/chromium"
 )
 
-func init() { sections = append(sections, section{"memory", measureMemory}) }
-
 const (
 	memoryMessages = 10_000
 	memoryBatch    = 100 // that arrive at once

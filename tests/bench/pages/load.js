@@ -34,7 +34,7 @@ const use = {
 };
 
 // run loads a script into this quiet page and tells, in milliseconds since it was asked
-// for, when its code had run and when it was ready, and for how long tasks blocked.
+// for, when it was ready, and for how long tasks blocked.
 load.run = async (src, how, argument) => {
   const begun = performance.now();
   const script = document.createElement("script");
@@ -45,10 +45,9 @@ load.run = async (src, how, argument) => {
   script.src = src;
   document.head.append(script);
   await loaded;
-  const callable = performance.now();
   const ready = await use[how](argument);
   await pause(150); // what it does right after belongs to loading, too
   longTasks.push(...observer.takeRecords());
   const blocked = longTasks.filter((t) => t.startTime + t.duration > begun).reduce((sum, t) => sum + Math.max(0, t.duration - 50), 0);
-  return { callable: callable - begun, ready: ready - begun, blocked };
+  return { ready: ready - begun, blocked };
 };
