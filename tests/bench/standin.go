@@ -217,9 +217,10 @@ func (c *chat) serveStream(w http.ResponseWriter, r *http.Request) {
 			reply := wire.ServerFrame{Type: wire.FrameReady, HeartbeatInterval: wire.HeartbeatInterval, Resumed: true, LastEventID: c.position}
 			c.line = l
 			l.write(reply.Append(nil))
-			c.mu.Unlock()
-			c.lines <- l
-			c.mu.Lock()
+			select {
+			case c.lines <- l:
+			default: // nobody wants it
+			}
 		case wire.FramePing:
 			reply := wire.ServerFrame{Type: wire.FramePong}
 			l.write(reply.Append(nil))
