@@ -412,6 +412,7 @@
       if (go.dead) return;
       go.dead = true;
       go._scheduledTimeouts.forEach(clearTimeout);
+      go._scheduledTimeouts.clear(); // a timer in whose callback Go died is else tried again without end
       for (const socket of sockets) {
         socket.onopen = socket.onmessage = socket.onclose = null;
         socket.close();

@@ -383,7 +383,12 @@ func (w *world) initWith(b *tab, customer string, to tokenOptions, config string
 // chatAt opens a page, starts a chat and lets an agent accept it.
 func (w *world) chatAt(t *testing.T, o *origin, page, config string) began {
 	t.Helper()
-	customer := fresh("row")
+	return w.chatAs(t, o, page, fresh("row"), config)
+}
+
+// chatAs is chatAt for a customer.
+func (w *world) chatAs(t *testing.T, o *origin, page, customer, config string) began {
+	t.Helper()
 	b := newTab(t, "customer")
 	b.allow(networkTrouble)
 	w.openAt(b, o, page, customer, tokenOptions{ttl: 50 * time.Minute}, config) // longer than any test turns the clock on

@@ -1,0 +1,44 @@
+// The core, seen from outside: its memory, and what Go holds of JavaScript. It stands in
+// a page before the SDK's script and looks on where the toolchain's glue calls the
+// browser, so the shipped script and wasm are as they are.
+(() => {
+  "use strict";
+  const { instantiate } = WebAssembly, { apply } = Reflect;
+
+  let memory; // of the newest core
+  let go; // the glue's end of it: a table of the values that Go holds
+  let wrappers = new Set(); // what js.FuncOf made
+
+  WebAssembly.instantiate = async (...args) => {
+    const instance = await instantiate.apply(WebAssembly, args);
+    memory = instance.exports.mem;
+    go = undefined;
+    wrappers = new Set();
+    return instance;
+  };
+  Reflect.apply = (f, self, args) => {
+    const result = apply(f, self, args);
+    if (self && self._makeFuncWrapper === f) {
+      go = self;
+      wrappers.add(result);
+    }
+    return result;
+  };
+
+  window.core = {
+    // look tells what there is now. memory: bytes of the wasm's linear memory, which never
+    // shrinks: the most that was ever needed. values: JavaScript values that Go holds; it
+    // lets go of those it no longer needs when its own collector runs. funcs: how many of
+    // them are js.Funcs; made: how many js.Funcs there ever were. timers: those the Go
+    // runtime waits for.
+    look: () => ({
+      memory: memory.buffer.byteLength,
+      values: go._ids.size,
+      funcs: [...wrappers].filter((f) => go._ids.has(f)).length,
+      made: wrappers.size,
+      timers: go._scheduledTimeouts.size,
+    }),
+    // overwrite leaves no byte of the core's memory as it was. Whatever enters it next, traps.
+    overwrite: () => void new Uint8Array(memory.buffer).fill(0xff),
+  };
+})();
