@@ -227,6 +227,9 @@ func (s *session) wakeStream(w Wake) {
 			s.connect()
 		}
 	case streamOpen:
+		// A page that comes back again and again, as out of the back/forward cache, finds its
+		// connection gone each time: that is not a gateway that drops connections.
+		st.backoff.reset()
 		s.probe()
 	}
 }
