@@ -161,9 +161,9 @@ func (c began) keptAll(t *testing.T) {
 	wantTexts(t, "STREAM-3 MSG-6: heard", kept, want)
 }
 
-// back goes back one page of the tab's history, and fails the test unless the page there
-// is the one that was left.
-func (b *tab) back() {
+// travel goes to another page of the tab's history, so many on or, below zero, back, and
+// fails the test unless it is the very page that was left.
+func (b *tab) travel(by int64) {
 	b.t.Helper()
 	mark := b.mark()
 	var why string
@@ -180,7 +180,7 @@ func (b *tab) back() {
 		if err != nil {
 			return err
 		}
-		return page.NavigateToHistoryEntry(list[at-1].ID).Do(ctx)
+		return page.NavigateToHistoryEntry(list[at+by].ID).Do(ctx)
 	}))
 	b.wait("the page that was left", func(list []entry) bool {
 		for _, e := range list[mark:] {
@@ -211,7 +211,7 @@ func TestBackForwardCache(t *testing.T) {
 			c.since(mark, "MESSAGE_ARRIVED", 3)
 			c.open(f.url + "/t/icon.svg")
 			c.agent.say(c.id, fmt.Sprint("to a page that is away ", i))
-			c.back()
+			c.travel(-1)
 			c.since(mark, "EVENT_STREAM_CONNECTED", 1)
 			// The browser closes the connection of a page that it keeps.
 			wantTexts(t, "STREAM-1", slices.DeleteFunc(events(c.heard(mark)), func(s string) bool { return !strings.HasPrefix(s, "EVENT_STREAM") }),
@@ -226,6 +226,154 @@ func TestBackForwardCache(t *testing.T) {
 		if n := count(c.log.all(), "INITIALIZED"); n != 1 {
 			t.Errorf("%d times INITIALIZED: it is not the page that was left", n)
 		}
+	})
+}
+
+// A shop has more than one page, each with the chat on it.
+func TestBackForwardCacheBetweenPages(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	t.Run("SES-1 STREAM-3 MSG-6 two pages of one tab take turns in one session", func(t *testing.T) {
+		f := w.cacheable(t)
+		customer := fresh("pages")
+		c := w.chatAs(t, f.origin, "page.html", customer, `{logLevel: "WARN"}`)
+		c.staysPage()
+		stop := c.agent.talks(c.id)
+		w.openAt(c.tab, f.origin, "page.html?second", customer, tokenOptions{}, `{logLevel: "WARN"}`)
+		var status string
+		c.eval(&status, `t.user.engagements[0].engagementStatus`)
+		if status != "ACTIVE" {
+			t.Fatalf("SES-1: in the second page the chat is %s", status)
+		}
+		c.staysPage()
+		begin := history(c.tab, c.id, 50)
+		for i := range 2 {
+			for _, by := range []int64{-1, 1} {
+				send(c.tab, c.id, fmt.Sprint("before going ", by, ", ", i))
+				mark := c.mark()
+				c.travel(by)
+				c.since(mark, "EVENT_STREAM_CONNECTED", 1)
+			}
+		}
+		stop()
+		c.agent.say(c.id, "to both")
+		c.waitText("to both")
+		// Each page has it all: the second with what it read of the history.
+		all := texts(c.agent.messages(c.id), "")
+		var kept []string
+		c.eval(&kept, `t.kept.map((s) => s.replace(/^\d+ /, ""))`)
+		for len(kept) > 0 && !slices.Equal(kept, all[len(all)-len(kept):]) && slices.Contains(begin, kept[0]) {
+			kept = kept[1:] // heard before the history was read
+		}
+		wantTexts(t, "the second page", append(begin[:min(len(begin), len(all)-len(kept))], kept...), all)
+		mark := c.mark()
+		c.travel(-1)
+		c.since(mark, "EVENT_STREAM_CONNECTED", 1)
+		c.keptAll(t)
+	})
+	t.Run("SHUT-3 EV-14 the session that the next page has ended", func(t *testing.T) {
+		f := w.cacheable(t)
+		customer := fresh("pages")
+		c := w.chatAs(t, f.origin, "page.html", customer, `{logLevel: "WARN"}`)
+		c.staysPage()
+		w.openAt(c.tab, f.origin, "page.html?second", customer, tokenOptions{}, `{logLevel: "WARN"}`)
+		c.js(nil, `await sdk.shutdown()`)
+		mark := c.mark()
+		c.travel(-1)
+		c.since(mark, "SHUTDOWN", 1)
+		list := failures(t, c.heard(mark))
+		if got := list[len(list)-1].Reason; got != "SDK_SESSION_INVALID" {
+			t.Errorf("SHUT-3: %s", got)
+		}
+		w.initWith(c.tab, customer, tokenOptions{}, `{logLevel: "WARN"}`)
+		c.eval(nil, `t.join(%s)`, c.id)
+		c.since(mark, "ENGAGEMENT_ACTIVE", 1)
+		mark = c.mark()
+		c.agent.say(c.id, "again")
+		send(c.tab, c.id, "and again")
+		c.waitText("again")
+		c.waitText("and again")
+		wantTexts(t, "heard", c.texts(c.heard(mark), "", ""), []string{"again", "and again"})
+	})
+}
+
+func TestTabDuplicated(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	t.Run("SES-4 MSG-6 ENG-9 duplicated while both talk: each tab hears all, once", func(t *testing.T) {
+		f := w.faulty(t)
+		customer := fresh("twice")
+		c := w.chatAs(t, f.origin, "page.html", customer, `{logLevel: "WARN"}`)
+		stop := c.agent.talks(c.id)
+		second := c.duplicate("second")
+		second.allow(networkTrouble)
+		c.sends(numbered("from the first", 5))
+		w.openAt(second, f.origin, "page.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
+		var copied, mine string
+		loaded := second.log.all()[0]
+		c.eval(&mine, `sessionStorage.getItem("`+sessionKey+`")`)
+		if err := json.Unmarshal(loaded.Data, &copied); err != nil || copied != mine {
+			t.Fatalf("the second tab has no copy: it stores %s, the first %s", loaded, mine)
+		}
+		second.eval(nil, `t.join(%s)`, c.id)
+		second.waitEvent("ENGAGEMENT_ACTIVE", nil)
+		send(second, c.id, numbered("from the second", 5)...)
+		wantTexts(t, "MSG-4: failed", c.settledSends(), nil)
+		stop()
+		c.heardAll(t)
+		second.waitText("the last word")
+		all := texts(c.agent.messages(c.id), "")
+		got := second.texts(second.log.all(), "", "")
+		wantTexts(t, "ENG-9 MSG-6: heard in the second tab from its join on", got, all[len(all)-len(got):])
+		second.wantOnceInOrder(second.log.all())
+		for _, b := range []*tab{c.tab, second} {
+			if list := events(b.log.all()); slices.Contains(list, "EVENT_STREAM_FAILED") || slices.Contains(list, "SHUTDOWN") {
+				t.Errorf("SES-4: tab %q was disturbed: %q", b.name, list)
+			}
+		}
+	})
+}
+
+func TestDeviceSleeps(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	t.Run("STREAM-3 STREAM-5 MSG-4 MSG-6 asleep for ten hours in the midst of sends: the connection is dead, the clock ahead", func(t *testing.T) {
+		f := w.faulty(t)
+		customer := fresh("sleep")
+		params := w.params(t, customer, tokenOptions{ttl: 24 * time.Hour})
+		b := newTab(t, "customer")
+		b.allow(networkTrouble)
+		b.open(f.url + "/t/fast.html")
+		b.eval(nil, `t.init(%s, {logLevel: "WARN", idleTimeout: 0})`, params)
+		id := createChat(b)
+		c := began{b, id, w.newDesk(t, "Bo "+customer)}
+		c.agent.accept(id)
+		c.agent.say(id, "good night")
+		c.waitText("good night")
+
+		// Nothing passes any more; what is said stays unsaid for the page.
+		asleep := make(chan struct{})
+		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/messages") {
+				<-asleep
+				lose()
+			}
+			return false
+		})
+		f.last().hold()
+		c.sends(numbered("before sleep", 3))
+		mark := c.mark()
+		for _, text := range numbered("in the night", 10) {
+			c.agent.say(id, text)
+		}
+		c.eval(nil, `clock.sleep(36000)`)
+		f.rest(nil)
+		close(asleep)
+		// Whatever wakes first finds out.
+		c.eval(nil, `void document.dispatchEvent(new Event("visibilitychange"))`)
+		c.since(mark, "EVENT_STREAM_CONNECTED", 1)
+		wantTexts(t, "MSG-4: failed", c.settledSends(), nil)
+		c.heardAll(t)
 	})
 }
 

@@ -107,8 +107,33 @@ func openTab(t *testing.T, name string, user cdp.BrowserContextID) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return adoptTab(t, name, user, id, 3*time.Minute)
+}
+
+// duplicate opens a tab as the browser's own command does: with a copy of the
+// sessionStorage of this one, which shows a page.
+func (b *tab) duplicate(name string) *tab {
+	b.t.Helper()
+	b.run(chromedp.Evaluate(`void window.open("/t/icon.svg", "", "popup")`, nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return p.WithUserGesture(true) // else there are no pop-ups
+	}))
+	// The browser has made the tab before window.open returns.
+	list, err := target.GetTargets().Do(browserExecutor())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(i *target.Info) bool { return i.OpenerID == chromedp.FromContext(b.ctx).Target.TargetID })
+	if i < 0 {
+		b.t.Fatal("no second tab came")
+	}
+	return adoptTab(b.t, name, b.user, list[i].TargetID, 3*time.Minute)
+}
+
+// adoptTab takes an open tab into the test's hand, for so long.
+func adoptTab(t *testing.T, name string, user cdp.BrowserContextID, id target.ID, lifetime time.Duration) *tab {
+	t.Helper()
 	ctx, end := chromedp.NewContext(browser, chromedp.WithTargetID(id))
-	ctx, cancel := context.WithTimeoutCause(ctx, 3*time.Minute, fmt.Errorf("the tab %q had three minutes", name))
+	ctx, cancel := context.WithTimeoutCause(ctx, lifetime, fmt.Errorf("the tab %q had %v", name, lifetime))
 	b := &tab{t: t, name: name, user: user, ctx: ctx}
 	chromedp.ListenTarget(ctx, b.hear)
 	// The tab lives as long as the context of its first run.
