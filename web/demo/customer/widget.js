@@ -240,7 +240,11 @@ export class Widget {
     const staff = participants.filter((one) => one.participantType === "AGENT" || one.participantType === "SUPERVISOR");
     const names = staff.map((one) => one.displayName);
     const bot = participants.find((one) => one.participantType === "BOT");
-    setText(this.#title, names.length > 0 ? names.join(", ") : "The workshop");
+    if (names.length === 0) setText(this.#title, "The workshop");
+    // Each name is an island: its direction marks do not turn the next one round.
+    else if (this.#title.textContent !== names.join(", ")) {
+      this.#title.replaceChildren(...names.flatMap((name, at) => [at > 0 ? ", " : "", h("bdi", {}, name)]));
+    }
     if (staff.length > 0) setText(this.#subtitle, staff.length > 1 ? "are here for you" : "is here for you");
     else setText(this.#subtitle, bot ? "Finding someone…" : "Someone will be here soon");
   }

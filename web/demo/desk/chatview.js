@@ -129,7 +129,8 @@ export class ChatView {
     setText(this.#facts, `Began ${dayName(began).toLowerCase()}, ${clockTime(began)}`);
     const parameters = Object.entries(chat.engagementParameters ?? {});
     this.#parameters.replaceChildren(...parameters.flatMap(([key, value]) => [
-      h("dt", { dir: "auto" }, key), h("dd", { dir: "auto" }, value),
+      // The colon that follows on a narrow screen is not the key's.
+      h("dt", {}, h("bdi", {}, key)), h("dd", { dir: "auto" }, value),
     ]));
     byId("parameters-none").hidden = parameters.length > 0;
     this.#participants.replaceChildren(...chat.participants.map((one) => h("li", { "data-participant-type": one.participantType },

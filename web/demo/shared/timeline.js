@@ -34,6 +34,7 @@ export class Timeline {
   #rows = []; // in the order shown
   #byKey = new Map(); // messageId, or the key of a message on its way → row
   #following = true; // the newest message is in sight, and is to stay so
+  #seen; // what the scroller was like when it was last looked at
 
   /**
    * @param {object} parts
@@ -47,13 +48,23 @@ export class Timeline {
     this.#log = log;
     this.#jump = jump;
     this.#onRetry = onRetry;
+    this.#look();
     jump.addEventListener("click", () => this.toEnd());
     scroller.addEventListener("scroll", () => {
-      this.#following = this.#nearEnd();
+      // A turned screen moves the place, too; the reader leaves the end by going up in a list
+      // that is as long as it was.
+      const was = this.#seen;
+      this.#look();
+      const { top, length, room } = this.#seen;
+      if (this.#nearEnd()) this.#following = true;
+      else if (top < was.top && length === was.length && room === was.room) this.#following = false;
       if (this.#following) this.#jump.hidden = true;
     }, { passive: true });
-    // A warning, a growing text box or the keyboard takes room from the list.
-    new ResizeObserver(() => this.#following && this.toEnd()).observe(scroller);
+    // A warning, a growing text box or the keyboard takes room from the list; a turned screen
+    // or a font that comes late makes its lines longer or shorter.
+    const resized = new ResizeObserver(() => this.#following && this.toEnd());
+    resized.observe(scroller);
+    resized.observe(log);
   }
 
   /** Shows a stored message, new or already there; true if it was new. */
@@ -118,8 +129,14 @@ export class Timeline {
   /** Scrolls to the newest message. */
   toEnd() {
     this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#look();
     this.#following = true;
     this.#jump.hidden = true;
+  }
+
+  #look() {
+    const { scrollTop: top, scrollHeight: length, clientHeight: room } = this.#scroller;
+    this.#seen = { top, length, room };
   }
 
   #nearEnd() {
