@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -294,6 +295,60 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 		c.waitText("again")
 		c.waitText("and again")
 		wantTexts(t, "heard", c.texts(c.heard(mark), "", ""), []string{"again", "and again"})
+	})
+}
+
+// The demo's own pages come back as they were, with what was said meanwhile.
+func TestBackForwardCacheDemo(t *testing.T) {
+	t.Parallel()
+	w := shared(t)
+	o := w.newOrigin(t)
+	t.Run("STREAM-3 MSG-6 the customer's page and the desk", func(t *testing.T) {
+		customer, agent := newTab(t, "customer"), newTab(t, "agent")
+		for _, b := range []*tab{customer, agent} {
+			b.allow(networkTrouble)
+			b.size(1280, 800, false)
+		}
+		customer.open(o.url + "/")
+		customer.click(testid("launcher"))
+		customer.typeInto(testid("name"), fresh("Cora"))
+		customer.typeInto(testid("topic"), "back and forth")
+		customer.click(testid("start"))
+		customer.shown("I am looking for an agent")
+		var id string
+		customer.eval(&id, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].engagementId)`)
+		agent.open(o.url + "/desk?name=Bo")
+		agent.click(testid("sign-in"))
+		agent.click(fmt.Sprintf(`[data-engagement-id=%q] [data-testid="accept"]`, id))
+		customer.until("the agent", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo")`)
+		supervisor := w.newDesk(t, "Cleo")
+		supervisor.call("POST", "/engagements/"+id+":supervise", supervisor.me(), nil)
+		for i := range 2 {
+			for _, b := range []*tab{customer, agent} {
+				b.eval(nil, `void addEventListener("pageshow", (e) => note(JSON.stringify({ kind: "page", name: "back", data: e.persisted })), { once: true })`)
+				b.open(o.url + "/favicon.svg")
+			}
+			for _, text := range numbered(fmt.Sprint("while both are away ", i, "."), 5) {
+				supervisor.say(id, text)
+			}
+			for _, b := range []*tab{customer, agent} {
+				b.travel(-1)
+			}
+			supervisor.say(id, fmt.Sprint("to both ", i))
+			for _, b := range []*tab{customer, agent} {
+				b.shown(fmt.Sprint("to both ", i))
+				// chromedp's own clicks look for elements of the page that was left.
+				b.eval(nil, `void document.querySelector('[data-testid="composer"]').focus()`)
+				b.run(input.InsertText(fmt.Sprint(b.name, " is back ", i)))
+				b.enter()
+			}
+			customer.shown(fmt.Sprint("agent is back ", i))
+			agent.shown(fmt.Sprint("customer is back ", i))
+			for _, b := range []*tab{customer, agent} {
+				b.until("all messages stored", `[...document.querySelectorAll('[data-testid="message"]')].every((e) => /received|delivered|sent$/.test(e.dataset.state))`)
+				wantTexts(t, b.name+" shows", b.timeline(), texts(supervisor.messages(id), ""))
+			}
+		}
 	})
 }
 
