@@ -302,31 +302,35 @@ type left struct {
 	timers, sockets, aborters, listeners int
 }
 
+// objects returns how many objects of a class are alive, after the collector has run, for
+// which a condition on o holds.
+func (b *tab) objects(class, condition string) (n int) {
+	b.t.Helper()
+	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		p, _, err := runtime.Evaluate(class + ".prototype").WithObjectGroup("left").Do(ctx)
+		if err != nil {
+			return err
+		}
+		list, err := runtime.QueryObjects(p.ObjectID).WithObjectGroup("left").Do(ctx) // it collects first
+		if err != nil {
+			return err
+		}
+		r, _, err := runtime.CallFunctionOn("function () { return this.filter((o) => " + condition + ").length }").WithObjectID(list.ObjectID).WithReturnByValue(true).Do(ctx)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(r.Value, &n); err != nil {
+			return err
+		}
+		return runtime.ReleaseObjectGroup("left").Do(ctx)
+	}))
+	return n
+}
+
 func (b *tab) left() (l left) {
 	b.t.Helper()
-	objects := func(of, is string) (n int) {
-		b.run(chromedp.ActionFunc(func(ctx context.Context) error {
-			p, _, err := runtime.Evaluate(of + ".prototype").WithObjectGroup("left").Do(ctx)
-			if err != nil {
-				return err
-			}
-			list, err := runtime.QueryObjects(p.ObjectID).WithObjectGroup("left").Do(ctx) // it collects first
-			if err != nil {
-				return err
-			}
-			r, _, err := runtime.CallFunctionOn("function () { return this.filter((o) => " + is + ").length }").WithObjectID(list.ObjectID).WithReturnByValue(true).Do(ctx)
-			if err != nil {
-				return err
-			}
-			if err := json.Unmarshal(r.Value, &n); err != nil {
-				return err
-			}
-			return runtime.ReleaseObjectGroup("left").Do(ctx)
-		}))
-		return n
-	}
-	l.sockets = objects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
-	l.aborters = objects("AbortController", "true")
+	l.sockets = b.objects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
+	l.aborters = b.objects("AbortController", "true")
 	// Go's runtime leaves the timeout of a timer that was stopped, if it was the last, to
 	// run out by itself; it then sets none.
 	b.js(&l.timers, `
