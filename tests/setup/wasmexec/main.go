@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,10 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+
+	"openchat/sdk"
+	"openchat/sdk/sdktest"
+	"openchat/sdk/wire"
 )
 
 func main() {
@@ -117,6 +122,7 @@ func newHandler() http.Handler {
 		}
 	})
 	mux.HandleFunc("/socket", serveSocket)
+	servePlatform(mux)
 	return cors(mux)
 }
 
@@ -170,6 +176,72 @@ func serveSocket(w http.ResponseWriter, r *http.Request) {
 			conn.Write(r.Context(), websocket.MessageBinary, []byte{1, 2, 3})
 		default:
 			conn.Write(r.Context(), websocket.MessageText, frame)
+		}
+	}
+}
+
+// servePlatform puts sdktest's platform behind real calls and connections: what a
+// browser's fetch and WebSocket need of a gateway. GET /params answers init's.
+func servePlatform(mux *http.ServeMux) {
+	p := sdktest.New(sdktest.Options{AutoBot: true, Latency: -1, StreamLatency: -1})
+	mux.HandleFunc("/params", func(w http.ResponseWriter, r *http.Request) {
+		params := p.Params(sdktest.Claims{Subject: r.FormValue("customer")})
+		json.NewEncoder(w).Encode(map[string]string{
+			"hostURL": "http://" + r.Host, "integrationId": params.IntegrationID, "token": params.Token, "appkey": params.Appkey,
+		})
+	})
+	platform := p.Transport()
+	mux.HandleFunc(wire.BasePath+"/", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") != "" {
+			relay(w, r, platform)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the browser has gone
+		}
+		answer, err := platform.Do(r.Context(), sdk.Request{
+			Method: r.Method, URL: "http://" + r.Host + r.URL.String(),
+			Authorization: r.Header.Get("Authorization"), Appkey: r.Header.Get(wire.HeaderAppkey), Body: body,
+		})
+		if err != nil {
+			panic(http.ErrAbortHandler) // as a network that breaks
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(answer.Status)
+		w.Write(answer.Body)
+	})
+}
+
+// relay passes frames between a browser and the platform until either ends.
+func relay(w http.ResponseWriter, r *http.Request, platform sdk.Transport) {
+	conn, err := platform.Dial(r.Context(), "ws://"+r.Host+r.URL.String(), wire.Subprotocol)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	browser, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}, OriginPatterns: []string{"*"}})
+	if err != nil {
+		conn.Close(1000, "")
+		return
+	}
+	defer browser.CloseNow()
+	go func() {
+		defer conn.Close(1000, "")
+		for {
+			_, frame, err := browser.Read(r.Context())
+			if err != nil || conn.Write(frame) != nil {
+				return
+			}
+		}
+	}()
+	for {
+		frame, err := conn.Read()
+		if end := new(sdk.CloseError); errors.As(err, &end) {
+			browser.Close(websocket.StatusCode(end.Code), end.Reason)
+		}
+		if err != nil || browser.Write(r.Context(), websocket.MessageText, frame) != nil {
+			conn.Close(1000, "")
+			return
 		}
 	}
 }
