@@ -1,6 +1,7 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
 .PHONY: help demo test build lint conformance mutation fuzz size bench clean vuln
 .PHONY: help demo test build lint conformance mutation fuzz soak size clean vuln
+.PHONY: help demo cluster test build lint conformance mutation fuzz size clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -9,6 +10,10 @@ help: ## this list
 demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA=folder); Ctrl-C stops it
 	@./build.sh gateway
 	@exec dist/gateway --demo --addr "$${ADDR:-127.0.0.1:8080}" --data "$${DATA:-./data}" --dist dist
+
+cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DATA=folder); Ctrl-C stops them
+	@go build -o dist/tools/cluster ./tests/cluster/up
+	@exec dist/tools/cluster
 
 test: ## lint, sizes, all tests; installs Chromium if there is none
 	@tests/setup/test.sh
