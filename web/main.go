@@ -118,6 +118,7 @@ type process struct {
 	gateway  *gateway.Gateway
 	desk     *desk.Desk
 	server   *http.Server
+	profiles io.Closer // nil unless asked for
 
 	endDesk context.CancelFunc // ends desk.Run
 	running sync.WaitGroup     // desk.Run
@@ -144,6 +145,9 @@ func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
 			return fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --addr", p.addr)
 		}
 		return fmt.Errorf("cannot listen: %w; choose another --addr", err)
+	}
+	if err := p.serveProfiles(); err != nil {
+		return err
 	}
 	p.store, err = store.Open(ctx, store.Config{
 		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, Logger: p.log,
@@ -268,6 +272,9 @@ func (p *process) stop() error {
 	}
 	if p.endDesk != nil {
 		p.endDesk()
+	}
+	if p.profiles != nil {
+		_ = p.profiles.Close() // nobody's work is lost with it
 	}
 	p.running.Wait()
 	if p.store == nil {

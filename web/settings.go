@@ -21,14 +21,15 @@ import (
 // settings is everything that a flag or the environment sets, as it was given.
 // check brings it into order and says what is wrong with it.
 type settings struct {
-	addr     string
-	data     string
-	dist     string
-	natsURL  string
-	replicas int
-	maxAge   time.Duration
-	logLevel slog.Level
-	demo     bool
+	addr        string
+	profileAddr string
+	data        string
+	dist        string
+	natsURL     string
+	replicas    int
+	maxAge      time.Duration
+	logLevel    slog.Level
+	demo        bool
 
 	account       string
 	integrationID string
@@ -107,6 +108,7 @@ func (s *settings) options() []option {
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and fill in what is not set with\nsecrets that everybody knows; loopback addresses only", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
+		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
 
@@ -289,7 +291,7 @@ func (s *settings) check() ([]tenant, error) {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
 	if s.demo {
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if !loopback(host) {
 			return nil, fmt.Errorf("--demo listens on loopback only, for its secrets are known to everybody: use --addr 127.0.0.1:8080, or leave --demo out and set your own")
 		}
 		if s.account == "" && s.integrationID == "" && s.appkey == "" && len(s.tenants) == 0 {
@@ -310,6 +312,12 @@ func (s *settings) check() ([]tenant, error) {
 	} {
 		if err := readSecret(secret.flag, secret.value); err != nil {
 			return nil, err
+		}
+	}
+	if s.profileAddr != "" {
+		// A profile tells more of a process than is for others.
+		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !loopback(host) {
+			return nil, fmt.Errorf("--profile-addr %s is not a loopback address with a port, as in 127.0.0.1:6060", s.profileAddr)
 		}
 	}
 	tenants, err := s.readTenants()
@@ -360,6 +368,11 @@ func (s *settings) check() ([]tenant, error) {
 		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
 	}
 	return tenants, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func fill(v *string, otherwise string) {

@@ -111,6 +111,8 @@ func TestMistakes(t *testing.T) {
 		{args: production("--allowed-origins", "shop.example.com"), want: []string{"--allowed-origins", "https://shop.example.com"}},
 		{args: production("--allowed-origins", "https://shop.example.com/path"), want: []string{"--allowed-origins", "without a path"}},
 		{args: production("--heartbeat-interval", "100ms"), want: []string{"--heartbeat-interval"}},
+		{args: production("--profile-addr", ":6060"), want: []string{"--profile-addr :6060", "loopback"}},
+		{args: production("--profile-addr", "127.0.0.1"), want: []string{"--profile-addr 127.0.0.1", "port"}},
 		{args: production("--max-age", "1h"), want: []string{"--max-age", "24h"}},
 		{args: production("--replicas", "2"), want: []string{"--replicas 2"}},
 		{args: production("--replicas", "3"), want: []string{"--nats-url"}},
