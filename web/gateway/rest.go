@@ -460,6 +460,7 @@ func (g *Gateway) send(r *http.Request) (answer, error) {
 	m, created, err := g.store.Append(r.Context(), s.Customer, e.EngagementID, store.NewMessage{
 		Sender:          e.CustomerMember().Participant,
 		SessionID:       s.SessionID,
+		Engagement:      e,
 		Body:            in.Body,
 		ParentMessageID: in.ParentMessageID,
 		CorrelationID:   in.CorrelationID,

@@ -19,9 +19,9 @@ import (
 )
 
 // stream is one connection of a session's event stream. Two goroutines serve it: the
-// reader, which is the HTTP handler, takes the client's frames and prepares the
-// resume; the writer sends, keeps the times and closes. Everything between them, the
-// hub and the writer stands under mu, and wake tells the writer to look.
+// reader takes the client's frames and prepares the resume; the writer sends, keeps the
+// times and closes. Everything between them, the hub and the writer stands under mu, and
+// wake tells the writer to look.
 type stream struct {
 	g         *Gateway
 	conn      *door.Conn
@@ -41,7 +41,9 @@ type stream struct {
 
 	mu       sync.Mutex
 	queue    [][]byte
-	bytes    int
+	spare    [][]byte // empty, to become the queue
+	frames   int      // queued or being sent
+	bytes    int      // in them
 	state    streamState
 	held     []*frame // live events during the resume
 	heldSize int
@@ -98,15 +100,14 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		g.problem(w, r, p)
 		return
 	}
-	defer g.leave()
 	known, ok := g.waiting.Enter(door.Address(r, g.cfg.BehindProxy))
 	if !ok {
+		g.leave()
 		p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many streams of this address have not authenticated.")
 		p.retryAfter = 5
 		g.problem(w, r, p)
 		return
 	}
-	defer known()
 	now := time.Now()
 	s := &stream{
 		g: g, sessionID: strings.ToLower(r.PathValue("id")), known: known,
@@ -124,6 +125,8 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },
 	})
 	if err != nil {
+		known()
+		g.leave()
 		return // Accept has answered
 	}
 	s.conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
@@ -132,9 +135,22 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	if g.closing() { // closeAll may have come before add
 		s.end(wire.CloseServiceRestart, "the gateway restarts")
 	}
+	// Not on this goroutine: its stack, and the request, its headers and its connection's
+	// buffers would live as long as the stream.
+	go s.serve()
+}
+
+// serve runs the stream until it has ended.
+func (s *stream) serve() {
+	g := s.g
+	defer g.leave()
+	defer s.known()
+	// Once, and not with every read and write.
+	stop := context.AfterFunc(s.ctx, s.conn.Drop)
 	go s.write()
 	s.read()
 	<-s.done
+	stop()
 	s.cancel()
 	g.hub.remove(s)
 	s.mu.Lock()
@@ -171,14 +187,17 @@ const gone = -1
 
 // read takes the client's frames until the connection ends.
 func (s *stream) read() {
-	var buffer []byte
+	defer func() {
+		// As net/http does for its handlers: one stream's end, not everybody's.
+		if p := recover(); p != nil {
+			s.g.log.Error("a stream panicked", "sessionId", s.sessionID, "panic", p)
+			s.end(wire.CloseServerError, "the gateway failed")
+		}
+	}()
 	authenticated := false
 	for {
-		kind, reader, err := s.conn.Reader(s.ctx)
-		if err == nil {
-			buffer, err = readAll(buffer[:0], reader)
-		}
-		if err != nil {
+		f, err := s.readFrame()
+		if err != nil && !errors.Is(err, errMalformed) {
 			if errors.Is(err, errTooLarge) {
 				s.end(wire.CloseMalformed, "a frame is too large")
 			} else if code := websocket.CloseStatus(err); code >= 0 {
@@ -191,8 +210,7 @@ func (s *stream) read() {
 		if !s.allow() {
 			return
 		}
-		f, err := wire.DecodeClientFrame(buffer)
-		if err != nil || kind != websocket.MessageText || !authenticated && f.Type != wire.FrameAuthenticate {
+		if err != nil || !authenticated && f.Type != wire.FrameAuthenticate {
 			s.end(wire.CloseMalformed, "a frame was not understood")
 			return
 		}
@@ -220,7 +238,31 @@ func (s *stream) allow() bool {
 	return false
 }
 
-var errTooLarge = errors.New("frame too large")
+// frameBuffers are for the reading of one frame: a stream that waits for one has none.
+var frameBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+var (
+	errTooLarge  = errors.New("frame too large")
+	errMalformed = errors.New("frame not understood")
+)
+
+// readFrame waits for the next frame.
+func (s *stream) readFrame() (wire.ClientFrame, error) {
+	kind, reader, err := s.conn.Reader(context.Background()) // s.ctx closes the connection
+	if err != nil {
+		return wire.ClientFrame{}, err
+	}
+	buffer := frameBuffers.Get().(*[]byte)
+	defer frameBuffers.Put(buffer)
+	if *buffer, err = readAll((*buffer)[:0], reader); err != nil {
+		return wire.ClientFrame{}, err
+	}
+	f, err := wire.DecodeClientFrame(*buffer)
+	if err != nil || kind != websocket.MessageText {
+		return f, errMalformed
+	}
+	return f, nil
+}
 
 // readAll reads a frame into buffer.
 func readAll(buffer []byte, r io.Reader) ([]byte, error) {
@@ -409,7 +451,7 @@ func (s *stream) sendSlowly(f *frame) bool {
 			s.mu.Unlock()
 			return false
 		}
-		if len(s.queue) < s.g.cfg.QueueFrames/2 && s.bytes < s.g.cfg.QueueBytes/2 {
+		if s.frames < s.g.cfg.QueueFrames/2 && s.bytes < s.g.cfg.QueueBytes/2 {
 			s.pushLocked(f.text)
 			if f.ends {
 				s.finishLocked(wire.CloseSessionGone, "the session has ended", true)
@@ -467,8 +509,9 @@ func (s *stream) send(f *wire.ServerFrame) {
 
 func (s *stream) pushLocked(text []byte) {
 	s.queue = append(s.queue, text)
+	s.frames++
 	s.bytes += len(text)
-	if len(s.queue) > s.g.cfg.QueueFrames || s.bytes > s.g.cfg.QueueBytes {
+	if s.frames > s.g.cfg.QueueFrames || s.bytes > s.g.cfg.QueueBytes {
 		s.finishLocked(wire.CloseTooMuch, "too slow to read", false)
 		return
 	}
@@ -483,10 +526,7 @@ func (s *stream) write() {
 	for {
 		batch, code, reason, until := s.next(time.Now())
 		for _, text := range batch {
-			ctx, cancel := context.WithTimeout(s.ctx, writeTime)
-			err := s.conn.Write(ctx, websocket.MessageText, text)
-			cancel()
-			if err != nil {
+			if s.conn.Send(text, writeTime) != nil {
 				s.end(gone, "the client takes nothing")
 				_ = s.conn.CloseNow()
 				return
@@ -506,6 +546,7 @@ func (s *stream) write() {
 			return
 		}
 		if len(batch) > 0 {
+			s.recycle(batch)
 			continue
 		}
 		timer.Reset(until)
@@ -550,8 +591,8 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 		return nil, s.code, s.reason, 0
 	}
 	if len(s.queue) > 0 {
-		// The whole queue at once; it counts as queued until each frame is sent.
-		batch = slices.Clone(s.queue)
+		// The whole queue at once; each frame counts until it is sent.
+		batch, s.queue, s.spare = s.queue, s.spare, nil
 		return batch, s.code, s.reason, 0
 	}
 	if s.code != 0 {
@@ -567,17 +608,28 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 	return nil, 0, "", max(wake.Sub(now), 0)
 }
 
-// sent takes the first frame off the queue.
+// sent counts a frame out.
 func (s *stream) sent(size int) {
 	s.mu.Lock()
-	s.queue[0] = nil
-	s.queue = s.queue[1:]
+	s.frames--
 	s.bytes -= size
-	if len(s.queue) == 0 {
-		s.queue = nil // or its backing array would only move on
-	}
 	s.mu.Unlock()
 	signal(s.space)
+}
+
+// maxSpare is up to how many frames a queue is kept for.
+const maxSpare = 8
+
+// recycle ends a batch: its array becomes the queue's again, unless a burst has made it
+// large.
+func (s *stream) recycle(batch [][]byte) {
+	if cap(batch) > maxSpare {
+		return
+	}
+	clear(batch)
+	s.mu.Lock()
+	s.spare = batch[:0]
+	s.mu.Unlock()
 }
 
 // cut reports whether what is queued is not to be sent any more.

@@ -520,6 +520,7 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, 
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,
+		Engagement:    &now,
 		Body:          wire.Body{ElementType: wire.ElementText, Text: b.Text, TextFormat: wire.TextPlain},
 		CorrelationID: or(b.CorrelationID, uuid.NewString()),
 	})

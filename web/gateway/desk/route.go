@@ -139,6 +139,7 @@ func (d *Desk) announce(ctx context.Context, e *store.Engagement, m *store.Membe
 func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participant, key, text string) error {
 	_, _, err := d.store.Append(ctx, e.Customer, e.EngagementID, store.NewMessage{
 		Sender:        who,
+		Engagement:    e,
 		Body:          wire.Body{ElementType: wire.ElementText, Text: text, TextFormat: wire.TextPlain},
 		CorrelationID: key,
 	})

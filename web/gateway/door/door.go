@@ -5,6 +5,9 @@ package door
 
 import (
 	"bufio"
+	"bytes"
+	"context"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -105,10 +108,25 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	return c.Conn.Close(code, reason)
 }
 
+// Send writes a text frame, and fails when the other end does not take it within that
+// time. A deadline of the socket costs no context and no timer for each frame.
+func (c *Conn) Send(text []byte, within time.Duration) error {
+	_ = c.raw.SetWriteDeadline(time.Now().Add(within))
+	return c.Conn.Write(context.Background(), websocket.MessageText, text)
+}
+
 // Drop ends the connection at once, also while Close waits.
 func (c *Conn) Drop() { _ = c.raw.Close() }
 
-// hijacker keeps the connection that it hands out.
+// The two buffers of an HTTP connection, 4 KiB each, would be most of what an open stream
+// costs: its client sends a few bytes now and then, and what is sent to it is seldom
+// larger than this, or goes past the buffer.
+const (
+	readBuffer  = 512
+	writeBuffer = 1024
+)
+
+// hijacker keeps the connection that it hands out, and gives it small buffers.
 type hijacker struct {
 	http.ResponseWriter
 	raw net.Conn
@@ -116,6 +134,19 @@ type hijacker struct {
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
 	h.raw = conn
-	return conn, rw, err
+	// What the client has sent already must be in the new buffer, where whoever takes
+	// the connection looks for it.
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		return nil, nil, err
+	}
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(readBuffer, len(early)))
+	if _, err := r.Peek(len(early)); err != nil {
+		return nil, nil, err
+	}
+	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, writeBuffer)), nil
 }

@@ -23,9 +23,16 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 	if err := c.check(); err != nil {
 		return wire.Message{}, false, err
 	}
-	e, err := s.Engagement(ctx, c, engagementID)
-	if err != nil {
-		return wire.Message{}, false, err
+	if !wire.IsUUID(engagementID) {
+		return wire.Message{}, false, ErrNotFound
+	}
+	e := m.Engagement
+	if e == nil {
+		found, err := s.Engagement(ctx, c, engagementID)
+		if err != nil {
+			return wire.Message{}, false, err
+		}
+		e = &found
 	}
 	release, err := s.hold(ctx, engagementID)
 	if err != nil {

@@ -116,6 +116,9 @@ type NewMessage struct {
 	Body            wire.Body
 	ParentMessageID string
 	CorrelationID   string
+	// Engagement is the one it is for, when the caller has read it: what Append needs of
+	// it never changes. nil: Append reads it.
+	Engagement *Engagement
 }
 
 // Entry is one stored change as followers see it. It is shared: read only.
