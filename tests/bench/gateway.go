@@ -384,7 +384,7 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 			err = c.grow(ctx, n)
 		} else {
 			for _, p := range processes[:len(processes)-1] {
-				c.balancer.Cut(p, c.balancer.Open(p)-n/len(processes))
+				c.balancer.Cut(p, c.balancer.Streams(p)-n/len(processes))
 			}
 			err = c.allConnected(ctx)
 		}
@@ -413,7 +413,7 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 				return r, err
 			}
 			all.rss += m.rss
-			at += fmt.Sprintf(" %d", c.balancer.Open(g.Process))
+			at += fmt.Sprintf(" %d", c.balancer.Streams(g.Process))
 		}
 		most, err := b.flood(ctx, c)
 		if err != nil {
@@ -427,7 +427,7 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 	begun := time.Now()
 	c.balancer.Use(processes[:size-1]...)
 	processes[size-1].Kill()
-	for c.balancer.Open(processes[size-1]) > 0 && ctx.Err() == nil {
+	for c.balancer.Streams(processes[size-1]) > 0 && ctx.Err() == nil {
 		time.Sleep(time.Millisecond) // until the SDKs have seen it
 	}
 	if err := c.allConnected(ctx); err != nil {

@@ -15,7 +15,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -87,10 +89,9 @@ func (s *Site) Token(customer string) (string, error) {
 }
 
 // Balancer is the host name behind which gateways stand: every new connection goes to
-// the next of them.
+// the one that has the fewest.
 type Balancer struct {
 	mu    sync.Mutex
-	next  int
 	addrs []string
 	open  map[string]map[*cut]struct{} // by address
 }
@@ -118,7 +119,15 @@ func (b *Balancer) Client(idle int) *http.Client {
 // cut is a connection that its balancer can cut.
 type cut struct {
 	net.Conn
-	gone func()
+	gone   func()
+	stream atomic.Bool // a WebSocket, or about to be one
+}
+
+func (c *cut) Write(p []byte) (int, error) {
+	if !c.stream.Load() && bytes.Contains(p, []byte("\r\nUpgrade: websocket\r\n")) {
+		c.stream.Store(true)
+	}
+	return c.Conn.Write(p)
 }
 
 func (c *cut) Close() error {
@@ -132,49 +141,48 @@ func (b *Balancer) dial(ctx context.Context, network, _ string) (net.Conn, error
 		b.mu.Unlock()
 		return nil, errors.New("no gateway is in use")
 	}
-	addr := b.addrs[b.next%len(b.addrs)]
-	b.next++
-	b.mu.Unlock()
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	c := &cut{Conn: conn}
-	c.gone = func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		delete(b.open[addr], c)
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	addr := slices.MinFunc(b.addrs, func(x, y string) int { return len(b.open[x]) - len(b.open[y]) })
 	if b.open == nil {
 		b.open = map[string]map[*cut]struct{}{}
 	}
 	if b.open[addr] == nil {
 		b.open[addr] = map[*cut]struct{}{}
 	}
-	b.open[addr][c] = struct{}{}
+	c := &cut{}
+	c.gone = func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(b.open[addr], c)
+	}
+	b.open[addr][c] = struct{}{} // at once, or those dialing now would all go there
+	b.mu.Unlock()
+	var err error
+	if c.Conn, err = (&net.Dialer{}).DialContext(ctx, network, addr); err != nil {
+		c.gone()
+		return nil, err
+	}
 	return c, nil
 }
 
-// Open returns how many connections there are to a gateway.
-func (b *Balancer) Open(g *Process) int {
+// streams are the event streams that go to a gateway.
+func (b *Balancer) streams(g *Process) (list []*cut) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.open[g.URL[len("http://"):]])
-}
-
-// Cut breaks up to n connections to a gateway, as a network does.
-func (b *Balancer) Cut(g *Process, n int) {
-	b.mu.Lock()
-	var list []*cut
 	for c := range b.open[g.URL[len("http://"):]] {
-		if len(list) < n {
+		if c.stream.Load() {
 			list = append(list, c)
 		}
 	}
-	b.mu.Unlock()
-	for _, c := range list {
+	return list
+}
+
+// Streams returns how many event streams go to a gateway.
+func (b *Balancer) Streams(g *Process) int { return len(b.streams(g)) }
+
+// Cut breaks up to n of the event streams to a gateway, as a network does.
+func (b *Balancer) Cut(g *Process, n int) {
+	list := b.streams(g)
+	for _, c := range list[:max(0, min(n, len(list)))] {
 		_ = c.Conn.Close() // its reader finds out
 	}
 }
