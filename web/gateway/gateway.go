@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"openchat/sdk/wire"
@@ -108,6 +109,8 @@ type Gateway struct {
 	waiting door.Waiting
 	hub     *hub
 	handler http.Handler
+	id      string        // see claim
+	streams atomic.Uint64 // numbers them
 
 	cancel context.CancelFunc // ends following
 	mu     sync.Mutex
@@ -131,6 +134,7 @@ func New(cfg Config) (*Gateway, error) {
 		limits:  newLimiters(cfg.RequestRate, cfg.RequestBurst),
 		waiting: door.Waiting{Max: cfg.MaxWaiting},
 		hub:     newHub(),
+		id:      newGatewayID(),
 	}
 	for _, o := range cfg.AllowedOrigins {
 		g.origins[strings.ToLower(o)] = true
@@ -138,7 +142,11 @@ func New(cfg Config) (*Gateway, error) {
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
-	if err := g.store.Follow(ctx, g.hub.deliver); err != nil {
+	err = g.store.Follow(ctx, g.hub.deliver)
+	if err == nil {
+		err = g.store.Hear(ctx, g.heardOf)
+	}
+	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("gateway: %w", err)
 	}

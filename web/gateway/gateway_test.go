@@ -44,6 +44,7 @@ const (
 type world struct {
 	t     testing.TB
 	dir   string
+	url   string
 	key   ed25519.PrivateKey
 	cfg   Config
 	store *store.Store
@@ -73,11 +74,17 @@ func (b *safeBuffer) String() string {
 
 func newWorld(t testing.TB, edit ...func(*Config)) *world {
 	t.Helper()
+	return newWorldOn(t, "", edit...)
+}
+
+// newWorldOn has its store at a NATS server, or with "" inside.
+func newWorldOn(t testing.TB, url string, edit ...func(*Config)) *world {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), key: key, log: &safeBuffer{}}
+	w := &world{t: t, dir: t.TempDir(), url: url, key: key, log: &safeBuffer{}}
 	signer, err := NewSigner(SignerConfig{ID: "k1", PEM: privatePEM(t, key), Issuer: issuer, Audience: audience})
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +121,7 @@ func privatePEM(t testing.TB, key any) []byte {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, Logger: w.cfg.Logger})
+	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, Logger: w.cfg.Logger})
 	if err != nil {
 		w.t.Fatal(err)
 	}

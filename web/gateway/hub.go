@@ -79,8 +79,7 @@ const probeTime = 2 * time.Second
 
 // claim makes s the stream of its session, or returns the code to close s with. An
 // older stream of the same client makes way at once; one of another client does
-// when it is dead. Only this process's streams are seen: where several gateways share
-// the customers, a balancer that keeps a session at one of them makes it whole.
+// when it is dead. Only this process's streams are seen: for the others', see tellOthers.
 func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason string) {
 	for range 3 {
 		h.mu.Lock()
@@ -103,7 +102,7 @@ func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason
 			return 0, ""
 		}
 		h.mu.Unlock()
-		if older.probe(ctx, s) {
+		if older.probe(ctx, s.done) {
 			return wire.CloseSuperseded, "the session's stream is open elsewhere"
 		}
 		if ctx.Err() != nil {

@@ -26,6 +26,7 @@ type stream struct {
 	g         *Gateway
 	conn      *door.Conn
 	sessionID string
+	number    uint64          // tells the gateway's streams apart
 	known     func()          // the client is not a stranger any more
 	limit     *rate.Limiter   // of what it sends
 	ctx       context.Context // the connection's life
@@ -110,7 +111,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	now := time.Now()
 	s := &stream{
-		g: g, sessionID: strings.ToLower(r.PathValue("id")), known: known,
+		g: g, sessionID: strings.ToLower(r.PathValue("id")), number: g.streams.Add(1), known: known,
 		limit: rate.NewLimiter(rate.Limit(g.cfg.FrameRate), g.cfg.FrameBurst),
 		wake:  make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
 		state: streamOpening, started: now, seen: now,
@@ -296,9 +297,9 @@ func (s *stream) heard() {
 	s.probes = nil
 }
 
-// probe pings the client and reports whether it answers; by is the stream that wants
-// to know.
-func (s *stream) probe(ctx context.Context, by *stream) bool {
+// probe pings the client and reports whether it answers, unless the stream that wants to
+// know has ended; asker is its done, or nil.
+func (s *stream) probe(ctx context.Context, asker <-chan struct{}) bool {
 	answered := make(chan struct{})
 	s.mu.Lock()
 	if s.code != 0 {
@@ -315,7 +316,7 @@ func (s *stream) probe(ctx context.Context, by *stream) bool {
 		return true
 	case <-t.C:
 	case <-s.done:
-	case <-by.done:
+	case <-asker:
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
@@ -388,6 +389,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 	}
 	if err == nil {
 		s.known()
+		s.g.tellOthers(s)
 		err = s.resume(ctx, f.LastEventID)
 	}
 	if err != nil && s.ctx.Err() == nil {

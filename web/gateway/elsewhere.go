@@ -1,0 +1,79 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
+)
+
+// A session has one stream (PROTOCOL.md), also when its connections come to different
+// gateways. hub.claim sees those of its own; the others are asked by an announcement,
+// without waiting for them: the newer stream goes on, and the gateway that has an older
+// one closes it, or, when it is another client's and alive, says so, and the newer one is
+// closed. An announcement that is lost leaves two streams of a session, of which
+// heartbeats end the dead one; nothing that is stored depends on it.
+
+// claim is what gateways announce to each other.
+type claim struct {
+	Gateway  string // who announces the claim, or is told that the session is held
+	Stream   uint64 // the newer stream, a number of that gateway's
+	Customer store.Customer
+	Session  string
+	Client   string // the newer stream's
+	Held     bool   // the session is another client's, which is alive
+}
+
+// newGatewayID tells this gateway's announcements from the others'.
+func newGatewayID() string { return rand.Text() }
+
+// tellOthers announces that the session's stream is here now.
+func (g *Gateway) tellOthers(s *stream) {
+	g.announce(claim{g.id, s.number, s.customer, s.sessionID, s.clientID, false})
+}
+
+func (g *Gateway) announce(c claim) {
+	text, err := json.Marshal(c)
+	if err == nil {
+		g.store.Announce(text)
+	}
+}
+
+// heardOf takes another gateway's announcement, or its answer to ours.
+func (g *Gateway) heardOf(text []byte) {
+	var c claim
+	if err := json.Unmarshal(text, &c); err != nil || c.Held != (c.Gateway == g.id) {
+		return
+	}
+	s := g.hub.find(c.Customer, c.Session)
+	switch {
+	case s == nil:
+	case c.Held:
+		if s.number == c.Stream {
+			s.end(wire.CloseSuperseded, "the session's stream is open at another gateway")
+		}
+	case s.clientID != "" && s.clientID == c.Client:
+		s.end(wire.CloseSuperseded, "this client has connected anew at another gateway")
+	default:
+		go g.contest(s, c) // ends with s or probeTime
+	}
+}
+
+// contest asks an older stream whether it is alive.
+func (g *Gateway) contest(s *stream, c claim) {
+	if s.probe(context.Background(), nil) {
+		c.Held = true
+		g.announce(c)
+		return
+	}
+	s.end(wire.CloseSuperseded, "another client has taken over at another gateway")
+}
+
+// find returns the session's stream, nil when it has none here.
+func (h *hub) find(c store.Customer, sessionID string) *stream {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.customers[c][sessionID]
+}
