@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
@@ -24,6 +26,7 @@ const (
 	maxStreamMemory = 24 << 10 // bytes of heap and stacks, an idle stream
 	maxFanOutAllocs = 3        // an event that one stream hears
 	maxShareAllocs  = 0.05     // more for each further stream that hears it
+	maxSendAllocs   = 1000     // a message, from its request to its answer, the NATS server inside and the sender's stream included
 )
 
 // silentClient is a stream's other end that costs this process hardly anything.
@@ -125,5 +128,31 @@ func TestFanOutAllocations(t *testing.T) {
 	}
 	if share > maxShareAllocs {
 		t.Errorf("each further stream takes %.2f allocations, more than %v", share, maxShareAllocs)
+	}
+}
+
+func TestSendAllocations(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
+	ann := w.chat("ann")
+	s, _ := ann.open(clientOne, 0)
+	path := wire.BasePath + "/engagements/" + ann.e.EngagementID + "/messages"
+	n := 0
+	each := testing.AllocsPerRun(200, func() {
+		n++
+		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(ann.body("Some words that are as many as people write.", fmt.Sprint(n))))
+		r.Header.Set("Authorization", "Bearer "+ann.token)
+		r.Header.Set(wire.HeaderAppkey, appkey)
+		answer := httptest.NewRecorder()
+		w.g.Handler().ServeHTTP(answer, r)
+		if answer.Code != http.StatusCreated {
+			t.Fatalf("%d %s", answer.Code, answer.Body)
+		}
+		if _, err := s.tryRead(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Logf("%v allocations a message", each)
+	if each > maxSendAllocs {
+		t.Errorf("a message takes %v allocations, more than %v", each, maxSendAllocs)
 	}
 }
