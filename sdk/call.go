@@ -141,7 +141,7 @@ func (s *session) tokenRefused(c *call) {
 // again plans the next attempt, or gives up with a when none fits before the end.
 func (s *session) again(c *call, now time.Time, after time.Duration, a answer) {
 	c.failed = a.err
-	at := now.Add(max(after, c.backoff.next()))
+	at := now.Add(max(after, c.backoff.next(s.c.o.Random())))
 	if at.Add(minAttempt).After(c.until) {
 		s.finishCall(c, a)
 		return

@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,9 @@ type Options struct {
 	// Log gets log lines at or above the level. nil: none. Lines hold neither tokens
 	// nor message texts. It is called from several goroutines.
 	Log func(level LogLevel, line string)
+	// Random is what jitter and ids are drawn from. nil: the runtime's generator. A
+	// seeded one makes a run in a test repeatable. It is called from several goroutines.
+	Random func() uint64
 }
 
 // Wake tells the SDK that the world around it may have changed.
@@ -46,6 +50,10 @@ type Client struct {
 
 // New returns a client without a session. It starts nothing.
 func New(o Options) *Client {
+	if o.Random == nil {
+		// ChaCha8, seeded by the platform.
+		o.Random = rand.Uint64
+	}
 	c := &Client{o: o}
 	c.level.Store(int32(LogError.rank()))
 	return c

@@ -112,7 +112,7 @@ func (e *engagement) remove(participantID string) {
 
 // createEngagement begins a chat.
 func (s *session) createEngagement(parameters map[string]string, done func(Engagement, error)) {
-	key := newUUID()
+	key := s.c.newUUID()
 	body := wire.CreateEngagement{SessionID: s.id, EngagementParameters: parameters, CorrelationID: key}
 	c := &call{name: "create engagement", method: "POST", path: "/engagements", body: body.Append(nil), failure: CodeUpdateFailed}
 	c.then = func(a answer) {
@@ -200,7 +200,7 @@ func (s *session) join(id string, done func(Engagement, error)) *Error {
 	case e.status == wire.EngagementActive:
 		return fail(CodeAlreadyActive, "")
 	}
-	body := wire.EngagementCall{SessionID: s.id, DialogID: e.dialogID, CorrelationID: newUUID()}
+	body := wire.EngagementCall{SessionID: s.id, DialogID: e.dialogID, CorrelationID: s.c.newUUID()}
 	s.request(&call{
 		name: "join engagement", method: "POST", path: "/engagements/" + id + ":join", body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
@@ -240,7 +240,7 @@ func (s *session) disconnect(id string, reason wire.Reason, done func(Engagement
 	if e.status != wire.EngagementActive {
 		return fail(CodeNotActive, "")
 	}
-	body := wire.EngagementCall{SessionID: s.id, DialogID: e.dialogID, Reason: reason, CorrelationID: newUUID()}
+	body := wire.EngagementCall{SessionID: s.id, DialogID: e.dialogID, Reason: reason, CorrelationID: s.c.newUUID()}
 	e.status = wire.EngagementTerminating
 	s.changed(e)
 	s.request(&call{

@@ -38,7 +38,7 @@ func (s *session) send(id, text, parent string, done func(Message, error)) *Erro
 	if len(e.sends) >= maxSends {
 		return fail(CodeConstraintViolation, "500 messages are waiting to be sent already")
 	}
-	key := newUUID()
+	key := s.c.newUUID()
 	body := wire.SendMessage{
 		SessionID:       s.id,
 		DialogID:        e.dialogID,

@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"math/rand/v2"
 	"strings"
 	"time"
 
@@ -78,7 +77,7 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 	s := &session{
 		c:           c,
 		base:        strings.TrimRight(p.HostURL, "/") + wire.BasePath,
-		clientID:    newUUID(),
+		clientID:    c.newUUID(),
 		commands:    make(chan func()),
 		results:     make(chan outcome),
 		dialed:      make(chan dialed),
@@ -367,7 +366,7 @@ func (s *session) createSession() {
 		IntegrationID:     s.params.IntegrationID,
 		DisplayName:       s.params.DisplayName,
 		SessionParameters: s.params.SessionParameters,
-		CorrelationID:     newUUID(),
+		CorrelationID:     s.c.newUUID(),
 	}
 	s.resumed = false
 	s.request(&call{
@@ -528,12 +527,11 @@ func (s *session) forget() {
 	}
 }
 
-// newUUID makes a random UUID. The runtime's generator is ChaCha8, seeded by the
-// platform.
-func newUUID() string {
+// newUUID makes a random UUID.
+func (c *Client) newUUID() string {
 	const hex = "0123456789abcdef"
-	hi := rand.Uint64()&^0xF000 | 0x4000
-	lo := rand.Uint64()&^(3<<62) | 1<<63
+	hi := c.o.Random()&^0xF000 | 0x4000
+	lo := c.o.Random()&^(3<<62) | 1<<63
 	b := make([]byte, 0, 36)
 	for i := range 32 {
 		if i == 8 || i == 12 || i == 16 || i == 20 {

@@ -154,7 +154,7 @@ func (s *session) broke(reason FailureReason, text string) {
 		s.giveUp()
 		return
 	}
-	delay := st.backoff.next()
+	delay := st.backoff.next(s.c.o.Random())
 	st.state = streamWaiting
 	st.retryAt = now.Add(delay)
 	e := Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: ceilSeconds(delay)}

@@ -159,6 +159,31 @@ func (p *Platform) Dials() int {
 	return p.dials
 }
 
+// Busy returns how many calls, dials and streams clients have not done with: none is
+// left of a client that was shut down (SHUT-2).
+func (p *Platform) Busy() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.working
+}
+
+func (p *Platform) worked() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.working--
+}
+
+// SkewClock sets how far the platform's clock is ahead of the clients', negative for
+// behind, as when one of them is set anew: tokens end by either.
+func (p *Platform) SkewClock(d time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.skew = d
+	for _, c := range p.conns {
+		c.up.rouse() // its token may have ended
+	}
+}
+
 // CutStreams ends every open stream with a close code; 1006 loses the connection
 // without a close frame, and with it all frames under way.
 func (p *Platform) CutStreams(code int) {
@@ -214,6 +239,7 @@ func (p *Platform) Up() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults.down = false
+	p.downUntil = time.Time{}
 }
 
 // Restart is a gateway killed and started again at once. Without history no stream

@@ -56,14 +56,18 @@ type Platform struct {
 	mu          sync.Mutex
 	faults      faults
 	closed      bool
+	downUntil   time.Time          // end of the weather's outages; zero: none
 	incarnation int                // counts restarts: a call that spans one has lost its connection
 	instants    map[int64]struct{} // at which something arrives
 	timers      map[*time.Timer]struct{}
 	ids         int
 	tokens      int
-	seq         uint64       // of the newest change
-	floor       wire.EventID // no event up to here can be resumed over
-	log         []logged
+	seq         uint64        // of the newest change
+	floor       wire.EventID  // no event up to here can be resumed over
+	log         []logged      // what can be resumed over
+	history     []logged      // all
+	skew        time.Duration // how far the platform's clock is ahead
+	working     int           // calls and dials under way
 	sessions    []*session
 	engagements []*engagement
 	keys        map[string]answer // answers by idempotency key
@@ -178,7 +182,7 @@ func (p *Platform) Storage() *Storage { return p.storage }
 type Claims struct {
 	Subject       string        // the customer's id; empty: "customer-1"
 	Name          string        // the customer's name; empty: none in the token
-	TTL           time.Duration // from now to exp, whole seconds; 0: an hour; negative: expired
+	TTL           time.Duration // from now, by the platform's clock, to exp, whole seconds; 0: an hour; negative: expired
 	IntegrationID string        // empty: the platform's
 	Forged        bool          // the signature is wrong
 }
@@ -201,8 +205,8 @@ func (p *Platform) Token(c Claims) string {
 	p.mu.Lock()
 	p.tokens++
 	jti := p.tokens
+	now := p.now()
 	p.mu.Unlock()
-	now := time.Now()
 	claims := map[string]any{
 		"sub":           c.Subject,
 		"integrationId": c.IntegrationID,
@@ -266,7 +270,7 @@ func (p *Platform) verify(token, appkey string) (claims, error) {
 	if json.Unmarshal(payload, &c) != nil || c.Sub == "" {
 		return claims{}, errTokenBad
 	}
-	if !time.Now().Before(c.expiry()) {
+	if !p.now().Before(c.expiry()) {
 		return c, errTokenExpired
 	}
 	if c.IntegrationID != p.o.IntegrationID || appkey != p.o.Appkey {
@@ -325,6 +329,33 @@ func (p *Platform) Messages(engagementID string) []wire.Message {
 	}
 	return nil
 }
+
+// StreamEvent is an event of the stream and its place in it.
+type StreamEvent struct {
+	ID    wire.EventID
+	Event wire.Event
+}
+
+// Events returns every event that a session's stream was to carry, in order: also
+// those from before the session, and those that Restart(false) or Options.History has
+// made impossible to resume over.
+func (p *Platform) Events(sessionID string) (list []StreamEvent) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.session(sessionID)
+	if s == nil {
+		return nil
+	}
+	for _, l := range p.history {
+		if l.visibleTo(s) {
+			list = append(list, StreamEvent{l.id, l.event})
+		}
+	}
+	return list
+}
+
+// now is what the platform's clock shows; the lock is held.
+func (p *Platform) now() time.Time { return time.Now().Add(p.skew) }
 
 func (e *engagement) snapshot() wire.Engagement {
 	w := e.Engagement
@@ -423,6 +454,7 @@ func (p *Platform) change(e *engagement, customer string, events ...wire.Event) 
 		}
 		l := logged{id, customer, ev}
 		p.log = append(p.log, l)
+		p.history = append(p.history, l)
 		for _, s := range p.sessions {
 			if s.stream != nil && l.visibleTo(s) {
 				s.stream.sendEvent(l)

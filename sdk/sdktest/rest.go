@@ -35,7 +35,9 @@ func (t transport) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) 
 	x := &Exchange{Call: *call}
 	hook := p.faults.onRequest
 	incarnation := p.incarnation
+	p.working++
 	p.mu.Unlock()
+	defer p.worked()
 
 	if hook != nil {
 		hook(x)

@@ -63,10 +63,12 @@ func (t transport) Dial(ctx context.Context, url, subprotocol string) (sdk.Conn,
 	}
 	p.mu.Lock()
 	p.dials++
+	p.working++
 	d := &Dial{N: p.dials, URL: url, Subprotocol: subprotocol}
 	hook := p.faults.onDial
 	incarnation := p.incarnation
 	p.mu.Unlock()
+	defer p.worked()
 
 	if hook != nil {
 		hook(d)
@@ -78,6 +80,11 @@ func (t transport) Dial(ctx context.Context, url, subprotocol string) (sdk.Conn,
 		return nil, err
 	}
 
+	return p.connect(d, path, url, subprotocol, incarnation)
+}
+
+// connect is the moment in which a dial reaches the platform.
+func (p *Platform) connect(d *Dial, path, url, subprotocol string, incarnation int) (sdk.Conn, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d.Refuse || p.closed || p.faults.down || p.incarnation != incarnation {
@@ -95,6 +102,7 @@ func (t transport) Dial(ctx context.Context, url, subprotocol string) (sdk.Conn,
 		sent: time.Now(), received: time.Now(),
 	}
 	p.conns = append(p.conns, c)
+	p.working++ // until the client's end is over
 	go c.serve(time.Now().Add(wire.AuthTimeout))
 	return c, nil
 }
@@ -207,9 +215,17 @@ func (c *conn) Close(code int, reason string) {
 	c.endClient(e)
 }
 
+// abandon ends the client's end, and does not tell the platform's.
+func (c *conn) abandon() {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.endClient(&sdk.CloseError{Code: 1006})
+}
+
 func (c *conn) endClient(e *sdk.CloseError) {
 	if c.clientEnd == nil {
 		c.clientEnd = e
+		c.p.working--
 		close(c.clientDone)
 	}
 }
@@ -294,7 +310,8 @@ func (c *conn) watch(authBy time.Time) time.Duration {
 		return authBy.Sub(now)
 	}
 	interval := c.p.o.HeartbeatInterval
-	if !now.Before(c.expiry) {
+	expiry := c.expiry.Add(-c.p.skew)
+	if !now.Before(expiry) {
 		c.end(wire.CloseTokenExpired, "token expired")
 		return 1
 	}
@@ -311,7 +328,7 @@ func (c *conn) watch(authBy time.Time) time.Duration {
 		c.ping()
 		ping = now.Add(interval)
 	}
-	return earlier(earlier(ping, dead), c.expiry).Sub(now)
+	return earlier(earlier(ping, dead), expiry).Sub(now)
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -119,8 +119,8 @@ var faults = []fault{
 		`	if i.timeout > 0 {`,
 		`	if i.timeout != 0 {`},
 	{"STREAM-2 no jitter", "sdk/backoff.go",
-		"max(minDelay, rand.N(limit))",
-		"max(minDelay, limit-rand.N(time.Duration(1)))"},
+		"time.Duration(random%uint64(limit))",
+		"limit-time.Duration(random%1)"},
 	{"STREAM-2 the backoff does not grow", "sdk/backoff.go",
 		`	b.attempts++
 `,
