@@ -23,6 +23,12 @@ type engagement struct {
 	// stateID is the position of the last change that is shown above; an older
 	// snapshot does not undo it.
 	stateID wire.EventID
+	// toldID is the position of the last change that a resync has told the page of; the
+	// events that made it may still come (STREAM-7).
+	toldID wire.EventID
+	// seenID is the position up to which a resync has raised the messages, be the rest
+	// of it still under way or have failed.
+	seenID wire.EventID
 	// joinedID is the position of this session's joining while member is not yet true:
 	// what lies before it is history.
 	joinedID wire.EventID

@@ -29,7 +29,7 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	at.DialogID = e.dialogID
 	switch {
 	case e.member && !e.left:
-		at.Seen, at.Own = s.stream.lastID, e.ownID
+		at.Seen, at.Own = max(s.stream.lastID, e.seenID), e.ownID
 	case e.joinedID != 0:
 		at.Seen, at.Own = max(s.stream.lastID, e.joinedID), e.ownID
 	}

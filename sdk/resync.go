@@ -85,7 +85,11 @@ func (s *session) resyncNext(ids []string, found map[string]*wire.Engagement, ta
 	} else {
 		dialog = s.engagements[id].dialogID
 	}
-	s.missed(Cursor{EngagementID: id, DialogID: dialog, Size: wire.MaxPageSize, Seen: target, End: math.MaxInt64}, nil, 0, 0, func(list []wire.Message, err *Error) {
+	seen := target
+	if w == nil {
+		seen = math.MaxUint64 // it has ended: what came after target must be told before that
+	}
+	s.missed(Cursor{EngagementID: id, DialogID: dialog, Size: wire.MaxPageSize, Seen: seen, End: math.MaxInt64}, nil, 0, 0, func(list []wire.Message, err *Error) {
 		if epoch != s.stream.epoch || s.phase != ready {
 			return
 		}
@@ -93,7 +97,7 @@ func (s *session) resyncNext(ids []string, found map[string]*wire.Engagement, ta
 			failed(err)
 			return
 		}
-		s.raiseMissed(id, w, list)
+		s.raiseMissed(id, w, list, target)
 		s.resyncNext(ids[1:], found, target, epoch, failed)
 	})
 }
@@ -106,6 +110,9 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 		query = "&before=" + strconv.FormatInt(before, 10)
 	}
 	last := s.stream.lastID
+	if e := s.engagements[at.EngagementID]; e != nil {
+		last = max(last, e.seenID)
+	}
 	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
 			then(nil, err)
@@ -129,7 +136,7 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 
 // raiseMissed raises the difference between what the page knows of an engagement and
 // what the server says.
-func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message) {
+func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message, target wire.EventID) {
 	now := time.Now()
 	dialog, active := "", false
 	if w != nil {
@@ -137,6 +144,9 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 	}
 	e := s.engagements[id]
 	if active && (e == nil || !e.member) {
+		if e != nil {
+			e.participants = nil // the page is to be told of them all (EV-13)
+		}
 		ev := wire.Event{Type: wire.EventEngagementActive, Date: now, EngagementID: id, DialogID: dialog, SessionID: s.id}
 		s.apply(&ev)
 		e = s.engagements[id]
@@ -166,7 +176,8 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 			s.raiseMessage(m)
 		}
 	}
-	for _, p := range slices.Clone(e.participants) {
+	e.seenID = target
+	for _, p := range slices.Backward(slices.Clone(e.participants)) { // the customer, who came first, leaves last
 		if w == nil || !has(w.Participants, p.ParticipantID) {
 			s.apply(&wire.Event{Type: wire.EventParticipantDisconnected, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
 		}
@@ -176,7 +187,26 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 	}
 	if w != nil {
 		e.stateID = max(e.stateID, w.EventID)
+		e.toldID = w.EventID
 	}
+}
+
+// told reports that an event is of a change that a resync has told already: the
+// snapshot was newer than the place from which the stream goes on.
+func (s *session) told(ev *wire.Event) bool {
+	e := s.engagements[ev.EngagementID]
+	switch {
+	case e == nil || ev.Type == wire.EventEngagementError:
+		return false
+	case ev.Message != nil:
+		return s.stream.lastID <= e.seenID
+	case s.stream.lastID > e.toldID:
+		return false
+	}
+	if ev.Type == wire.EventEngagementActive {
+		s.created(ev)
+	}
+	return true
 }
 
 func rank(t wire.ParticipantType) int {

@@ -465,7 +465,9 @@ func (s *session) frame(text []byte) {
 	case f.Type == wire.FrameEvent:
 		if f.ID > st.lastID {
 			st.lastID = f.ID
-			s.apply(&f.Event)
+			if !s.told(&f.Event) {
+				s.apply(&f.Event)
+			}
 		}
 	case f.Type == wire.FramePing:
 		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
