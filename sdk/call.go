@@ -178,17 +178,20 @@ func (s *session) read(c *call, r Response) answer {
 	case 401, 403:
 		code = CodeTokenInvalid
 	case 404:
-		code = CodeNoEngagement
+		code = CodeUnexpectedAnswer // not the gateway's 404: that names what is missing
 		switch {
 		case a.problem.Has("sessionId"):
 			code = CodeNoSession
 		case a.problem.Has("integrationId"):
 			code = CodeIntegrationID
-		case a.problem.Type == "":
-			code = CodeUnexpectedAnswer // not the gateway's 404
+		case a.problem.Has("engagementId"):
+			code = CodeNoEngagement
 		}
 	case 409:
-		code = CodeNotActive
+		code = CodeUnexpectedAnswer // nor its 409
+		if a.problem.Has("sessionId") || a.problem.Has("engagementId") {
+			code = CodeNotActive
+		}
 	case 400:
 		code = CodeConstraintViolation
 		switch {

@@ -98,7 +98,12 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 				return err
 			}
 			return fail(CodeAlreadyInitialized, "call shutdown first")
-		}, func(err *Error) { done(UserContext{}, err) })
+		}, func(err *Error) {
+			if err.Code == CodeNotInitialized {
+				err = fail(CodeInProgress, "") // the session before is ending
+			}
+			done(UserContext{}, err)
+		})
 		return
 	}
 	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns

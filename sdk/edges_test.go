@@ -773,3 +773,81 @@ func TestStreamEdges(t *testing.T) {
 		})
 	})
 }
+
+func TestAnswersThatNameNothing(t *testing.T) {
+	answer := func(status int, kind string) func(*sdktest.Exchange) {
+		return func(x *sdktest.Exchange) { x.Refuse(status, kind, 0) }
+	}
+	for _, c := range []struct {
+		status int
+		kind   string
+	}{{404, wire.ProblemNotFound}, {409, wire.ProblemConflict}} {
+		t.Run("INIT-9 in init", func(t *testing.T) {
+			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+				meanwhile(p, "POST /sessions", answer(c.status, c.kind))
+				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
+					newPage(t, p, p.Storage()).c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done)
+				})
+				wantCode(t, err, sdk.CodeUnexpectedAnswer)
+			})
+		})
+		t.Run("NS-4 of createEngagement", func(t *testing.T) {
+			started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+				meanwhile(g.p, "POST /engagements", answer(c.status, c.kind))
+				_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+				wantCode(t, err, sdk.CodeUnexpectedAnswer)
+			})
+		})
+	}
+	t.Run("ENG-5 disconnect is not done by a captive portal's word", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			meanwhile(g.p, "POST /engagements/", func(x *sdktest.Exchange) {
+				x.Respond(sdk.Response{Status: 200, Body: []byte("<html>")})
+			})
+			_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
+			wantCode(t, err, sdk.CodeUnexpectedAnswer)
+			if _, err := g.send(id, "still here"); err != nil {
+				t.Errorf("the chat goes on: %v", err)
+			}
+		})
+	})
+}
+
+func TestGoneInInit(t *testing.T) {
+	t.Run("SES-2 a stored session that ends while init reads the chats", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			d := p.Device()
+			first := newPageOver(t, p, d.Transport(), p.Storage())
+			first.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			meanwhile(p, "GET /engagements", func(x *sdktest.Exchange) {
+				// Its stream is half-open by then, so that only this answer tells.
+				p.Silence()
+				p.EndSession(p.Sessions()[0].SessionID, wire.ReasonSystemClosed)
+			})
+			p.CutStreams(1006)
+			d.Leave()
+			second := newPage(t, p, p.Storage())
+			second.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			second.end()
+			if n := len(p.Sessions()); n != 2 {
+				t.Errorf("%d sessions, want a second one", n)
+			}
+			first.end()
+		})
+	})
+	t.Run("NS-13 init before SHUTDOWN was delivered", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			var err error
+			g.on = func(e sdk.Event) {
+				if e.Type == sdk.EventStreamClosed { // SHUTDOWN waits behind this handler
+					time.Sleep(time.Second)
+					g.c.Init(g.p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, e error) { err = e })
+				}
+			}
+			g.end()
+			time.Sleep(time.Second)
+			wantCode(t, err, sdk.CodeInProgress)
+		})
+	})
+}

@@ -252,6 +252,11 @@ func (s *session) disconnect(id string, reason wire.Reason, done func(Engagement
 	s.request(&call{
 		name: "disconnect engagement", method: "POST", path: "/engagements/" + id + ":disconnect", body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
+			if a.err == nil {
+				if w, err := wire.DecodeEngagement(a.body); err != nil || w.EngagementID != id {
+					a.err = failBecause(CodeUnexpectedAnswer, "disconnecting an engagement", err)
+				}
+			}
 			if a.err != nil {
 				if e.status == wire.EngagementTerminating {
 					e.status = wire.EngagementActive

@@ -403,6 +403,10 @@ func (s *session) streamReady() {
 				return // the stream broke meanwhile; its successor asks again
 			}
 			s.held = false
+			if a.err != nil && a.err.Code == CodeNoSession {
+				s.goneInInit()
+				return
+			}
 			if a.err != nil {
 				s.initFailed(a.err)
 				return
@@ -415,6 +419,18 @@ func (s *session) streamReady() {
 			s.initialized(list)
 		},
 	})
+}
+
+// goneInInit is the answer to a session that is gone before init is over.
+func (s *session) goneInInit() {
+	if !s.resumed {
+		s.initFailed(fail(CodeInitFailed, "the server ended the new session"))
+		return
+	}
+	// Gone since it was looked up, or a duplicated tab has it: one of our own (SES-2,
+	// SES-4).
+	s.letGo(1000)
+	s.createSession()
 }
 
 func (s *session) initialized(list []wire.Engagement) {

@@ -238,8 +238,13 @@ func (s *session) wakeStream(w Wake) {
 func (s *session) probe() {
 	st := &s.stream
 	now := time.Now()
-	if s.ping(now) {
-		st.deadAt = now.Add(probeTimeout)
+	if !s.ping(now) {
+		return
+	}
+	// A deadline ahead is never put off: who looks at the page again and again must not
+	// keep a dead connection.
+	if by := now.Add(probeTimeout); !now.Before(st.deadAt) || by.Before(st.deadAt) {
+		st.deadAt = by
 	}
 }
 
@@ -431,13 +436,8 @@ func (s *session) streamEnded(err error) {
 			s.broke(FailureServerError, "The session's stream was opened elsewhere")
 		case !initial:
 			s.endedByServer("")
-		case s.resumed:
-			// Gone since it was looked up, or a duplicated tab has it: one of our own
-			// (SES-2, SES-4).
-			s.letGo(1000)
-			s.createSession()
 		default:
-			s.initFailed(fail(CodeInitFailed, "the server ended the new session"))
+			s.goneInInit()
 		}
 	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
 		s.broke(FailureServerError, "The server closed the connection, code "+strconv.Itoa(code))

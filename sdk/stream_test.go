@@ -167,6 +167,20 @@ func TestStream(t *testing.T) {
 		})
 	})
 
+	t.Run("STREAM-4 STREAM-5 a page that is looked at again and again finds a dead connection all the same", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.clear()
+			g.p.Silence()
+			began := time.Now()
+			for g.count(sdk.EventStreamFailed) == 0 && time.Since(began) < 2*time.Minute {
+				time.Sleep(2 * time.Second)
+				g.c.Wake(sdk.WakeVisible)
+			}
+			if took := time.Since(began); took > 40*time.Second {
+				t.Errorf("found after %v", took)
+			}
+		})
+	})
 	t.Run("STREAM-6 NS-9 the window over, then retryConnection", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()

@@ -332,12 +332,12 @@ var faults = []fault{
 	{"EV-7 a refused token is UNAUTHORIZED", "sdk/stream.go",
 		`s.awaitToken(FailureForbidden, "The JWT was refused by the server")`,
 		`s.awaitToken(FailureUnauthorized, "The JWT was refused by the server")`},
-	{"SES-4 a duplicated tab fails to initialize", "sdk/stream.go",
-		`			s.letGo(1000)
-			s.createSession()
-		default:`,
-		`			s.initFailed(fail(CodeInitFailed, ""))
-		default:`},
+	{"SES-4 a duplicated tab fails to initialize", "sdk/session.go",
+		`	s.letGo(1000)
+	s.createSession()
+`,
+		`	s.initFailed(fail(CodeInitFailed, "the server ended the session"))
+`},
 	{"STREAM-7 what was lost for good is not re-read", "sdk/stream.go",
 		`	resumed := f.Resumed || !st.hasPlace`,
 		`	resumed := true`},
@@ -394,11 +394,9 @@ func ceilSeconds`},
 		"failBecause(CodeUnexpectedAnswer, c.name, o.err)"},
 	{"INIT-2 an unknown integrationId is no session", "sdk/call.go",
 		`			code = CodeIntegrationID
-		case a.problem.Type == "":
-			code = CodeUnexpectedAnswer // not`,
+		case a.problem.Has("engagementId"):`,
 		`			code = CodeNoSession
-		case a.problem.Type == "":
-			code = CodeUnexpectedAnswer // not`},
+		case a.problem.Has("engagementId"):`},
 	{"INIT-3 a token that the server refuses is an unexpected answer", "sdk/call.go",
 		`	case 401, 403:
 		code = CodeTokenInvalid`,
@@ -884,4 +882,27 @@ func ceilSeconds`},
 		`      this.code = code;
 `,
 		""},
+	{"STREAM-3 a reconnected stream begins one event too late", "sdk/stream.go",
+		`			last = st.lastID
+`,
+		`			last = st.lastID + 1
+`},
+	{"STREAM-2 no attempt follows a break", "sdk/stream.go",
+		`		case due(st.retryAt) && !st.offline:
+			s.connect()`,
+		`		case false && due(st.retryAt) && !st.offline:
+			s.connect()`},
+	{"STREAM-4 each look at the page puts off the end of a dead connection", "sdk/stream.go",
+		`!now.Before(st.deadAt) || by.Before(st.deadAt)`,
+		`!now.Before(st.deadAt) || !by.IsZero()`},
+	{"STREAM-7 a re-reading that broke off raises its messages again", "sdk/resync.go",
+		`		last = max(last, e.seenID)`,
+		`		last = max(last, 0)`},
+	{"STREAM-7 what a chat's last minute held is lost when it ended meanwhile", "sdk/resync.go",
+		`		seen = math.MaxUint64 //`,
+		`		seen = target //`},
+	{"SHUT-2 the stream's reader outlives the session", "sdk/stream.go",
+		`		st.conn.Close(code, "")
+		st.conn, st.arrivals = nil, nil`,
+		`		st.conn, st.arrivals = nil, nil`},
 }
