@@ -2,6 +2,7 @@
 .PHONY: help demo test build lint conformance mutation fuzz size bench clean vuln
 .PHONY: help demo test build lint conformance mutation fuzz soak size clean vuln
 .PHONY: help demo cluster test build lint conformance mutation fuzz size clean vuln
+.PHONY: help demo test build lint conformance mutation sim fuzz size clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -31,6 +32,9 @@ conformance: build ## the rows of the documented surface: where each is proven; 
 mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some
 	@tests/setup/chromium.sh && tests/setup/tools.sh
 	@go run ./tests/mutation -only "$(ONLY)"
+
+sim: ## random lives of the SDK, judged by a model: SEEDS=1000000 for more, SEED=n for one, FROM=n
+	@go run ./tests/sim $(if $(SEED),-seed $(SEED),-seeds $(or $(SEEDS),2000) -from $(or $(FROM),1))
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh

@@ -5,6 +5,7 @@
 //	go run ./tests/mutation -only 'MSG-|ENG-4'   those whose words match
 //	go run ./tests/mutation -native         tests in virtual time only: minutes
 //	go run ./tests/mutation -list           the faults, without running anything
+//	go run ./tests/mutation -sim            some faults, and random lives (tests/sim) only
 //
 // A fault in sdk/ first meets the native tests of its package. What these do not
 // catch, and faults in wasm/ and js/, meets the built artefact in Chromium: first the
@@ -49,6 +50,10 @@ type fault struct {
 const (
 	nativeTimeout  = time.Minute
 	browserTimeout = 8 * time.Minute
+	// simSeeds is how many random lives a fault may survive.
+	simSeeds = 2000
+	// nativeSeeds is how many follow the native tests that did not see a fault.
+	nativeSeeds = 200
 )
 
 // fast makes builds in the copy quick: nobody downloads them.
@@ -57,12 +62,13 @@ var fast = fault{"", "js/pack/main.go", "brotli.NewWriterLevel(w, brotli.BestCom
 func main() {
 	only := flag.String("only", "", "plant only faults whose words or file match this `regexp`")
 	native := flag.Bool("native", false, "run no tests in Chromium")
+	sim := flag.Bool("sim", false, "let random lives show the faults that they must")
 	list := flag.Bool("list", false, "check and print the faults")
 	workers := flag.Int("workers", runtime.NumCPU(), "native test `runs` at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	good, err := run(ctx, *only, *native, *list, *workers)
+	good, err := run(ctx, *only, *native, *list, *sim, *workers)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 	}
@@ -71,8 +77,14 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, only string, nativeOnly, list bool, workers int) (good bool, err error) {
-	chosen, err := choose(faults, only)
+func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers int) (good bool, err error) {
+	all := faults
+	if sim {
+		if all, err = inSimulation(); err != nil {
+			return false, err
+		}
+	}
+	chosen, err := choose(all, only)
 	if err != nil {
 		return false, err
 	}
@@ -99,6 +111,10 @@ func run(ctx context.Context, only string, nativeOnly, list bool, workers int) (
 		return true, nil
 	}
 
+	if sim {
+		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
+		return err == nil && report(os.Stdout, chosen, verdicts, false), err
+	}
 	verdicts := make([]verdict, len(chosen))
 	if err := runNative(ctx, copies, chosen, verdicts); err != nil {
 		return false, err
@@ -323,10 +339,10 @@ func (c tree) with(f fault, run func() (string, error)) (by string, err error) {
 // bounded keeps a fault from eating all the memory that there is; in bytes.
 const bounded = "prlimit --as=12000000000"
 
-// native runs a package's tests, the long random lives last.
+// native runs a package's tests, and then random lives.
 func (c tree) native(ctx context.Context, pkg string) (by string, err error) {
-	if by, err = c.test(ctx, nativeTimeout, nil, "-exec", bounded, "-skip", "^TestProperties$", pkg); by == "" && err == nil {
-		by, err = c.test(ctx, nativeTimeout, []string{"PROPERTY_SEEDS=50"}, "-exec", bounded, "-run", "^TestProperties$", pkg)
+	if by, err = c.test(ctx, nativeTimeout, nil, "-exec", bounded, pkg); by == "" && err == nil {
+		by, err = c.simulate(ctx, nativeSeeds)
 	}
 	return by, err
 }
