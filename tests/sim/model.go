@@ -193,7 +193,6 @@ type log struct {
 	tie                  time.Duration // when a call and the end of a timer came at once: either may be first
 	shutdownAsked        bool
 	sawGone, sawDenied   bool // the platform said that the session is gone; 401 or the like since the token was set
-	lastClosed, lastRead time.Duration
 }
 
 // view is one chat as a page's handlers hear of it.
@@ -640,7 +639,6 @@ func (l *log) answered(e *Entry) {
 }
 
 func (l *log) closed(code int) {
-	l.lastClosed = l.now
 	l.saw[itoa(code)] = l.now
 	switch code {
 	case wire.CloseTokenExpired:
@@ -682,7 +680,7 @@ func (l *log) raised(e *sdk.Event) {
 		case e.GracePeriod != l.life().IdleShutdownGraceTimeout:
 			l.say("EV-5 gracePeriod is %v", e.GracePeriod)
 		}
-		l.warned, l.warnedAt = true, l.now
+		l.warned, l.warnedAt = true, l.instant(e.Date)
 	default:
 		l.chat(e)
 	}
@@ -705,7 +703,12 @@ func (l *log) initialized(e *sdk.Event) {
 		l.say("INIT-7 INITIALIZED without a stream")
 	}
 	l.phase = ready
-	l.begunAt, l.idleAt = l.now, l.now
+	// When it happened; a page that is held up hears of it later.
+	l.begunAt = l.instant(e.Date)
+	l.idleAt = l.begunAt
+	if l.begunAt > l.now || l.free(l.begunAt)+tick < l.now {
+		l.say("INIT-7 INITIALIZED is of %v", l.begunAt)
+	}
 	for _, n := range e.User.Engagements {
 		l.mirror[n.EngagementID] = n
 	}
@@ -790,8 +793,8 @@ func (l *log) shutdown(e *sdk.Event) {
 			l.say("SHUT-2 %v of %v is not settled after SHUTDOWN", c, c.At)
 		}
 	}
-	if stored := l.g.storage; false && stored != nil {
-		l.say("SHUT-1")
+	if stored := l.list[l.i].Session; stored != "" {
+		l.say("SHUT-1 %s is stored still", stored)
 	}
 }
 

@@ -38,7 +38,8 @@ type page struct {
 // does is nothing.
 type tabStorage struct {
 	*sdktest.Storage
-	left bool
+	left    bool
+	refused bool // once: what it was not told to forget it may keep
 }
 
 func (s *tabStorage) Save(key, value string) error {
@@ -79,7 +80,11 @@ func (g *page) note(e Entry) {
 // deliver is all of the page's handlers.
 func (g *page) deliver(e sdk.Event) {
 	g.device.Gate()
-	g.note(Entry{What: wasRaised, Event: &e})
+	entry := Entry{What: wasRaised, Event: &e}
+	if e.Type == sdk.EventShutdown && !g.storage.refused {
+		entry.Session, _ = g.storage.Load(sdk.StorageKey)
+	}
+	g.note(entry)
 	if e.Type == "" || g.left {
 		return
 	}
@@ -314,6 +319,7 @@ func (g *page) do(s Step) {
 		e := sdk.EventType(s.On)
 		g.react[e] = append(g.react[e], s)
 	case doStorage:
+		g.storage.refused = true
 		g.storage.Fail(sdktest.ErrLost, sdktest.ErrLost)
 		l.later(g, s.For, Step{Step: sdktest.Step{Kind: endStorage}})
 	case endStorage:

@@ -103,7 +103,7 @@ func NewLife(seed uint64) *Life {
 	seconds := func(low, high int) time.Duration { return time.Duration(low+r.IntN(high-low+1)) * time.Second }
 	l := &Life{
 		Seed:   seed,
-		Length: 10*time.Minute + time.Duration(float64(110*time.Minute)*math.Pow(r.Float64(), 3)).Truncate(time.Second), // the long ones are mostly waiting
+		Length: 10*time.Minute + time.Duration(float64(110*time.Minute)*math.Pow(r.Float64(), 6)).Truncate(time.Second), // the long ones are mostly waiting
 		Platform: sdktest.Options{
 			Latency: ms(1, 80), StreamLatency: ms(1, 80), RouteDelay: ms(1, 500), AutoBot: r.IntN(2) == 0,
 			History: one(r, 10_000, 10_000, 10_000, 40, 10),
