@@ -1,8 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo test build lint conformance mutation fuzz size bench clean vuln
-.PHONY: help demo test build lint conformance mutation fuzz soak size clean vuln
-.PHONY: help demo cluster test build lint conformance mutation fuzz size clean vuln
-.PHONY: help demo test build lint conformance mutation sim fuzz size clean vuln
+.PHONY: help demo cluster test build lint conformance mutation sim soak fuzz size bench clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -39,12 +36,11 @@ sim: ## random lives of the SDK, judged by a model: SEEDS=1000000 for more, SEED
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh
 
-size: build ## what a visitor downloads, and which packages make it; fails over its bound
 soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: what a page then holds
 	@tests/setup/chromium.sh
 	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestSoak' ./tests
 
-size: build ## what a visitor downloads; fails over its bound
+size: build ## what a visitor downloads, and which packages make it; fails over its bound
 	@go run ./js/pack -sizes
 
 bench: build ## what it costs, beside peers; ten minutes on a quiet machine, writes tests/BENCH.md
