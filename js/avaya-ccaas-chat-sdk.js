@@ -331,13 +331,21 @@
     return loading;
   };
 
+  // To check a hash the browser must have the whole file, so that compilation does not
+  // stream, and the compiled code is not kept for the next page: half of a warm start. So
+  // it is checked for pages that have the script checked, too, and for a file that lies
+  // elsewhere. The build's stamp tells the rest whether the file is the script's.
+  const checked = elsewhere || (script && script.integrity) ? INTEGRITY : "";
+
   const fetchModule = async () => {
     let response;
     try {
-      response = await fetch(wasmURL, { integrity: INTEGRITY, credentials: "same-origin" });
+      response = await fetch(wasmURL, { integrity: checked, credentials: "same-origin" });
     } catch (e) {
       throw await diagnosis(e);
     }
+    const other = unlike(response);
+    if (other) throw other;
     try {
       // A compiler that streams takes this type only.
       if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
@@ -349,6 +357,16 @@
     }
   };
 
+  const answered = (response) => wasmURL + " answered status " + response.status + ", type " +
+    (response.headers.get("Content-Type") || "no content type");
+
+  // unlike is the error for an answer that can not be the file.
+  const unlike = (response, cause) => {
+    if (response.ok && !/html/.test(response.headers.get("Content-Type"))) return;
+    if (response.body) response.body.cancel();
+    return initFailed(answered(response) + ": put the .wasm file beside the script, or set data-wasm-url on its script tag", cause);
+  };
+
   // The browser says of all failures the same, so look again, without integrity.
   const diagnosis = async (e) => {
     let response;
@@ -357,13 +375,10 @@
     } catch (_) {
       return initFailed(wasmURL + " can not be fetched (network, CORS or Content-Security-Policy): " + e.message, e);
     }
-    const type = response.headers.get("Content-Type") || "no content type";
+    const other = unlike(response, e);
+    if (other) return other;
     if (response.body) response.body.cancel();
-    const answered = wasmURL + " answered status " + response.status + ", type " + type;
-    if (!response.ok || /html/.test(type)) {
-      return initFailed(answered + ": put the .wasm file beside the script, or set data-wasm-url on its script tag", e);
-    }
-    return initFailed(answered + ", but it is not the file of this script's build " + BUILD +
+    return initFailed(answered(response) + ", but it is not the file of this script's build " + BUILD +
       ": take both from the same build, and look for stale caches", e);
   };
 

@@ -205,8 +205,9 @@ func TestLoading(t *testing.T) {
 	t.Run("the wrong MIME type works", func(t *testing.T) {
 		s.open(t, page("mime")).want(`return (await sdk.init(params)).displayName`, "Ann")
 	})
-	t.Run("another wasm than the script's is refused by its hash", func(t *testing.T) {
-		failed(t, page("older"), where("older"), "status 200", "application/wasm", "not the file of this script's build", "caches")
+	t.Run("a page that has the script checked has the wasm checked", func(t *testing.T) {
+		s.open(t, page("good")+"&checked=yes").want(`return (await sdk.init(params)).displayName`, "Ann")
+		failed(t, page("older")+"&checked=yes", where("older"), "status 200", "application/wasm", "not the file of this script's build", "caches")
 	})
 	t.Run("another build stamp is refused, both are named", func(t *testing.T) {
 		failed(t, page("stamped"), where("stamped"), "9.9.9-other", " is of build 0.")
@@ -216,6 +217,9 @@ func TestLoading(t *testing.T) {
 	})
 	t.Run("a policy without wasm-unsafe-eval is named", func(t *testing.T) {
 		failed(t, good+"&csp=script-src+'self'", where("good"), "can not be compiled", "Content Security Policy")
+	})
+	t.Run("a wasm elsewhere is checked", func(t *testing.T) {
+		failed(t, good+"&wasm=sdk/older/"+wasm, "/sdk/older/"+wasm+" answered", "not the file of this script's build")
 	})
 	t.Run("data-wasm-url, relative to the page", func(t *testing.T) {
 		s.open(t, "/page?script=/sdk/missing/"+script+"&wasm=sdk/good/"+wasm).want(`return (await sdk.init(params)).displayName`, "Ann")

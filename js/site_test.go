@@ -216,7 +216,15 @@ func newSite(t *testing.T) *site {
 		w.Header().Set("Content-Type", kind)
 		w.Write(content)
 	}
-	// ?script= the SDK's script, ?wasm= its data-wasm-url, ?then= a script after it, ?csp=
+	read := func(name string) []byte {
+		content, err := os.ReadFile(filepath.Join(dist, name))
+		if err != nil {
+			t.Error(err)
+		}
+		return content
+	}
+	// ?script= the SDK's script, ?wasm= its data-wasm-url, ?then= a script after it,
+	// ?checked= for an integrity, ?csp=
 	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) {
 		csp := policy
 		if r.FormValue("csp") != "" {
@@ -227,6 +235,11 @@ func newSite(t *testing.T) *site {
 		attribute := ""
 		if r.FormValue("wasm") != "" {
 			attribute = ` data-wasm-url="` + r.FormValue("wasm") + `"`
+		}
+		if r.FormValue("checked") != "" {
+			var info struct{ SHA384 map[string]string }
+			json.Unmarshal(read("build-info.json"), &info)
+			attribute += ` integrity="` + info.SHA384[script] + `"`
 		}
 		for _, path := range r.Form["script"] {
 			page += `<script src="` + path + `"` + attribute + `></script>`
@@ -246,13 +259,6 @@ func newSite(t *testing.T) *site {
 	mux.HandleFunc("/then/{name}", func(w http.ResponseWriter, r *http.Request) {
 		serve(w, "text/javascript", []byte(thenScripts[r.PathValue("name")]))
 	})
-	read := func(name string) []byte {
-		content, err := os.ReadFile(filepath.Join(dist, name))
-		if err != nil {
-			t.Error(err)
-		}
-		return content
-	}
 	// The SDK, served in a way that the folder's name says.
 	mux.HandleFunc("/sdk/{how}/"+script, func(w http.ResponseWriter, r *http.Request) {
 		content := read(script)

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -190,6 +191,19 @@ func (d *dist) load(name string) (*distFile, error) {
 	return f, nil
 }
 
+// build is the stamp of what is in the folder, "" when it does not say.
+func (d *dist) build() string {
+	f, err := d.load("build-info.json")
+	if err != nil {
+		return ""
+	}
+	var info struct{ Build string }
+	if json.Unmarshal(f.bodies[""], &info) != nil {
+		return ""
+	}
+	return info.Build
+}
+
 // reason is the part of a file error that does not repeat the path.
 func reason(err error) error {
 	if p, ok := err.(*fs.PathError); ok {
@@ -214,6 +228,9 @@ func (d *dist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-cache")
+	if v := r.URL.Query().Get("v"); v != "" && v == d.build() {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
 	h.Set("Vary", "Accept-Encoding")
 	// The SDK is for pages of other origins: they fetch the wasm, and the script with
 	// an integrity, by CORS.

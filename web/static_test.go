@@ -116,6 +116,20 @@ func TestDist(t *testing.T) {
 			t.Errorf("%q: the second time it answered %d with %d bytes", accept, again.StatusCode, len(b))
 		}
 	}
+	keeping := func(query string) string { return ask(t, d, "GET", wasm+query).Header.Get("Cache-Control") }
+	if got := keeping("?v=1.2.3-abc"); got != "no-cache" {
+		t.Errorf("of a folder that does not say its build: %s", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "build-info.json"), []byte(`{"build": "1.2.3-abc"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for query, want := range map[string]string{
+		"?v=1.2.3-abc": "public, max-age=31536000, immutable", "?v=1.2.3-ab": "no-cache", "?v=": "no-cache", "": "no-cache",
+	} {
+		if got := keeping(query); got != want {
+			t.Errorf("%q: %s, want %s", query, got, want)
+		}
+	}
 	tags := map[string]bool{}
 	for _, accept := range []string{"", "br", "gzip"} {
 		tags[ask(t, d, "GET", wasm, "Accept-Encoding", accept).Header.Get("ETag")] = true
