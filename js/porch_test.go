@@ -78,6 +78,7 @@ func TestOneGlobal(t *testing.T) {
 			return [e instanceof sdk.ACSException, e instanceof Error, e.name, e.code, e.message, String(e), typeof e.stack, e.stack.includes("ACSException")] }`,
 			[]any{true, true, "ACSException", "ACS-310", "SDK is not initialized - call init first", "ACS-310: SDK is not initialized - call init first", "string", true})
 		b.want(`try { new sdk.Engagement() } catch (e) { return e.name }`, "TypeError")
+		b.want(`return [sdk.ACSException, sdk.Engagement].map(Object.isFrozen)`, []bool{true, true})
 	})
 	t.Run("a second script tag changes nothing", func(t *testing.T) {
 		s.open(t, good+"&script=/then/none.js&then=/sdk/good/"+script).
@@ -346,9 +347,11 @@ func TestSession(t *testing.T) {
 	})
 	t.Run("SHUT-1 SHUT-2 the end: events, then the promise; old objects reject and keep their values", func(t *testing.T) {
 		at(t).want(`window.it = await engagement.getMessages(3); const from = seen.length; const done = sdk.shutdown().then(() => seen.length);
+			// Used without await (NS-6): nobody looks at the promise, which rejects.
+			const status = sdk.getEngagementById(engagement.engagementId).engagementStatus;
 			const n = await done;
-			return [seen.slice(from, n).map((e) => e[0]), seen[n - 1][1].reason, engagement.engagementStatus, engagement.participants.length, it.items.length]`,
-			[]any{[]string{"EVENT_STREAM_CLOSED", "SHUTDOWN"}, "USER_CLOSED", "ACTIVE", 1, 3})
+			return [status, seen.slice(from, n).map((e) => e[0]), seen[n - 1][1].reason, engagement.engagementStatus, engagement.participants.length, it.items.length]`,
+			[]any{"ACTIVE", []string{"EVENT_STREAM_CLOSED", "SHUTDOWN"}, "USER_CLOSED", "ACTIVE", 1, 3})
 		const rejected = `return Promise.all(["join", "disconnect", "sendMessage", "getMessages"].map((f) => failure(() => engagement[f]("x")))
 			.concat(failure(() => it.previous()), failure(() => sdk.getEngagements())))`
 		all := []string{"ACS-310", "ACS-310", "ACS-310", "ACS-310", "ACS-310", "ACS-310"}
