@@ -18,8 +18,6 @@ import (
 	"openchat/tests/cluster"
 )
 
-func init() { sections = append(sections, section{"gateway", measureGateway}) }
-
 const (
 	eventRate = 500 // a second, over all sessions
 	atOnce    = 128 // calls under way when as much as possible is sent

@@ -30,13 +30,14 @@ type section struct {
 	run  func(context.Context, options) (report, error)
 }
 
-// sections are measured in this order; the gateway's comes last.
+// sections are measured in this order.
 var sections = []section{
 	{"bytes", measureBytes},
 	{"load", measureLoad},
 	{"events", measureEvents},
 	{"calls", measureCalls},
 	{"memory", measureMemory},
+	{"gateway", measureGateway},
 }
 
 // options are what the command line says to every section.

@@ -26,7 +26,7 @@ const (
 	maxStreamMemory = 24 << 10 // bytes of heap and stacks, an idle stream
 	maxFanOutAllocs = 3        // an event that one stream hears
 	maxShareAllocs  = 0.05     // more for each further stream that hears it
-	maxSendAllocs   = 1000     // a message, from its request to its answer, the NATS server inside and the sender's stream included
+	maxSendAllocs   = 750      // a message, from its request to its answer, the NATS server inside and the sender's stream included
 )
 
 // silentClient is a stream's other end that costs this process hardly anything.

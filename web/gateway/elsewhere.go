@@ -2,8 +2,8 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
+	"time"
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/store"
@@ -24,14 +24,15 @@ type claim struct {
 	Session  string
 	Client   string // the newer stream's
 	Held     bool   // the session is another client's, which is alive
+	// Began says which stream is the newer one: an announcement may come late. Where two
+	// machines' clocks differ by more than the streams' age, nothing is closed, and it
+	// stays with the heartbeats.
+	Began time.Time
 }
-
-// newGatewayID tells this gateway's announcements from the others'.
-func newGatewayID() string { return rand.Text() }
 
 // tellOthers announces that the session's stream is here now.
 func (g *Gateway) tellOthers(s *stream) {
-	g.announce(claim{g.id, s.number, s.customer, s.sessionID, s.clientID, false})
+	g.announce(claim{g.id, s.number, s.customer, s.sessionID, s.clientID, false, s.began})
 }
 
 func (g *Gateway) announce(c claim) {
@@ -50,6 +51,8 @@ func (g *Gateway) heardOf(text []byte) {
 	s := g.hub.find(c.Customer, c.Session)
 	switch {
 	case s == nil:
+	case !c.Held && !s.began.Before(c.Began):
+		// Of a stream that was there before s.
 	case c.Held:
 		if s.number == c.Stream {
 			s.end(wire.CloseSuperseded, "the session's stream is open at another gateway")

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"openchat/sdk/wire"
+	"openchat/web/gateway/store"
 )
 
 // Two gateways on one NATS server know of each other's streams.
@@ -63,6 +65,22 @@ func TestStreamsElsewhere(t *testing.T) {
 			t.Errorf("%+v came before, not a ping", got)
 		}
 		alive(newer)
+	})
+	t.Run("SES-4 what is heard late of an older stream closes no newer one", func(t *testing.T) {
+		ann := w.session("ann")
+		before := time.Now()
+		s := begin(w, ann, clientOne)
+		for _, client := range []string{clientOne, clientTwo} {
+			text, err := json.Marshal(claim{"another gateway", 1, store.Customer{Account: account, ID: "ann"}, ann.session.SessionID, client, false, before})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.g.heardOf(text)
+		}
+		s.write(`{"type":"ping"}`)
+		if f, err := s.tryRead(); err != nil || f.Type != wire.FramePong {
+			t.Errorf("%+v, %v", f, err)
+		}
 	})
 	t.Run("another session of the same customer is not meant", func(t *testing.T) {
 		one := begin(w, w.session("ann"), clientOne)

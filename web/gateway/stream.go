@@ -39,6 +39,7 @@ type stream struct {
 	customer    store.Customer
 	integration string
 	clientID    string
+	began       time.Time // when it claimed its session
 
 	mu       sync.Mutex
 	queue    [][]byte
@@ -371,6 +372,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		return
 	}
 	s.customer, s.integration, s.clientID = c.Customer, c.IntegrationID, strings.ToLower(f.ClientID)
+	s.began = time.Now()
 	s.mu.Lock()
 	s.expiry = c.Expiry
 	s.state = streamResuming
