@@ -315,7 +315,7 @@ func (l *log) read() {
 		case wasDialed:
 			l.session = e.Session
 		case wasReady:
-			if !l.hasPlace || !e.Resumed && l.phase == initing {
+			if !l.hasPlace || !e.Resumed && l.phase == initing && !l.begun() {
 				l.place, l.hasPlace = e.ID, true
 			} else if !e.Resumed {
 				l.target, l.resyncAt, l.reread = e.ID, l.now, 0
@@ -335,6 +335,20 @@ func (l *log) read() {
 			l.calm()
 		}
 	}
+}
+
+// begun tells whether the client is initialized by now, be it that its page, held up,
+// hears of that only later.
+func (l *log) begun() bool {
+	for _, e := range l.list[l.i:] {
+		if e.What == wasRaised && e.Event.Type == sdk.EventInitialized {
+			return l.instant(e.Event.Date) <= l.now
+		}
+		if e.What == wasSettled && e.Call == l.initCall {
+			return false
+		}
+	}
+	return false
 }
 
 // due finds what should have happened by now and has not.
@@ -628,7 +642,7 @@ func (l *log) answered(e *Entry) {
 	l.saw[itoa(e.Status)] = l.now
 	switch {
 	case e.Status == 200 && l.target > 0 && strings.HasPrefix(e.Session, "GET /engagements?"):
-		if l.reread == 0 {
+		if l.now-l.resyncAt <= callBound { // the page may ask, too: which answer it was is not known
 			l.reread = l.now
 		}
 	case e.Status == 401:
