@@ -34,7 +34,24 @@
 //   - a frame: OnFrame may delay it, or cut the connection before it arrives;
 //   - all streams: CutStreams, Silence, SendRaw;
 //   - the platform: Down and Up, Restart, EndSession, RaiseError;
-//   - the page's storage: Storage.Fail.
+//   - the platform's clock: SkewClock;
+//   - the page's storage: Storage.Fail;
+//   - what the page runs on: Device sleeps, loses its network, or is gone.
+//
+// # All of it, from a seed
+//
+// Forecast makes a schedule of such faults, and of agents that write, join, leave and
+// end; Weather lets it happen. A schedule is data: print it, store it, cut it down with
+// Shrink until only what matters is left, and play that again:
+//
+//	w := p.Weather()
+//	w.Run(ctx, sdktest.Forecast(seed, sdktest.Climate{Length: time.Hour}))
+//	w.Clear() // and then see whether all came right
+//
+// Give the client a seeded sdk.Options.Random, and a seed plays the same life again but
+// for the order in which Go runs goroutines that are ready at the same virtual instant.
+// A test that shuts its clients down ends by seeing that Busy is 0. tests/sim is built
+// of these parts.
 //
 // Requests and Frames return what was received, in order.
 package sdktest

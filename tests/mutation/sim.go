@@ -88,7 +88,8 @@ func (c tree) simulate(ctx context.Context, seeds int) (by string, err error) {
 	if err != nil {
 		return "", err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./tests/sim")
+	// -trimpath lets copies share the build cache.
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "./tests/sim")
 	build.Dir = string(c)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
