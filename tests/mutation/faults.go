@@ -887,11 +887,10 @@ func ceilSeconds`},
 `,
 		`			last = st.lastID + 1
 `},
-	{"STREAM-2 no attempt follows a break", "sdk/stream.go",
-		`		case due(st.retryAt) && !st.offline:
-			s.connect()`,
-		`		case false && due(st.retryAt) && !st.offline:
-			s.connect()`},
+	{"STREAM-2 STREAM-4 the timer is not armed for the stream", "sdk/session.go",
+		`		sooner(s.nextStream())
+`,
+		""},
 	{"STREAM-4 each look at the page puts off the end of a dead connection", "sdk/stream.go",
 		`!now.Before(st.deadAt) || by.Before(st.deadAt)`,
 		`!now.Before(st.deadAt) || !by.IsZero()`},

@@ -23,7 +23,7 @@ var simulated = []string{
 	"STREAM-3 a reconnected stream begins one event too late",
 	"STREAM-3 a connection of an old attempt counts",
 	"STREAM-3 a connection that was let go is still read",
-	"STREAM-2 no attempt follows a break",
+	"STREAM-2 STREAM-4 the timer is not armed for the stream",
 	"STREAM-2 each break opens a new reconnection window",
 	"STREAM-4 a silent connection is found dead after 80 seconds",
 	"STREAM-4 each look at the page puts off the end of a dead connection",
