@@ -290,10 +290,10 @@ var faults = []fault{
 		`		if false && st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
 			s.ping(now)`},
 	{"STREAM-5 a wake-up does not look at an open connection", "sdk/stream.go",
-		`	case streamOpen:
+		`		st.backoff.reset()
 		s.probe()
 `,
-		`	case streamOpen:
+		`		st.backoff.reset()
 `},
 	{"STREAM-5 offline pauses nothing", "sdk/stream.go",
 		`	st.offline = w == WakeOffline ||`,
