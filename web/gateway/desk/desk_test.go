@@ -92,6 +92,9 @@ func newFixture(t *testing.T, s *store.Store, edit func(*Config)) *fixture {
 		if err := <-ran; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run returned %v", err)
 		}
+		if strings.Contains(f.logs.String(), c.Credential) {
+			t.Errorf("the log tells the credential:\n%s", f.logs)
+		}
 	})
 	f.within(d.Ready(), "the desk to be ready")
 	return f
