@@ -84,13 +84,36 @@ func (s *Store) CreateSession(ctx context.Context, c Customer, integrationID, di
 		Customer:      c,
 		IntegrationID: integrationID,
 	}
-	subject := sessionSubject(c, session.SessionID)
-	_, err = s.store(ctx, c, subject, 0, &commit{Session: &session})
-	if !errors.Is(err, errConflict) {
-		return session, err == nil, err
-	}
-	session, _, err = s.session(ctx, c, session.SessionID)
-	return session, false, err
+	created, err = s.create(ctx, c, sessionSubject(c, session.SessionID), &commit{Session: &session}, func(uint64) {}, func() error {
+		first, _, err := s.session(ctx, c, session.SessionID)
+		if err == nil {
+			session = first
+		}
+		return err
+	})
+	return session, created, err
+}
+
+// create stores the first commit of a subject and calls stored with its sequence, or
+// read when there is one already, as of a repeat.
+func (s *Store) create(ctx context.Context, c Customer, subject string, k *commit, stored func(uint64), read func() error) (created bool, err error) {
+	err = s.redo(ctx, func() error {
+		sequence, err := s.store(ctx, c, subject, 0, k)
+		if err == nil {
+			created = true
+			stored(sequence)
+		}
+		if !errors.Is(err, errConflict) {
+			return err
+		}
+		// The server refuses the second while it is still writing the first, which
+		// cannot be read until then; and the first may fail.
+		if err = read(); errors.Is(err, ErrNotFound) {
+			return errConflict
+		}
+		return err
+	})
+	return created, err
 }
 
 // ParticipantID is the id under which the customer takes part, the same in all
@@ -157,13 +180,14 @@ func (s *Store) CreateEngagement(ctx context.Context, session Session, parameter
 		CreatedAt:     at,
 		LastUpdatedAt: at,
 	}
-	sequence, err := s.store(ctx, c, engagementSubject(c, e.EngagementID), 0, &commit{Engagement: &e})
-	if errors.Is(err, errConflict) {
-		e, err = s.Engagement(ctx, c, e.EngagementID)
-		return e, false, err
-	}
-	e.EventID = after(sequence)
-	return e, err == nil, err
+	created, err = s.create(ctx, c, engagementSubject(c, e.EngagementID), &commit{Engagement: &e}, func(sequence uint64) { e.EventID = after(sequence) }, func() error {
+		first, err := s.Engagement(ctx, c, e.EngagementID)
+		if err == nil {
+			e = first
+		}
+		return err
+	})
+	return e, created, err
 }
 
 // Engagement returns one, ended or not, else ErrNotFound.

@@ -184,6 +184,23 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// The server refuses a second commit while it still writes the first, which nobody can
+// read until then.
+func TestCreateMeetsUnwritten(t *testing.T) {
+	s := openStore(t, Config{})
+	session := newSession(t, s, ann, "key")
+	reads := 0
+	created, err := s.create(testContext(t), ann, sessionSubject(ann, session.SessionID), &commit{Session: &session}, func(uint64) {}, func() error {
+		if reads++; reads < 3 {
+			return ErrNotFound
+		}
+		return nil
+	})
+	if created || err != nil || reads != 3 {
+		t.Errorf("created %v, %v, after %d reads", created, err, reads)
+	}
+}
+
 func receive[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {
