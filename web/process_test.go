@@ -156,10 +156,16 @@ func (p *running) terminate(signal os.Signal) {
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		p.Fatal(err)
 	}
+	p.ended(stopWithin)
+}
+
+// ended wants a clean end in time.
+func (p *running) ended(within time.Duration) {
+	p.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(stopWithin):
-		p.Fatalf("still there after %v: %s", stopWithin, p.stderr)
+	case <-time.After(within):
+		p.Fatalf("still there after %v: %s", within, p.stderr)
 	}
 	if p.err != nil {
 		p.Errorf("it ended with %v: %s", p.err, p.stderr)
@@ -720,4 +726,148 @@ func TestOpenFiles(t *testing.T) {
 	if soft < hard-1 { // the runtime leaves one
 		t.Errorf("%d of %d open files", soft, hard)
 	}
+}
+
+// upload begins a call whose body is not complete: the gateway is in the middle of it.
+type upload struct {
+	*running
+	conn net.Conn
+	rest string
+}
+
+func (c *customer) upload(path, body string) *upload {
+	c.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(func() { _ = conn.Close() })
+	head := fmt.Sprintf("POST %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s: %s\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
+		wire.BasePath, path, c.token, wire.HeaderAppkey, c.appkey, len(body))
+	if _, err := io.WriteString(conn, head); err != nil {
+		c.Fatal(err)
+	}
+	// The server says this when the call asks for its body: it has begun.
+	_ = conn.SetReadDeadline(time.Now().Add(limit))
+	said := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	if _, err := io.ReadFull(conn, said); err != nil || !strings.Contains(string(said), " 100 ") {
+		c.Fatalf("the call began with %q, %v", said, err)
+	}
+	return &upload{c.running, conn, body}
+}
+
+// finish sends the body, and wants that status and the connection's end.
+func (u *upload) finish(want int) {
+	u.Helper()
+	if _, err := io.WriteString(u.conn, u.rest); err != nil {
+		u.Fatal(err)
+	}
+	u.answered(want)
+}
+
+func (u *upload) answered(want int) {
+	u.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(u.conn), nil)
+	if err != nil {
+		u.Fatalf("the call in progress got no answer: %v", err)
+	}
+	defer res.Body.Close()
+	if b, err := io.ReadAll(res.Body); err != nil || res.StatusCode != want {
+		u.Errorf("the call in progress was answered %d %s, %v; want %d", res.StatusCode, b, err, want)
+	}
+	if !res.Close {
+		u.Error("the answer keeps the connection open")
+	}
+	if want == http.StatusServiceUnavailable && res.Header.Get("Retry-After") == "" {
+		u.Error("a call that was broken off does not say when to come back")
+	}
+}
+
+// refuses wants 503, and to be told to come back on another connection.
+func (p *running) refuses(method, path string, header ...string) {
+	p.Helper()
+	r, err := http.NewRequestWithContext(p.Context(), method, p.url+path, strings.NewReader("{}"))
+	if err != nil {
+		p.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	res, err := (&http.Transport{}).RoundTrip(r)
+	if err != nil {
+		p.Fatalf("%s %s while it stops: %v", method, path, err)
+	}
+	defer res.Body.Close()
+	b, _ := io.ReadAll(res.Body)
+	if problem, err := wire.DecodeProblem(b); err != nil || res.StatusCode != 503 || problem.Status != 503 {
+		p.Errorf("%s %s while it stops: %d %s", method, path, res.StatusCode, b)
+	}
+	if res.Header.Get("Retry-After") != "1" || !res.Close {
+		p.Errorf("%s %s while it stops: Retry-After %q, closes %v", method, path, res.Header.Get("Retry-After"), res.Close)
+	}
+}
+
+func TestGracefulStop(t *testing.T) {
+	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(fmt.Sprint("refuses, drains and ends: ", sig), func(t *testing.T) {
+			p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+			c := p.customer("Cleo")
+			s := c.stream(0)
+			calls := c.upload("/engagements", fmt.Sprintf(`{"sessionId":%q,"correlationId":"u"}`, c.session.SessionID))
+			if err := p.cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			s.closed(wire.CloseServiceRestart)
+			auth := []string{"Authorization", "Bearer " + c.token, wire.HeaderAppkey, c.appkey}
+			p.refuses("GET", "/healthz")
+			p.refuses("POST", wire.BasePath+"/sessions", append(auth, "Origin", p.url)...)
+			p.refuses("GET", wire.BasePath+"/engagements?sessionId="+c.session.SessionID, auth...)
+			p.refuses("POST", "/v1/getJWT")
+			p.refuses("GET", desk.BasePath+"/engagements", "Authorization", "Bearer "+demoDesk)
+			for _, events := range []struct{ path, protocol string }{
+				{wire.BasePath + "/sessions/" + c.session.SessionID + "/events", wire.Subprotocol},
+				{desk.BasePath + "/events", desk.Subprotocol},
+			} {
+				_, res, err := websocket.Dial(t.Context(), p.url+events.path, &websocket.DialOptions{Subprotocols: []string{events.protocol}})
+				if err == nil || res == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+					t.Errorf("a stream at %s while it stops: %v, %v", events.path, res, err)
+				}
+			}
+			select {
+			case <-p.exited:
+				t.Fatal("it ended with a call in progress")
+			default:
+			}
+			calls.finish(201)
+			p.ended(stopWithin)
+		})
+	}
+
+	t.Run("clients that do nothing hold it up for its bound only", func(t *testing.T) {
+		p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+		c, other := p.customer("Cleo"), p.customer("Dora")
+		c.stream(0) // takes nothing from now on, not even the close frame
+		half := c.upload("/engagements", fmt.Sprintf(`{"sessionId":%q,"correlationId":"u"}`, c.session.SessionID))
+		silent, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")) // asks for nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer silent.Close()
+		s := other.stream(0)
+		conn, _, err := websocket.Dial(t.Context(), p.url+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.CloseNow() // a desk that does not authenticate, and takes nothing
+		began := time.Now()
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		s.closed(wire.CloseServiceRestart)
+		if told := time.Since(began); told > drainWithin {
+			t.Errorf("who listens was told after %v", told)
+		}
+		half.answered(503)
+		p.ended(stopWithin - time.Since(began))
+	})
 }

@@ -254,8 +254,8 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 		fmt.Fprintf(b, "  %s\n        %s\n", head, strings.ReplaceAll(help, "\n", "\n        "))
 	}
 	fmt.Fprint(b, `
-Health: GET /healthz answers 200 while the store does. SIGINT or SIGTERM: streams are closed with 1012 ("come back"),
-calls in progress are answered, and the process ends within 10 seconds.
+Health: GET /healthz answers 200 while the store does. SIGINT or SIGTERM: new calls are refused with 503, streams are closed
+with 1012 ("come back"), calls in progress are answered, and the process ends within 10 seconds.
 `)
 	_, _ = b.WriteTo(w) // to stdout: there is nobody to tell that it is closed
 }

@@ -7,7 +7,8 @@
 //	g, err := gateway.New(gateway.Config{Store: st, Tenants: …, Keys: …})
 //	http.ListenAndServe(addr, g.Handler())
 //	…
-//	g.Close(ctx) // before the server's Shutdown, which does not see the streams
+//	g.Close(ctx) // before the server's Shutdown, which refuses connections instead of
+//	             // answering them, and does not see the streams
 package gateway
 
 import (
@@ -24,6 +25,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/door"
+	"openchat/web/gateway/drain"
 	"openchat/web/gateway/store"
 )
 
@@ -114,10 +116,9 @@ type Gateway struct {
 	streams atomic.Uint64 // numbers them
 
 	cancel context.CancelFunc // ends following
+	drain  *drain.Drain       // counts calls and streams
 	mu     sync.Mutex
-	closed bool
-	open   int            // streams, also those not yet authenticated
-	wg     sync.WaitGroup // their goroutines
+	open   int // streams, also those not yet authenticated
 }
 
 // New checks cfg and starts to follow the store. Close ends what it started.
@@ -136,6 +137,7 @@ func New(cfg Config) (*Gateway, error) {
 		waiting: door.Waiting{Max: cfg.MaxWaiting},
 		hub:     newHub(),
 		id:      rand.Text(),
+		drain:   drain.New(),
 	}
 	for _, o := range cfg.AllowedOrigins {
 		g.origins[strings.ToLower(o)] = true
@@ -158,39 +160,25 @@ func New(cfg Config) (*Gateway, error) {
 // Everything else is 404.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
-// Close refuses new streams, closes the open ones so that their clients come back
-// elsewhere, and waits for them until ctx ends. REST calls go on as long as the
-// server lets them.
+// Close refuses new calls with 503 and new streams too, closes the open streams so
+// that their clients come back (1012), and waits for them and for the calls in
+// progress. When ctx ends, it breaks off what is left, a call with 503, and returns
+// ctx's error, at most a second later.
 func (g *Gateway) Close(ctx context.Context) error {
-	g.mu.Lock()
-	g.closed = true
-	g.mu.Unlock()
+	g.drain.Leave()
 	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
 	g.cancel()
-	done := make(chan struct{})
-	go func() {
-		g.wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		g.hub.abort()
-		<-done
-		return ctx.Err()
-	}
+	return g.drain.Wait(ctx)
 }
 
 // enter counts a stream in, unless there is no room or the gateway is closing.
 func (g *Gateway) enter() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || g.open >= g.cfg.MaxStreams {
+	if g.open >= g.cfg.MaxStreams || !g.drain.Begin() {
 		return false
 	}
 	g.open++
-	g.wg.Add(1)
 	return true
 }
 
@@ -198,13 +186,16 @@ func (g *Gateway) leave() {
 	g.mu.Lock()
 	g.open--
 	g.mu.Unlock()
-	g.wg.Done()
+	g.drain.End()
 }
 
 func (g *Gateway) closing() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.closed
+	select {
+	case <-g.drain.Leaving():
+		return true
+	default:
+		return false
+	}
 }
 
 func (cfg *Config) check() error {

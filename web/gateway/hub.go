@@ -128,13 +128,3 @@ func (h *hub) closeAll(code int, reason string) {
 		s.end(code, reason)
 	}
 }
-
-// abort drops every connection without a word.
-func (h *hub) abort() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for s := range h.all {
-		s.cancel()
-		s.conn.Drop() // it may be closing
-	}
-}

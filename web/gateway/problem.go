@@ -53,6 +53,14 @@ func hasEnded() *problem { return conflict("engagementId", "The engagement has e
 
 func notIn() *problem { return conflict("sessionId", "This session is not in the engagement.") }
 
+// goingAway refuses what a gateway that stops does not begin any more, and ends what
+// it could not finish.
+func goingAway() *problem {
+	p := refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The gateway is going away. The call may be repeated with the same correlationId.")
+	p.retryAfter = 1
+	return p
+}
+
 // problemOf turns an error into what the caller is told. Of a failure behind the
 // door they learn that it happened; the log has the rest.
 func problemOf(err error) *problem {

@@ -151,16 +151,25 @@ func (g *Gateway) limit(key string) error {
 // respond runs a call and writes its answer or problem.
 func (g *Gateway) respond(next call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), callTime)
-		defer cancel()
+		admitted, end, ok := g.drain.Call(w, r, callTime)
+		if !ok {
+			// The next attempt is for another process, or the next one here.
+			w.Header().Set("Connection", "close")
+			g.problem(w, r, goingAway())
+			return
+		}
+		defer end()
 		defer func() {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
 				g.log.Error("a call panicked", "method", r.Method, "route", r.Pattern, "panic", p)
 				g.problem(w, r, problemOf(nil))
 			}
 		}()
-		a, err := next(r.WithContext(context.WithValue(ctx, writerKey{}, w)))
+		a, err := next(admitted.WithContext(context.WithValue(admitted.Context(), writerKey{}, w)))
 		if err != nil {
+			if g.drain.Broken() {
+				err = goingAway()
+			}
 			p := problemOf(err)
 			if p.Status >= 500 && !errors.As(err, new(*problem)) && r.Context().Err() == nil {
 				g.log.Error("a call failed", "method", r.Method, "route", r.Pattern, "error", err)
@@ -507,9 +516,6 @@ func (g *Gateway) page(r *http.Request) (answer, error) {
 }
 
 func (g *Gateway) health(r *http.Request) (answer, error) {
-	if g.closing() {
-		return answer{}, refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The gateway is going away.")
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if err := g.store.Healthy(ctx); err != nil {

@@ -132,7 +132,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	s.conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
-	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.ctx, s.cancel = context.WithCancel(g.drain.Context())
 	g.hub.add(s)
 	if g.closing() { // closeAll may have come before add
 		s.end(wire.CloseServiceRestart, "the gateway restarts")

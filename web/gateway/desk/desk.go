@@ -28,6 +28,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/door"
+	"openchat/web/gateway/drain"
 	"openchat/web/gateway/store"
 )
 
@@ -94,11 +95,10 @@ type Desk struct {
 	proxied    bool
 	view       *view
 
-	once    struct{ ready, closing sync.Once }
-	closing chan struct{}  // closed by Close: sockets end, and no new ones are taken
-	sockets sync.WaitGroup // one for each socket being served
-	mu      sync.Mutex     // guards count, and orders sockets.Add before Close's Wait
-	count   int            // of sockets
+	ready sync.Once    // closes view.ready
+	drain *drain.Drain // counts calls and sockets
+	mu    sync.Mutex   // guards count
+	count int          // of sockets
 }
 
 // New checks the configuration and makes a Desk. It starts nothing: Run does.
@@ -138,7 +138,7 @@ func New(c Config) (*Desk, error) {
 		waiting:    door.Waiting{Max: or(c.MaxWaiting, 100)},
 		proxied:    c.BehindProxy,
 		view:       newView(or(c.KeepEnded, 1000)),
-		closing:    make(chan struct{}),
+		drain:      drain.New(),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
@@ -187,48 +187,41 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 
-// Close tells every connected desk to come back later (1012) and waits until they
-// are gone, at most until ctx ends; then it returns ctx's error. Calls that are
-// being answered are the http.Server's to wait for.
+// Close refuses new calls and sockets with 503, tells every connected desk to come
+// back later (1012), and waits until they are gone and the calls in progress are
+// answered. When ctx ends, it breaks off what is left and returns ctx's error, at most
+// a second later.
 func (d *Desk) Close(ctx context.Context) error {
-	d.mu.Lock()
-	d.once.closing.Do(func() { close(d.closing) })
-	d.mu.Unlock()
-	gone := make(chan struct{})
-	go func() { // ends with the last socket, each of which is bounded in time
-		d.sockets.Wait()
-		close(gone)
-	}()
-	select {
-	case <-gone:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	d.drain.Leave()
+	return d.drain.Wait(ctx)
+}
+
+// goingAway refuses what is not begun any more, and ends what could not be finished.
+func goingAway() *problem {
+	p := refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is going away. The call may be repeated.")
+	p.retryAfter = 1
+	return p
 }
 
 // enter counts a socket in, unless the desk is closing or full.
 func (d *Desk) enter() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	select {
-	case <-d.closing:
-		return refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is stopping; come back.")
-	default:
-	}
 	if d.count >= d.maxSockets {
 		return refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected.")
 	}
+	if !d.drain.Begin() {
+		return goingAway()
+	}
 	d.count++
-	d.sockets.Add(1)
 	return nil
 }
 
 func (d *Desk) exit() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.count--
-	d.sockets.Done()
+	d.mu.Unlock()
+	d.drain.End()
 }
 
 // Handler answers everything under BasePath.

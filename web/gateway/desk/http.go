@@ -97,15 +97,25 @@ func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
 		d.fail(w, r, refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential."))
 		return
 	}
-	select {
-	case <-d.view.ready:
-	case <-r.Context().Done():
+	admitted, end, ok := d.drain.Call(w, r, callTime)
+	if !ok {
+		h.Set("Connection", "close")
+		d.fail(w, r, goingAway())
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), callTime)
-	defer cancel()
-	a, err := d.call(w, r.WithContext(ctx), path)
+	defer end()
+	var a answer
+	var err error
+	select {
+	case <-d.view.ready:
+		a, err = d.call(w, admitted, path)
+	case <-admitted.Context().Done():
+		err = errors.New("the present chats could not be read in time")
+	}
 	if err != nil {
+		if d.drain.Broken() {
+			err = goingAway()
+		}
 		d.fail(w, r, err)
 		return
 	}

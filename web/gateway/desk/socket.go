@@ -89,9 +89,9 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	s.conn.SetReadLimit(wire.MaxClientFrame)
-	// The server's own context: r's ends with the handler, and nothing else ends it
-	// once the connection is hijacked.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	// Not r's context, which nothing ends once the connection is hijacked.
+	ctx, cancel := context.WithCancel(d.drain.Context())
+	defer context.AfterFunc(ctx, s.conn.Drop)()
 	defer cancel()
 	written := make(chan struct{})
 	go func() {
@@ -125,7 +125,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 	}
 	select {
 	case <-d.view.ready:
-	case <-d.closing:
+	case <-d.drain.Leaving():
 		s.stop(wire.CloseServiceRestart, "the desk restarts")
 		return
 	}
@@ -190,7 +190,7 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 		default:
 		}
 		select {
-		case <-d.closing:
+		case <-d.drain.Leaving():
 			s.close(ending{wire.CloseServiceRestart, "the desk restarts"})
 			return
 		case e := <-s.end:

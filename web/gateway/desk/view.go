@@ -233,7 +233,7 @@ func (d *Desk) follow(ctx context.Context) error {
 	if err := d.read(ctx); err != nil {
 		return err
 	}
-	d.once.ready.Do(func() { close(d.view.ready) })
+	d.ready.Do(func() { close(d.view.ready) })
 	// The store forgets chats that nobody touches for long, without a word.
 	again := time.NewTicker(time.Hour)
 	defer again.Stop()
