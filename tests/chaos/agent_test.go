@@ -1,0 +1,365 @@
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/desk"
+)
+
+// agent is a desk's program, written after DESK.md: it is told of every message over
+// its socket, and after a lost connection reads what it has missed of its own chats.
+type agent struct {
+	name, id string
+	url      string
+	http     *http.Client
+
+	mu      sync.Mutex
+	books   map[string]*heard // of its chats, by engagementId
+	sent    []*said
+	changed chan struct{} // closed and replaced when a book or a send changes
+	feed    string        // the last that was heard of it
+	repeats int           // calls that were repeated
+	wrong   []string      // what a connection's frames must not be: messages twice, or left out
+	cuts    int
+}
+
+func newAgent(w *world, n int) *agent {
+	return &agent{
+		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(), url: "http://" + w.gateway.address,
+		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}},
+		books: map[string]*heard{}, changed: make(chan struct{}),
+	}
+}
+
+// attemptTime bounds one attempt of a call.
+const attemptTime = 12 * time.Second
+
+// refused is an answer that repeating does not change.
+type refused struct {
+	status int
+	body   []byte
+}
+
+func (r *refused) Error() string { return fmt.Sprintf("status %d %s", r.status, r.body) }
+
+// call makes a call of the desk's API, again and again until it is answered: every one
+// of them may be repeated.
+func (a *agent) call(ctx context.Context, method, path string, body any) ([]byte, error) {
+	var text []byte
+	if body != nil {
+		var err error
+		if text, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	for try := 0; ; try++ {
+		answer, after, err := a.attempt(ctx, method, path, text)
+		var r *refused
+		if err == nil || errors.As(err, &r) {
+			return answer, err
+		}
+		if try == 0 {
+			a.mu.Lock()
+			a.repeats++
+			a.mu.Unlock()
+		}
+		after = max(after, rand.N(min(50*time.Millisecond<<min(try, 5), time.Second)))
+		if !pause(ctx, after) {
+			return nil, errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (a *agent) attempt(ctx context.Context, method, path string, body []byte) (answer []byte, after time.Duration, err error) {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, a.url+desk.BasePath+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, 0, err
+	}
+	r.Header.Set("Authorization", "Bearer "+deskCredential)
+	res, err := a.http.Do(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer res.Body.Close()
+	answer, err = io.ReadAll(res.Body)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
+		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
+		return nil, time.Duration(seconds) * time.Second, fmt.Errorf("status %d", res.StatusCode)
+	case res.StatusCode >= 300:
+		return nil, 0, &refused{res.StatusCode, answer}
+	}
+	return answer, 0, nil
+}
+
+// accept takes a chat.
+func (a *agent) accept(ctx context.Context, chat string) error {
+	a.mu.Lock()
+	a.books[chat] = &heard{who: a.name, chat: chat}
+	a.mu.Unlock()
+	_, err := a.call(ctx, "POST", "/engagements/"+chat+":accept", map[string]string{"agentId": a.id, "agentName": a.name})
+	return err
+}
+
+// say says something in a chat, and returns when that is settled.
+func (a *agent) say(ctx context.Context, chat string) *said {
+	a.mu.Lock()
+	s := &said{chat: chat, sender: a.name, n: len(a.sent) + 1, began: time.Now()}
+	s.text = fmt.Sprintf("%s: %s %d", marker, a.name, s.n)
+	a.sent = append(a.sent, s)
+	a.mu.Unlock()
+	answer, err := a.call(ctx, "POST", "/engagements/"+chat+"/messages", map[string]string{
+		"agentId": a.id, "text": s.text, "correlationId": a.name + "/" + strconv.Itoa(s.n),
+	})
+	var m wire.Message
+	if err == nil {
+		m, err = wire.DecodeMessage(answer)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.change()
+	if s.err = err; err == nil {
+		s.acked, s.index, s.id = true, m.MessageIndex, m.MessageID
+	}
+	if ctx.Err() == nil {
+		s.settled++
+	}
+	return s
+}
+
+// change wakes who waits. a.mu is held.
+func (a *agent) change() {
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// write says things until ctx ends; what has begun then is brought to its end.
+func (a *agent) write(ctx, end context.Context, r *rand.Rand, every time.Duration, chats []string) {
+	for pause(ctx, time.Duration(r.ExpFloat64()*float64(every))) {
+		a.say(end, chats[r.IntN(len(chats))])
+	}
+}
+
+// listen follows the feed until ctx ends.
+func (a *agent) listen(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := a.follow(ctx)
+		a.mu.Lock()
+		a.cuts++
+		a.feed = fmt.Sprintf("%v at %s", err, time.Now().Format("15:04:05.000"))
+		a.mu.Unlock()
+		pause(ctx, rand.N(400*time.Millisecond))
+	}
+}
+
+// feedFrame is what a desk is sent.
+type feedFrame struct {
+	Type    string         `json:"type"`
+	Chats   jsontext.Value `json:"chats"`
+	Message jsontext.Value `json:"message"`
+	Chat    jsontext.Value `json:"chat"`
+}
+
+// follow is one connection.
+func (a *agent) follow(ctx context.Context) error {
+	// A connection that goes silent is given up after twice the time between pings.
+	dialing, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	conn, _, err := websocket.Dial(dialing, a.url+desk.BasePath+"/events", &websocket.DialOptions{
+		HTTPClient: a.http, Subprotocols: []string{desk.Subprotocol},
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.CloseNow()
+	conn.SetReadLimit(64 << 20)
+	hello := `{"type":"authenticate","credential":"` + deskCredential + `"}`
+	if err := conn.Write(dialing, websocket.MessageText, []byte(hello)); err != nil {
+		return err
+	}
+	newest := map[string]int64{} // of every chat, as this connection has told
+	for {
+		reading, cancel := context.WithTimeout(ctx, 2*wire.HeartbeatInterval)
+		_, text, err := conn.Read(reading)
+		cancel()
+		if err != nil {
+			return err
+		}
+		var f feedFrame
+		if err := json.Unmarshal(text, &f); err != nil {
+			return a.complain("a frame is not JSON: %v", err)
+		}
+		switch f.Type {
+		case "snapshot":
+			if err := a.snapshot(ctx, f.Chats); err != nil {
+				return err
+			}
+		case "message":
+			m, err := wire.DecodeMessage(f.Message)
+			if err != nil {
+				return a.complain("a message cannot be read: %v", err)
+			}
+			if n, ok := newest[m.EngagementID]; ok && m.MessageIndex != n+1 {
+				return a.complain("after message %d of chat %s comes %d on one connection", n, m.EngagementID, m.MessageIndex)
+			}
+			newest[m.EngagementID] = m.MessageIndex
+			if err := a.note(&m); err != nil {
+				return err
+			}
+		case "ping":
+			writing, cancel := context.WithTimeout(ctx, attemptTime)
+			err := conn.Write(writing, websocket.MessageText, []byte(`{"type":"pong"}`))
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (a *agent) complain(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wrong = append(a.wrong, err.Error())
+	return err
+}
+
+// snapshot reads what its own chats have beyond what it knows. Live frames wait
+// meanwhile.
+func (a *agent) snapshot(ctx context.Context, text []byte) error {
+	var chats []desk.Chat
+	if err := json.Unmarshal(text, &chats); err != nil {
+		return a.complain("a snapshot cannot be read: %v", err)
+	}
+	for _, c := range chats {
+		for {
+			a.mu.Lock()
+			b := a.books[c.EngagementID]
+			last := b.last()
+			a.mu.Unlock()
+			if b == nil || last >= c.NewestIndex {
+				break
+			}
+			answer, _, err := a.attempt(ctx, "GET", fmt.Sprintf("/engagements/%s/messages?pageSize=50&after=%d", c.EngagementID, last), nil)
+			if err != nil {
+				return err // the next connection begins again from where this has come to
+			}
+			page, err := wire.DecodeMessagePage(answer)
+			if err != nil {
+				return a.complain("a page cannot be read: %v", err)
+			}
+			for i := range page.Messages {
+				if err := a.note(&page.Messages[i]); err != nil {
+					return err
+				}
+			}
+			if a.lastOf(c.EngagementID) == last {
+				return a.complain("chat %s has %d messages, and none is read after %d", c.EngagementID, c.NewestIndex, last)
+			}
+		}
+	}
+	return nil
+}
+
+func (a *agent) lastOf(chat string) int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.books[chat].last()
+}
+
+// note takes a message of its own chats into the book. The history may have been ahead
+// of the live frames; the other way round, something was left out.
+func (a *agent) note(m *wire.Message) error {
+	a.mu.Lock()
+	b := a.books[m.EngagementID]
+	last := b.last()
+	if b != nil && m.MessageIndex == last+1 {
+		b.messages = append(b.messages, message{index: m.MessageIndex, id: m.MessageID, text: m.Body.Text, sender: m.SenderParticipantID})
+		a.change()
+	}
+	a.mu.Unlock()
+	if b != nil && m.MessageIndex > last+1 {
+		return a.complain("chat %s goes on with %d after %d", m.EngagementID, m.MessageIndex, last)
+	}
+	return nil
+}
+
+// heardUpTo waits for the message of that index.
+func (a *agent) heardUpTo(ctx context.Context, chat string, index int64) bool {
+	for {
+		a.mu.Lock()
+		ok, changed := a.books[chat].last() >= index, a.changed
+		a.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// history reads the whole of a chat, as it is stored.
+func (a *agent) history(ctx context.Context, chat string) ([]message, error) {
+	var list []message
+	for after := int64(0); ; {
+		answer, err := a.call(ctx, "GET", fmt.Sprintf("/engagements/%s/messages?pageSize=50&after=%d", chat, after), nil)
+		if err != nil {
+			return nil, err
+		}
+		page, err := wire.DecodeMessagePage(answer)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Messages {
+			m := &page.Messages[i]
+			list = append(list, message{index: m.MessageIndex, id: m.MessageID, text: m.Body.Text, sender: m.SenderParticipantID, kind: m.SenderParticipantType})
+			after = m.MessageIndex
+		}
+		if !page.HasNewer {
+			return list, nil
+		}
+		if len(page.Messages) == 0 {
+			return nil, errors.New("an empty page that is not the last")
+		}
+	}
+}
+
+// state says where the agent stands, for who looks for what hangs.
+func (a *agent) state() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s: feed: %s", a.name, a.feed)
+	for chat, h := range a.books {
+		fmt.Fprintf(&b, "; chat %s up to %d", chat, h.last())
+	}
+	for _, s := range a.sent {
+		if s.settled == 0 {
+			fmt.Fprintf(&b, "; say %d waits for %v", s.n, time.Since(s.began).Round(time.Millisecond))
+		}
+	}
+	return b.String()
+}
