@@ -1,0 +1,198 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"openchat/sdk"
+	"openchat/sdk/native"
+	"openchat/sdk/wire"
+	"openchat/web/gateway/desk"
+)
+
+// A graceful stop keeps its time and its status also when the store does not answer,
+// be it gone or hanging: who listens is told to come back, and a call in progress is
+// broken off with an answer.
+func TestStopWithoutNATS(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
+		t.Run(map[syscall.Signal]string{syscall.SIGSTOP: "hanging", syscall.SIGKILL: "gone"}[s], func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+
+			stream, _, err := websocket.Dial(ctx, "http://"+w.gateway.address+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stream.CloseNow()
+			if err := stream.Write(ctx, websocket.MessageText, []byte(`{"type":"authenticate","credential":"`+deskCredential+`"}`)); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := stream.Read(ctx); err != nil { // the snapshot
+				t.Fatal(err)
+			}
+
+			w.nats.signal(s)
+			begun := make(chan struct{})
+			traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { close(begun) }})
+			body := fmt.Sprintf(`{"integrationId":%q,"correlationId":"s"}`, integrationID)
+			r, err := http.NewRequestWithContext(traced, "POST", "http://"+w.gateway.address+wire.BasePath+"/sessions", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header = http.Header{
+				"Authorization": {"Bearer " + w.token("c", time.Now().Add(time.Hour))}, wire.HeaderAppkey: {appkey},
+				"Content-Type": {"application/json"}, "Expect": {"100-continue"},
+			}
+			answered := make(chan error, 1)
+			go func() {
+				res, err := (&http.Transport{ExpectContinueTimeout: patience}).RoundTrip(r)
+				if err == nil {
+					text, _ := io.ReadAll(res.Body)
+					res.Body.Close()
+					if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !res.Close {
+						err = fmt.Errorf("%d %v %s", res.StatusCode, res.Header, text)
+					}
+				}
+				answered <- err
+			}()
+			select {
+			case <-begun:
+			case err := <-answered:
+				t.Fatalf("the call did not begin: %v", err)
+			}
+			told := make(chan error, 1)
+			go func() {
+				for {
+					if _, _, err := stream.Read(ctx); err != nil {
+						told <- err
+						return
+					}
+				}
+			}()
+			took, err := w.gateway.stop(stopLimit)
+			if err != nil {
+				t.Errorf("%v\n%s", err, w.gateway.log.last(20))
+			}
+			t.Logf("stopped after %v", took)
+			if err := <-answered; err != nil {
+				t.Errorf("the call in progress ended with %v", err)
+			}
+			if err := <-told; websocket.CloseStatus(err) != wire.CloseServiceRestart {
+				t.Errorf("the stream ended with %v", err)
+			}
+		})
+	}
+}
+
+// Those whom a gateway sends away do not all come back at once, and miss nothing.
+func TestComingBackIsSpread(t *testing.T) {
+	const clients = 60
+	w := newWorld(t, 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	type outcome struct {
+		waited   time.Duration // from the close to the first attempt
+		text     string
+		resumed  bool
+		attempts int
+		back     bool
+	}
+	var wg sync.WaitGroup
+	var back sync.WaitGroup // who is connected again
+	outcomes := make([]outcome, clients)
+	for i := range outcomes {
+		o := &outcomes[i]
+		transport := native.New(native.Options{})
+		var closed time.Time // of Deliver's goroutine
+		back.Add(1)
+		c := sdk.New(sdk.Options{Transport: transport, Deliver: func(e sdk.Event) {
+			switch e.Type {
+			case sdk.EventStreamFailed:
+				if closed.IsZero() {
+					closed, o.text = time.Now(), e.Text
+				}
+			case sdk.EventStreamConnecting:
+				if !closed.IsZero() && o.attempts == 0 {
+					o.waited = time.Since(closed)
+				}
+				if !closed.IsZero() {
+					o.attempts++
+				}
+			case sdk.EventStreamConnected:
+				if !closed.IsZero() && !o.back {
+					o.resumed, o.back = e.Resumed, true
+					back.Done()
+				}
+			}
+		}})
+		wg.Go(func() {
+			_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
+				c.Init(sdk.InitParams{
+					HostURL: "http://" + w.gateway.address, IntegrationID: integrationID, Appkey: appkey,
+					Token: w.token(fmt.Sprint("c", i), time.Now().Add(time.Hour)),
+				}, sdk.Config{}, done)
+			})
+			if err != nil {
+				t.Errorf("init: %v", err)
+			}
+		})
+		t.Cleanup(func() {
+			end, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			_, _ = sdk.Await(end, func(done func(struct{}, error)) {
+				c.Shutdown("", func(err error) { done(struct{}{}, err) })
+			})
+			transport.Close()
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+	if _, err := w.gateway.stop(stopLimit); err != nil {
+		t.Error(err)
+	}
+	if err := w.gateway.start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	all := make(chan struct{})
+	go func() {
+		back.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-ctx.Done():
+		t.Fatal("not all have come back")
+	}
+	var waits []time.Duration
+	for i := range outcomes {
+		o := &outcomes[i]
+		if !strings.Contains(o.text, "1012") || !o.resumed {
+			t.Errorf("client %d was told %q, resumed %v", i, o.text, o.resumed)
+		}
+		waits = append(waits, o.waited)
+	}
+	slices.Sort(waits)
+	t.Logf("came back after %v to %v, half of them before %v", waits[0], waits[clients-1], waits[clients/2])
+	// Of 60 who choose at random within a second, hardly ever 30 choose the same tenth.
+	for i := range clients / 2 {
+		if waits[i+clients/2]-waits[i] < 100*time.Millisecond {
+			t.Errorf("half of them came back within %v: %v", waits[i+clients/2]-waits[i], waits)
+			break
+		}
+	}
+}
