@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -115,6 +116,9 @@ func TestChaos(t *testing.T) {
 	for _, c := range v.complaints {
 		t.Error(c)
 	}
+	if os.Getenv("KEEP") != "" {
+		r.keep()
+	}
 	if v.guilty() {
 		t.Errorf("the promise was broken; SEED=%d", p.seed)
 	}
@@ -129,8 +133,31 @@ func TestChaos(t *testing.T) {
 	}
 	r.w.wantNoSecrets(t)
 	if t.Failed() {
-		t.Logf("the end of the gateway's log:\n%s", r.w.gateway.log.last(60))
+		r.keep()
 	}
+}
+
+// keep writes down what tells how it came to a failure.
+func (r *run) keep() {
+	dir, err := os.MkdirTemp("", fmt.Sprintf("chaos-%d-", r.seed))
+	if err != nil {
+		r.Log(err)
+		return
+	}
+	var streams strings.Builder
+	for _, c := range r.customers {
+		c.mu.Lock()
+		fmt.Fprintf(&streams, "%s, longest outage %v\n\t%s\n", c.name, slices.Max(append(c.outages, 0)), strings.Join(c.stream, "\n\t"))
+		c.mu.Unlock()
+	}
+	for name, text := range map[string]string{
+		"gateway.log": r.w.gateway.log.String(), "nats.log": r.w.nats.log.String(), "streams.txt": streams.String(),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			r.Log(err)
+		}
+	}
+	r.Logf("the logs of the processes and the customers' streams are in %s", dir)
 }
 
 // rand is the source of an actor's choices, the same for the same seed.
@@ -187,10 +214,11 @@ func (r *run) people(ctx context.Context) {
 		if n%5 == 0 { // its first token expires in the middle of it all
 			expiry = time.Now().Add(5*time.Second + between(choices, r.duration/4, r.duration))
 		}
+		window := time.Duration(n%2) * 5 * time.Minute // the least and the most that there is
 		wg.Go(func() {
 			few <- struct{}{}
 			defer func() { <-few }()
-			if err := c.begin(ctx, expiry); err != nil {
+			if err := c.begin(ctx, expiry, window); err != nil {
 				r.wrong("%s could not begin: %v", c.name, err)
 				return
 			}
@@ -498,6 +526,7 @@ func (r *run) report(v verdict, took time.Duration, left int) {
 	row("gateway's failures", kinds("gateway "))
 	row("NATS' failures", kinds("nats "))
 	row("proxies' faults", kinds("proxy "))
+	row("changes of proxies that got stuck", stuck.Load())
 	row("event streams broken", broke)
 	row("desk feeds, attempts that ended", cuts)
 	row("tokens expired", expired)

@@ -31,12 +31,12 @@ type customer struct {
 	mu       sync.Mutex
 	log      heard
 	sent     []*said
-	settled  map[string]bool // messageIds of the sends that have resolved
+	settled  map[string]bool // texts of the sends that have settled
 	early    int             // MESSAGE_DELIVERED before its promise (MSG-5)
 	active   chan struct{}   // closed when the chat is ACTIVE
 	in       bool
 	changed  chan struct{} // closed and replaced when the log or a send changes
-	stream   string        // the last that was heard of it
+	stream   []string      // what was heard of it
 	brokeAt  time.Time     // zero while it stands
 	outages  []time.Duration
 	givenUp  int // RECONNECTION_TIMEOUT
@@ -70,13 +70,14 @@ func newCustomer(w *world, l *line, n int) *customer {
 	return c
 }
 
-// begin initializes and starts the chat. The first token expires when told.
-func (c *customer) begin(ctx context.Context, expiry time.Time) error {
+// begin initializes and starts the chat. The first token expires when told; window is
+// the reconnectionTimeout.
+func (c *customer) begin(ctx context.Context, expiry time.Time, window time.Duration) error {
 	_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
 		c.client.Init(sdk.InitParams{
 			HostURL:       "http://gateway.invalid", // the line leads there
 			IntegrationID: integrationID, Appkey: appkey, Token: c.w.token(c.name, expiry),
-		}, sdk.Config{}, done)
+		}, sdk.Config{ReconnectionTimeout: window}, done)
 	})
 	if err != nil {
 		return fmt.Errorf("init: %w", err)
@@ -103,7 +104,7 @@ func (c *customer) deliver(e sdk.Event) {
 	defer c.mu.Unlock()
 	c.change()
 	if strings.HasPrefix(string(e.Type), "EVENT_STREAM") || e.Type == sdk.EventShutdown {
-		c.stream = fmt.Sprintf("%s %s at %s", e.Type, e.Reason, time.Now().Format("15:04:05.000"))
+		c.stream = append(c.stream, fmt.Sprintf("%s %s %s %s", time.Now().Format("15:04:05.000"), e.Type, e.Reason, e.Text))
 	}
 	switch e.Type {
 	case sdk.EventEngagementActive:
@@ -116,7 +117,7 @@ func (c *customer) deliver(e sdk.Event) {
 		c.log.messages = append(c.log.messages, message{
 			index: m.MessageIndex, id: m.MessageID, text: m.Body.Text, sender: m.SenderParticipant.ParticipantID,
 		})
-		if e.Type == sdk.EventMessageDelivered && !c.settled[m.MessageID] {
+		if e.Type == sdk.EventMessageDelivered && !c.settled[m.Body.Text] {
 			c.early++
 		}
 	case sdk.EventStreamConnected:
@@ -169,12 +170,12 @@ func (c *customer) say() *said {
 		defer c.mu.Unlock()
 		c.change()
 		s.settled++
+		c.settled[s.text] = true
 		if err != nil {
 			s.err = err
 			return
 		}
 		s.acked, s.index, s.id = true, m.MessageIndex, m.MessageID
-		c.settled[m.MessageID] = true
 		if m.Body.Text != s.text {
 			c.surprise = append(c.surprise, "a send resolved with another's message")
 		}
@@ -259,7 +260,7 @@ func (c *customer) state() string {
 	if n := len(c.log.messages); n > 0 {
 		last = c.log.messages[n-1].index
 	}
-	fmt.Fprintf(&b, "%s: chat %s, heard up to %d, stream: %s", c.name, c.chat, last, c.stream)
+	fmt.Fprintf(&b, "%s: chat %s, heard up to %d, stream: %s", c.name, c.chat, last, strings.Join(c.stream[max(0, len(c.stream)-4):], ", "))
 	for _, s := range c.sent {
 		if s.settled == 0 {
 			fmt.Fprintf(&b, "; send %d waits for %v", s.n, time.Since(s.began).Round(time.Millisecond))

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -80,6 +81,9 @@ func (l *line) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	return c, nil
 }
 
+// stuck counts the proxies that had to be thrown away.
+var stuck atomic.Int64
+
 // soon runs f and waits for it, but not for long.
 func soon(f func()) bool {
 	done := make(chan struct{})
@@ -93,6 +97,7 @@ func soon(f func()) bool {
 	case <-done:
 		return true
 	case <-t.C:
+		stuck.Add(1)
 		return false
 	}
 }
@@ -163,7 +168,7 @@ var faults = []fault{faultLatency, faultSlicer, faultReset, faultDark, faultRefu
 // weather changes the line's weather until ctx ends, then leaves it fair. count is told of
 // each fault.
 func (l *line) weather(ctx context.Context, r *rand.Rand, count func(fault)) error {
-	for pause(ctx, between(r, 1*time.Second, 6*time.Second)) {
+	for pause(ctx, between(r, 2*time.Second, 9*time.Second)) {
 		f := faults[r.IntN(len(faults))]
 		count(f)
 		if err := l.fault(ctx, r, f); err != nil {
