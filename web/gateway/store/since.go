@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,7 +36,7 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 		if newest := s.follow.sequence(); newest > uint64(from)/100+s.cfg.MaxSpan {
 			return false, nil
 		}
-		if list, ok, err = s.scans.since(ctx, c, uint64(from)/100); !ok || err != nil {
+		if list, ok, err = s.scan(ctx, c, uint64(from)/100); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -55,6 +56,20 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 		}
 	}
 	return true, nil
+}
+
+// scan reads the stream, again while NATS is away, as every other read does.
+func (s *Store) scan(ctx context.Context, c Customer, from uint64) (list []*Entry, ok bool, err error) {
+	deadline := time.Now().Add(maxWait)
+	for try := 0; ; try++ {
+		list, ok, err = s.scans.since(ctx, c, from)
+		if err == nil || ctx.Err() != nil || s.ctx.Err() != nil || time.Now().After(deadline) {
+			return list, ok, err
+		}
+		if err := s.pause(ctx, try); err != nil {
+			return nil, false, err
+		}
+	}
 }
 
 // ring keeps the newest entries in memory, by customer.

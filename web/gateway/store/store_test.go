@@ -1023,6 +1023,31 @@ func TestReconnect(t *testing.T) {
 			t.Fatalf("message %d is followed by %d", i, index)
 		}
 	}
+	t.Run("STREAM-3 a resume that needs the stream waits for it", func(t *testing.T) {
+		fresh := openStore(t, Config{URL: srv.ClientURL()}) // it remembers nothing
+		defer fresh.Close()
+		away := fresh.nc.StatusChanged(nats.RECONNECTING)
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		receive(t, away)
+		found := make(chan int, 1)
+		go func() {
+			n := 0
+			ok, err := fresh.Since(testContext(t), ann, after(0), fresh.Position(), func(e Entry) {
+				if e.Message != nil {
+					n++
+				}
+			})
+			if err != nil || !ok {
+				t.Errorf("%v %v", ok, err)
+			}
+			found <- n
+		}()
+		srv = start()
+		if got := receive(t, found); got != n {
+			t.Errorf("%d messages, want %d", got, n)
+		}
+	})
 	s.Close()
 	srv.Shutdown()
 	srv.WaitForShutdown()
