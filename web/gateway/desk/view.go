@@ -273,15 +273,31 @@ func (d *Desk) read(ctx context.Context) error {
 			}
 		}
 	}
-	for _, e := range present {
-		d.view.put(e)
-		// Asked after put: a message that the follower sees from here on is counted by
-		// it, one that it saw before the chat was known is in this answer.
-		n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID)
-		if err != nil {
-			return err
-		}
+	// Several at once: calls wait for this when the process starts, and each of them waits
+	// for its answer more than it works.
+	var wg sync.WaitGroup
+	errs := make([]error, readers)
+	for i := range readers {
+		wg.Go(func() {
+			for at := i; at < len(present) && errs[i] == nil; at += readers {
+				errs[i] = d.readOne(ctx, present[at])
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// readers is how many chats are read at once.
+const readers = 16
+
+func (d *Desk) readOne(ctx context.Context, e store.Engagement) error {
+	d.view.put(e)
+	// Asked after put: a message that the follower sees from here on is counted by
+	// it, one that it saw before the chat was known is in this answer.
+	n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID)
+	if err == nil {
 		d.view.count(e.EngagementID, n)
 	}
-	return nil
+	return err
 }
