@@ -106,6 +106,8 @@ func launch(t *testing.T, command string, args ...string) *running {
 	p := &running{T: t, cmd: exec.Command(command, args...), stderr: &logs{}, exited: make(chan struct{})}
 	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	p.cmd.Stderr = p.stderr
+	// Cleanup ends it; this does when the test's process is killed or panics.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

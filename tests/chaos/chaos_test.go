@@ -37,7 +37,7 @@ type plan struct {
 // its own settings. make chaos sets CUSTOMERS, AGENTS and DURATION.
 func planned(t *testing.T) plan {
 	p := plan{
-		seed: rand.Uint64() % 1e9, customers: 40, agents: 5, duration: 30 * time.Second,
+		seed: rand.Uint64() % 1e9, customers: 40, agents: 5, duration: 25 * time.Second,
 		heartbeat: 2 * time.Second, every: time.Second, agentEvery: 300 * time.Millisecond,
 	}
 	number := func(name string, to *int) {

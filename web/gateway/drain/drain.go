@@ -4,7 +4,7 @@
 //
 //	d := drain.New()
 //	…
-//	r, end, ok := d.Call(w, r, time.Minute)	// or Begin and End, for what is no call
+//	r, end, ok := d.Call(w, r, time.Minute)	// or Begin and End, for a connection
 //	if !ok {
 //		… // 503: come back
 //	}
@@ -22,6 +22,10 @@ import (
 )
 
 const (
+	// connectionTime is how long a connection has for its end. It has only a goodbye to
+	// say; one whose client is gone without a word must not make the others wait, who
+	// are refused meanwhile.
+	connectionTime = 2 * time.Second
 	// farewell is for how long a call that is broken off may write its answer.
 	farewell = 500 * time.Millisecond
 	// breakTime bounds the wait for what was broken off. Whoever stops has other things
@@ -32,46 +36,61 @@ const (
 // Drain counts what is in hand. Make one with New. Its methods are safe for concurrent
 // use.
 type Drain struct {
-	mu       sync.Mutex // orders Begin's Add before Wait's Wait
-	leaving  chan struct{}
-	left     bool
+	mu          sync.Mutex // orders Add before Wait's Wait
+	leaving     chan struct{}
+	left        bool
+	connections kind
+	calls       kind
+}
+
+// kind is what ends alike.
+type kind struct {
 	work     sync.WaitGroup
-	ctx      context.Context
+	ctx      context.Context // ends when what is left is broken off
 	breakOff context.CancelFunc
 }
 
 // New returns a Drain with nothing in hand.
 func New() *Drain {
 	d := &Drain{leaving: make(chan struct{})}
-	d.ctx, d.breakOff = context.WithCancel(context.Background())
+	for _, k := range []*kind{&d.connections, &d.calls} {
+		k.ctx, k.breakOff = context.WithCancel(context.Background())
+	}
 	return d
 }
 
-// Begin counts something in; false when nothing new is to be begun. After true, End
-// must follow.
-func (d *Drain) Begin() bool {
+func (d *Drain) begin(k *kind) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.left {
 		return false
 	}
-	d.work.Add(1)
+	k.work.Add(1)
 	return true
 }
 
-// End counts out what Begin has counted in.
-func (d *Drain) End() { d.work.Done() }
+// Begin counts a connection in; false when none is to be begun. After true, End must
+// follow.
+func (d *Drain) Begin() bool { return d.begin(&d.connections) }
 
-// Call is Begin for a call: the request that it returns has a context that ends after
-// within, or when the call is broken off. Then the reading of its body ends, too,
-// and soon the writing of its answer, so that a client that sends or takes nothing
-// holds up nobody. end counts it out.
+// End counts out what Begin has counted in.
+func (d *Drain) End() { d.connections.work.Done() }
+
+// Context ends when the connections are broken off: two seconds after Wait was called,
+// or with its context.
+func (d *Drain) Context() context.Context { return d.connections.ctx }
+
+// Call counts a call in; ok is false when none is to be begun. The request that it
+// returns has a context that ends after within, or when the call is broken off, with
+// the context of Wait. Then the reading of its body ends, too, and soon the writing of
+// its answer, so that a client that sends or takes nothing holds up nobody. end counts
+// the call out.
 func (d *Drain) Call(w http.ResponseWriter, r *http.Request, within time.Duration) (_ *http.Request, end func(), ok bool) {
-	if !d.Begin() {
+	if !d.begin(&d.calls) {
 		return r, nil, false
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), within)
-	stop := context.AfterFunc(d.ctx, func() {
+	stop := context.AfterFunc(d.calls.ctx, func() {
 		cancel()
 		control := http.NewResponseController(w)
 		// Not every ResponseWriter can; http.Server's can.
@@ -81,9 +100,12 @@ func (d *Drain) Call(w http.ResponseWriter, r *http.Request, within time.Duratio
 	return r.WithContext(ctx), func() {
 		stop()
 		cancel()
-		d.End()
+		d.calls.work.Done()
 	}, true
 }
+
+// Broken reports whether a call that fails now may fail because it is broken off.
+func (d *Drain) Broken() bool { return d.calls.ctx.Err() != nil }
 
 // Leave refuses everything new from now on. A second call does nothing.
 func (d *Drain) Leave() {
@@ -98,34 +120,41 @@ func (d *Drain) Leave() {
 // Leaving is closed by Leave.
 func (d *Drain) Leaving() <-chan struct{} { return d.leaving }
 
-// Context ends when what is in hand is to be broken off. It is for connections, which
-// End does not end.
-func (d *Drain) Context() context.Context { return d.ctx }
-
-// Broken reports whether what fails now may fail because it is broken off.
-func (d *Drain) Broken() bool { return d.ctx.Err() != nil }
-
-// Wait, after Leave, returns nil when nothing is in hand any more. When ctx ends
-// before that, it breaks the rest off, gives it a second to end, and returns ctx's
-// error.
+// Wait, after Leave, waits until nothing is in hand any more. It breaks off the
+// connections that are left after two seconds, and everything when ctx ends: then it
+// returns ctx's error, at most a second later.
 func (d *Drain) Wait(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, connectionTime)
+	defer cancel()
+	connections := make(chan bool, 1)
+	go func() { connections <- d.connections.wait(short) }()
+	calls := d.calls.wait(ctx)
+	if !<-connections && ctx.Err() != nil || !calls {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// wait reports whether all ended by themselves; what did not when ctx ended is broken
+// off.
+func (k *kind) wait(ctx context.Context) bool {
 	done := make(chan struct{})
 	go func() { // ends with the last that is in hand
-		d.work.Wait()
+		k.work.Wait()
 		close(done)
 	}()
-	defer d.breakOff()
+	defer k.breakOff()
 	select {
 	case <-done:
-		return nil
+		return true
 	case <-ctx.Done():
 	}
-	d.breakOff()
+	k.breakOff()
 	t := time.NewTimer(breakTime)
 	defer t.Stop()
 	select {
 	case <-done:
 	case <-t.C:
 	}
-	return ctx.Err()
+	return false
 }

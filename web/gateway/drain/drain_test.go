@@ -15,10 +15,12 @@ import (
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := New()
-		for range 2 {
-			if !d.Begin() {
-				t.Fatal("refused")
-			}
+		if !d.Begin() {
+			t.Fatal("refused")
+		}
+		_, end, ok := d.Call(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
+		if !ok {
+			t.Fatal("refused")
 		}
 		d.Leave()
 		d.Leave()
@@ -27,7 +29,7 @@ func TestWaits(t *testing.T) {
 			t.Error("something new is begun")
 		}
 		time.AfterFunc(time.Second, d.End)
-		time.AfterFunc(3*time.Second, d.End)
+		time.AfterFunc(3*time.Second, end)
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -77,6 +79,39 @@ func TestBreaksOff(t *testing.T) {
 				t.Errorf("broken off after %v", at.Sub(began))
 			}
 			time.Sleep(2 * time.Hour) // until the stubborn one has ended, too
+		})
+	}
+}
+
+// A connection that does not end is broken off soon, whatever the calls do.
+func TestBreaksOffConnections(t *testing.T) {
+	for _, callTakes := range []time.Duration{0, 4 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			d := New()
+			if !d.Begin() {
+				t.Fatal("refused")
+			}
+			began := time.Now()
+			go func() {
+				<-d.Context().Done()
+				if took := time.Since(began); took != connectionTime {
+					t.Errorf("broken off after %v", took)
+				}
+				if d.Broken() && callTakes > 0 {
+					t.Error("the call is broken off too")
+				}
+				d.End()
+			}()
+			if callTakes > 0 {
+				_, end, _ := d.Call(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
+				time.AfterFunc(callTakes, end)
+			}
+			d.Leave()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if err := d.Wait(ctx); err != nil || time.Since(began) != max(callTakes, connectionTime) {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
 		})
 	}
 }
