@@ -45,6 +45,10 @@ type follower struct {
 	newest  atomic.Uint64 // sequence of the newest entry
 	gone    atomic.Uint64 // sequence of the newest entry that was lost, 0 for none
 
+	last    uint64        // sequence of the newest entry when the process began
+	begun   sync.Once     // closes reached
+	reached chan struct{} // closed when last has been received
+
 	mu        sync.Mutex // held while an entry is given to the callbacks
 	callbacks []*callback
 }
@@ -54,15 +58,22 @@ type callback struct {
 	fn  func(Entry)
 }
 
-func newFollower(ctx context.Context, s *Store, last uint64) (*follower, error) {
-	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, last)}
-	f.newest.Store(last)
+// newFollower begins with the newest entries that are there, as many as the ring holds,
+// and returns when it has read them: after a restart all clients come back at once,
+// and those who were away for a short time are served from memory.
+func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, error) {
+	start := last + 1
+	if n := uint64(s.cfg.RingEntries); last >= max(first, 1) {
+		start = max(first, 1, last+1-min(n, last))
+	}
+	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, start-1), last: last, reached: make(chan struct{})}
+	f.newest.Store(start - 1)
 	// Not "new": what is stored between reading last and creating the consumer would
 	// be in neither.
 	consumer, err := s.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{allEntries},
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:    last + 1,
+		OptStartSeq:    start,
 	})
 	if err != nil {
 		return nil, err
@@ -72,7 +83,17 @@ func newFollower(ctx context.Context, s *Store, last uint64) (*follower, error) 
 			s.log.Warn("following the stream", "error", err)
 		}
 	}))
-	return f, err
+	if err != nil || start > last {
+		return f, err
+	}
+	limit, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	select {
+	case <-f.reached:
+		return f, nil
+	case <-limit.Done():
+		return f, fmt.Errorf("the newest entries did not come: %w", limit.Err())
+	}
 }
 
 func (f *follower) sequence() uint64 { return f.newest.Load() }
@@ -110,6 +131,11 @@ func (f *follower) receive(m jetstream.Msg) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	defer func() {
+		if f.sequence() >= f.last {
+			f.begun.Do(func() { close(f.reached) })
+		}
+	}()
 	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {
 		e, err := f.s.next(f.s.ctx, allEntries, sequence)
 		if err != nil && !errors.Is(err, ErrNotFound) {

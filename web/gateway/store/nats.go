@@ -146,7 +146,7 @@ func (s *Store) open(ctx context.Context) error {
 	info := s.stream.CachedInfo()
 	s.replicated = info.Config.Replicas > 1
 	s.scans = newScanner(s)
-	s.follow, err = newFollower(ctx, s, info.State.LastSeq)
+	s.follow, err = newFollower(ctx, s, info.State.FirstSeq, info.State.LastSeq)
 	if err != nil {
 		return fmt.Errorf("store: cannot follow the stream %s: %w", streamName, err)
 	}

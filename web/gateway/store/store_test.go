@@ -746,8 +746,19 @@ func TestSince(t *testing.T) {
 	}
 	t.Run("STREAM-3 from memory", func(t *testing.T) { check(t, s) })
 	s.Close()
-	t.Run("STREAM-3 from the stream, after a restart", func(t *testing.T) {
+	t.Run("STREAM-3 from memory, after a restart", func(t *testing.T) {
 		s := openStore(t, Config{Dir: dir})
+		if _, ok := s.follow.ring.since(ann, uint64(ids[0])/100); !ok {
+			t.Error("what came last is not remembered")
+		}
+		check(t, s)
+		s.Close()
+	})
+	t.Run("STREAM-3 from the stream, after a restart", func(t *testing.T) {
+		s := openStore(t, Config{Dir: dir, RingEntries: 1})
+		if _, ok := s.follow.ring.since(ann, uint64(ids[50])/100); ok {
+			t.Error("it needs no stream")
+		}
 		check(t, s)
 		t.Run("many at once", func(t *testing.T) {
 			var wg sync.WaitGroup
@@ -771,14 +782,14 @@ func TestSince(t *testing.T) {
 		s.Close()
 	})
 	t.Run("STREAM-7 too far back", func(t *testing.T) {
-		s := openStore(t, Config{Dir: dir, MaxSpan: 50})
+		s := openStore(t, Config{Dir: dir, MaxSpan: 50, RingEntries: 1})
 		if ok, err := s.Since(ctx, ann, ids[0], s.Position(), func(Entry) { t.Error("called") }); err != nil || ok {
 			t.Errorf("%v %v", ok, err)
 		}
 		s.Close()
 	})
 	t.Run("STREAM-7 no longer there", func(t *testing.T) {
-		s := openStore(t, Config{Dir: dir})
+		s := openStore(t, Config{Dir: dir, RingEntries: 1})
 		if err := s.stream.Purge(ctx, jetstream.WithPurgeSequence(uint64(ids[50])/100)); err != nil {
 			t.Fatal(err)
 		}
@@ -1024,7 +1035,7 @@ func TestReconnect(t *testing.T) {
 		}
 	}
 	t.Run("STREAM-3 a resume that needs the stream waits for it", func(t *testing.T) {
-		fresh := openStore(t, Config{URL: srv.ClientURL()}) // it remembers nothing
+		fresh := openStore(t, Config{URL: srv.ClientURL(), RingEntries: 1}) // it remembers next to nothing
 		defer fresh.Close()
 		away := fresh.nc.StatusChanged(nats.RECONNECTING)
 		srv.Shutdown()
