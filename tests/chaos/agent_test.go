@@ -342,7 +342,7 @@ func (a *agent) history(ctx context.Context, chat string) ([]message, error) {
 			return list, nil
 		}
 		if len(page.Messages) == 0 {
-			return nil, errors.New("an empty page that is not the last")
+			return list, fmt.Errorf("after %d comes an empty page that is not the last: the newest is %d", after, page.NewestIndex)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -157,7 +158,10 @@ func (r *run) keep() {
 			r.Log(err)
 		}
 	}
-	r.Logf("the logs of the processes and the customers' streams are in %s", dir)
+	if err := os.CopyFS(filepath.Join(dir, "nats"), os.DirFS(r.w.data)); err != nil {
+		r.Log(err)
+	}
+	r.Logf("NATS' data, the logs of the processes and the customers' streams are in %s", dir)
 }
 
 // rand is the source of an actor's choices, the same for the same seed.
@@ -349,6 +353,7 @@ func (r *run) settle(ctx context.Context) verdict {
 				list, err := a.history(ctx, chat)
 				if err != nil {
 					r.wrong("the history of %s cannot be read: %v", chat, err)
+					return
 				}
 				r.mu.Lock()
 				stored[chat] = list
@@ -387,6 +392,9 @@ func (r *run) settle(ctx context.Context) verdict {
 		}
 		a.mu.Unlock()
 	}
+	// What cannot be read is a failure already, and tells nothing about the rest.
+	sayings = slices.DeleteFunc(sayings, func(s *said) bool { return stored[s.chat] == nil })
+	logs = slices.DeleteFunc(logs, func(h *heard) bool { return stored[h.chat] == nil })
 	return judge(stored, sayings, logs)
 }
 
@@ -479,6 +487,7 @@ func stacks() string {
 // report prints the table.
 func (r *run) report(v verdict, took time.Duration, left int) {
 	var outage time.Duration
+	reasons := map[string]int{} // why sends were rejected
 	var attempts, sends, early, givenUp, expired, broke, repeats, cuts int
 	for _, c := range r.customers {
 		c.mu.Lock()
@@ -491,6 +500,11 @@ func (r *run) report(v verdict, took time.Duration, left int) {
 		early += c.early
 		givenUp += c.givenUp
 		expired += c.expired
+		for _, s := range c.sent {
+			if s.err != nil {
+				reasons[s.err.Error()]++
+			}
+		}
 		for _, s := range c.surprise {
 			r.wrong("%s: %s", c.name, s)
 		}
@@ -535,6 +549,9 @@ func (r *run) report(v verdict, took time.Duration, left int) {
 	row("messages said", v.sends)
 	row("acknowledged", v.acked)
 	row("rejected (of them stored)", fmt.Sprintf("%d (%d)", v.rejected, v.rejectedStored))
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		row("  "+reason, reasons[reason])
+	}
 	row("customers' sends retried", attempts-sends)
 	row("agents' calls retried", repeats)
 	row("delivered to participants", v.delivered)

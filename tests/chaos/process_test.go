@@ -227,6 +227,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 // world is the platform as processes.
 type world struct {
 	gateway, nats *process
+	data          string             // NATS' folder
 	key           ed25519.PrivateKey // signs the customers' tokens
 }
 
@@ -235,7 +236,7 @@ func newWorld(t *testing.T, heartbeat time.Duration) *world {
 	t.Helper()
 	build(t)
 	dir := t.TempDir()
-	w := &world{}
+	w := &world{data: filepath.Join(dir, "nats")}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +251,7 @@ func newWorld(t *testing.T, heartbeat time.Duration) *world {
 	for name, text := range map[string]string{
 		keyFile: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
 		config: fmt.Sprintf("listen: %q\njetstream { store_dir: %q, sync_interval: always }\n",
-			natsAddress, filepath.Join(dir, "nats")),
+			natsAddress, w.data),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
