@@ -12,7 +12,9 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -363,6 +365,7 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error) {
 	var list []entry
 	var tooMany bool
+	wild := slices.ContainsFunc(subjects, func(subject string) bool { return strings.ContainsAny(subject, "*>") })
 	err := s.persist(ctx, func(ctx context.Context) error {
 		list = list[:0]
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.js, streamName, subjects)
@@ -370,18 +373,25 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 			return err
 		}
 		for m, err := range found {
-			if errors.Is(err, jetstreamext.ErrNoMessages) {
+			switch {
+			case errors.Is(err, jetstreamext.ErrNoMessages) && len(list) == 0:
 				return nil
-			}
-			if errors.Is(err, jetstreamext.ErrBatchUnsupported) {
+			case errors.Is(err, jetstreamext.ErrBatchUnsupported) && wild:
 				// So it reads the server's refusal to answer with more than 1,024.
 				tooMany = true
 				return nil
-			}
-			if err != nil {
+			case err != nil:
 				return err
 			}
 			list = append(list, entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data})
+		}
+		// It ends as quietly when the answer, or the rest of it, has not come. What was
+		// not heard must not be taken for what is not there.
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if len(list) == 0 || s.nc.IsClosed() {
+			return nats.ErrTimeout
 		}
 		return nil
 	})

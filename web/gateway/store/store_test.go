@@ -19,9 +19,11 @@ import (
 	"testing"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 
 	"openchat/sdk/wire"
 )
@@ -1062,6 +1064,37 @@ func TestReconnect(t *testing.T) {
 	s.Close()
 	srv.Shutdown()
 	srv.WaitForShutdown()
+}
+
+// A server that does not answer has not said that there is nothing.
+func TestSilentServer(t *testing.T) {
+	_, address, _ := strings.Cut(natsServer(t), "://")
+	proxy := toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop()), "nats", "127.0.0.1:0", address)
+	if err := proxy.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Stop()
+	s := openStore(t, Config{URL: "nats://" + proxy.Listen})
+	defer s.Close()
+	session := newSession(t, s, ann, "s")
+	e := newChat(t, s, session, "e")
+	if _, _, err := s.Append(testContext(t), ann, e.EngagementID, from(session, "x", "")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(`{"type":"timeout","stream":"downstream","toxicity":1,"attributes":{"timeout":0}}`)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(testContext(t), 200*time.Millisecond)
+	defer cancel()
+	if list, err := s.messages(ctx, ann, e.EngagementID, 1, 1); err == nil {
+		t.Errorf("the messages are %v", list)
+	}
+	if list, err := s.Engagements(ctx, ann); err == nil {
+		t.Errorf("the engagements are %v", list)
+	}
+	if _, err := s.Sent(ctx, ann, e.EngagementID, session.ParticipantID, "x"); err == nil || errors.Is(err, ErrNotFound) {
+		t.Errorf("what was sent: %v", err)
+	}
 }
 
 func TestOpenErrors(t *testing.T) {
