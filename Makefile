@@ -1,6 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test build lint conformance mutation sim soak fuzz size bench clean vuln
-.PHONY: help demo test build lint conformance mutation fuzz chaos size clean vuln
+.PHONY: help demo cluster test build lint conformance mutation sim chaos soak fuzz size bench clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list

@@ -71,7 +71,7 @@ func planned(t *testing.T) plan {
 	if p.wake {
 		p.settle = time.Minute
 	} else {
-		p.heartbeat, p.every, p.agentEvery = 20*time.Second, 2*time.Second, 500*time.Millisecond
+		p.heartbeat, p.every, p.agentEvery = 20*time.Second, 3*time.Second, 500*time.Millisecond
 	}
 	p.lines = max(4, p.customers/12)
 	return p
