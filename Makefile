@@ -40,12 +40,11 @@ soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: w
 	@tests/setup/chromium.sh
 	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestSoak' ./tests
 
-size: build ## what a visitor downloads, and which packages make it; fails over its bound
 chaos: ## real faults: 200 customers, 20 agents, 3 minutes; SEED=7 DURATION=10m for others
 	@CUSTOMERS=$${CUSTOMERS:-200} AGENTS=$${AGENTS:-20} DURATION=$${DURATION:-3m} \
 		go test -count=1 -timeout 60m -v -run 'TestChaos$$' ./tests/chaos
 
-size: build ## what a visitor downloads; fails over its bound
+size: build ## what a visitor downloads, and which packages make it; fails over its bound
 	@go run ./js/pack -sizes
 
 bench: build ## what it costs, beside peers; ten minutes on a quiet machine, writes tests/BENCH.md
