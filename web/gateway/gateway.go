@@ -76,7 +76,7 @@ type Config struct {
 	FrameRate  float64
 	FrameBurst int
 	// MaxStreams bounds the open streams, MaxStreamsPerCustomer those of one customer.
-	// 0 means 20,000 and 20. Each costs about 40 KiB and a file descriptor.
+	// 0 means 20,000 and 20. Each costs about 20 KiB and a file descriptor.
 	MaxStreams            int
 	MaxStreamsPerCustomer int
 	// MaxWaiting bounds the open streams of one address that have not authenticated,
