@@ -824,6 +824,13 @@ func TestGoneInInit(t *testing.T) {
 				// Its stream is half-open by then, so that only this answer tells.
 				p.Silence()
 				p.EndSession(p.Sessions()[0].SessionID, wire.ReasonSystemClosed)
+				// A new one is long in coming: nobody pings the stream that is no more.
+				began := time.Now()
+				p.OnRequest(func(x *sdktest.Exchange) {
+					if time.Since(began) < 22*time.Second {
+						x.Refuse(503, wire.ProblemServerError, 0)
+					}
+				})
 			})
 			p.CutStreams(1006)
 			d.Leave()

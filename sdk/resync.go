@@ -48,7 +48,7 @@ func (s *session) resync(target wire.EventID) {
 			var ids []string
 			for id, e := range s.engagements {
 				w := found[id]
-				if e.member || w != nil && w.EngagementStatus == wire.EngagementActive {
+				if e.member || e.joinedID != 0 || w != nil && w.EngagementStatus == wire.EngagementActive {
 					ids = append(ids, id)
 				}
 			}
@@ -111,7 +111,7 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 	}
 	last := s.stream.lastID
 	if e := s.engagements[at.EngagementID]; e != nil {
-		last = max(last, e.seenID)
+		last = max(last, e.seenID, e.joinedID) // what lies before joining is history
 	}
 	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
@@ -138,11 +138,16 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 // what the server says.
 func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message, target wire.EventID) {
 	now := time.Now()
-	dialog, active := "", false
-	if w != nil {
-		dialog, active = w.DialogID, w.EngagementStatus == wire.EngagementActive
-	}
 	e := s.engagements[id]
+	var dialog string
+	var in []Participant
+	active := false
+	if w != nil {
+		dialog, in, active = w.DialogID, w.Participants, w.EngagementStatus == wire.EngagementActive
+	} else {
+		// It has ended. Who joined it by a call's answer has yet to hear that it was in.
+		dialog, in, active = e.dialogID, e.participants, e.joinedID != 0
+	}
 	if active && (e == nil || !e.member) {
 		if e != nil {
 			e.participants = nil // the page is to be told of them all (EV-13)
@@ -154,15 +159,14 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 	if e == nil {
 		return
 	}
-	if w != nil {
-		// The customer first, as a chat's first events are ordered (EV-13).
-		slices.SortStableFunc(w.Participants, func(a, b Participant) int {
-			return rank(a.ParticipantType) - rank(b.ParticipantType)
-		})
-		for _, p := range w.Participants {
-			if !has(e.participants, p.ParticipantID) {
-				s.apply(&wire.Event{Type: wire.EventParticipantAdded, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
-			}
+	// The customer first, as a chat's first events are ordered (EV-13).
+	in = slices.Clone(in)
+	slices.SortStableFunc(in, func(a, b Participant) int {
+		return rank(a.ParticipantType) - rank(b.ParticipantType)
+	})
+	for _, p := range in {
+		if !has(e.participants, p.ParticipantID) {
+			s.apply(&wire.Event{Type: wire.EventParticipantAdded, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
 		}
 	}
 	for i := range list {

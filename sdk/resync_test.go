@@ -110,6 +110,31 @@ func TestResync(t *testing.T) {
 			}
 		})
 	})
+	t.Run("STREAM-7 ENG-4 a chat that was joined and has ended in what was lost", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
+			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := e.EngagementID
+			bo := g.p.Agent("Bo")
+			bo.Accept(id)
+			bo.Say(id, "history")
+			time.Sleep(time.Second)
+			g.clear()
+			g.p.Silence() // the answer of join comes, its events do not
+			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
+				t.Fatal(err)
+			}
+			bo.Say(id, "bye")
+			bo.End(id)
+			g.p.Restart(false)
+			time.Sleep(2 * time.Minute)
+			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		})
+	})
 	t.Run("EV-13 STREAM-7 the first events of a chat that was joined in what was lost", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
 			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })

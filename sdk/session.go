@@ -429,7 +429,7 @@ func (s *session) goneInInit() {
 	}
 	// Gone since it was looked up, or a duplicated tab has it: one of our own (SES-2,
 	// SES-4).
-	s.letGo(1000)
+	s.dropStream(1000)
 	s.createSession()
 }
 
