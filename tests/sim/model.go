@@ -824,6 +824,9 @@ func (l *log) streams(e *sdk.Event) {
 	case sdk.EventStreamConnecting:
 		switch was {
 		case connected, givenUp, unauthorized:
+			if was == connected && l.phase == initing && l.sawGone {
+				break // SES-2: the stored session ended meanwhile
+			}
 			l.say("STREAM-1 CONNECTING out of turn, from state %d", was)
 		case connecting:
 			if l.phase != initing { // SES-4: the session is another tab's, and one of its own is tried
@@ -1169,7 +1172,7 @@ func (l *log) page(c *Call) {
 		return
 	}
 	switch edge := from.Items[len(from.Items)-1].MessageIndex; {
-	case c.To == sdk.Older && p.Items[0].MessageIndex != edge-1 && p.Items[0].MessageIndex <= c.Heard:
+	case c.To == sdk.Older && (p.Items[0].MessageIndex >= edge || p.Items[0].MessageIndex+1 < edge && p.Items[0].MessageIndex+1 <= c.Heard):
 		l.say("PAGE-4 the page before %d begins at %d", edge, p.Items[0].MessageIndex)
 	case c.To == sdk.Newer && p.Items[n-1].MessageIndex <= from.Items[0].MessageIndex:
 		l.say("PAGE-4 the page after %d ends at %d", from.Items[0].MessageIndex, p.Items[n-1].MessageIndex)

@@ -243,6 +243,7 @@ func (l *player) end() (left []string) {
 		}
 		synctest.Wait()
 		g.do(Step{Step: sdktest.Step{Kind: endOffline}})
+		g.do(Step{Step: sdktest.Step{Kind: doResetIdle}})
 	}
 	time.Sleep(time.Minute) // calls under way, slow handlers, shutdowns, inits
 	for _, g := range l.slots {
