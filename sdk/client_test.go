@@ -21,7 +21,8 @@ type page struct {
 	times  []time.Time
 	logs   []string
 	on     func(sdk.Event)
-	marks  []string // events and settlements in the order in which the page learnt of them
+	mirror map[string]sdk.Engagement // what changes told
+	marks  []string                  // events and settlements in the order in which the page learnt of them
 }
 
 func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
@@ -29,11 +30,14 @@ func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
 }
 
 func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, storage sdk.Storage) *page {
-	g := &page{t: t, p: p}
+	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}}
 	g.c = sdk.New(sdk.Options{
 		Transport: transport,
 		Storage:   storage,
 		Deliver: func(e sdk.Event) {
+			if e.Changed != nil {
+				g.mirror[e.Changed.EngagementID] = *e.Changed
+			}
 			if e.Type == "" {
 				return
 			}

@@ -134,6 +134,21 @@ func TestArgumentEdges(t *testing.T) {
 			}
 		})
 	})
+	t.Run("ENG-1 ENG-3 what a look at one engagement tells of another is shown", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: time.Second}, func(t *testing.T, g *page) {
+			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.p.Silence() // ENGAGEMENT_ACTIVE does not come
+			time.Sleep(2 * time.Second)
+			g.c.EngagementByID("e0000000-0000-4000-8000-00000000dead", nil)
+			time.Sleep(time.Second)
+			if m := g.mirror[e.EngagementID]; m.EngagementStatus != wire.EngagementActive {
+				t.Errorf("the page sees %+v", m)
+			}
+		})
+	})
 	t.Run("NS-6 an engagement that began elsewhere after init", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			h := newPage(t, g.p, sdktest.NewStorage())

@@ -179,7 +179,9 @@ func (s *session) listEngagements(done func([]Engagement, error)) {
 			}
 			all := make([]Engagement, 0, len(list))
 			for i := range list {
-				if e := s.merge(&list[i]); !e.ended() {
+				e := s.merge(&list[i])
+				s.changed(e) // who asked for one of them only mirrors the others, too
+				if !e.ended() {
 					all = append(all, e.snapshot())
 				}
 			}

@@ -111,7 +111,7 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 	}
 	last := s.stream.lastID
 	if e := s.engagements[at.EngagementID]; e != nil {
-		last = max(last, e.seenID, e.joinedID) // what lies before joining is history
+		last = max(last, e.seenID)
 	}
 	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
