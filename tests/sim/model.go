@@ -192,6 +192,7 @@ type log struct {
 	warnedAt             time.Duration
 	tie                  time.Duration // when a call and the end of a timer came at once: either may be first
 	shutdownAsked        bool
+	invalid              bool // SDK_SESSION_INVALID was told; the reason is another page's then
 	sawGone, sawDenied   bool // the platform said that the session is gone; 401 or the like since the token was set
 }
 
@@ -433,6 +434,7 @@ func (l *log) called(c *Call) {
 		l.views, l.mirror, l.told, l.delayed = map[string]*view{}, map[string]sdk.Engagement{}, map[string]bool{}, map[string]bool{}
 		l.last = 0
 		l.expiry, l.setAt = c.Expiry, l.now
+		l.invalid = false
 		l.reminded, l.expired, l.warned, l.shutdownAsked, l.tie = false, false, false, false, 0
 		l.sawGone, l.sawDenied = false, false
 		clear(l.saw)
@@ -795,7 +797,7 @@ func (l *log) shutdown(e *sdk.Event) {
 	if l.phase == ready {
 		l.say("SHUT-1 SHUTDOWN without EVENT_STREAM_CLOSED or FAILED before it")
 	}
-	if e.Reason == string(wire.ReasonUserInactive) && (l.tie == 0 || l.now > l.free(l.tie+shutdownBound)+tick) {
+	if e.Reason == string(wire.ReasonUserInactive) && !l.invalid && (l.tie == 0 || l.now > l.free(l.tie+shutdownBound)+tick) {
 		g := l.life().IdleShutdownGraceTimeout
 		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick || l.now > l.free(l.free(t)+shutdownBound)+tick {
 			l.say("IDLE-3 SHUTDOWN USER_INACTIVE, grace began %v", l.warnedAt)
@@ -868,7 +870,7 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 		if !l.sawGone && !l.ended() {
 			l.say("SHUT-3 SDK_SESSION_INVALID, and nobody said so")
 		}
-		l.phase, l.stream = closing, idle
+		l.phase, l.stream, l.invalid = closing, idle, true
 		return
 	case sdk.FailureReconnectionTimeout:
 		window := l.life().ReconnectionTimeout
