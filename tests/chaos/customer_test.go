@@ -42,6 +42,7 @@ type customer struct {
 	givenUp  int // RECONNECTION_TIMEOUT
 	expired  int // TOKEN_EXPIRED
 	shutdown bool
+	hurry    bool // no backoff any more
 	surprise []string
 }
 
@@ -137,6 +138,9 @@ func (c *customer) deliver(e sdk.Event) {
 			if err := c.client.RetryConnection(); err != nil {
 				c.surprise = append(c.surprise, "retryConnection: "+err.Error())
 			}
+		}
+		if c.hurry {
+			c.client.Wake(sdk.WakeOnline)
 		}
 	case sdk.EventTokenExpired:
 		c.expired++
