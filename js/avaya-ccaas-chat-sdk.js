@@ -97,7 +97,7 @@
   //	resetIdleTimeout
   //	retryConnection
   //	setLogLevel        level
-  //	wake               "visible"/"online"/"offline"
+  //	wake               "visible"/"online"/"offline"/"away"
   //	drained
   //
   // Core to porch, in the order in which things happened: deliver(list) returns whether
@@ -528,6 +528,7 @@
     document.addEventListener("visibilitychange", wake("visible"));
     document.addEventListener("resume", wake("visible"));
     window.addEventListener("pageshow", wake("visible"));
+    window.addEventListener("pagehide", ({ persisted }) => persisted && wake("away")());
     window.addEventListener("online", wake("online"));
     window.addEventListener("offline", wake("offline"));
   };

@@ -36,6 +36,8 @@ const (
 	WakeVisible Wake = iota // the page became visible, was resumed, or came back from the cache
 	WakeOnline
 	WakeOffline
+	// WakeAway: the page goes into the browser's back/forward cache, where it does not run.
+	WakeAway
 )
 
 // Client is the SDK: at most one session at a time. Its methods are safe for

@@ -305,7 +305,7 @@ func (s *session) wake(w Wake) {
 		return
 	}
 	s.wakeStream(w)
-	if w != WakeOffline {
+	if w == WakeVisible || w == WakeOnline {
 		s.hurryCalls()
 	}
 }

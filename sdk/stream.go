@@ -33,6 +33,7 @@ const (
 	streamWaiting                         // broken; the next attempt is at retryAt
 	streamUnauthorized                    // broken; a new token is awaited (JWT-2)
 	streamGivenUp                         // broken; the window is over (STREAM-6)
+	streamAway                            // let go while the page is in the back/forward cache
 )
 
 // stream is the state of the connection for events.
@@ -202,7 +203,7 @@ func (s *session) reconnect() {
 
 func (s *session) retryConnection() *Error {
 	switch s.stream.state {
-	case streamWaiting, streamGivenUp:
+	case streamWaiting, streamGivenUp, streamAway:
 		s.reconnect()
 		return nil
 	case streamUnauthorized:
@@ -219,6 +220,10 @@ func (s *session) retryConnection() *Error {
 // wakeStream reacts to the browser's word on network and visibility (STREAM-5).
 func (s *session) wakeStream(w Wake) {
 	st := &s.stream
+	if w == WakeAway {
+		s.leave()
+		return
+	}
 	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
 	switch st.state {
 	case streamWaiting:
@@ -227,11 +232,30 @@ func (s *session) wakeStream(w Wake) {
 			s.connect()
 		}
 	case streamOpen:
-		// A page that comes back again and again, as out of the back/forward cache, finds its
-		// connection gone each time: that is not a gateway that drops connections.
-		st.backoff.reset()
 		s.probe()
+	case streamAway:
+		if w != WakeOffline {
+			s.reconnect()
+		}
 	}
+}
+
+// leave lets go of the connection of a page that stops running. A browser may keep it
+// open, and the next page of this session would then wait until the gateway has found
+// out that nobody answers on it. The reconnection window begins when the page is back.
+func (s *session) leave() {
+	if s.phase != ready {
+		return
+	}
+	switch s.stream.state {
+	case streamDialing, streamAuthorizing, streamOpen:
+		s.emit(Event{Type: EventStreamFailed, Reason: string(FailureServerUnreachable), Text: "The page was left"})
+	case streamWaiting: // the page has heard that it is broken
+	default:
+		return
+	}
+	s.letGo(4000)
+	s.stream.state = streamAway
 }
 
 // probe asks the connection for a sign of life, soon.

@@ -36,7 +36,7 @@ import (
 //	resetIdleTimeout
 //	retryConnection
 //	setLogLevel        level
-//	wake               "visible"/"online"/"offline"
+//	wake               "visible"/"online"/"offline"/"away"
 //	drained
 //
 // Core to porch, in the order in which things happened: deliver(list) returns whether
@@ -255,6 +255,8 @@ func (b *bridge) run(a arguments) error {
 			c.Wake(sdk.WakeOnline)
 		case "offline":
 			c.Wake(sdk.WakeOffline)
+		case "away":
+			c.Wake(sdk.WakeAway)
 		default:
 			c.Wake(sdk.WakeVisible)
 		}
