@@ -398,7 +398,7 @@
       waiting = [];
       size = 0;
     };
-    socket.addEventListener("message", ({ data }) => {
+    const hear = ({ data }) => {
       const text = typeof data === "string";
       if (!text || size + data.length >= MAX_GATHERED) flush();
       if (busy && text) {
@@ -413,9 +413,10 @@
         busy = false;
         flush();
       });
-    });
+    };
+    socket.addEventListener("message", hear);
     socket.addEventListener("close", flush);
-    Object.defineProperty(socket, "onmessage", { set: (f) => (take = f) });
+    Object.defineProperty(socket, "onmessage", { set: (f) => (take = f), get: () => hear });
   };
 
   const start = async () => {

@@ -290,11 +290,9 @@ var faults = []fault{
 		`		if false && st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
 			s.ping(now)`},
 	{"STREAM-5 a wake-up does not look at an open connection", "sdk/stream.go",
-		`		st.backoff.reset()
-		s.probe()
-`,
-		`		st.backoff.reset()
-`},
+		`		s.probe()
+	case streamAway:`,
+		`	case streamAway:`},
 	{"STREAM-5 offline pauses nothing", "sdk/stream.go",
 		`	st.offline = w == WakeOffline ||`,
 		`	st.offline = false && w == WakeOffline ||`},
