@@ -258,10 +258,10 @@ func TestSession(t *testing.T) {
 		at(t).want(`return failure(() => sdk.init(params))`, "ACS-204")
 	})
 	t.Run("ENG-8 ENG-7 the engagement is the mirror's, changed before the handler runs", func(t *testing.T) {
-		at(t).want(`sdk.on("PARTICIPANT_ADDED", (e) => { window.inHandler = [engagement.engagementStatus, engagement.participants.length, e.eventDate instanceof Date]; listen(sdk); });
+		at(t).want(`const added = new Promise((done) => sdk.on("PARTICIPANT_ADDED", (e) => { window.inHandler = [engagement.engagementStatus, engagement.participants.length, e.eventDate instanceof Date]; listen(sdk); done(); }));
 			window.engagement = await sdk.createEngagement({a: "b"});
 			const first = await event("ENGAGEMENT_ACTIVE");
-			await new Promise((r) => setTimeout(r, 0));
+			await added;
 			return [engagement instanceof sdk.Engagement, first.engagementId === engagement.engagementId, inHandler]`,
 			[]any{true, true, []any{"ACTIVE", 1, true}})
 	})
