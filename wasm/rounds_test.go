@@ -47,6 +47,10 @@ func TestSHUT2RoundsLeaveNoGoroutine(t *testing.T) {
 			if e := call("getEngagementById", chat); e.Get("engagementStatus").String() == "ACTIVE" {
 				break
 			}
+			// Between two looks the browser gets its turn, without which no event comes.
+			if _, err := do(t, testContext(t), "GET", "/status/204", ""); err != nil {
+				t.Fatal(err)
+			}
 		}
 		call("sendMessage", chat, "a round", js.Undefined())
 		call("getMessages", chat, js.Undefined())
