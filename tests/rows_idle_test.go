@@ -94,13 +94,7 @@ func TestRowsIdle(t *testing.T) {
 	t.Run("IDLE-1 IDLE-2 IDLE-3 SHUT-1 EV-14 the defaults by a fast clock; the chat lives on", func(t *testing.T) {
 		t.Parallel()
 		f := w.faulty(t)
-		var deleted calls
-		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.Method == "DELETE" {
-				deleted.add(r.URL.RawQuery)
-			}
-			return false
-		})
+		deleted := f.deletions()
 		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN"}`)
 		other := newTab(t, "other")
 		w.openAt(other, w.origin, "page.html", strings.TrimPrefix(c.agent.name, "Bo "), tokenOptions{}, `{logLevel: "WARN"}`)
@@ -163,13 +157,7 @@ func TestRowsShutdown(t *testing.T) {
 		t.Parallel()
 		for _, reason := range []string{"", "USER_CLOSED", "USER_INACTIVE"} {
 			f := w.faulty(t)
-			var deleted calls
-			f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
-				if r.Method == "DELETE" {
-					deleted.add(r.URL.RawQuery)
-				}
-				return false
-			})
+			deleted := f.deletions()
 			c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
 			mark := c.mark()
 			arg := "%s"
@@ -386,4 +374,16 @@ func TestRowsShutdownLeavesNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// deletions counts the calls that end a session, by their queries.
+func (f *faults) deletions() *calls {
+	deleted := &calls{}
+	f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "DELETE" {
+			deleted.add(r.URL.RawQuery)
+		}
+		return false
+	})
+	return deleted
 }

@@ -3,19 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"openchat/tests/chromium"
 )
 
 const callsMeasured, callsBefore = 300, 100 // the first ones warm up
 
 func measureCalls(ctx context.Context, o options) (r report, err error) {
-	s, err := newSite()
-	if err != nil {
-		return r, err
-	}
-	defer s.Close()
-	browser, end, err := chromium.Start(ctx)
+	s, browser, end, err := openSite(ctx)
 	if err != nil {
 		return r, err
 	}

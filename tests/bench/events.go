@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-
-	"openchat/tests/chromium"
 )
 
 const (
@@ -27,12 +25,7 @@ var clients = []struct{ name, page, connect string }{
 }
 
 func measureEvents(ctx context.Context, o options) (r report, err error) {
-	s, err := newSite()
-	if err != nil {
-		return r, err
-	}
-	defer s.Close()
-	browser, end, err := chromium.Start(ctx)
+	s, browser, end, err := openSite(ctx)
 	if err != nil {
 		return r, err
 	}

@@ -7,8 +7,6 @@ import (
 	"github.com/chromedp/cdproto/heapprofiler"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-
-	"openchat/tests/chromium"
 )
 
 const (
@@ -18,12 +16,7 @@ const (
 )
 
 func measureMemory(ctx context.Context, o options) (r report, err error) {
-	s, err := newSite()
-	if err != nil {
-		return r, err
-	}
-	defer s.Close()
-	browser, end, err := chromium.Start(ctx)
+	s, browser, end, err := openSite(ctx)
 	if err != nil {
 		return r, err
 	}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/andybalholm/brotli"
+
+	"openchat/tests/chromium"
 )
 
 //go:embed pages
@@ -40,6 +42,19 @@ type site struct {
 type file struct {
 	mime, etag  string
 	raw, brotli []byte
+}
+
+// openSite makes a site and starts a browser for it; end stops both.
+func openSite(ctx context.Context) (s *site, browser context.Context, end func(), err error) {
+	if s, err = newSite(); err != nil {
+		return nil, nil, nil, err
+	}
+	browser, closeBrowser, err := chromium.Start(ctx)
+	if err != nil {
+		s.Close()
+		return nil, nil, nil, err
+	}
+	return s, browser, func() { closeBrowser(); s.Close() }, nil
 }
 
 // newSite serves the built SDK in /sdk/ and the bench's own pages in /pages/.

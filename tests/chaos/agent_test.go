@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -28,13 +27,12 @@ type agent struct {
 	url      string
 	http     *http.Client
 
-	mu      sync.Mutex
+	news                      // of the books and sends
 	books   map[string]*heard // of its chats, by engagementId
 	sent    []*said
-	changed chan struct{} // closed and replaced when a book or a send changes
-	feed    string        // the last that was heard of it
-	repeats int           // calls that were repeated
-	wrong   []string      // what a connection's frames must not be: messages twice, or left out
+	feed    string   // the last that was heard of it
+	repeats int      // calls that were repeated
+	wrong   []string // what a connection's frames must not be: messages twice, or left out
 	cuts    int
 }
 
@@ -42,7 +40,7 @@ func newAgent(w *world, n int) *agent {
 	return &agent{
 		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(), url: "http://" + w.gateway.address,
 		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}},
-		books: map[string]*heard{}, changed: make(chan struct{}),
+		books: map[string]*heard{},
 	}
 }
 
@@ -144,12 +142,6 @@ func (a *agent) say(ctx context.Context, chat string) *said {
 		s.settled++
 	}
 	return s
-}
-
-// change wakes who waits. a.mu is held.
-func (a *agent) change() {
-	close(a.changed)
-	a.changed = make(chan struct{})
 }
 
 // write says things until ctx ends; what has begun then is brought to its end.
@@ -306,19 +298,7 @@ func (a *agent) note(m *wire.Message) error {
 
 // heardUpTo waits for the message of that index.
 func (a *agent) heardUpTo(ctx context.Context, chat string, index int64) bool {
-	for {
-		a.mu.Lock()
-		ok, changed := a.books[chat].last() >= index, a.changed
-		a.mu.Unlock()
-		if ok {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
-		}
-	}
+	return a.until(ctx, func() bool { return a.books[chat].last() >= index })
 }
 
 // history reads the whole of a chat, as it is stored.

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,16 +27,15 @@ type customer struct {
 	client    *sdk.Client
 	chat      string // engagementId
 
-	mu       sync.Mutex
+	news     // of the log and sends
 	log      heard
 	sent     []*said
 	settled  map[string]bool // texts of the sends that have settled
 	early    int             // MESSAGE_DELIVERED before its promise (MSG-5)
 	active   chan struct{}   // closed when the chat is ACTIVE
 	in       bool
-	changed  chan struct{} // closed and replaced when the log or a send changes
-	stream   []string      // what was heard of it
-	brokeAt  time.Time     // zero while it stands
+	stream   []string  // what was heard of it
+	brokeAt  time.Time // zero while it stands
 	outages  []time.Duration
 	givenUp  int // RECONNECTION_TIMEOUT
 	expired  int // TOKEN_EXPIRED
@@ -63,7 +61,7 @@ func (t *counted) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) {
 func newCustomer(w *world, l *line, n int) *customer {
 	c := &customer{
 		name: fmt.Sprintf("customer-%d", n), w: w, line: l,
-		settled: map[string]bool{}, active: make(chan struct{}), changed: make(chan struct{}),
+		settled: map[string]bool{}, active: make(chan struct{}),
 	}
 	h := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 4}
 	c.transport = &counted{native.New(native.Options{HTTPClient: &http.Client{Transport: h}}), h, atomic.Int64{}}
@@ -156,12 +154,6 @@ func (c *customer) deliver(e sdk.Event) {
 	}
 }
 
-// change wakes who waits. c.mu is held.
-func (c *customer) change() {
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
 // say sends a message without waiting for its end.
 func (c *customer) say() *said {
 	c.mu.Lock()
@@ -204,23 +196,6 @@ func (c *customer) write(ctx context.Context, r *rand.Rand, every time.Duration)
 			}
 		default:
 			c.say()
-		}
-	}
-}
-
-// until waits until the condition, which is asked under c.mu, holds.
-func (c *customer) until(ctx context.Context, holds func() bool) bool {
-	for {
-		c.mu.Lock()
-		ok, changed := holds(), c.changed
-		c.mu.Unlock()
-		if ok {
-			return true
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return false
 		}
 	}
 }

@@ -24,6 +24,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"openchat/tests/cluster"
 )
 
 const (
@@ -42,8 +44,9 @@ const (
 // binaries are the programs under test, built once.
 var binaries struct {
 	sync.Once
-	dir, gateway, nats string
-	err                error
+	dir string
+	cluster.Binaries
+	err error
 }
 
 func TestMain(m *testing.M) {
@@ -61,18 +64,7 @@ func build(t *testing.T) {
 		if b.dir, b.err = os.MkdirTemp("", "openchat-chaos-"); b.err != nil {
 			return
 		}
-		b.gateway, b.nats = filepath.Join(b.dir, "gateway"), filepath.Join(b.dir, "nats-server")
-		for _, words := range [][]string{
-			{"./build.sh", "gateway", b.dir}, // as it is shipped
-			{"go", "build", "-o", b.nats, "github.com/nats-io/nats-server/v2"},
-		} {
-			c := exec.Command(words[0], words[1:]...)
-			c.Dir = "../.."
-			if out, err := c.CombinedOutput(); err != nil {
-				b.err = fmt.Errorf("%s: %w\n%s", strings.Join(words, " "), err, out)
-				return
-			}
-		}
+		b.Binaries, b.err = cluster.Build(context.Background(), "../..", b.dir)
 	})
 	if b.err != nil {
 		t.Fatal(b.err)
@@ -257,8 +249,8 @@ func newWorld(t *testing.T, heartbeat time.Duration) *world {
 			t.Fatal(err)
 		}
 	}
-	w.nats = &process{name: "nats", path: binaries.nats, args: []string{"-c", config}, ready: "Server is ready", address: natsAddress}
-	w.gateway = &process{name: "gateway", path: binaries.gateway, ready: "Listening on", address: gatewayAddress, args: []string{
+	w.nats = &process{name: "nats", path: binaries.NATS, args: []string{"-c", config}, ready: "Server is ready", address: natsAddress}
+	w.gateway = &process{name: "gateway", path: binaries.Gateway, ready: "Listening on", address: gatewayAddress, args: []string{
 		"--addr", gatewayAddress, "--dist", "", "--nats-url", "nats://" + natsAddress,
 		"--tenant", account + ":" + integrationID + ":" + appkey,
 		"--jwt-public-key", keyFile, "--jwt-issuer", issuer, "--jwt-audience", issuer,

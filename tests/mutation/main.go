@@ -188,6 +188,18 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 	if by, err := copies[0].native(ctx, "./sdk/..."); err != nil || by != "" {
 		return errors.Join(err, fmt.Errorf("the native tests fail without any fault: %q", by))
 	}
+	return plantEach(ctx, copies, list, verdicts, isNative, func(c tree, f fault) (by string, err error) {
+		by, err = c.native(ctx, "./"+filepath.Dir(f.file))
+		if err == nil && by == "" && filepath.Dir(f.file) != "sdk" {
+			by, err = c.native(ctx, "./sdk")
+		}
+		return by, err
+	})
+}
+
+// plantEach lets the copies share the chosen faults: each plants one at a time, and test
+// says what catches it.
+func plantEach(ctx context.Context, copies []tree, list []fault, verdicts []verdict, chosen func(fault) bool, test func(tree, fault) (by string, err error)) error {
 	next := make(chan int)
 	var group sync.WaitGroup
 	for _, c := range copies {
@@ -195,10 +207,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 			for i := range next {
 				f := list[i]
 				began := time.Now()
-				by, err := c.with(f, func() (string, error) { return c.native(ctx, "./"+filepath.Dir(f.file)) })
-				if err == nil && by == "" && filepath.Dir(f.file) != "sdk" {
-					by, err = c.with(f, func() (string, error) { return c.native(ctx, "./sdk") })
-				}
+				by, err := c.with(f, func() (string, error) { return test(c, f) })
 				if ctx.Err() != nil {
 					return
 				}
@@ -209,7 +218,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 	}
 feed:
 	for i, f := range list {
-		if !isNative(f) {
+		if !chosen(f) {
 			continue
 		}
 		select {

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"time"
 )
 
 // simulated are the faults that random lives (tests/sim) must show, as make test does
@@ -54,32 +52,8 @@ var simulated = []string{
 // so many seeds has survived.
 func simulation(ctx context.Context, list []fault, copies []tree, seeds int) ([]verdict, error) {
 	verdicts := make([]verdict, len(list))
-	next := make(chan int)
-	var group sync.WaitGroup
-	for _, c := range copies {
-		group.Go(func() {
-			for i := range next {
-				began := time.Now()
-				by, err := c.with(list[i], func() (string, error) { return c.simulate(ctx, seeds) })
-				if ctx.Err() != nil {
-					return
-				}
-				verdicts[i] = verdict{by, true, err}
-				tell(began, list[i], verdicts[i])
-			}
-		})
-	}
-feed:
-	for i := range list {
-		select {
-		case next <- i:
-		case <-ctx.Done():
-			break feed
-		}
-	}
-	close(next)
-	group.Wait()
-	return verdicts, ctx.Err()
+	all := func(fault) bool { return true }
+	return verdicts, plantEach(ctx, copies, list, verdicts, all, func(c tree, _ fault) (string, error) { return c.simulate(ctx, seeds) })
 }
 
 // simulate plays seeds from 1 on until one fails.

@@ -1,0 +1,43 @@
+package chaos
+
+import (
+	"context"
+	"sync"
+)
+
+// news is the lock over what somebody hears and says, and wakes who waits for more of it.
+// The zero value is ready.
+type news struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed at the next change; nil while nobody waits
+}
+
+// change wakes who waits. mu is held.
+func (n *news) change() {
+	if n.changed != nil {
+		close(n.changed)
+		n.changed = nil
+	}
+}
+
+// until waits until the condition, which is asked under mu, holds; false when ctx ended
+// before.
+func (n *news) until(ctx context.Context, holds func() bool) bool {
+	for {
+		n.mu.Lock()
+		if holds() {
+			n.mu.Unlock()
+			return true
+		}
+		if n.changed == nil {
+			n.changed = make(chan struct{})
+		}
+		changed := n.changed
+		n.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
