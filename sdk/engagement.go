@@ -29,9 +29,13 @@ type engagement struct {
 	// seenID is the position up to which a resync has raised the messages, be the rest
 	// of it still under way or have failed.
 	seenID wire.EventID
+	// created: a call of this session has created it, so it will be told that it is in.
+	created bool
 	// joinedID is the position of this session's joining while member is not yet true:
 	// what lies before it is history.
 	joinedID wire.EventID
+	// sinceID is the position from which its messages come as events, once member is true.
+	sinceID wire.EventID
 	// ownID is the position of the newest message that a send has resolved with.
 	ownID wire.EventID
 
@@ -126,8 +130,10 @@ func (s *session) createEngagement(parameters map[string]string, done func(Engag
 		if a.err == nil {
 			w, err := wire.DecodeEngagement(a.body)
 			if err == nil && wire.IsUUID(w.EngagementID) {
-				e := s.merge(&w).snapshot()
-				s.later(func() { done(e, nil) })
+				e := s.merge(&w)
+				e.created = true
+				snapshot := e.snapshot()
+				s.later(func() { done(snapshot, nil) })
 				return
 			}
 			a.err = failBecause(CodeUnexpectedAnswer, "creating an engagement", err)
@@ -311,13 +317,17 @@ func (s *session) apply(ev *wire.Event) {
 			e = &engagement{id: ev.EngagementID, createdAt: ev.Date}
 			s.engagements[e.id] = e
 		}
-		if e.ended() {
+		if e.left {
 			return // disconnected before the news arrived
 		}
 		e.dialogID = ev.DialogID
-		e.member = true
-		e.joinedID = 0
-		e.status = wire.EngagementActive
+		if !e.member {
+			e.member, e.sinceID = true, s.stream.lastID
+		}
+		e.created, e.joinedID = false, 0
+		if !e.ended() { // a disconnect that is under way may fail yet
+			e.status = wire.EngagementActive
+		}
 	case wire.EventEngagementTerminated:
 		if e == nil {
 			return
@@ -353,7 +363,7 @@ func (s *session) apply(ev *wire.Event) {
 	}
 	s.emit(out)
 	if ev.Type == wire.EventEngagementTerminated {
-		e.member = false
+		e.member, e.created, e.joinedID = false, false, 0
 		s.stopSends(e)
 	}
 }

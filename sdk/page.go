@@ -33,10 +33,28 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	case e.joinedID != 0:
 		at.Seen, at.Own = max(s.stream.lastID, e.joinedID), e.ownID
 	}
-	s.collect(at, Older, nil, func(list []wire.Message, older bool, err *Error) {
-		if err != nil {
+	outside := !e.member && e.joinedID == 0
+	var read func(list []wire.Message, older bool, err *Error)
+	read = func(list []wire.Message, older bool, err *Error) {
+		switch {
+		case err != nil:
 			refuse(err)
 			return
+		case outside && (e.member || e.joinedID != 0):
+			// It came in meanwhile; what is stored since comes as events.
+			outside = false
+			at.Seen = e.joinedID
+			if e.member {
+				at.Seen = e.sinceID
+			}
+			kept := at.keep(s.id, list)
+			if len(kept) < len(list) && older {
+				rest := at
+				rest.Oldest = list[0].MessageIndex
+				s.collect(rest, Older, kept, read)
+				return
+			}
+			list = kept
 		}
 		at.End = 0
 		if n := len(list); n > 0 {
@@ -44,7 +62,8 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 		}
 		p := s.page(at, list, older, false)
 		s.later(func() { done(p, nil) })
-	})
+	}
+	s.collect(at, Older, nil, read)
 }
 
 // turn moves to the page beside at.
@@ -78,10 +97,13 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 
 // collect reads messages of the snapshot beside at until there is a page of them, and
 // tells whether there are more on that side. What is not of the snapshot stands only
-// between its newest messages, so it seldom takes more than one request.
+// between its newest messages, so it seldom takes more than one request; the further
+// ones are as large as they may be.
 func (s *session) collect(at Cursor, to Direction, list []wire.Message, then func(list []wire.Message, more bool, err *Error)) {
 	rest := at
-	rest.Size = at.Size - len(list)
+	if list != nil {
+		rest.Size = wire.MaxPageSize
+	}
 	query := ""
 	switch {
 	case to == Newer:
@@ -103,6 +125,14 @@ func (s *session) collect(at Cursor, to Direction, list []wire.Message, then fun
 			list = append(kept, list...)
 		}
 		n := len(p.Messages)
+		if extra := len(list) - at.Size; extra > 0 {
+			more = true
+			if to == Newer {
+				list = list[:at.Size]
+			} else {
+				list = list[extra:]
+			}
+		}
 		if len(list) >= at.Size || !more || n == 0 || to == Newer && p.Messages[n-1].MessageIndex >= at.End {
 			then(list, more, nil)
 			return

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -24,6 +25,8 @@ func (s *session) resync(target wire.EventID) {
 		s.c.log(LogError, "re-reading failed: "+err.Message)
 		s.broke(FailureServerError, "What was missed could not be read")
 	}
+	// What is not listed has ended, unless it was created meanwhile.
+	known := maps.Clone(s.engagements)
 	s.request(&call{
 		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id,
 		then: func(a answer) {
@@ -48,7 +51,10 @@ func (s *session) resync(target wire.EventID) {
 			var ids []string
 			for id, e := range s.engagements {
 				w := found[id]
-				if e.member || e.joinedID != 0 || w != nil && w.EngagementStatus == wire.EngagementActive {
+				if w == nil && known[id] == nil {
+					continue
+				}
+				if e.member || e.created || e.joinedID != 0 || w != nil && w.EngagementStatus == wire.EngagementActive {
 					ids = append(ids, id)
 				}
 			}
@@ -145,8 +151,9 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 	if w != nil {
 		dialog, in, active = w.DialogID, w.Participants, w.EngagementStatus == wire.EngagementActive
 	} else {
-		// It has ended. Who joined it by a call's answer has yet to hear that it was in.
-		dialog, in, active = e.dialogID, e.participants, e.joinedID != 0
+		// It has ended. Who created or joined it by a call's answer has yet to hear that it
+		// was in.
+		dialog, in, active = e.dialogID, e.participants, e.created || e.joinedID != 0
 	}
 	if active && (e == nil || !e.member) {
 		if e != nil {

@@ -58,6 +58,7 @@ type stream struct {
 	pingedAt time.Time     // zero: no ping is unanswered
 	deadAt   time.Time     // open: dead unless a frame comes
 	token    string        // that the connection knows
+	renewed  bool          // it was opened with another token
 	lastID   wire.EventID  // position: everything up to here was handled
 	hasPlace bool          // lastID is meaningful
 }
@@ -85,6 +86,7 @@ func (s *session) connect() {
 	st.attemptAt = now
 	st.giveUpAt = now.Add(connectTimeout)
 	st.retryAt = time.Time{}
+	st.renewed = false
 	st.stop = make(chan struct{})
 	s.emit(Event{Type: EventStreamConnecting})
 
@@ -187,7 +189,7 @@ func (s *session) freshToken() {
 	st := &s.stream
 	switch st.state {
 	case streamOpen:
-		s.authenticate(0)
+		s.renew()
 	case streamUnauthorized:
 		s.reconnect()
 	}
@@ -299,6 +301,19 @@ func (s *session) authenticate(last wire.EventID) bool {
 		ClientID:    s.clientID,
 		LastEventID: last,
 	})
+}
+
+// renew tells the connection of a new token.
+func (s *session) renew() bool {
+	s.stream.renewed = true
+	return s.authenticate(0)
+}
+
+// crossed reports whether a refusal may be meant for an older token than the page's:
+// one that is on its way there, or was not known to the connection when it was opened.
+// The next connection knows only the new one.
+func (s *session) crossed() bool {
+	return s.stream.renewed || s.stream.token != s.user.text
 }
 
 // heard notes a sign of life.
@@ -439,7 +454,7 @@ func (s *session) streamEnded(err error) {
 	case wire.CloseTokenExpired:
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
-		} else if s.stream.token != s.user.text {
+		} else if s.crossed() {
 			s.broke(FailureUnauthorized, "The JWT has expired, reconnecting with the new one")
 		} else {
 			s.tokenExpired()
@@ -447,7 +462,7 @@ func (s *session) streamEnded(err error) {
 	case wire.CloseTokenRefused:
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server refuses it"))
-		} else if s.stream.token != s.user.text {
+		} else if s.crossed() {
 			s.broke(FailureForbidden, "The JWT was refused, reconnecting with the new one")
 		} else {
 			s.awaitToken(FailureForbidden, "The JWT was refused by the server")
@@ -515,9 +530,10 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	st.openedAt = now
 	st.brokeAt = time.Time{}
 	s.heard(now)
-	resumed := f.Resumed || !st.hasPlace
+	// Before INITIALIZED nothing is lost: the engagements are read after this.
+	resumed := f.Resumed || !st.hasPlace || s.phase == initializing
 	s.emit(Event{Type: EventStreamConnected, Resumed: resumed})
-	if st.token != s.user.text && !s.authenticate(0) {
+	if st.token != s.user.text && !s.renew() {
 		return
 	}
 	s.hurryCalls()

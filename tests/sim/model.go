@@ -186,6 +186,8 @@ type log struct {
 
 	expiry, expiryBefore time.Time     // of the present token, and of the one before
 	setAt, takenAt       time.Duration // when it was set, or that or retryConnection was called
+	retriedAt            time.Duration // when retryConnection was
+	alike                int           // how many before it, set at the same instant, expire with it
 	reminded, expired    bool
 	idleAt               time.Duration // when the idle timers began
 	warned               bool
@@ -316,6 +318,9 @@ func (l *log) read() {
 		case wasDialed:
 			l.session = e.Session
 		case wasReady:
+			if l.phase == initing && !l.took() {
+				break
+			}
 			if !l.hasPlace || !e.Resumed && l.phase == initing && !l.begun() {
 				l.place, l.hasPlace = e.ID, true
 			} else if !e.Resumed {
@@ -336,6 +341,17 @@ func (l *log) read() {
 			l.calm()
 		}
 	}
+}
+
+// took tells whether the client went on from this ready: one that reached a device
+// that slept meets a client that has given its connection up.
+func (l *log) took() bool {
+	for _, e := range l.list[l.i:] {
+		if e.What == wasRaised && e.Event.Type == sdk.EventStreamConnected && l.instant(e.Event.Date) >= l.now {
+			return l.instant(e.Event.Date) == l.now
+		}
+	}
+	return true
 }
 
 // begun tells whether the client is initialized by now, be it that its page, held up,
@@ -453,6 +469,10 @@ func (l *log) called(c *Call) {
 func (l *log) taken(c *Call) {
 	l.takenAt = l.now
 	if c.Kind == doToken {
+		l.alike++
+		if !c.Expiry.Equal(l.expiry) || l.setAt < l.now {
+			l.alike = 0
+		}
 		l.expiryBefore = l.expiry
 		l.expiry, l.setAt, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, false, false, false
 		if l.stream == unauthorized {
@@ -464,6 +484,7 @@ func (l *log) taken(c *Call) {
 	if l.stream != failed && l.stream != givenUp && l.stream != connecting && !c.Within && !l.held(l.now-tick, l.now) {
 		l.say("NS-9 retryConnection was taken, and nothing had failed")
 	}
+	l.retriedAt = l.now
 	if l.stream != connecting {
 		l.stream, l.failedAt, l.retryAfter = failed, l.now, 0
 	}
@@ -644,7 +665,7 @@ func (l *log) answered(e *Entry) {
 	l.saw[itoa(e.Status)] = l.now
 	switch {
 	case e.Status == 200 && l.target > 0 && strings.HasPrefix(e.Session, "GET /engagements?"):
-		if l.now-l.resyncAt <= callBound { // the page may ask, too: which answer it was is not known
+		if l.now-l.resyncAt-l.late(l.resyncAt, l.now) <= callBound { // the page may ask, too: which answer it was is not known
 			l.reread = l.now
 		}
 	case e.Status == 401:
@@ -858,8 +879,16 @@ func (l *log) streams(e *sdk.Event) {
 }
 
 func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
-	if was == failed && at <= l.takenAt {
+	faster := l.takenAt
+	if e.Reason == string(sdk.FailureReconnectionTimeout) {
+		faster = l.retriedAt // a token opens no new window
+	}
+	if was == failed && at <= faster {
 		return // a handler was faster than this news
+	}
+	if was == connecting && at <= l.retriedAt && e.Reason == string(sdk.FailureReconnectionTimeout) {
+		l.stream, l.failedAt, l.retryAfter = failed, l.retriedAt, 0
+		return
 	}
 	l.failedAt, l.retryAfter = at, e.RetryAfter
 	if was == connected {
@@ -930,6 +959,8 @@ func (l *log) tokens(e *sdk.Event) {
 	if e.Type == sdk.EventTokenExpiryReminder {
 		t := max(l.setAt, l.begunAt, end-reminderLead)
 		switch {
+		case l.reminded && l.alike > 0:
+			l.alike-- // the news of a token like this one, replaced at once
 		case l.reminded || l.expired:
 			l.say("JWT-1 TOKEN_EXPIRY_REMINDER twice")
 		case l.now < t-tick || l.now > l.free(t)+tick:
@@ -988,7 +1019,7 @@ func (l *log) chat(e *sdk.Event) {
 		v.active = true
 	}
 	k := l.match(v, e, true)
-	if k < 0 && e.Type != sdk.EventEngagementError {
+	if k < 0 && e.Type != sdk.EventEngagementError && l.target > 0 {
 		k = l.match(v, e, false) // the difference to what was lost bears the date when it was found
 	}
 	if k >= 0 {
@@ -1036,7 +1067,7 @@ func (l *log) match(v *view, e *sdk.Event, dated bool) int {
 	for k := v.k; k < len(v.list); k++ {
 		x := &v.list[k]
 		if same(e, &x.Event) && (v.expect[k] != never || l.lost(x) || l.target > 0 && v.active) &&
-			(!dated || x.Event.Date.Truncate(time.Millisecond).Equal(e.Date.Truncate(time.Millisecond))) {
+			(!dated && l.shownAnyway(x) || x.Event.Date.Truncate(time.Millisecond).Equal(e.Date.Truncate(time.Millisecond))) {
 			return k
 		}
 		if !l.excused(v, k) {
@@ -1053,7 +1084,7 @@ func (l *log) shown(e *sdk.Event) {
 	ok := true
 	switch e.Type {
 	case sdk.EventEngagementActive:
-		ok = m.EngagementStatus == wire.EngagementActive
+		ok = m.EngagementStatus != wire.EngagementPending // or being disconnected already
 	case sdk.EventEngagementTerminated:
 		ok = m.EngagementStatus == wire.EngagementTerminated
 	case sdk.EventParticipantAdded:
@@ -1196,7 +1227,8 @@ func (l *log) seam(c *Call) {
 	known := map[int64]bool{}
 	for _, m := range p.Items {
 		known[m.MessageIndex] = true
-		if mine := strings.HasPrefix(m.Body.Text, "page "+itoa(l.g.n)+"."); !mine {
+		// A page that went before, and comes back, may have sent as the same session.
+		if stored := l.j.stored[c.Chat]; stored[m.MessageIndex-1].SessionID != l.session {
 			v.paged[m.MessageID] = true
 		}
 	}
@@ -1230,8 +1262,8 @@ func (l *log) calm() {
 	slices.Sort(ids)
 	for _, id := range ids {
 		v := l.views[id]
-		if n := len(v.list); !v.active && l.lost(&v.list[n-1]) {
-			continue // begun and over in a time that was lost for good: nobody could know
+		if n := len(v.list); !v.active && l.shownAnyway(&v.list[n-1]) {
+			continue // begun in a time that was lost for good, and over before it was re-read: nobody could know
 		}
 		for k := v.k; k < len(v.list); k++ {
 			if v.list[k].ID <= l.calmPosition() && !l.excused(v, k) {

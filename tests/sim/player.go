@@ -211,6 +211,7 @@ func (l *player) sleep(g *page, s Step) {
 func (l *player) reload(g *page) {
 	l.leave(g)
 	n := l.newPage(g.slot, g.storage.Storage)
+	n.storage.refused = g.storage.refused
 	l.slots[g.slot] = n
 	if l.life.KeepsTalking && g.slot == 0 {
 		l.later(n, time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
