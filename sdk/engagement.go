@@ -131,7 +131,7 @@ func (s *session) createEngagement(parameters map[string]string, done func(Engag
 			w, err := wire.DecodeEngagement(a.body)
 			if err == nil && wire.IsUUID(w.EngagementID) {
 				e := s.merge(&w)
-				e.created = true
+				e.created = !e.member && !e.ended()
 				snapshot := e.snapshot()
 				s.later(func() { done(snapshot, nil) })
 				return

@@ -196,7 +196,9 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 	if w == nil && e.member {
 		s.apply(&wire.Event{Type: wire.EventEngagementTerminated, Date: now, EngagementID: id, DialogID: e.dialogID})
 	}
-	if w != nil {
+	if w == nil {
+		e.seenID, e.toldID = math.MaxUint64, math.MaxUint64 // all of it has been told
+	} else {
 		e.stateID = max(e.stateID, w.EventID)
 		e.toldID = w.EventID
 	}

@@ -71,6 +71,7 @@ type Platform struct {
 	sessions    []*session
 	engagements []*engagement
 	keys        map[string]answer // answers by idempotency key
+	created     map[string]string // engagements by theirs
 	conns       []*conn           // whose server end is open
 	dials       int
 	calls       []*Call
@@ -142,6 +143,7 @@ func New(o Options) *Platform {
 		timers:   map[*time.Timer]struct{}{},
 		seq:      1,
 		keys:     map[string]answer{},
+		created:  map[string]string{},
 		storage:  NewStorage(),
 	}
 }

@@ -367,14 +367,15 @@ func (h *handler) createEngagement(body []byte) (int, []byte) {
 		return h.status, h.body
 	}
 	key := h.key("engagement", c.CorrelationID)
-	if h.repeated(key) {
-		return h.status, h.body
-	}
 	s := h.session(c.SessionID)
-	if s == nil {
+	if s == nil || h.status != 0 {
 		return h.status, h.body
 	}
 	p := h.p
+	if id := p.created[key]; key != "" && id != "" {
+		w := p.engagement(id).seenBy(s) // as it is by now
+		return 200, w.Append(nil)
+	}
 	p.seq++
 	e := &engagement{
 		customer: s.customer, customerName: s.DisplayName, parameters: c.EngagementParameters,
@@ -392,8 +393,9 @@ func (h *handler) createEngagement(body []byte) (int, []byte) {
 	if p.o.RouteDelay > 0 {
 		p.after(p.o.RouteDelay, func() { p.activate(e) })
 	}
+	p.created[key] = e.EngagementID
 	w := e.seenBy(s)
-	return h.answer(key, 201, w.Append(nil))
+	return 201, w.Append(nil)
 }
 
 // engagementCall reads what :join and :disconnect have in common.
@@ -415,8 +417,8 @@ func (h *handler) engagementCall(id string, body []byte) (c wire.EngagementCall,
 
 func (h *handler) join(id string, body []byte) (int, []byte) {
 	c, e, s := h.engagementCall(id, body)
-	key := h.key("join "+id, c.CorrelationID)
-	if h.repeated(key) {
+	h.key("join", c.CorrelationID)
+	if h.status != 0 {
 		return h.status, h.body
 	}
 	if e.ended() {
@@ -424,7 +426,7 @@ func (h *handler) join(id string, body []byte) (int, []byte) {
 	}
 	h.p.enter(e, s, c.CorrelationID)
 	w := e.seenBy(s)
-	return h.answer(key, 200, w.Append(nil))
+	return 200, w.Append(nil)
 }
 
 func (h *handler) disconnect(id string, body []byte) (int, []byte) {
@@ -432,8 +434,8 @@ func (h *handler) disconnect(id string, body []byte) (int, []byte) {
 	if h.status == 0 && !c.Reason.Valid() {
 		h.violate("reason", "is not one of the reasons", wire.ViolationPattern)
 	}
-	key := h.key("disconnect "+id, c.CorrelationID)
-	if h.repeated(key) {
+	h.key("disconnect", c.CorrelationID)
+	if h.status != 0 {
 		return h.status, h.body
 	}
 	if !e.ended() {
@@ -443,7 +445,7 @@ func (h *handler) disconnect(id string, body []byte) (int, []byte) {
 		h.p.end(e, c.CorrelationID)
 	}
 	w := e.seenBy(s)
-	return h.answer(key, 200, w.Append(nil))
+	return 200, w.Append(nil)
 }
 
 func (h *handler) sendMessage(id string, body []byte) (int, []byte) {
