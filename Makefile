@@ -1,9 +1,9 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test build lint conformance mutation sim chaos soak fuzz size bench clean vuln
+.PHONY: help demo cluster test build lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1	\2/p' Makefile | expand -t 20
 
 demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA=folder); Ctrl-C stops it
 	@./build.sh gateway
@@ -50,6 +50,10 @@ size: build ## what a visitor downloads, and which packages make it; fails over 
 bench: build ## what it costs, beside peers; ten minutes on a quiet machine, writes tests/BENCH.md
 	@tests/setup/chromium.sh
 	@go run ./tests/bench -write tests/BENCH.md
+
+bench-check: build ## what does not depend on the machine (bytes, crossings, allocations) against its bounds
+	@tests/setup/chromium.sh
+	@go run ./tests/bench -check
 
 vuln: ## known vulnerabilities of the dependencies; needs the network
 	@go tool govulncheck ./...

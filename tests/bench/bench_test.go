@@ -7,6 +7,20 @@ import (
 	"testing"
 )
 
+// TestBounds is make bench-check: what does not depend on the machine has become no dearer.
+func TestBounds(t *testing.T) {
+	t.Chdir("../..")
+	var out strings.Builder
+	met, err := checkBounds(t.Context(), &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Log(out.String())
+	if !met {
+		t.Error("a bound is exceeded")
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	hundred := make([]float64, 100)
 	for i := range hundred {

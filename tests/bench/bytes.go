@@ -16,21 +16,32 @@ const (
 	mostWasm, aimWasm     = 690 * kb, 600 * kb
 )
 
+// sdkSizes are the sizes of what pages load, by the names of the files in dist/.
+func sdkSizes() (map[string]int, error) {
+	sizes := map[string]int{}
+	for _, name := range []string{sdkScript, sdkWasm} {
+		for _, suffix := range []string{"", ".br"} {
+			info, err := os.Stat(filepath.Join("dist", name+suffix))
+			if err != nil {
+				return nil, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
+			}
+			sizes[name+suffix] = int(info.Size())
+		}
+	}
+	return sizes, nil
+}
+
 func measureBytes(ctx context.Context, o options) (r report, err error) {
 	t := table{title: "Bytes to download, KB", head: []string{"", "version", "raw", "brotli"}}
 	row := func(name, version string, raw, packed int) {
 		t.rows = append(t.rows, []string{name, version, fmt.Sprintf("%.1f", float64(raw)/kb), fmt.Sprintf("%.1f", float64(packed)/kb)})
 	}
-	sizes := map[string]int{}
+	sizes, err := sdkSizes()
+	if err != nil {
+		return r, err
+	}
 	var raw, packed int
 	for _, name := range []string{sdkScript, sdkWasm} {
-		for _, suffix := range []string{"", ".br"} {
-			info, err := os.Stat(filepath.Join("dist", name+suffix))
-			if err != nil {
-				return r, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
-			}
-			sizes[name+suffix] = int(info.Size())
-		}
 		raw += sizes[name]
 		packed += sizes[name+".br"]
 		row("ours, "+filepath.Ext(name)[1:], "", sizes[name], sizes[name+".br"])

@@ -4,6 +4,7 @@
 //	go run ./tests/bench                       all sections, as make bench
 //	go run ./tests/bench -only 'load|events'   those whose names match
 //	go run ./tests/bench -runs 1               quick, for whoever writes a section
+//	go run ./tests/bench -check                what does not depend on the machine
 //	go run ./tests/bench -write tests/BENCH.md also writes what it prints
 //
 // Machines are noisy: each figure is the median of interleaved runs, and what matters
@@ -79,11 +80,16 @@ func (g goal) meets(bound float64) bool {
 func main() {
 	only := flag.String("only", "", "measure only sections whose name matches this `regexp`")
 	runs := flag.Int("runs", 7, "interleaved `runs`, of which the median counts")
+	check := flag.Bool("check", false, "measure only what does not depend on the machine, and compare it with the committed bounds")
 	write := flag.String("write", "", "write the report to this `file`, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	met, err := bench(ctx, *only, *runs, *write)
+	run := func() (bool, error) { return bench(ctx, *only, *runs, *write) }
+	if *check {
+		run = func() (bool, error) { return checkBounds(ctx, os.Stdout) }
+	}
+	met, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
@@ -128,6 +134,25 @@ func bench(ctx context.Context, only string, runs int, file string) (met bool, e
 	if file != "" {
 		return met, os.WriteFile(file, []byte(out.String()), 0o644)
 	}
+	return met, nil
+}
+
+// checkBounds compares what does not depend on the machine with the committed bounds.
+func checkBounds(ctx context.Context, out io.Writer) (met bool, err error) {
+	r, err := measureCheck(ctx, options{1, os.Stderr})
+	if err != nil {
+		return false, err
+	}
+	t := table{title: "What does not depend on the machine", head: []string{"what", "measured", "bound", ""}}
+	met = true
+	for _, g := range r.goals {
+		verdict := "holds"
+		if !g.meets(g.must) {
+			met, verdict = false, "exceeded"
+		}
+		t.rows = append(t.rows, []string{g.what, fmt.Sprintf("%.4g", g.value), fmt.Sprintf("%.4g", g.must), verdict})
+	}
+	t.print(out)
 	return met, nil
 }
 
