@@ -8,6 +8,7 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/sdktest"
+	"openchat/sdk/wire"
 )
 
 // What the simulation (tests/sim) found of things that cross on their way.
@@ -181,6 +182,20 @@ func TestCrossing(t *testing.T) {
 				if e.Type == sdk.EventStreamConnected && !e.Resumed {
 					t.Error("it is told that something was lost")
 				}
+			}
+		})
+	})
+	t.Run("ENG-3 ENG-7 what the answer of createEngagement says after its event, the page sees", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			meanwhile(g.p, "POST /engagements", func(x *sdktest.Exchange) { x.HangAnswer() })
+			id := g.chat() // resolved by its event; the call is repeated
+			bo := g.p.Agent("Bo")
+			bo.Accept(id)
+			g.p.OnFrame(func(f *sdktest.Frame) { f.Delay = time.Minute })
+			bo.End(id)
+			time.Sleep(30 * time.Second)
+			if got := g.mirror[id].EngagementStatus; got != wire.EngagementTerminated {
+				t.Errorf("the page sees %s, and sends are refused", got)
 			}
 		})
 	})

@@ -154,7 +154,7 @@ func (s *session) created(ev *wire.Event) {
 	delete(s.creating, ev.CorrelationID)
 	n.call.then = func(a answer) {
 		if w, err := wire.DecodeEngagement(a.body); a.err == nil && err == nil && w.EngagementID == ev.EngagementID {
-			s.merge(&w)
+			s.changed(s.merge(&w))
 		}
 	}
 	e := s.engagements[ev.EngagementID]

@@ -184,18 +184,19 @@ type log struct {
 	told    map[string]bool
 	delayed map[string]bool // messages sent here whose promise is to come before their event
 
-	expiry, expiryBefore time.Time     // of the present token, and of the one before
-	setAt, takenAt       time.Duration // when it was set, or that or retryConnection was called
-	retriedAt            time.Duration // when retryConnection was
-	alike                int           // how many before it, set at the same instant, expire with it
-	reminded, expired    bool
-	idleAt               time.Duration // when the idle timers began
-	warned               bool
-	warnedAt             time.Duration
-	tie                  time.Duration // when a call and the end of a timer came at once: either may be first
-	shutdownAsked        bool
-	invalid              bool // SDK_SESSION_INVALID was told; the reason is another page's then
-	sawGone, sawDenied   bool // the platform said that the session is gone; 401 or the like since the token was set
+	expiry             time.Time     // of the present token
+	expiries           []time.Time   // of those before
+	setAt, takenAt     time.Duration // when it was set, or that or retryConnection was called
+	retriedAt          time.Duration // when retryConnection was
+	alike              int           // how many before it, set at the same instant, expire with it
+	reminded, expired  bool
+	idleAt             time.Duration // when the idle timers began
+	warned             bool
+	warnedAt           time.Duration
+	tie                time.Duration // when a call and the end of a timer came at once: either may be first
+	shutdownAsked      bool
+	invalid            bool // SDK_SESSION_INVALID was told; the reason is another page's then
+	sawGone, sawDenied bool // the platform said that the session is gone; 401 or the like since the token was set
 }
 
 // view is one chat as a page's handlers hear of it.
@@ -473,7 +474,7 @@ func (l *log) taken(c *Call) {
 		if !c.Expiry.Equal(l.expiry) || l.setAt < l.now {
 			l.alike = 0
 		}
-		l.expiryBefore = l.expiry
+		l.expiries = append(l.expiries, l.expiry)
 		l.expiry, l.setAt, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, false, false, false
 		if l.stream == unauthorized {
 			l.stream, l.failedAt, l.retryAfter = failed, l.now, 0 // JWT-3: at once
@@ -826,13 +827,19 @@ func (l *log) shutdown(e *sdk.Event) {
 	}
 	l.phase, l.stream, l.endedAt = none, idle, l.now
 	for _, c := range l.open {
-		if c.Settled == 0 || c.SettledAt > l.free(l.now)+tick {
+		end := l.free(l.free(l.now)) + tick
+		if (c.Settled == 0 || c.SettledAt > end) && !l.leavesBy(end) {
 			l.say("SHUT-2 %v of %v is not settled after SHUTDOWN", c, c.At)
 		}
 	}
 	if stored := l.list[l.i].Session; stored != "" {
 		l.say("SHUT-1 %s is stored still", stored)
 	}
+}
+
+// leavesBy reports whether the page is left until then.
+func (l *log) leavesBy(t time.Duration) bool {
+	return slices.ContainsFunc(l.list[l.i:], func(e Entry) bool { return e.What == wasLeft && e.At <= t })
 }
 
 // streams follows the event stream (STREAM-*).
@@ -953,7 +960,7 @@ func (l *log) tokens(e *sdk.Event) {
 	if e.Type == sdk.EventTokenExpiryReminder {
 		about = e.ExpiryDate
 	}
-	if !about.Equal(l.expiry) && about.Equal(l.expiryBefore) && l.now <= l.free(l.setAt)+tick {
+	if !about.Equal(l.expiry) && slices.ContainsFunc(l.expiries, about.Equal) && l.now <= l.free(l.setAt)+tick {
 		return // a handler, or one after a slow one, was faster than this news
 	}
 	if e.Type == sdk.EventTokenExpiryReminder {
