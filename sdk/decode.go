@@ -1,52 +1,12 @@
 package sdk
 
 import (
-	"bytes"
-	"io"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"openchat/sdk/wire"
 )
-
-// members reads the top-level members of a JSON object as raw values; ok is false
-// for anything that is not one JSON object.
-func members(text string) (m map[string]jsontext.Value, ok bool) {
-	d := jsontext.NewDecoder(bytes.NewBufferString(text), jsontext.AllowInvalidUTF8(true))
-	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
-		return nil, false
-	}
-	m = map[string]jsontext.Value{}
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return nil, false
-		}
-		key := name.String()
-		v, err := d.ReadValue()
-		if err != nil {
-			return nil, false
-		}
-		m[key] = v.Clone()
-	}
-	if _, err := d.ReadToken(); err != nil {
-		return nil, false
-	}
-	_, err := d.ReadToken()
-	return m, err == io.EOF
-}
-
-// text returns a string value; "" and false for any other kind.
-func text(v jsontext.Value) (string, bool) {
-	if v.Kind() != '"' {
-		return "", false
-	}
-	b, err := jsontext.AppendUnquote(nil, v)
-	return string(b), err == nil || len(b) > 0
-}
 
 // DecodeInit reads init's two arguments from JSON, as a page gave them: "" for an
 // absent one. It applies the rules of INIT-1 to INIT-5. Config values of the wrong
@@ -60,20 +20,20 @@ func DecodeInit(params, config string) (p InitParams, c Config, err error) {
 }
 
 func decodeParams(params string) (p InitParams, err error) {
-	m, ok := members(params)
+	m, ok := wire.Members(params)
 	if !ok {
 		return p, fail(CodeInitParams, "params must be an object")
 	}
-	p.HostURL, _ = text(m["hostURL"])
-	p.IntegrationID, _ = text(m["integrationId"])
-	p.Token, _ = text(m["token"])
-	p.Appkey, _ = text(m["appkey"])
-	if v, given := m["displayName"]; given && v.Kind() != 'n' {
-		if p.DisplayName, ok = text(v); !ok {
+	p.HostURL, _ = m["hostURL"].Text()
+	p.IntegrationID, _ = m["integrationId"].Text()
+	p.Token, _ = m["token"].Text()
+	p.Appkey, _ = m["appkey"].Text()
+	if v, given := m["displayName"]; given && !v.Null() {
+		if p.DisplayName, ok = v.Text(); !ok {
 			return p, fail(CodeConstraintViolation, "displayName must be a string")
 		}
 	}
-	if v, given := m["sessionParameters"]; given && v.Kind() != 'n' {
+	if v, given := m["sessionParameters"]; given && !v.Null() {
 		if p.SessionParameters, err = DecodeParameters("sessionParameters", string(v)); err != nil {
 			return p, err
 		}
@@ -152,7 +112,7 @@ func decodeConfig(config string) (c Config, err error) {
 	if config == "" {
 		return c, nil
 	}
-	m, ok := members(config)
+	m, ok := wire.Members(config)
 	if !ok {
 		return c, fail(CodeConfiguration, "config must be an object")
 	}
@@ -162,13 +122,13 @@ func decodeConfig(config string) (c Config, err error) {
 		if !given {
 			return
 		}
-		s, ok := number(v)
+		ms, ok := v.Thousandths()
 		// Every bound is below an hour: this is out of all of them, and what lies
 		// beyond would overflow.
-		if !ok || !(s >= 0 && s <= 1e6) {
-			s = 1e6
+		if !ok || ms < 0 || ms > 1e9 {
+			ms = 1e9
 		}
-		*into = time.Duration(s * float64(time.Second))
+		*into = time.Duration(ms) * time.Millisecond
 		if *into == 0 {
 			*into = IdleDisabled
 		}
@@ -177,25 +137,12 @@ func decodeConfig(config string) (c Config, err error) {
 	seconds("idleTimeout", &c.IdleTimeout)
 	seconds("idleShutdownGraceTimeout", &c.IdleShutdownGraceTimeout)
 	if v, given := m["logLevel"]; given {
-		word, _ := text(v)
+		word, _ := v.Text()
 		if c.LogLevel = LogLevel(word); word == "" {
 			c.LogLevel = "?"
 		}
 	}
 	return c, nil
-}
-
-func number(v jsontext.Value) (float64, bool) {
-	if v.Kind() != '0' {
-		return 0, false
-	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(v))
-	t, err := d.ReadToken()
-	if err != nil {
-		return 0, false
-	}
-	f, err := t.Float()
-	return f, err == nil
 }
 
 // normalize replaces absent and invalid values by their defaults and returns a
@@ -231,13 +178,13 @@ func DecodeParameters(what, mapped string) (map[string]string, error) {
 	if mapped == "" || mapped == "null" {
 		return nil, nil
 	}
-	m, ok := members(mapped)
+	m, ok := wire.Members(mapped)
 	if !ok {
 		return nil, fail(CodeConstraintViolation, what+" must be an object of strings")
 	}
 	p := make(map[string]string, len(m))
 	for k, v := range m {
-		s, ok := text(v)
+		s, ok := v.Text()
 		if !ok {
 			return nil, fail(CodeConstraintViolation, what+"."+clip(k)+" must be a string")
 		}

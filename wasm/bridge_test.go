@@ -186,7 +186,7 @@ func TestItemsAreToldTogether(t *testing.T) {
 		t.Errorf("told in %d lists, want 1", p.lists)
 	}
 	for range maxOut / 100 {
-		settle(p.b, 1, func(dst []byte, s *string) []byte { return quote(dst, *s) })(strings.Repeat("x", 100), nil)
+		settle(p.b, 1, func(dst []byte, s *string) []byte { return wire.AppendQuote(dst, *s) })(strings.Repeat("x", 100), nil)
 	}
 	p.next(t)
 	if len(p.b.out) > maxOut {

@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"openchat/sdk"
+	"openchat/sdk/wire"
 )
 
 // The texts of the contract, in the shapes pages see (API.md, MSG-2 and EV-*), so that
@@ -31,15 +30,9 @@ func (o *object) name(name string) {
 	*o = append(*o, '"', ':')
 }
 
-// quote never fails: invalid UTF-8 becomes U+FFFD.
-func quote(dst []byte, s string) []byte {
-	dst, _ = jsontext.AppendQuote(dst, s)
-	return dst
-}
-
 func (o *object) str(name, s string) {
 	o.name(name)
-	*o = quote(*o, s)
+	*o = wire.AppendQuote(*o, s)
 }
 
 func (o *object) optional(name, s string) {
@@ -155,8 +148,8 @@ func appendUser(dst []byte, u *sdk.UserContext) []byte {
 			if o[len(o)-1] != '{' {
 				o = append(o, ',')
 			}
-			o = append(quote(o, k), ':')
-			o = quote(o, v)
+			o = append(wire.AppendQuote(o, k), ':')
+			o = wire.AppendQuote(o, v)
 		}
 		o.close()
 	}

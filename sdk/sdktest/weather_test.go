@@ -263,7 +263,7 @@ func TestRun(t *testing.T) {
 			}
 		}})
 		if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-			c.Init(p.Params(sdktest.Claims{TTL: 5 * time.Hour}), sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
+			c.Init(p.Params(sdktest.Claims{TTL: 5 * time.Hour}), sdk.Config{IdleTimeout: sdk.IdleDisabled, ReconnectionTimeout: 5 * time.Minute}, done)
 		}); err != nil {
 			t.Fatal(err)
 		}

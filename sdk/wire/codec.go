@@ -1,141 +1,15 @@
 package wire
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrMalformed is returned for text that is not the expected JSON. The position
-// is wrapped by the concrete error.
-var ErrMalformed = errors.New("malformed JSON")
-
-// decoder reads one JSON text; its first error sticks and turns every later read
-// into a no-op, so that field lists read as tables.
-type decoder struct {
-	d       *jsontext.Decoder
-	err     error
-	scratch []byte // of a text that had to be unescaped
-}
-
-func newDecoder(text []byte, o ...jsontext.Options) *decoder {
-	return &decoder{d: jsontext.NewDecoder(bytes.NewBuffer(text), o...)}
-}
-
-func (r *decoder) fail(what string) {
-	if r.err == nil {
-		r.err = &syntaxError{what: what, offset: r.d.InputOffset()}
-	}
-}
-
-// syntaxError never quotes the input: it may hold a token or a message.
-type syntaxError struct {
-	what   string
-	offset int64
-}
-
-func (e *syntaxError) Error() string {
-	return ErrMalformed.Error() + ": " + e.what + " near byte " + strconv.FormatInt(e.offset, 10)
-}
-
-func (e *syntaxError) Unwrap() error { return ErrMalformed }
-
-// end checks that nothing follows the value and returns the first error.
-func (r *decoder) end() error {
-	if r.err == nil {
-		if _, err := r.d.ReadToken(); err != io.EOF {
-			r.fail("text after the end")
-		}
-	}
-	return r.err
-}
-
-func (r *decoder) token(kind jsontext.Kind, what string) (jsontext.Token, bool) {
-	if r.err != nil {
-		return jsontext.Token{}, false
-	}
-	t, err := r.d.ReadToken()
-	if err != nil {
-		r.fail("syntax")
-		return t, false
-	}
-	if t.Kind() == 'n' {
-		return t, false
-	}
-	if t.Kind() != kind {
-		r.fail(what + " expected")
-		return t, false
-	}
-	return t, true
-}
-
-// object calls field for each member; field must read or skip its value.
-func (r *decoder) object(field func(name string)) {
-	if _, ok := r.token('{', "object"); !ok {
-		return
-	}
-	for r.err == nil && r.d.PeekKind() != '}' {
-		field(r.str())
-	}
-	r.close()
-}
-
-// array calls element for each element, which it must read or skip.
-func (r *decoder) array(element func()) {
-	if _, ok := r.token('[', "array"); !ok {
-		return
-	}
-	for r.err == nil && r.d.PeekKind() != ']' {
-		element()
-	}
-	r.close()
-}
-
-func (r *decoder) close() {
-	if r.err == nil {
-		if _, err := r.d.ReadToken(); err != nil {
-			r.fail("syntax")
-		}
-	}
-}
-
-func (r *decoder) skip() {
-	if r.err == nil {
-		if err := r.d.SkipValue(); err != nil {
-			r.fail("syntax")
-		}
-	}
-}
-
-// text reads a string; null is nil. The bytes are good until the next read.
-func (r *decoder) text() []byte {
-	if r.err != nil {
-		return nil
-	}
-	v, err := r.d.ReadValue()
-	switch {
-	case err != nil:
-		r.fail("syntax")
-	case v.Kind() == 'n':
-	case v.Kind() != '"':
-		r.fail("string expected")
-	case bytes.IndexByte(v, '\\') < 0:
-		return v[1 : len(v)-1]
-	default:
-		r.scratch, _ = jsontext.AppendUnquote(r.scratch[:0], v)
-		return r.scratch
-	}
-	return nil
-}
-
 func (r *decoder) str() string {
-	text := r.text()
-	if word, ok := words[string(text)]; ok {
+	text := r.string()
+	if word := known(text); word != "" {
 		return word
 	}
 	return string(text)
@@ -145,37 +19,24 @@ func (r *decoder) boolean() bool {
 	if r.err != nil {
 		return false
 	}
-	t, err := r.d.ReadToken()
-	if err != nil {
-		r.fail("syntax")
-		return false
-	}
-	switch t.Kind() {
+	switch r.peek() {
 	case 't':
-		return true
-	case 'f', 'n':
-		return false
+		r.literal("true")
+		return r.err == nil
+	case 'f':
+		r.literal("false")
+	case 'n':
+		r.literal("null")
+	default:
+		r.fail("true or false expected")
 	}
-	r.fail("true or false expected")
 	return false
-}
-
-func (r *decoder) integer() int64 {
-	t, ok := r.token('0', "number")
-	if !ok {
-		return 0
-	}
-	n, err := t.Int()
-	if err != nil {
-		r.fail("integer expected")
-	}
-	return n
 }
 
 // leniently reads an integer that some senders put into a string; the platform's
 // own documentation shows "status": "400".
 func (r *decoder) lenientInteger() int64 {
-	if r.err == nil && r.d.PeekKind() == '"' {
+	if r.err == nil && r.peek() == '"' {
 		n, err := strconv.ParseInt(r.str(), 10, 64)
 		if err != nil {
 			r.fail("integer expected")
@@ -185,20 +46,8 @@ func (r *decoder) lenientInteger() int64 {
 	return r.integer()
 }
 
-func (r *decoder) float() float64 {
-	t, ok := r.token('0', "number")
-	if !ok {
-		return 0
-	}
-	f, err := t.Float()
-	if err != nil {
-		r.fail("number expected")
-	}
-	return f
-}
-
 func (r *decoder) time() time.Time {
-	s := r.text()
+	s := r.string()
 	if len(s) == 0 {
 		return time.Time{}
 	}
@@ -211,7 +60,7 @@ func (r *decoder) time() time.Time {
 }
 
 func (r *decoder) eventID() EventID {
-	s := r.text()
+	s := r.string()
 	if len(s) == 0 {
 		return 0
 	}
@@ -260,8 +109,7 @@ func (w *encoder) name(name string) {
 func (w *encoder) open()  { w.b = append(w.b, '{') }
 func (w *encoder) close() { w.b = append(w.b, '}') }
 
-// quote never fails: invalid UTF-8 becomes U+FFFD, as a browser would have it.
-func (w *encoder) quote(s string) { w.b, _ = jsontext.AppendQuote(w.b, s) }
+func (w *encoder) quote(s string) { w.b = AppendQuote(w.b, s) }
 
 func (w *encoder) str(name, s string) {
 	w.name(name)
@@ -336,17 +184,70 @@ func appendArray[T any](w *encoder, name string, list []T, element func(*T)) {
 	w.b = append(w.b, ']')
 }
 
-// words are what every event frame is made of. Reading one of them takes no memory.
-var words = func() map[string]string {
-	m := map[string]string{}
-	for _, word := range [...]string{
-		"type", "id", "event", "eventType", "eventDate", "engagementId", "dialogId", "correlationId", "sessionId",
-		"messageId", "messageIndex", "body", "elementType", "elementText", "text", "textFormat", "senderParticipantId",
-		"senderParticipantName", "senderParticipantType", "receivedAt", "lastUpdatedAt", "eventId",
-		"participantId", "participantType", "displayName",
-		string(EventMessages), string(TextPlain), string(ParticipantCustomer), string(ParticipantAgent), string(ParticipantBot),
-	} {
-		m[word] = word
+// known returns the words that every event frame is made of, whose reading then takes no
+// memory; "" for any other.
+func known(text []byte) string {
+	switch string(text) {
+	case "type":
+		return "type"
+	case "id":
+		return "id"
+	case "event":
+		return "event"
+	case "eventType":
+		return "eventType"
+	case "eventDate":
+		return "eventDate"
+	case "engagementId":
+		return "engagementId"
+	case "dialogId":
+		return "dialogId"
+	case "correlationId":
+		return "correlationId"
+	case "sessionId":
+		return "sessionId"
+	case "messageId":
+		return "messageId"
+	case "messageIndex":
+		return "messageIndex"
+	case "body":
+		return "body"
+	case "elementType":
+		return "elementType"
+	case "elementText":
+		return "elementText"
+	case "text":
+		return "text"
+	case "textFormat":
+		return "textFormat"
+	case "senderParticipantId":
+		return "senderParticipantId"
+	case "senderParticipantName":
+		return "senderParticipantName"
+	case "senderParticipantType":
+		return "senderParticipantType"
+	case "receivedAt":
+		return "receivedAt"
+	case "lastUpdatedAt":
+		return "lastUpdatedAt"
+	case "eventId":
+		return "eventId"
+	case "participantId":
+		return "participantId"
+	case "participantType":
+		return "participantType"
+	case "displayName":
+		return "displayName"
+	case string(EventMessages):
+		return string(EventMessages)
+	case string(TextPlain):
+		return string(TextPlain)
+	case string(ParticipantCustomer):
+		return string(ParticipantCustomer)
+	case string(ParticipantAgent):
+		return string(ParticipantAgent)
+	case string(ParticipantBot):
+		return string(ParticipantBot)
 	}
-	return m
-}()
+	return ""
+}

@@ -2,8 +2,6 @@ package wire
 
 import (
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Append adds the JSON of f to dst.
@@ -120,7 +118,8 @@ func skimEventFrame(text []byte) (f ServerFrame, ok bool) {
 func decodeServerFrame(text []byte) (f ServerFrame, err error) {
 	// To look for names that come twice takes half of the memory that reading does, and
 	// the gateway, unlike clients, is not out to deceive.
-	r := newDecoder(text, jsontext.AllowDuplicateNames(true))
+	r := newDecoder(text)
+	r.repeats = true
 	r.object(func(name string) {
 		switch name {
 		case "type":

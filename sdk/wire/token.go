@@ -28,7 +28,7 @@ func ReadToken(token string) (c Claims, err error) {
 	if !ok {
 		return c, errToken
 	}
-	var exp float64
+	var exp int64 // milliseconds
 	r := newDecoder(text)
 	r.object(func(name string) {
 		switch name {
@@ -39,16 +39,15 @@ func ReadToken(token string) (c Claims, err error) {
 		case "customerName":
 			c.CustomerName = r.str()
 		case "exp":
-			exp = r.float()
+			exp = r.thousandths()
 		default:
 			r.skip()
 		}
 	})
-	// Above 1<<50 seconds time.Time's arithmetic would overflow.
-	if r.end() != nil || !(exp > 0 && exp < 1<<50) {
+	if r.end() != nil || exp <= 0 || exp >= maxThousandths {
 		return Claims{}, errToken
 	}
-	c.Expiry = time.UnixMilli(int64(exp * 1000)).UTC()
+	c.Expiry = time.UnixMilli(exp).UTC()
 	return c, nil
 }
 
