@@ -132,6 +132,31 @@ func TestCrossing(t *testing.T) {
 			}
 		})
 	})
+	t.Run("STREAM-7 MSG-6 a chat that is joined and ends while the chats are read again is told once", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
+			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := e.EngagementID
+			bo := g.p.Agent("Bo")
+			bo.Accept(id)
+			time.Sleep(time.Second)
+			g.clear()
+			meanwhile(g.p, "GET /engagements", func(x *sdktest.Exchange) { x.Delay(5 * time.Second) })
+			g.p.Restart(false)
+			g.wait(sdk.EventStreamConnected)
+			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
+				t.Fatal(err)
+			}
+			bo.Say(id, "bye")
+			bo.End(id)
+			time.Sleep(time.Minute)
+			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		})
+	})
 	t.Run("STREAM-7 a chat that is created while the chats are read again has not ended", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			other := g.chat() // its messages are read again, too

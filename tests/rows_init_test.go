@@ -166,12 +166,12 @@ func TestRowsInit(t *testing.T) {
 			before, due int // seconds: not yet, and then
 			grace       any
 		}{
-			{`{}`, 299, 2, 30},
-			{`{idleTimeout: 400, idleShutdownGraceTimeout: 120}`, 399, 2, 120},
-			{`{idleTimeout: 3300, idleShutdownGraceTimeout: 31.5}`, 3299, 2, 31.5},
-			{`{idleTimeout: 3301, idleShutdownGraceTimeout: 121}`, 299, 2, 30},
-			{`{idleTimeout: 5, idleShutdownGraceTimeout: 29}`, 299, 2, 30},
-			{`{idleTimeout: 0}`, 299, 8000, "never"},
+			{`{}`, 290, 11, 30},
+			{`{idleTimeout: 400, idleShutdownGraceTimeout: 120}`, 390, 11, 120},
+			{`{idleTimeout: 3300, idleShutdownGraceTimeout: 31.5}`, 3290, 11, 31.5},
+			{`{idleTimeout: 3301, idleShutdownGraceTimeout: 121}`, 290, 11, 30},
+			{`{idleTimeout: 5, idleShutdownGraceTimeout: 29}`, 290, 11, 30},
+			{`{idleTimeout: 0}`, 290, 8000, "never"},
 		} {
 			s.want([]any{c.config, 0, c.grace}, fmt.Sprintf(`forget(); sdk.setLogLevel("WARN"); await sdk.init(params, %s);
 				const seen = async () => { await sdk.getEngagements(); await task(); return names().filter((n) => n === "IDLE_TIMEOUT_EXPIRED").length };

@@ -486,9 +486,9 @@ func ceilSeconds`},
 		`		return
 	default:`},
 	{"MSG-1 sends of a chat that has ended never settle", "sdk/engagement.go",
-		`		e.member = false
+		`		e.member, e.created, e.joinedID = false, false, 0
 		s.stopSends(e)`,
-		`		e.member = false`},
+		`		e.member, e.created, e.joinedID = false, false, 0`},
 	{"MSG-1 4096 characters are too many", "sdk/message.go",
 		"n == 0 || n > wire.MaxText",
 		"n == 0 || n >= wire.MaxText"},
@@ -577,10 +577,38 @@ func ceilSeconds`},
 		`		newer := list[len(list)-1].MessageIndex < at.End`,
 		`		newer := false`},
 	{"PAGE-2 a page is one short where it was topped up", "sdk/page.go",
-		`	rest.Size = at.Size - len(list)
+		`	if extra := len(list) - at.Size; extra > 0 {`,
+		`	if extra := len(list) - at.Size + 1; list != nil && extra > 0 {`},
+	{"PAGE-3 history of a chat that is joined while it is read holds what comes as events", "sdk/page.go",
+		`		case outside && (e.member || e.joinedID != 0):`,
+		`		case outside && list == nil:`},
+	{"ENG-5 MSG-6 a chat whose disconnect fails stays silent", "sdk/engagement.go",
+		`		if e.left {
+			return // disconnected before`,
+		`		if e.ended() {
+			return // disconnected before`},
+	{"ENG-3 what the answer of a create says after its event is kept from the page", "sdk/engagement.go",
+		`s.changed(s.merge(&w))`,
+		`s.merge(&w)`},
+	{"STREAM-7 what a re-read told of a chat that had ended is told again", "sdk/resync.go",
+		`e.seenID, e.toldID = math.MaxUint64, math.MaxUint64`,
+		`e.seenID = target`},
+	{"STREAM-7 a chat that was created and has ended in what was lost is never told", "sdk/resync.go",
+		`e.created || e.joinedID != 0
 `,
-		`	rest.Size = max(1, at.Size-len(list)-1)
+		`e.joinedID != 0
 `},
+	{"STREAM-7 a chat that is created while the chats are read again is told to have ended", "sdk/resync.go",
+		`if w == nil && known[id] == nil {`,
+		`if w == nil && len(known) > len(s.engagements) {`},
+	{"STREAM-7 resumed is false before INITIALIZED", "sdk/stream.go",
+		` || s.phase == initializing
+`,
+		`
+`},
+	{"JWT-3 the refusal of the old token that crosses the new one drops the stream", "sdk/stream.go",
+		`return s.stream.renewed || s.stream.token != s.user.text`,
+		`return s.stream.token != s.user.text`},
 	{"STREAM-7 newer events overtake those that were missed", "sdk/resync.go",
 		`	s.held = true
 	epoch := s.stream.epoch
@@ -649,8 +677,8 @@ func ceilSeconds`},
 		`	if none {`,
 		`	if none && false {`},
 	{"INIT-6 seconds are taken for milliseconds", "sdk/decode.go",
-		"time.Duration(s * float64(time.Second))",
-		"time.Duration(s * float64(time.Millisecond))"},
+		"time.Duration(ms) * time.Millisecond",
+		"time.Duration(ms) * time.Microsecond"},
 	{"MSG-2 messages have no receivedAt", "wasm/encode.go",
 		`	o.time("receivedAt", m.ReceivedAt)
 `,

@@ -33,7 +33,6 @@ var simulated = []string{
 	"EV-12 frames are handled while init still reads the chats",
 	"EV-14 SHUTDOWN twice",
 	"ENG-5 after disconnect the chat is still heard",
-	"ENG-7 an older answer undoes what the stream told",
 	"IDLE-2 activity in the grace period leaves it running",
 	"JWT-1 the reminder comes two minutes before",
 	"JWT-2 attempts go on without a token",

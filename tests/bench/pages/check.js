@@ -36,10 +36,20 @@ const counted = { crossings: 0, parses: 0, framesParsed: 0, frames: 0, tasks: 0 
   window.WebSocket = class extends Socket {
     constructor(...args) {
       super(...args);
-      this.addEventListener("message", () => counted.frames++);
+      this.addEventListener("message", () => {
+        if (++counted.frames === awaited.frames) awaited.done(null);
+      });
     }
   };
 }
+
+const awaited = { frames: 0, done: null };
+// framesCounted resolves when so many frames have come since the page began.
+const framesCounted = (n) => new Promise((resolve) => {
+  awaited.frames = n;
+  awaited.done = resolve;
+  if (counted.frames >= n) resolve(null);
+});
 
 const countedSince = (before) => Object.fromEntries(Object.keys(counted).map((key) => [key, counted[key] - before[key]]));
 
