@@ -47,7 +47,7 @@ chaos: ## real faults: 200 customers, 20 agents, 3 minutes; SEED=7 DURATION=10m 
 size: build ## what a visitor downloads, and which packages make it; fails over its bound
 	@go run ./js/pack -sizes
 
-bench: build ## what it costs, beside peers; ten minutes on a quiet machine, writes tests/BENCH.md
+bench: build ## what it costs, beside peers; half an hour on a quiet machine, writes tests/BENCH.md
 	@tests/setup/chromium.sh
 	@go run ./tests/bench -write tests/BENCH.md
 
