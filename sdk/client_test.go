@@ -95,16 +95,23 @@ func await(g *page, call func(func(error))) error {
 	return <-ch
 }
 
-// chat creates an engagement and waits until it is active.
-func (g *page) chat() string {
+// create creates an engagement, which may not be active yet.
+func (g *page) create() string {
 	g.t.Helper()
 	e, err := sdk.Await(g.t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
 	if err != nil {
 		g.t.Fatalf("createEngagement: %v", err)
 	}
+	return e.EngagementID
+}
+
+// chat creates an engagement and waits until it is active.
+func (g *page) chat() string {
+	g.t.Helper()
+	id := g.create()
 	g.wait(sdk.EventEngagementActive)
 	time.Sleep(200 * time.Millisecond) // virtual: the chat's first events
-	return e.EngagementID
+	return id
 }
 
 func (g *page) send(id, text string) (sdk.Message, error) {

@@ -16,11 +16,7 @@ import (
 func TestCrossing(t *testing.T) {
 	t.Run("ENG-5 MSG-6 a disconnect that fails after the news that the chat is ACTIVE has come", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
 			g.p.OnFrame(func(f *sdktest.Frame) {
@@ -37,7 +33,7 @@ func TestCrossing(t *testing.T) {
 			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
 				t.Fatal(err)
 			}
-			_, err = sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
+			_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
 			if err == nil {
 				t.Error("it did not fail")
 			}
@@ -50,11 +46,7 @@ func TestCrossing(t *testing.T) {
 	})
 	t.Run("PAGE-3 history of a chat that is joined while it is read", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
 			for i := range 6 {
@@ -115,11 +107,7 @@ func TestCrossing(t *testing.T) {
 	t.Run("STREAM-7 ENG-3 a chat that was created and has ended in what was lost", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: time.Millisecond}, func(t *testing.T, g *page) {
 			g.p.Silence()
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			time.Sleep(time.Second)
 			bo.Accept(id)
@@ -134,11 +122,7 @@ func TestCrossing(t *testing.T) {
 	})
 	t.Run("STREAM-7 MSG-6 a chat that is joined and ends while the chats are read again is told once", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
 			time.Sleep(time.Second)

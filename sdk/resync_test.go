@@ -112,11 +112,7 @@ func TestResync(t *testing.T) {
 	})
 	t.Run("STREAM-7 ENG-4 a chat that was joined and has ended in what was lost", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
 			bo.Say(id, "history")
@@ -137,11 +133,7 @@ func TestResync(t *testing.T) {
 	})
 	t.Run("EV-13 STREAM-7 the first events of a chat that was joined in what was lost", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			id := e.EngagementID
+			id := g.create()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
 			time.Sleep(time.Second)
