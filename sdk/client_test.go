@@ -105,6 +105,14 @@ func (g *page) create() string {
 	return e.EngagementID
 }
 
+// join joins an engagement, which may not be active yet.
+func (g *page) join(id string) {
+	g.t.Helper()
+	if _, err := sdk.Await(g.t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
+		g.t.Fatalf("join: %v", err)
+	}
+}
+
 // chat creates an engagement and waits until it is active.
 func (g *page) chat() string {
 	g.t.Helper()

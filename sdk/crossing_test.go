@@ -30,9 +30,7 @@ func TestCrossing(t *testing.T) {
 					x.Refuse(500, "server-error", 0)
 				}
 			})
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
-				t.Fatal(err)
-			}
+			g.join(id)
 			_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
 			if err == nil {
 				t.Error("it did not fail")
@@ -60,9 +58,7 @@ func TestCrossing(t *testing.T) {
 				}
 				page = p
 			})
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
-				t.Fatal(err)
-			}
+			g.join(id)
 			bo.Say(id, "news 1")
 			bo.Say(id, "news 2")
 			time.Sleep(5 * time.Second)
@@ -130,9 +126,7 @@ func TestCrossing(t *testing.T) {
 			meanwhile(g.p, "GET /engagements", func(x *sdktest.Exchange) { x.Delay(5 * time.Second) })
 			g.p.Restart(false)
 			g.wait(sdk.EventStreamConnected)
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
-				t.Fatal(err)
-			}
+			g.join(id)
 			bo.Say(id, "bye")
 			bo.End(id)
 			time.Sleep(time.Minute)

@@ -28,15 +28,13 @@ func decodeParams(params string) (p InitParams, err error) {
 	p.IntegrationID, _ = m["integrationId"].Text()
 	p.Token, _ = m["token"].Text()
 	p.Appkey, _ = m["appkey"].Text()
-	if v, given := m["displayName"]; given && !v.Null() {
+	if v := m["displayName"]; !v.Null() {
 		if p.DisplayName, ok = v.Text(); !ok {
 			return p, fail(CodeConstraintViolation, "displayName must be a string")
 		}
 	}
-	if v, given := m["sessionParameters"]; given && !v.Null() {
-		if p.SessionParameters, err = DecodeParameters("sessionParameters", string(v)); err != nil {
-			return p, err
-		}
+	if p.SessionParameters, err = DecodeParameters("sessionParameters", string(m["sessionParameters"])); err != nil {
+		return p, err
 	}
 	return p, p.check(time.Now())
 }
@@ -175,7 +173,7 @@ func (c *Config) normalize() (warnings []Code) {
 // DecodeParameters reads MappedData, "" or null for an absent one, and applies its
 // bounds (INIT-5, ENG-8). what names the argument in errors, which also name the key.
 func DecodeParameters(what, mapped string) (map[string]string, error) {
-	if mapped == "" || mapped == "null" {
+	if wire.Value(mapped).Null() {
 		return nil, nil
 	}
 	m, ok := wire.Members(mapped)

@@ -119,9 +119,7 @@ func TestResync(t *testing.T) {
 			time.Sleep(time.Second)
 			g.clear()
 			g.p.Silence() // the answer of join comes, its events do not
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
-				t.Fatal(err)
-			}
+			g.join(id)
 			bo.Say(id, "bye")
 			bo.End(id)
 			g.p.Restart(false)
@@ -139,9 +137,7 @@ func TestResync(t *testing.T) {
 			time.Sleep(time.Second)
 			g.clear()
 			g.p.Silence() // the answer of join comes, its events do not
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) }); err != nil {
-				t.Fatal(err)
-			}
+			g.join(id)
 			g.p.Restart(false)
 			time.Sleep(2 * time.Minute)
 			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo"; got != want {

@@ -70,19 +70,13 @@ type Platform struct {
 	working     int           // calls and dials under way
 	sessions    []*session
 	engagements []*engagement
-	keys        map[string]answer // answers by idempotency key
+	keys        map[string][]byte // what calls were answered, by idempotency key
 	created     map[string]string // engagements by theirs
 	conns       []*conn           // whose server end is open
 	dials       int
 	calls       []*Call
 	frames      []FrameLog
 	storage     *Storage
-}
-
-// answer is what a call that carried a key was answered.
-type answer struct {
-	again int // status of a repetition
-	body  []byte
 }
 
 // logged is one event of the stream.
@@ -142,7 +136,7 @@ func New(o Options) *Platform {
 		instants: map[int64]struct{}{},
 		timers:   map[*time.Timer]struct{}{},
 		seq:      1,
-		keys:     map[string]answer{},
+		keys:     map[string][]byte{},
 		created:  map[string]string{},
 		storage:  NewStorage(),
 	}

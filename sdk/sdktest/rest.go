@@ -246,18 +246,18 @@ func (h *handler) repeated(key string) bool {
 	if h.status != 0 {
 		return true
 	}
-	a, ok := h.p.keys[key]
+	body, ok := h.p.keys[key]
 	if key == "" || !ok {
 		return false
 	}
-	h.status, h.body = a.again, a.body
+	h.status, h.body = 200, body
 	return true
 }
 
 // answer answers, and remembers it for a repetition.
 func (h *handler) answer(key string, status int, body []byte) (int, []byte) {
 	if key != "" {
-		h.p.keys[key] = answer{200, body}
+		h.p.keys[key] = body
 	}
 	return status, body
 }

@@ -71,21 +71,13 @@ func countCrossings(ctx context.Context, found map[string]float64) error {
 		return err
 	}
 	defer end()
-	t, err := openTab(browser, s.url+"/pages/check.html", true)
+	t, c, l, err := s.openChat(browser, "check.html", "ours")
 	if err != nil {
 		return err
 	}
 	defer t.end()
-	c := s.newChat()
-	if err := t.eval(nil, "bench.connect.ours(%s, %s)", c.url, s.params(c)); err != nil {
-		return err
-	}
 	ctx, cancel := bounded(t.ctx)
 	defer cancel()
-	l, err := c.connected(ctx)
-	if err != nil {
-		return err
-	}
 	// What a chat begins with comes after its promise: ready, ACTIVE and two participants.
 	if err := t.eval(nil, "framesCounted(4)"); err != nil {
 		return err

@@ -80,21 +80,13 @@ func last(values []float64) float64 { return values[len(values)-1] }
 
 // measureClient measures one client in a tab of its own.
 func measureClient(browser context.Context, s *site, page, connect string, add func(figure string, v float64)) error {
-	t, err := openTab(browser, s.url+"/pages/"+page, true)
+	t, c, l, err := s.openChat(browser, page, connect)
 	if err != nil {
 		return err
 	}
 	defer t.end()
-	c := s.newChat()
-	if err := t.eval(nil, "bench.connect[%s](%s, %s)", connect, c.url, s.params(c)); err != nil {
-		return err
-	}
 	ctx, cancel := bounded(t.ctx)
 	defer cancel()
-	l, err := c.connected(ctx)
-	if err != nil {
-		return err
-	}
 	// offset is the page's clock seen from ours.
 	var offset float64
 	if err := t.eval(&offset, "bench.clockOffset()"); err != nil {

@@ -58,7 +58,7 @@ func measurePage(browser context.Context, s *site, all series) error {
 	if err != nil {
 		return err
 	}
-	t, err := openTab(browser, s.url+"/pages/sdk.html", true)
+	t, c, l, err := s.openChat(browser, "sdk.html", "ours")
 	if err != nil {
 		return err
 	}
@@ -76,16 +76,6 @@ func measurePage(browser context.Context, s *site, all series) error {
 		all.add("heap "+name, (heap-floor)/mb)
 		all.add("wasm "+name, wasm/mb)
 		return nil
-	}
-	c := s.newChat()
-	if err := t.eval(nil, "bench.connect.ours(%s, %s)", c.url, s.params(c)); err != nil {
-		return err
-	}
-	ctx, cancel := bounded(t.ctx)
-	defer cancel()
-	l, err := c.connected(ctx)
-	if err != nil {
-		return err
 	}
 	if err := note("ready"); err != nil {
 		return err

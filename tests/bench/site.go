@@ -195,6 +195,24 @@ func (s *site) newChat() *chat {
 	return c
 }
 
+// openChat opens a page whose client is in a chat of its own; frames go to it on the line.
+func (s *site) openChat(browser context.Context, page, client string) (t *tab, c *chat, l *line, err error) {
+	if t, err = openTab(browser, s.url+"/pages/"+page, true); err != nil {
+		return nil, nil, nil, err
+	}
+	c = s.newChat()
+	if err = t.eval(nil, "bench.connect[%s](%s, %s)", client, c.url, s.params(c)); err == nil {
+		ctx, cancel := bounded(t.ctx)
+		defer cancel()
+		l, err = c.connected(ctx)
+	}
+	if err != nil {
+		t.end()
+		return nil, nil, nil, err
+	}
+	return t, c, l, nil
+}
+
 func (s *site) serveChat(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("chat")
 	s.mu.Lock()
