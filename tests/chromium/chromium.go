@@ -49,6 +49,9 @@ func Start(parent context.Context, more ...chromedp.ExecAllocatorOption) (ctx co
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-quic", true),
+		// Every window loads the address bar's list beforehand, a page of 400 modules: most
+		// of what the machine then does, and no visitor's page waits for it.
+		chromedp.Flag("disable-features", "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup"),
 		// Tabs of other tests must not be slowed down for being hidden.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
