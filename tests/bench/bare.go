@@ -12,8 +12,27 @@ import (
 // bare is the floor under every Go program in a page.
 type bare struct{ wasm, glue []byte }
 
+// addBare serves bare Go in /bare/, built with these flags of the linker, with a script
+// that starts it.
+func (s *site) addBare(ctx context.Context, flags string) error {
+	floor, err := bareWasm(ctx, flags)
+	if err != nil {
+		return err
+	}
+	s.add("/bare/bare.wasm", floor.wasm, nil)
+	s.add("/bare/bare.js", append(floor.glue, `
+window.bare = (async () => {
+  const go = new Go();
+  const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm"), go.importObject);
+  go.run(instance);
+  return performance.now();
+})();
+`...), nil)
+	return nil
+}
+
 // bareWasm builds a Go program that does nothing, in the way that build.sh builds ours.
-func bareWasm(ctx context.Context) (b bare, err error) {
+func bareWasm(ctx context.Context, flags string) (b bare, err error) {
 	dir, err := os.MkdirTemp("", "openchat-bench")
 	if err != nil {
 		return b, err
@@ -27,7 +46,7 @@ func bareWasm(ctx context.Context) (b bare, err error) {
 			return b, err
 		}
 	}
-	build := exec.CommandContext(ctx, "./build.sh", "wasm", "-s -w", filepath.Join(dir, "bare.wasm"), dir)
+	build := exec.CommandContext(ctx, "./build.sh", "wasm", flags, filepath.Join(dir, "bare.wasm"), dir)
 	if out, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("building a bare wasm: %w\n%s", err, out)
 	}

@@ -47,7 +47,7 @@ func measureBytes(ctx context.Context, o options) (r report, err error) {
 		row("ours, "+filepath.Ext(name)[1:], "", sizes[name], sizes[name+".br"])
 	}
 	row("ours", "", raw, packed)
-	bare, err := bareWasm(ctx)
+	bare, err := bareWasm(ctx, "-s -w")
 	if err != nil {
 		return r, err
 	}

@@ -46,19 +46,9 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 		return r, err
 	}
 	defer s.Close()
-	floor, err := bareWasm(ctx)
-	if err != nil {
+	if err := s.addBare(ctx, "-s -w"); err != nil {
 		return r, err
 	}
-	s.add("/bare/bare.wasm", floor.wasm, nil)
-	s.add("/bare/bare.js", append(floor.glue, `
-window.bare = (async () => {
-  const go = new Go();
-  const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm"), go.importObject);
-  go.run(instance);
-  return performance.now();
-})();
-`...), nil)
 	subjects := []subject{
 		{name: "ours", src: "/sdk/" + sdkScript, how: "ours", argument: func() any { return s.params(s.newChat()) }},
 		{name: "bare Go", src: "/bare/bare.js", how: "bare", argument: func() any { return nil }},
@@ -283,7 +273,7 @@ func loadOnce(browser context.Context, s *site, sub subject, c condition, fresh,
 	}
 	load := func() error { return t.eval(&l, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }
 	if traced {
-		trace, err := t.trace(load)
+		trace, err := t.trace([]string{"devtools.timeline"}, load)
 		for _, e := range trace {
 			if e.Name == "EvaluateScript" && strings.HasSuffix(e.Args.Data.URL, sub.src) {
 				l.evaluate += e.TDur / 1000
@@ -313,8 +303,8 @@ type traceEvent struct {
 	Args struct{ Data struct{ URL string } }
 }
 
-// trace records what the browser does meanwhile.
-func (t *tab) trace(f func() error) (events []traceEvent, err error) {
+// trace records the browser's events of some categories while f runs.
+func (t *tab) trace(categories []string, f func() error) (events []traceEvent, err error) {
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	complete := make(chan error, 1)
@@ -337,8 +327,8 @@ func (t *tab) trace(f func() error) (events []traceEvent, err error) {
 			return action.Do(cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser))
 		})
 	}
-	categories := &tracing.TraceConfig{IncludedCategories: []string{"devtools.timeline"}, ExcludedCategories: []string{"*"}}
-	if err := t.run(whole(tracing.Start().WithTransferMode(tracing.TransferModeReportEvents).WithTraceConfig(categories))); err != nil {
+	config := &tracing.TraceConfig{IncludedCategories: categories, ExcludedCategories: []string{"*"}}
+	if err := t.run(whole(tracing.Start().WithTransferMode(tracing.TransferModeReportEvents).WithTraceConfig(config))); err != nil {
 		return nil, err
 	}
 	failed := f()

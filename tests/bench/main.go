@@ -36,6 +36,7 @@ var sections = []section{
 	{"bytes", measureBytes},
 	{"load", measureLoad},
 	{"events", measureEvents},
+	{"profile", measureProfile},
 	{"calls", measureCalls},
 	{"memory", measureMemory},
 	{"gateway", measureGateway},
