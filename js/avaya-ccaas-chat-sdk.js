@@ -108,9 +108,6 @@
   //	{"event":type,"payload":{…},"engagement":engagement?}
   //	{"log":level,"line":…}
   //
-  // The porch's WebSocket hands over what came in one task as one message: frames joined
-  // by U+001E, which no JSON holds, of 64 Ki characters at most unless one alone is longer.
-  //
   // Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
   // only the core reads.
 
@@ -388,37 +385,6 @@
     return globalThis.Go;
   };
 
-  // gather makes a socket's onmessage take many frames at once. The first is handed over
-  // as it comes; those that come before the next task wait for it.
-  const MAX_GATHERED = 65536;
-  const gather = (socket) => {
-    let take = null, waiting = [], size = 0, busy = false;
-    const flush = () => {
-      if (waiting.length && take) take({ data: waiting.join("\x1e") });
-      waiting = [];
-      size = 0;
-    };
-    const hear = ({ data }) => {
-      const text = typeof data === "string";
-      if (!text || size + data.length >= MAX_GATHERED) flush();
-      if (busy && text) {
-        waiting.push(data);
-        size += data.length + 1;
-      } else if (take) {
-        take({ data });
-      }
-      if (busy) return;
-      busy = true;
-      task(() => {
-        busy = false;
-        flush();
-      });
-    };
-    socket.addEventListener("message", hear);
-    socket.addEventListener("close", flush);
-    Object.defineProperty(socket, "onmessage", { set: (f) => (take = f), get: () => hear });
-  };
-
   const start = async () => {
     const module = await load();
     const sockets = new Set();
@@ -472,7 +438,6 @@
       WebSocket: hidden(function (url, protocol) {
         const socket = new window.WebSocket(url, protocol);
         sockets.add(socket); // a dead core can not close its connections
-        gather(socket);
         socket.addEventListener("close", () => sockets.delete(socket));
         return socket;
       }),

@@ -47,9 +47,6 @@ import (
 //	{"event":type,"payload":{…},"engagement":engagement?}
 //	{"log":level,"line":…}
 //
-// The porch's WebSocket hands over what came in one task as one message: frames joined
-// by U+001E, which no JSON holds, of 64 Ki characters at most unless one alone is longer.
-//
 // Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
 // only the core reads.
 

@@ -191,9 +191,6 @@ func (s *socket) onOpen() {
 	}
 }
 
-// separator stands between the frames that the porch hands over together.
-const separator = "\x1e"
-
 // onMessage only enqueues: the browser waits for it.
 func (s *socket) onMessage(data js.Value) {
 	// Length looks at objects only; it must be known before the text is copied.
@@ -202,7 +199,7 @@ func (s *socket) onMessage(data js.Value) {
 		return
 	}
 	for frame, rest, more := "", data.String(), true; more; {
-		frame, rest, more = strings.Cut(rest, separator)
+		frame, rest, more = strings.Cut(rest, wire.FrameSeparator)
 		if s.queued.Add(int64(len(frame))) <= maxQueuedBytes {
 			select {
 			case s.frames <- []byte(frame):

@@ -252,6 +252,7 @@ type stream struct {
 	*customer
 	conn *websocket.Conn
 	last wire.EventID
+	more [][]byte // frames that came with one that was read
 }
 
 func (c *customer) stream(last wire.EventID) *stream {
@@ -266,7 +267,7 @@ func (c *customer) stream(last wire.EventID) *stream {
 	if err := conn.Write(c.Context(), websocket.MessageText, f.Append(nil)); err != nil {
 		c.Fatal(err)
 	}
-	s := &stream{c, conn, last}
+	s := &stream{customer: c, conn: conn, last: last}
 	ready := s.read()
 	if ready.Type != wire.FrameReady || !ready.Resumed {
 		c.Fatalf("got %+v, want ready", ready)
@@ -282,11 +283,15 @@ func (s *stream) read() wire.ServerFrame {
 	ctx, cancel := context.WithTimeout(s.Context(), limit)
 	defer cancel()
 	for {
-		_, b, err := s.conn.Read(ctx)
-		if err != nil {
-			s.Fatalf("reading the stream: %v\n%s", err, s.stderr)
+		if len(s.more) == 0 {
+			_, b, err := s.conn.Read(ctx)
+			if err != nil {
+				s.Fatalf("reading the stream: %v\n%s", err, s.stderr)
+			}
+			s.more = bytes.Split(b, []byte(wire.FrameSeparator))
 		}
-		f, err := wire.DecodeServerFrame(b)
+		f, err := wire.DecodeServerFrame(s.more[0])
+		s.more = s.more[1:]
 		if err != nil {
 			s.Fatal(err)
 		}

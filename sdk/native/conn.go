@@ -1,6 +1,7 @@
 package native
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (c *conn) Close(code int, reason string) {
 // reading, for the peer's close frame.
 func (c *conn) read(life context.Context) {
 	for {
-		kind, frame, err := c.ws.Read(life)
+		kind, text, err := c.ws.Read(life)
 		if err == nil && kind != websocket.MessageText {
 			err = errors.New("binary frame")
 		}
@@ -136,9 +137,11 @@ func (c *conn) read(life context.Context) {
 			c.cancel() // wakes a writer that waits for the network
 			return
 		}
-		select {
-		case c.frames <- frame:
-		case <-c.over:
+		for frame := range bytes.SplitSeq(text, []byte(wire.FrameSeparator)) {
+			select {
+			case c.frames <- frame:
+			case <-c.over:
+			}
 		}
 	}
 }

@@ -171,6 +171,7 @@ func TestFrames(t *testing.T) {
 				return
 			}
 		}
+		c.Write(ctx, websocket.MessageText, []byte("one"+wire.FrameSeparator+wire.FrameSeparator+"three"))
 		// The frames before a close frame arrive before it.
 		c.Write(ctx, websocket.MessageText, bytes.Repeat([]byte("x"), wire.MaxServerFrame-1))
 		c.Close(4409, "open elsewhere")
@@ -184,6 +185,11 @@ func TestFrames(t *testing.T) {
 		got, err := c.Read()
 		if err != nil || !bytes.Equal(got, bytes.Repeat([]byte{byte('a' + i%26)}, i)) {
 			t.Fatalf("frame %d: %q, %v", i, got, err)
+		}
+	}
+	for _, want := range []string{"one", "", "three"} {
+		if b, err := c.Read(); err != nil || string(b) != want {
+			t.Fatalf("%q, %v: want %q of three frames in one message", b, err, want)
 		}
 	}
 	if b, err := c.Read(); err != nil || len(b) != wire.MaxServerFrame-1 {

@@ -4,6 +4,10 @@ import (
 	"time"
 )
 
+// FrameSeparator stands between the frames of the gateway that come in one WebSocket
+// message: U+001E, which JSON never holds. A message without it is one frame.
+const FrameSeparator = "\x1e"
+
 // Append adds the JSON of f to dst.
 func (f *ClientFrame) Append(dst []byte) []byte {
 	w := &encoder{dst}

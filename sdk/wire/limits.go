@@ -23,8 +23,9 @@ const (
 	MaxBody = 64 << 10
 	// MaxClientFrame is the largest frame a client may send, in bytes.
 	MaxClientFrame = 16 << 10
-	// MaxServerFrame is the largest frame the gateway sends, in bytes. A text of
-	// MaxText code units takes at most 6 bytes each in escaped JSON.
+	// MaxServerFrame is the largest frame the gateway sends, and the longest WebSocket
+	// message of several, in bytes. A text of MaxText code units takes at most 6 bytes
+	// each in escaped JSON.
 	MaxServerFrame = 64 << 10
 	// MaxAnswer is the largest REST answer a client reads, in bytes: a full page
 	// of the longest messages, with room to spare.

@@ -64,7 +64,7 @@ func measureEvents(ctx context.Context, o options) (r report, err error) {
 		t.rows = append(t.rows, row)
 	}
 	t.notes = append([]string{
-		fmt.Sprintf("Frames of %.0f bytes as the gateway sends them, made beforehand. Events/s: %d messages in one write, after %d to warm up. The main thread's time is what it computed, waiting left out. Latency: from the server's write to the "+
+		fmt.Sprintf("Frames of %.0f bytes as the gateway sends them, made beforehand. Events/s: %d messages in one write, after %d to warm up; as many of them in a WebSocket message as the gateway puts there when they wait, for all three. The main thread's time is what it computed, waiting left out. Latency: from the server's write to the "+
 			"handler's first line, on one clock, 20, 200 and 1,000 messages a run. raw: WebSocket, JSON.parse, dates, handler. centrifuge: centrifuge-js with a "+
 			"hand-written server of its JSON protocol that costs as little as ours.", all.median("ours bytes"), blastSize, warmUp),
 	}, missing...)

@@ -48,6 +48,9 @@ type line struct {
 	tcp net.Conn
 	// wrap appends the frame's text around an event.
 	wrap func(dst []byte, id wire.EventID, event []byte) []byte
+	// separator stands between frames that wait together and are sent as one message, as
+	// the gateway does, and centrifuge's server.
+	separator string
 }
 
 var (
@@ -121,7 +124,7 @@ func newChat(url string) *chat {
 			return
 		}
 		defer l.ws.CloseNow()
-		l.wrap = wire.AppendEventFrame
+		l.wrap, l.separator = wire.AppendEventFrame, wire.FrameSeparator
 		c.lines <- l
 		l.ws.Read(r.Context()) // until the page goes
 	})
@@ -201,7 +204,7 @@ func (c *chat) serveStream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.ws.CloseNow()
-	l.wrap = wire.AppendEventFrame
+	l.wrap, l.separator = wire.AppendEventFrame, wire.FrameSeparator
 	for {
 		_, text, err := l.ws.Read(r.Context())
 		if err != nil {
@@ -237,7 +240,7 @@ func (c *chat) message(index int64, position wire.EventID, text string, by wire.
 		ReceivedAt: now, LastUpdatedAt: now, EventID: position}
 }
 
-// frames makes the WebSocket frames of the chat's next n messages, all by the agent.
+// frames makes the event frames of the chat's next n messages, all by the agent.
 func (c *chat) frames(l *line, n int) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -247,7 +250,7 @@ func (c *chat) frames(l *line, n int) [][]byte {
 		c.position += 100
 		m := c.message(c.index, c.position, "Good morning, how can I help you today?", agent)
 		e := wire.Event{Type: wire.EventMessages, Date: m.ReceivedAt, Message: &m}
-		list[i] = appendFrame(nil, l.wrap(nil, c.position, e.Append(nil)))
+		list[i] = l.wrap(nil, c.position, e.Append(nil))
 	}
 	return list
 }
@@ -283,6 +286,7 @@ func (c *chat) serveCentrifuge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer l.ws.CloseNow()
+	l.separator = "\n"
 	l.wrap = func(dst []byte, _ wire.EventID, event []byte) []byte {
 		dst = append(dst, `{"push":{"channel":"chat","pub":{"data":`...)
 		return append(append(dst, event...), "}}}"...)
@@ -349,13 +353,21 @@ func (c *chat) connected(ctx context.Context) (*line, error) {
 	}
 }
 
-// blast sends all frames as fast as the page takes them.
+// blast sends all frames as fast as the page takes them, as many together as the gateway
+// would when they wait.
 func (l *line) blast(frames [][]byte) error {
-	var all []byte
+	var all, message []byte
 	for _, f := range frames {
-		all = append(all, f...)
+		if len(message) > 0 && len(message)+len(l.separator)+len(f) > wire.MaxServerFrame {
+			all = appendFrame(all, message)
+			message = message[:0]
+		}
+		if len(message) > 0 {
+			message = append(message, l.separator...)
+		}
+		message = append(message, f...)
 	}
-	_, err := l.tcp.Write(all)
+	_, err := l.tcp.Write(appendFrame(all, message))
 	return err
 }
 
@@ -373,7 +385,7 @@ func (l *line) pace(ctx context.Context, frames [][]byte, rate float64) ([]float
 			return nil, context.Cause(ctx)
 		}
 		sent = append(sent, clock())
-		if _, err := l.tcp.Write(f); err != nil {
+		if err := l.write(f); err != nil {
 			return nil, err
 		}
 	}

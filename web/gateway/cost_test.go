@@ -115,7 +115,7 @@ func TestFanOutAllocations(t *testing.T) {
 				if len(batch) != 1 {
 					t.Fatalf("%d frames are queued", len(batch))
 				}
-				s.sent(len(batch[0]))
+				s.sent(batch)
 				s.recycle(batch)
 			}
 		})

@@ -285,6 +285,7 @@ func (c *chat) say(text, key string) wire.Message {
 type client struct {
 	w    *world
 	conn *websocket.Conn
+	more []string // frames that came with one that was read
 }
 
 func (w *world) dial(sessionID string, headers ...string) *client {
@@ -309,7 +310,7 @@ func (w *world) tryDial(sessionID, protocol string, headers ...string) (*client,
 	}
 	conn.SetReadLimit(wire.MaxServerFrame)
 	w.t.Cleanup(func() { conn.CloseNow() })
-	return &client{w, conn}, res, nil
+	return &client{w: w, conn: conn}, res, nil
 }
 
 func (c *client) write(text string) {
@@ -324,12 +325,26 @@ func (c *client) send(f wire.ClientFrame) {
 	c.write(string(f.Append(nil)))
 }
 
+// tryNext returns the text of the next frame.
+func (c *client) tryNext() (string, error) {
+	if len(c.more) == 0 {
+		_, text, err := c.conn.Read(c.w.ctx())
+		if err != nil {
+			return "", err
+		}
+		c.more = strings.Split(string(text), wire.FrameSeparator)
+	}
+	text := c.more[0]
+	c.more = c.more[1:]
+	return text, nil
+}
+
 func (c *client) tryRead() (wire.ServerFrame, error) {
-	_, text, err := c.conn.Read(c.w.ctx())
+	text, err := c.tryNext()
 	if err != nil {
 		return wire.ServerFrame{}, err
 	}
-	return wire.DecodeServerFrame(text)
+	return wire.DecodeServerFrame([]byte(text))
 }
 
 // read returns the next frame that is not a ping, which it answers.

@@ -69,8 +69,8 @@ const (
 	streamLive     streamState = "live"     // it is sent
 )
 
-// writeTime bounds the sending of one frame. A client that does not take it in
-// that time is gone, or as good as gone.
+// writeTime bounds the sending of one WebSocket message. A client that does not take it
+// in that time is gone, or as good as gone.
 const writeTime = 10 * time.Second
 
 // frame is an event frame, shared by all streams that it goes to.
@@ -529,16 +529,15 @@ func (s *stream) write() {
 	defer timer.Stop()
 	for {
 		batch, code, reason, until := s.next(time.Now())
-		for _, text := range batch {
-			if s.conn.Send(text, writeTime) != nil {
+		for rest := batch; len(rest) > 0 && !s.cut(); {
+			n, err := s.sendSome(rest)
+			if err != nil {
 				s.end(gone, "the client takes nothing")
 				_ = s.conn.CloseNow()
 				return
 			}
-			s.sent(len(text))
-			if s.cut() {
-				break
-			}
+			s.sent(rest[:n])
+			rest = rest[n:]
 		}
 		if code == gone {
 			_ = s.conn.CloseNow()
@@ -612,11 +611,39 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 	return nil, 0, "", max(wake.Sub(now), 0)
 }
 
-// sent counts a frame out.
-func (s *stream) sent(size int) {
+// messages are for frames that are sent together.
+var messages = sync.Pool{New: func() any { return new([]byte) }}
+
+// sendSome sends the first n of the frames, as many as one WebSocket message may hold:
+// a browser spends more on a message of its own than the SDK on the event in it.
+func (s *stream) sendSome(frames [][]byte) (n int, err error) {
+	size := len(frames[0])
+	for n = 1; n < len(frames); n++ {
+		more := len(wire.FrameSeparator) + len(frames[n])
+		if size+more > wire.MaxServerFrame {
+			break
+		}
+		size += more
+	}
+	if n == 1 {
+		return n, s.conn.Send(frames[0], writeTime)
+	}
+	message := messages.Get().(*[]byte)
+	defer messages.Put(message)
+	*message = append((*message)[:0], frames[0]...)
+	for _, f := range frames[1:n] {
+		*message = append(append(*message, wire.FrameSeparator...), f...)
+	}
+	return n, s.conn.Send(*message, writeTime)
+}
+
+// sent counts frames out.
+func (s *stream) sent(frames [][]byte) {
 	s.mu.Lock()
-	s.frames--
-	s.bytes -= size
+	s.frames -= len(frames)
+	for _, f := range frames {
+		s.bytes -= len(f)
+	}
 	s.mu.Unlock()
 	signal(s.space)
 }

@@ -437,6 +437,50 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
+// Frames that wait together come as few messages as their bound allows, in order.
+func TestFramesTogether(t *testing.T) {
+	w := newWorld(t)
+	c := w.chat("ann")
+	s, _ := c.open(clientOne, 0)
+	w.g.hub.mu.Lock()
+	inside := w.g.hub.customers[store.Customer{Account: account, ID: "ann"}][c.session.SessionID]
+	w.g.hub.mu.Unlock()
+
+	var all []string
+	inside.mu.Lock() // the writer sees none of them before there are all
+	for i := range 300 {
+		text := fmt.Sprintf(`{"type":"%d","x":"%s"}`, i, strings.Repeat("é", 250))
+		if i == 200 { // exactly the bound, and so alone
+			text = fmt.Sprintf(`{"x":"%s"}`, strings.Repeat("e", wire.MaxServerFrame-len(`{"x":""}`)))
+		}
+		all = append(all, text)
+		inside.pushLocked([]byte(text))
+	}
+	inside.mu.Unlock()
+	var got []string
+	var sizes []int
+	for len(got) < len(all) {
+		_, text, err := s.conn.Read(w.ctx())
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, len(text))
+		got = append(got, strings.Split(string(text), wire.FrameSeparator)...)
+	}
+	if !slices.Equal(got, all) {
+		t.Error("other frames came, or in another order")
+	}
+	// As many as fit, the rest of the small ones, the large one, the others.
+	if len(sizes) != 4 || slices.Max(sizes) > wire.MaxServerFrame || sizes[0]+len(all[150]) < wire.MaxServerFrame {
+		t.Errorf("messages of %d bytes", sizes)
+	}
+	inside.mu.Lock()
+	defer inside.mu.Unlock()
+	if len(inside.queue) != 0 || inside.frames > 1 || inside.bytes > wire.MaxServerFrame {
+		t.Errorf("%d frames, %d bytes are counted as waiting", inside.frames, inside.bytes)
+	}
+}
+
 // A client that does not read is cut when its queue is full; it comes back and gets
 // the rest. Nobody else notices.
 func TestSlowReader(t *testing.T) {

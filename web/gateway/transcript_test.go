@@ -120,9 +120,9 @@ func playTranscript(t *testing.T, name string) {
 		case "send":
 			stream.write(vars.Expand(step.JSON, makeUp))
 		case "receive":
-			_, text, err := stream.conn.Read(w.ctx())
+			text, err := stream.tryNext()
 			fatal(err)
-			fatal(vars.Match(step.JSON, string(text)))
+			fatal(vars.Match(step.JSON, text))
 		case "close":
 			_, _, err := stream.conn.Read(w.ctx())
 			if got := strconv.Itoa(int(websocket.CloseStatus(err))); got != step.Args[0] {

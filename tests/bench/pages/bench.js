@@ -67,8 +67,8 @@ bench.connect = {
     const socket = new WebSocket(wsURL(url) + "/raw");
     const handlers = { MESSAGES: bench.hit };
     await opened(socket);
-    socket.onmessage = (e) => {
-      const frame = JSON.parse(e.data);
+    const hear = (text) => {
+      const frame = JSON.parse(text);
       if (frame.type !== "event") return;
       const event = frame.event;
       event.eventDate = new Date(event.eventDate);
@@ -77,6 +77,7 @@ bench.connect = {
       const handler = handlers[event.eventType];
       if (handler) handler(event);
     };
+    socket.onmessage = (e) => e.data.split("\x1e").forEach(hear);
   },
 
   async centrifuge(url) {

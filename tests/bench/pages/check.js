@@ -36,14 +36,15 @@ const counted = { crossings: 0, parses: 0, framesParsed: 0, frames: 0, tasks: 0 
   window.WebSocket = class extends Socket {
     constructor(...args) {
       super(...args);
-      this.addEventListener("message", () => {
-        if (++counted.frames === awaited.frames) awaited.done(null);
+      this.addEventListener("message", ({ data }) => {
+        counted.frames += data.split("\x1e").length;
+        if (counted.frames >= awaited.frames) awaited.done(null);
       });
     }
   };
 }
 
-const awaited = { frames: 0, done: null };
+const awaited = { frames: Infinity, done: null };
 // framesCounted resolves when so many frames have come since the page began.
 const framesCounted = (n) => new Promise((resolve) => {
   awaited.frames = n;
