@@ -14,7 +14,6 @@ import (
 
 	"github.com/chromedp/cdproto/profiler"
 	"github.com/chromedp/chromedp"
-
 )
 
 const (
@@ -251,4 +250,3 @@ func largest(times map[string]float64) (names, rest []string) {
 	n := min(profileLines, len(names))
 	return names[:n], names[n:]
 }
-
