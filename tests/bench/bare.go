@@ -23,7 +23,7 @@ func (s *site) addBare(ctx context.Context, flags string) error {
 	s.add("/bare/bare.js", append(floor.glue, `
 window.bare = (async () => {
   const go = new Go();
-  const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm"), go.importObject);
+  const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm?v=1"), go.importObject);
   go.run(instance);
   return performance.now();
 })();
