@@ -112,7 +112,11 @@ func (s *session) settleAttempt(o outcome) {
 	case o.err != nil:
 		c.inDoubt = true
 		s.c.log(LogDebug, c.name+": no answer: "+o.err.Error())
-		s.again(c, now, 0, answer{err: failBecause(CodeUnreachable, c.name, o.err)})
+		err := failBecause(CodeUnreachable, c.name, o.err)
+		if c.failed != nil && !now.Before(c.until) {
+			err = c.failed // the call's time ended this attempt; the one before knew more
+		}
+		s.again(c, now, 0, answer{err: err})
 	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
 		c.refreshed = true
 		s.attempt(c)

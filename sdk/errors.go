@@ -54,8 +54,9 @@ const (
 	CodeConstraintViolation Code = 322
 )
 
-// texts are the documented words of each code (API.md, Errors).
-var texts = map[Code]string{
+// texts are the documented words of each code (API.md, Errors). A map would be filled
+// at each start.
+var texts = [...]string{
 	CodeNoConfiguration:     "No custom configuration provided, using the defaults",
 	CodeAllHandlersRemoved:  "Removing the handlers of all events",
 	CodeUnknownEvent:        "Event does not exist",

@@ -55,15 +55,14 @@ func (s *session) resync(target wire.EventID) {
 					continue
 				}
 				if e.member || e.created || e.joinedID != 0 || w != nil && w.EngagementStatus == wire.EngagementActive {
-					ids = append(ids, id)
+					ids = wire.AppendInOrder(ids, id)
 				}
 			}
 			for id, w := range found {
 				if s.engagements[id] == nil && w.EngagementStatus == wire.EngagementActive {
-					ids = append(ids, id)
+					ids = wire.AppendInOrder(ids, id)
 				}
 			}
-			slices.Sort(ids)
 			s.resyncNext(ids, found, target, epoch, failed)
 		},
 	})
@@ -167,13 +166,11 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 		return
 	}
 	// The customer first, as a chat's first events are ordered (EV-13).
-	in = slices.Clone(in)
-	slices.SortStableFunc(in, func(a, b Participant) int {
-		return rank(a.ParticipantType) - rank(b.ParticipantType)
-	})
-	for _, p := range in {
-		if !has(e.participants, p.ParticipantID) {
-			s.apply(&wire.Event{Type: wire.EventParticipantAdded, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
+	for _, customers := range []bool{true, false} {
+		for _, p := range in {
+			if (p.ParticipantType == wire.ParticipantCustomer) == customers && !has(e.participants, p.ParticipantID) {
+				s.apply(&wire.Event{Type: wire.EventParticipantAdded, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
+			}
 		}
 	}
 	for i := range list {
@@ -220,13 +217,6 @@ func (s *session) told(ev *wire.Event) bool {
 		s.created(ev)
 	}
 	return true
-}
-
-func rank(t wire.ParticipantType) int {
-	if t == wire.ParticipantCustomer {
-		return 0
-	}
-	return 1
 }
 
 func has(list []Participant, id string) bool {

@@ -48,13 +48,14 @@ type session struct {
 	dialed   chan dialed   // from the dialer
 	dispatch chan []func() // to the dispatcher
 	ended    chan struct{} // closed when run has returned
+	alarm    chan struct{} // holds one: the timer has run out
 
 	params InitParams
 	config Config
 	phase  phase
-	outbox []func() // what the dispatcher is to run next
-	timer  *time.Timer
-	looked time.Time // when run last looked at the clock
+	outbox []func()    // what the dispatcher is to run next
+	timer  *time.Timer // signals alarm
+	looked time.Time   // when run last looked at the clock
 
 	initDone func(UserContext, error)
 	initEnd  time.Time // deadline of init
@@ -83,6 +84,7 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		dialed:      make(chan dialed),
 		dispatch:    make(chan []func()),
 		ended:       make(chan struct{}),
+		alarm:       make(chan struct{}, 1),
 		params:      p,
 		config:      cfg,
 		initDone:    done,
@@ -123,7 +125,14 @@ func (s *session) run() {
 	defer close(s.ended)
 	defer close(s.dispatch)
 	defer s.crashed()
-	s.timer = time.NewTimer(maxSleep)
+	// Not NewTimer: that first looks its GODEBUG up, in forty functions, which a browser
+	// compiles while the page waits for its first request.
+	s.timer = time.AfterFunc(maxSleep, func() {
+		select {
+		case s.alarm <- struct{}{}:
+		default:
+		}
+	})
 	defer s.timer.Stop()
 	s.looked = time.Now()
 	s.begin()
@@ -154,7 +163,7 @@ func (s *session) run() {
 			s.arrivedToo(arrivals)
 		case out <- s.outbox:
 			s.outbox = nil
-		case <-s.timer.C:
+		case <-s.alarm:
 		}
 	}
 }

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -148,6 +147,16 @@ func (w *encoder) eventID(name string, id EventID) {
 	}
 }
 
+// AppendInOrder adds s to a list that is in order, and keeps it so. The lists of the line
+// are short, and slices.Sort is 8 KB of every visitor's download.
+func AppendInOrder(list []string, s string) []string {
+	list = append(list, s)
+	for i := len(list) - 1; i > 0 && list[i] < list[i-1]; i-- {
+		list[i], list[i-1] = list[i-1], list[i]
+	}
+	return list
+}
+
 // strings writes m in the order of its keys, so that the same value always has
 // the same bytes.
 func (w *encoder) strings(name string, m map[string]string) {
@@ -156,9 +165,8 @@ func (w *encoder) strings(name string, m map[string]string) {
 	}
 	keys := make([]string, 0, len(m))
 	for k := range m {
-		keys = append(keys, k)
+		keys = AppendInOrder(keys, k)
 	}
-	slices.Sort(keys)
 	w.name(name)
 	w.open()
 	for i, k := range keys {
