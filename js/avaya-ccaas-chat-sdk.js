@@ -11,7 +11,11 @@
   if (typeof window === "undefined" || !window.document || window.AvayaCCaaSChatSDK) return;
 
   const { document } = window;
-  const words = (...list) => Object.freeze(list.reduce((o, w) => ((o[w] = w), o), {}));
+  const words = (...list) => {
+    const o = {};
+    for (const w of list) o[w] = w;
+    return Object.freeze(o);
+  };
 
   const LogLevel = words("DEBUG", "INFO", "WARN", "ERROR", "OFF");
   const EventType = words(
@@ -145,9 +149,14 @@
 
   // task runs f in a macrotask, soon. A timer would do, but is slowed down in hidden tabs.
   const tasks = [];
-  const channel = new MessageChannel();
-  channel.port1.onmessage = () => tasks.shift()();
-  const task = (f) => channel.port2.postMessage(tasks.push(f));
+  let channel = null; // made when it is needed: loading this script costs the page enough
+  const task = (f) => {
+    if (!channel) {
+      channel = new MessageChannel();
+      channel.port1.onmessage = () => tasks.shift()();
+    }
+    channel.port2.postMessage(tasks.push(f));
+  };
 
   // What the core delivered waits here, so that page code never runs inside the core,
   // nor inside a call of the page's own. An event waits, too, until a macrotask has passed
@@ -311,11 +320,6 @@
   const script = document.currentScript;
   const elsewhere = script && script.getAttribute("data-wasm-url");
   let wasmURL = elsewhere || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
-  try {
-    wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || document.baseURI).href;
-  } catch (_) {
-    // The script came from where nothing lies beside it (blob:, data:).
-  }
 
   let loading = null; // promise of the compiled module, absent when the last load failed
   let listening = false;
@@ -334,8 +338,23 @@
   // elsewhere. The build's stamp tells the rest whether the file is the script's.
   const checked = elsewhere || (script && script.integrity) ? INTEGRITY : "";
 
+  // The first look at sessionStorage waits for another process. While the wasm is on its
+  // way nothing else has to.
+  const touchStorage = () => {
+    try {
+      window.sessionStorage.length;
+    } catch (_) {
+      // A page may forbid it; the core finds that out by itself.
+    }
+  };
+
   const fetchModule = async () => {
     let response;
+    try {
+      wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || document.baseURI).href;
+    } catch (_) {
+      // The script came from where nothing lies beside it (blob:, data:).
+    }
     try {
       response = await fetch(wasmURL, { integrity: checked, credentials: "same-origin" });
     } catch (e) {
@@ -346,7 +365,9 @@
     try {
       // A compiler that streams takes this type only.
       if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
-        return await WebAssembly.compileStreaming(response);
+        const compiled = WebAssembly.compileStreaming(response);
+        touchStorage();
+        return await compiled;
       }
       return await WebAssembly.compile(await response.arrayBuffer());
     } catch (e) {
@@ -386,7 +407,7 @@
   };
 
   const start = async () => {
-    const module = await load();
+    const loaded = load(); // all until it is awaited is done while it is on its way
     const sockets = new Set();
     let mine = null; // this core's command
 
@@ -466,11 +487,18 @@
     // A page has less to spare than a server: the heap grows by half, not to the double,
     // before it is collected.
     go.env.GOGC = "50";
+    // Each step is a task of its own, so that the page gets a turn between them: on a slow
+    // device one alone is longer than what a visitor notices.
+    const turn = () => new Promise(task);
+    const module = await loaded;
     try {
-      go.run(await WebAssembly.instantiate(module, go.importObject)).then(() => died(), died);
+      const instance = await WebAssembly.instantiate(module, go.importObject);
+      await turn();
+      go.run(instance).then(() => died(), died);
     } catch (e) {
       throw initFailed(wasmURL + " can not be started: " + e.message, e);
     }
+    await turn();
     if (!mine || go.dead || go.build !== BUILD) {
       const other = go.build;
       died();
@@ -480,6 +508,7 @@
     }
     core = mine;
     core("setLogLevel", 0, level);
+    await turn();
     if (!core) throw initFailed(CORE_ENDED);
     if (!listening) listen();
   };
@@ -600,5 +629,7 @@
 
   [ACSException, Engagement, sdk].forEach(Object.freeze);
   window.AvayaCCaaSChatSDK = sdk;
-  load().catch(() => {}); // begin now; init tells what went wrong, after another try
+  // Begin at once, but let the page call before that: to begin takes as long as all of the
+  // above. What goes wrong is told by init, after another try.
+  setTimeout(() => load().catch(() => {}));
 })();

@@ -63,9 +63,22 @@ type outcome struct {
 }
 
 var (
-	onFulfilled = js.FuncOf(func(_ js.Value, args []js.Value) any { return settlePromise(args, false) })
-	onRejected  = js.FuncOf(func(_ js.Value, args []js.Value) any { return settlePromise(args, true) })
+	onFulfilled = callback(func(_ js.Value, args []js.Value) any { return settlePromise(args, false) })
+	onRejected  = callback(func(_ js.Value, args []js.Value) any { return settlePromise(args, true) })
 )
+
+// callback returns a process-long js.Func. It is made at its first use, which comes
+// later than the start, for which the page waits. Goroutines of a wasm take turns only
+// where they block, so there is nothing to lock; sync.OnceValue would be 2 KB.
+func callback(f func(this js.Value, args []js.Value) any) func() js.Func {
+	var made js.Func
+	return func() js.Func {
+		if made.IsUndefined() {
+			made = js.FuncOf(f)
+		}
+		return made
+	}
+}
 
 // settlePromise is an entry into Go without a recover, because nothing in it can panic:
 // the browser calls it with the bound number and what the promise settled with.
@@ -97,7 +110,7 @@ func await(ctx context.Context, promise js.Value) (v js.Value, err error) {
 		promises.Unlock()
 	}()
 
-	promise.Call("then", onFulfilled.Call("bind", nil, id), onRejected.Call("bind", nil, id))
+	promise.Call("then", onFulfilled().Call("bind", nil, id), onRejected().Call("bind", nil, id))
 	select {
 	case o := <-c:
 		if o.rejected {

@@ -123,8 +123,8 @@ var (
 	})
 )
 
-func socketFunc(f func(s *socket, event js.Value)) js.Func {
-	return js.FuncOf(func(_ js.Value, args []js.Value) any {
+func socketFunc(f func(s *socket, event js.Value)) func() js.Func {
+	return callback(func(_ js.Value, args []js.Value) any {
 		sockets.Lock()
 		s := sockets.live[args[0].Int()]
 		sockets.Unlock()
@@ -170,9 +170,9 @@ func (transport) Dial(ctx context.Context, url, subprotocol string) (conn sdk.Co
 	sockets.Unlock()
 
 	ws.Set("binaryType", "arraybuffer")
-	ws.Set("onopen", onOpen.Call("bind", nil, s.id))
-	ws.Set("onmessage", onMessage.Call("bind", nil, s.id))
-	ws.Set("onclose", onClose.Call("bind", nil, s.id))
+	ws.Set("onopen", onOpen().Call("bind", nil, s.id))
+	ws.Set("onmessage", onMessage().Call("bind", nil, s.id))
+	ws.Set("onclose", onClose().Call("bind", nil, s.id))
 	select {
 	case <-s.opened:
 		return s, nil

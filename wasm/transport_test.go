@@ -174,6 +174,16 @@ func TestSocket(t *testing.T) {
 			t.Errorf("%d bytes are counted as queued", n)
 		}
 	})
+	t.Run("EV-12 frames that come in one message", func(t *testing.T) {
+		s := dial(t)
+		all := []string{"one", "", "three"}
+		s.Write([]byte(strings.Join(all, wire.FrameSeparator)))
+		for _, want := range all {
+			if frame, err := s.Read(); err != nil || string(frame) != want {
+				t.Fatalf("frame %q, error %v, want %q", frame, err, want)
+			}
+		}
+	})
 	t.Run("the server's close code and reason are told", func(t *testing.T) {
 		s := dial(t)
 		s.Write([]byte("close 4401 the token has expired"))
