@@ -735,7 +735,7 @@ func (l *log) initialized(e *sdk.Event) {
 	switch {
 	case l.phase != initing:
 		l.say("INIT-7 INITIALIZED twice")
-	case l.stream != connected:
+	case l.stream != connected && l.instant(e.Date) > l.retriedAt: // else the page retried before it heard that it had begun
 		l.say("INIT-7 INITIALIZED before CONNECTED")
 	case !l.hasPlace:
 		l.say("INIT-7 INITIALIZED without a stream")
