@@ -175,7 +175,12 @@ func (p *process) keepStarting(ctx context.Context) error {
 	}
 }
 
-func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
+func (p *process) signal(s os.Signal) {
+	if p.cmd.Process.Signal(s) == nil && s == syscall.SIGSTOP {
+		// Until all its threads stand still it may answer once more.
+		_, _ = syscall.Wait4(p.cmd.Process.Pid, nil, syscall.WUNTRACED, nil)
+	}
+}
 
 // kill ends it as a crash does. It may have ended before.
 func (p *process) kill() {
