@@ -58,7 +58,7 @@ type stream struct {
 	pingedAt time.Time     // zero: no ping is unanswered
 	deadAt   time.Time     // open: dead unless a frame comes
 	token    string        // that the connection knows
-	renewed  bool          // it was opened with another token
+	renewals int           // tokens sent to the open connection, and not yet answered
 	lastID   wire.EventID  // position: everything up to here was handled
 	hasPlace bool          // lastID is meaningful
 }
@@ -86,7 +86,7 @@ func (s *session) connect() {
 	st.attemptAt = now
 	st.giveUpAt = now.Add(connectTimeout)
 	st.retryAt = time.Time{}
-	st.renewed = false
+	st.renewals = 0
 	st.stop = make(chan struct{})
 	s.emit(Event{Type: EventStreamConnecting})
 
@@ -305,7 +305,7 @@ func (s *session) authenticate(last wire.EventID) bool {
 
 // renew tells the connection of a new token.
 func (s *session) renew() bool {
-	s.stream.renewed = true
+	s.stream.renewals++
 	return s.authenticate(0)
 }
 
@@ -313,7 +313,7 @@ func (s *session) renew() bool {
 // one that is on its way there, or was not known to the connection when it was opened.
 // The next connection knows only the new one.
 func (s *session) crossed() bool {
-	return s.stream.renewed || s.stream.token != s.user.text
+	return s.stream.renewals > 0 || s.stream.token != s.user.text
 }
 
 // heard notes a sign of life.
@@ -454,7 +454,7 @@ func (s *session) streamEnded(err error) {
 	case wire.CloseTokenExpired:
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
-		} else if s.crossed() {
+		} else if s.crossed() && time.Now().Before(s.user.claims.Expiry) {
 			s.broke(FailureUnauthorized, "The JWT has expired, reconnecting with the new one")
 		} else {
 			s.tokenExpired()
@@ -508,6 +508,8 @@ func (s *session) frame(text []byte) {
 				s.apply(&f.Event)
 			}
 		}
+	case f.Type == wire.FrameAuthenticated:
+		st.renewals = max(0, st.renewals-1)
 	case f.Type == wire.FramePing:
 		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
 			return

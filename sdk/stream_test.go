@@ -418,6 +418,23 @@ func TestToken(t *testing.T) {
 			g.end()
 		})
 	})
+	t.Run("JWT-2 a token set in place ends by the server's clock first", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, nil)
+			g.init(sdktest.Claims{TTL: time.Hour}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 5 * time.Minute})); err != nil {
+				t.Fatal(err)
+			}
+			g.wait(sdk.EventTokenExpiryReminder)
+			g.clear()
+			p.CutStreams(wire.CloseTokenExpired)
+			time.Sleep(10 * time.Minute)
+			if got, want := g.typesOf(), "TOKEN_EXPIRED EVENT_STREAM_FAILED"; got != want || p.Dials() != 1 {
+				t.Errorf("%d dials, events %s, want %s", p.Dials(), got, want)
+			}
+			g.end()
+		})
+	})
 	t.Run("NS-7 JWT-4 setJwtToken refuses, the present token stays", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			wantCode(t, g.c.SetJWTToken(""), 308)

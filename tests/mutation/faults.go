@@ -610,8 +610,12 @@ func ceilSeconds`},
 		`
 `},
 	{"JWT-3 the refusal of the old token that crosses the new one drops the stream", "sdk/stream.go",
-		`return s.stream.renewed || s.stream.token != s.user.text`,
+		`return s.stream.renewals > 0 || s.stream.token != s.user.text`,
 		`return s.stream.token != s.user.text`},
+	{"JWT-2 the end of a token that was set in place is taken for the end of the one before", "sdk/stream.go",
+		`		st.renewals = max(0, st.renewals-1)
+`,
+		""},
 	{"STREAM-7 newer events overtake those that were missed", "sdk/resync.go",
 		`	s.held = true
 	epoch := s.stream.epoch
