@@ -508,7 +508,6 @@
     }
     core = mine;
     core("setLogLevel", 0, level);
-    await turn();
     if (!core) throw initFailed(CORE_ENDED);
     if (!listening) listen();
   };

@@ -99,9 +99,20 @@ func validAuthority(a string) bool {
 	return host != "" && !strings.ContainsAny(host, "%@[]^|`{}")
 }
 
+// cutPrefixFold cuts a prefix of lower-case ASCII, however s spells it. strings.EqualFold
+// would link Unicode's tables.
 func cutPrefixFold(s, prefix string) (rest string, ok bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+	if len(s) < len(prefix) {
 		return s, false
+	}
+	for i := range len(prefix) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != prefix[i] {
+			return s, false
+		}
 	}
 	return s[len(prefix):], true
 }

@@ -22,7 +22,12 @@ import (
 // porch's global is not the window that fetch insists on.
 type transport struct{}
 
-var errTooLarge = errors.New("answer is larger than " + strconv.Itoa(wire.MaxAnswer) + " bytes")
+// tooLarge is an answer beyond wire.MaxAnswer.
+type tooLarge struct{}
+
+func (tooLarge) Error() string {
+	return "answer is larger than " + strconv.Itoa(wire.MaxAnswer) + " bytes"
+}
 
 // Do performs one request. The signal it passes on ends the download too.
 func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, err error) {
@@ -31,20 +36,10 @@ func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, er
 	// After a complete answer this does nothing.
 	defer abort.Call("abort")
 
-	headers := map[string]any{"Authorization": r.Authorization, wire.HeaderAppkey: r.Appkey}
-	options := map[string]any{
-		"method":      r.Method,
-		"headers":     headers,
-		"signal":      abort.Get("signal"),
-		"cache":       "no-store",
-		"credentials": "omit",
-		"redirect":    "error", // the token goes to the gateway and nowhere else
-		// The end of a session is told while the page is going away.
-		"keepalive": r.Method == "DELETE",
-	}
+	options := js.Global().Get("JSON").Call("parse", string(appendFetchOptions(nil, r)))
+	options.Set("signal", abort.Get("signal"))
 	if r.Body != nil {
-		headers["Content-Type"] = "application/json"
-		options["body"] = string(r.Body)
+		options.Set("body", string(r.Body))
 	}
 	response, err := await(ctx, js.Global().Get("fetch").Invoke(r.URL, options))
 	if err != nil {
@@ -79,7 +74,7 @@ func readAll(ctx context.Context, stream js.Value) ([]byte, error) {
 		bytes := piece.Get("value")
 		old, n := len(all), bytes.Length()
 		if old+n > wire.MaxAnswer {
-			return nil, errTooLarge
+			return nil, tooLarge{}
 		}
 		all = append(all, make([]byte, n)...)
 		js.CopyBytesToGo(all[old:], bytes)

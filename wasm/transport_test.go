@@ -74,8 +74,8 @@ func TestFetch(t *testing.T) {
 			t.Errorf("%d bytes, error %v", len(r.Body), err)
 		}
 		_, err = do(t, testContext(t), "GET", "/bytes/"+strconv.Itoa(wire.MaxAnswer+1), "")
-		if !errors.Is(err, errTooLarge) {
-			t.Errorf("error %v, want %v", err, errTooLarge)
+		if !errors.Is(err, tooLarge{}) {
+			t.Errorf("error %v, want %v", err, tooLarge{})
 		}
 	})
 	t.Run("no complete answer is an error", func(t *testing.T) {

@@ -20,11 +20,12 @@ var errToken = errors.New("token is not a JWT with an exp claim")
 // ReadToken reads the claims of a compact JWT, with or without TokenPrefix. Its
 // error never quotes the token.
 func ReadToken(token string) (c Claims, err error) {
-	parts := strings.Split(TrimTokenPrefix(token), ".")
-	if len(parts) != 3 || parts[0] == "" || parts[2] == "" {
+	header, rest, _ := strings.Cut(TrimTokenPrefix(token), ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	if header == "" || signature == "" || strings.Contains(signature, ".") {
 		return c, errToken
 	}
-	text, ok := decodeBase64URL(parts[1])
+	text, ok := decodeBase64URL(payload)
 	if !ok {
 		return c, errToken
 	}
@@ -53,8 +54,8 @@ func ReadToken(token string) (c Claims, err error) {
 
 // TrimTokenPrefix removes the optional "jwt." before a compact JWT.
 func TrimTokenPrefix(token string) string {
-	if strings.Count(token, ".") == 3 {
-		return strings.TrimPrefix(token, TokenPrefix)
+	if rest, ok := strings.CutPrefix(token, TokenPrefix); ok && strings.Count(rest, ".") == 2 {
+		return rest
 	}
 	return token
 }
