@@ -8,6 +8,10 @@ import (
 	"slices"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/css"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
@@ -70,6 +74,13 @@ func (t *tab) run(actions ...chromedp.Action) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// unobserved ends what chromedp has each tab report and no test of loading looks at. To
+// keep every response's body for a debugger that may ask for it costs the page time by
+// the byte, which no visitor's page pays.
+func (t *tab) unobserved() error {
+	return t.run(network.Disable(), runtime.Disable(), log.Disable(), css.Disable(), dom.Disable())
 }
 
 // eval awaits the value of an expression, whose placeholders are filled with the JSON of

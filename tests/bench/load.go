@@ -272,6 +272,9 @@ func loadOnce(browser context.Context, s *site, sub subject, c condition, fresh,
 		return l, err
 	}
 	defer t.end()
+	if err := t.unobserved(); err != nil {
+		return l, err
+	}
 	if c.network {
 		const bytes = 10e6 / 8
 		if err := t.run(network.Enable(), network.EmulateNetworkConditions(false, 40, bytes, bytes)); err != nil {
