@@ -23,9 +23,9 @@ tests/setup/go.sh
 unset GOOS GOARCH GOFLAGS GOEXPERIMENT GOWASM GOWORK
 export CGO_ENABLED=0 LC_ALL=C
 
-# -l: without inlining the wasm is 50 KB (8 %) smaller in brotli. Not so for the runtime:
-# the browser compiles each function at its first call, while the page waits, and to
-# inline there saves 300 of 1,250 of them, and a quarter of an event's time, for 30 KB.
+# -l: without inlining the wasm is smaller. Not so for the runtime and what each event
+# runs through: the browser compiles each function at its first call, while the page
+# waits, and to inline there spares a good part of them, and of an event's time.
 wasm() {
 	GOOS=js GOARCH=wasm go build -C "$3" -trimpath -buildvcs=false -gcflags=all=-l \
 		-gcflags=runtime= -gcflags=internal/runtime/...= -gcflags=internal/abi= -gcflags=openchat/sdk/wire= -ldflags "-buildid= $1" -o "$2" .

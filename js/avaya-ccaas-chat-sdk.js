@@ -1,6 +1,6 @@
 // The porch: it gives the core, which is Go in WebAssembly, the faces that pages know
-// as window.AvayaCCaaSChatSDK. It has no protocol and no retries, and
-// its one timer only begins the download.
+// as window.AvayaCCaaSChatSDK. It has no protocol and no retries, and its one timer only
+// begins the download.
 //
 // js/pack builds the shipped script from this file: it sets VERSION, BUILD and
 // INTEGRITY and puts the toolchain's wasm_exec.js into glue.
@@ -334,8 +334,8 @@
   };
 
   // To check a hash the browser must have the whole file, so that compilation does not
-  // stream. So it is checked for pages that have the script checked, too, and for a file that lies
-  // elsewhere. The build's stamp tells the rest whether the file is the script's.
+  // stream. So it is checked for pages that have the script checked, too, and for a file
+  // that lies elsewhere. The build's stamp tells the rest whether the file is the script's.
   const checked = elsewhere || (script && script.integrity) ? INTEGRITY : "";
 
   // The first look at sessionStorage waits for another process. While the wasm is on its
