@@ -117,13 +117,15 @@ func TestFetch(t *testing.T) {
 	})
 }
 
+// dial opens a connection, which ends with the test's time: nobody reads for longer.
 func dial(t *testing.T) *socket {
 	t.Helper()
-	c, err := transport{}.Dial(testContext(t), socketURL, wire.Subprotocol)
+	ctx := testContext(t)
+	c, err := transport{}.Dial(ctx, socketURL, wire.Subprotocol)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close(1000, "") })
+	context.AfterFunc(ctx, func() { c.Close(1000, "the test is over") })
 	return c.(*socket)
 }
 
