@@ -454,7 +454,7 @@ func (s *session) streamEnded(err error) {
 	case wire.CloseTokenExpired:
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
-		} else if s.crossed() && time.Now().Before(s.user.claims.Expiry) {
+		} else if s.crossed() {
 			s.broke(FailureUnauthorized, "The JWT has expired, reconnecting with the new one")
 		} else {
 			s.tokenExpired()

@@ -66,28 +66,6 @@ func (o *object) seconds(name string, d time.Duration) {
 	}
 }
 
-// appendFetchOptions writes what fetch takes beside the URL, but for signal and body.
-func appendFetchOptions(dst []byte, r sdk.Request) []byte {
-	o := object(dst)
-	o.open()
-	o.str("method", r.Method)
-	o.str("cache", "no-store")
-	o.str("credentials", "omit")
-	o.str("redirect", "error") // the token goes to the gateway and nowhere else
-	// The end of a session is told while the page is going away.
-	o.boolean("keepalive", r.Method == "DELETE")
-	o.name("headers")
-	o.open()
-	o.str("Authorization", r.Authorization)
-	o.str(wire.HeaderAppkey, r.Appkey)
-	if r.Body != nil {
-		o.str("Content-Type", "application/json")
-	}
-	o.close()
-	o.close()
-	return o
-}
-
 func appendError(dst []byte, err error) []byte {
 	o := object(dst)
 	o.open()

@@ -55,6 +55,28 @@ func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, er
 	return answer, err
 }
 
+// appendFetchOptions writes what fetch takes beside the URL, but for signal and body.
+func appendFetchOptions(dst []byte, r sdk.Request) []byte {
+	o := object(dst)
+	o.open()
+	o.str("method", r.Method)
+	o.str("cache", "no-store")
+	o.str("credentials", "omit")
+	o.str("redirect", "error") // the token goes to the gateway and nowhere else
+	// The end of a session is told while the page is going away.
+	o.boolean("keepalive", r.Method == "DELETE")
+	o.name("headers")
+	o.open()
+	o.str("Authorization", r.Authorization)
+	o.str(wire.HeaderAppkey, r.Appkey)
+	if r.Body != nil {
+		o.str("Content-Type", "application/json")
+	}
+	o.close()
+	o.close()
+	return o
+}
+
 // readAll reads a ReadableStream, piece by piece, so that the bound holds whatever the
 // sender says of the length.
 func readAll(ctx context.Context, stream js.Value) ([]byte, error) {

@@ -76,9 +76,8 @@ func (t *tab) run(actions ...chromedp.Action) error {
 	return err
 }
 
-// unobserved ends what chromedp has each tab report and no test of loading looks at. To
-// keep every response's body for a debugger that may ask for it costs the page time by
-// the byte, which no visitor's page pays.
+// unobserved ends what chromedp has each tab report and no measurement of loading looks
+// at: to record every response for a debugger costs a load time that no visitor's does.
 func (t *tab) unobserved() error {
 	return t.run(network.Disable(), runtime.Disable(), log.Disable(), css.Disable(), dom.Disable())
 }

@@ -99,8 +99,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 				order = append(order, subjects[0], subjects[1])
 			}
 		}
-		told := map[string]bool{}
-		for _, sub := range order {
+		for i, sub := range order {
 			// A script has no more to tell than that.
 			if sub.peer != nil && (state == "restart" || state == "warm" && c != plain) {
 				continue
@@ -113,10 +112,9 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 			all.add(key(sub, state, c, "ready"), l.Ready)
 			all.add(key(sub, state, c, "blocked"), l.Blocked)
 			all.add(key(sub, state, c, "main thread"), l.mainThread)
-			if c != plain || state == "restart" || told[sub.name] {
+			if c != plain || state == "restart" || i >= len(subjects) {
 				continue
 			}
-			told[sub.name] = true
 			// Tracing takes time itself, so what it tells is of a load of its own.
 			if l, err = loadOnce(browser, s, sub, c, state == "cold", true); err != nil {
 				return fmt.Errorf("%s, %s, traced: %w", sub.name, state, err)
