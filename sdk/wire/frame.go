@@ -55,6 +55,9 @@ func (f *ServerFrame) Append(dst []byte) []byte {
 		w.integer("heartbeatInterval", int64(f.HeartbeatInterval/time.Second))
 		w.boolean("resumed", f.Resumed)
 		w.eventID("lastEventId", f.LastEventID)
+		w.time("serverTime", f.ServerTime)
+	case FramePing, FramePong:
+		w.time("serverTime", f.ServerTime)
 	case FrameEvent:
 		w.eventID("id", f.ID)
 		w.name("event")
@@ -135,6 +138,8 @@ func decodeServerFrame(text []byte) (f ServerFrame, err error) {
 			f.Resumed = r.boolean()
 		case "lastEventId":
 			f.LastEventID = r.eventID()
+		case "serverTime":
+			f.ServerTime = r.time()
 		case "id":
 			f.ID = r.eventID()
 		case "event":

@@ -153,6 +153,7 @@ func FuzzBody(f *testing.F) {
 func FuzzReadToken(f *testing.F) {
 	for _, payload := range []string{
 		`{"exp":1}`, `{"sub":"ann","integrationId":"i","customerName":"Ann Ö","exp":1767607200.5,"aud":["x"]}`,
+		`{"exp":1767607200000}`, `{"exp":1767607200,"iat":1767606300}`, `{"exp":1,"iat":2}`,
 		`{"exp":0}`, `{"exp":-1}`, `{"exp":1e15}`, `{"exp":1e400}`, `{"exp":"1"}`, `{"exp":null}`, `{"exp":1,"exp":2}`, `[]`, `{"EXP":1}`,
 	} {
 		f.Add("h." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".s")
@@ -163,7 +164,7 @@ func FuzzReadToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, token string) {
 		c, err := wire.ReadToken(token)
 		if err != nil {
-			if c != (wire.Claims{}) || err.Error() != "token is not a JWT with an exp claim" {
+			if c != (wire.Claims{}) || err.Error() != "it is not a JWT with an exp claim" && err.Error() != "its exp claim is in milliseconds, it must be in seconds since 1970" {
 				t.Fatalf("%+v, %v", c, err)
 			}
 			return
@@ -185,6 +186,10 @@ func FuzzReadToken(f *testing.F) {
 		exp, _ := want["exp"].(float64)
 		if late := c.Expiry.Sub(time.UnixMilli(int64(exp * 1000))); exp <= 0 || late.Abs() > time.Millisecond { // a float's thousandths are not exact
 			t.Fatalf("expiry %v, of %v", c.Expiry, exp)
+		}
+		iat, _ := want["iat"].(float64)
+		if iat > 0 && iat < exp && c.IssuedAt.Sub(time.UnixMilli(int64(iat*1000))).Abs() > time.Millisecond || c.IssuedAt.After(c.Expiry) {
+			t.Fatalf("issued %v, of %v", c.IssuedAt, iat)
 		}
 	})
 }

@@ -12,10 +12,18 @@ type Claims struct {
 	Subject       string
 	IntegrationID string
 	CustomerName  string    // empty: none
-	Expiry        time.Time // whole seconds on the line
+	IssuedAt      time.Time // zero: none
+	Expiry        time.Time
 }
 
-var errToken = errors.New("token is not a JWT with an exp claim")
+var (
+	errToken       = errors.New("it is not a JWT with an exp claim")
+	errTokenMillis = errors.New("its exp claim is in milliseconds, it must be in seconds since 1970")
+)
+
+// maxExpiry is in milliseconds since 1970, in the year 5138. An exp beyond can only be one
+// that was written in milliseconds.
+const maxExpiry = 1e14
 
 // ReadToken reads the claims of a compact JWT, with or without TokenPrefix. Its
 // error never quotes the token.
@@ -29,7 +37,7 @@ func ReadToken(token string) (c Claims, err error) {
 	if !ok {
 		return c, errToken
 	}
-	var exp int64 // milliseconds
+	var exp, iat int64 // milliseconds
 	r := newDecoder(text)
 	r.object(func(name string) {
 		switch name {
@@ -41,14 +49,22 @@ func ReadToken(token string) (c Claims, err error) {
 			c.CustomerName = r.str()
 		case "exp":
 			exp = r.thousandths()
+		case "iat":
+			iat = r.thousandths()
 		default:
 			r.skip()
 		}
 	})
-	if r.end() != nil || exp <= 0 || exp >= maxThousandths {
+	if r.end() != nil || exp <= 0 {
 		return Claims{}, errToken
 	}
+	if exp >= maxExpiry {
+		return Claims{}, errTokenMillis
+	}
 	c.Expiry = time.UnixMilli(exp).UTC()
+	if iat > 0 && iat < exp {
+		c.IssuedAt = time.UnixMilli(iat).UTC()
+	}
 	return c, nil
 }
 

@@ -171,8 +171,11 @@ type ClientFrame struct {
 type ServerFrame struct {
 	Type              FrameType
 	HeartbeatInterval time.Duration // ready; whole seconds on the line
-	Resumed           bool          // ready: no event after lastEventId was lost
-	LastEventID       EventID       // ready: where the stream begins when not resumed
-	ID                EventID       // event
-	Event             Event         // event
+	// ServerTime is the gateway's clock when it made a ready, ping or pong, in whole
+	// milliseconds. Zero: it does not say.
+	ServerTime  time.Time
+	Resumed     bool    // ready: no event after lastEventId was lost
+	LastEventID EventID // ready: where the stream begins when not resumed
+	ID          EventID // event
+	Event       Event   // event
 }

@@ -226,7 +226,7 @@ func (s *stream) read() {
 				s.begin(&f)
 			}
 		case wire.FramePing:
-			s.send(&wire.ServerFrame{Type: wire.FramePong})
+			s.send(&wire.ServerFrame{Type: wire.FramePong, ServerTime: time.Now()})
 		}
 	}
 }
@@ -308,7 +308,7 @@ func (s *stream) probe(ctx context.Context, asker <-chan struct{}) bool {
 		return false
 	}
 	s.probes = append(s.probes, answered)
-	s.pushLocked((&wire.ServerFrame{Type: wire.FramePing}).Append(nil))
+	s.pushLocked((&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil))
 	s.mu.Unlock()
 	t := time.NewTimer(probeTime)
 	defer t.Stop()
@@ -427,6 +427,7 @@ func (s *stream) resume(ctx context.Context, from wire.EventID) error {
 			position = max(position, from)
 		}
 	}
+	ready.ServerTime = time.Now() // the resume may have taken a while
 	s.send(&ready)
 	s.g.log.Info("stream ready", "account", s.customer.Account, "sessionId", s.sessionID, "resumed", ready.Resumed, "missed", len(missed))
 	for _, f := range missed {
@@ -587,7 +588,7 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 			s.finishLocked(wire.CloseGoingAway, "the client is silent", false)
 		case s.state != streamOpening && !now.Before(later(s.seen, s.pinged).Add(beat)):
 			s.pinged = now
-			s.pushLocked((&wire.ServerFrame{Type: wire.FramePing}).Append(nil))
+			s.pushLocked((&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil))
 		}
 	}
 	if s.code != 0 && !s.drain {
