@@ -34,13 +34,16 @@ type call struct {
 
 	backoff   backoff
 	retryAt   time.Time // zero while an attempt is under way
+	sentAt    time.Time // when the attempt began
 	token     string    // that the attempt carries
 	refreshed bool      // repeated once with a newer token (JWT-5)
-	cancel    context.CancelFunc
-	attempt   int
-	failed    *Error // what the last attempt came to; nil: none has ended yet
-	inDoubt   bool   // an attempt got no answer of the gateway: it may have acted
-	done      bool
+	// unauthorized: the refusal of the token that the attempt carried has been handled.
+	unauthorized bool
+	cancel       context.CancelFunc
+	attempt      int
+	failed       *Error // what the last attempt came to; nil: none has ended yet
+	inDoubt      bool   // an attempt got no answer of the gateway: it may have acted
+	done         bool
 }
 
 // answer is what a call came to: a 2xx with its body, or an error. status is 0 when
@@ -74,6 +77,8 @@ func (s *session) request(c *call) {
 func (s *session) attempt(c *call) {
 	c.retryAt = time.Time{}
 	c.token = s.user.text
+	c.sentAt = time.Now()
+	c.unauthorized = false
 	c.attempt++
 	n := c.attempt
 	ctx, cancel := context.WithTimeout(context.Background(), min(attemptTimeout, max(0, time.Until(c.until))))
@@ -108,10 +113,20 @@ func (s *session) settleAttempt(o outcome) {
 	}
 	now := time.Now()
 	r := o.response
+	if s.debugs() {
+		came := "status " + strconv.Itoa(r.Status)
+		if o.err != nil {
+			came = "no answer, " + o.err.Error()
+		}
+		s.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now.Sub(c.sentAt)), ", attempt ", strconv.Itoa(c.attempt))
+	}
+	// The stream tells the time more exactly, while it stands.
+	if s.stream.state != streamOpen || r.Status == 401 {
+		s.measure(r.Date, time.Second, c.sentAt)
+	}
 	switch {
 	case o.err != nil:
 		c.inDoubt = true
-		s.c.log(LogDebug, c.name+": no answer: "+o.err.Error())
 		err := failBecause(CodeUnreachable, c.name, o.err)
 		if c.failed != nil && !now.Before(c.until) {
 			err = c.failed // the call's time ended this attempt; the one before knew more
@@ -120,26 +135,36 @@ func (s *session) settleAttempt(o outcome) {
 	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
 		c.refreshed = true
 		s.attempt(c)
+	case r.Status == 401 && !c.refreshed && s.unauthorized(c) && s.user.text != c.token:
+		c.refreshed = true
+		s.attempt(c)
 	case r.Status == 401 && c.inDoubt && c.method == "POST" && s.phase == ready:
 		// It may have been done. Refused now, the page would do it again; the next token,
 		// or the event of it, will tell.
 		c.retryAt = c.until
-		s.tokenRefused(c)
+		s.unauthorized(c)
 	case r.Status >= 500 || r.Status == 429 || r.Status == 408:
 		c.inDoubt = c.inDoubt || r.Status >= 500
-		s.c.log(LogDebug, c.name+": status "+strconv.Itoa(r.Status))
 		s.again(c, now, r.RetryAfter, s.read(c, r))
 	default:
 		s.finishCall(c, s.read(c, r))
 	}
 }
 
-// tokenRefused takes the server's word for it that the token c carried has expired,
-// unless it has been replaced since.
-func (s *session) tokenRefused(c *call) {
-	if c.token == s.user.text && !s.user.expired && s.phase == ready {
-		s.tokenExpired()
+// unauthorized handles the server's refusal of the token that c carried, unless it has
+// been replaced since. It reports whether there is another token to go on with.
+func (s *session) unauthorized(c *call) bool {
+	if s.phase != ready || s.user.expired || c.unauthorized {
+		return false
 	}
+	c.unauthorized = true
+	// The gateway is the judge: where its time is not known, 401 means that the token has
+	// expired.
+	if now := time.Now(); c.token == s.user.text && (!s.clock.measured() || !s.clock.server(now).Before(s.user.claims.Expiry.Add(-2*time.Second))) {
+		s.tokenExpired()
+		return false
+	}
+	return s.refuseToken(c.token)
 }
 
 // again plans the next attempt, or gives up with a when none fits before the end.
@@ -163,7 +188,12 @@ func (s *session) finishCall(c *call, a answer) {
 	// than this call.
 	switch {
 	case a.status == 401:
-		s.tokenRefused(c)
+		s.unauthorized(c)
+	case a.err == nil:
+		s.tokenAccepted(c.token)
+		if c.token == s.user.text {
+			s.tokenWorked()
+		}
 	case a.err != nil && a.err.Code == CodeNoSession:
 		s.endedByServer("")
 	}
@@ -181,6 +211,9 @@ func (s *session) read(c *call, r Response) answer {
 	switch r.Status {
 	case 401, 403:
 		code = CodeTokenInvalid
+		if a.problem.Has("appkey") {
+			code = CodeInitParams
+		}
 	case 404:
 		code = CodeUnexpectedAnswer // not the gateway's 404: that names what is missing
 		switch {

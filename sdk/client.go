@@ -3,6 +3,8 @@ package sdk
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +28,10 @@ type Options struct {
 	// Random is what jitter and ids are drawn from. nil: the runtime's generator. A
 	// seeded one makes a run in a test repeatable. It is called from several goroutines.
 	Random func() uint64
+	// WallClock reads the device's wall clock, which may be wrong and may be set at any
+	// time. nil: time.Now. It is called on the session's goroutine. Tests of wrong clocks
+	// need it, because a synctest bubble has a single clock.
+	WallClock func() time.Time
 }
 
 // Wake tells the SDK that the world around it may have changed.
@@ -55,6 +61,9 @@ func New(o Options) *Client {
 	if o.Random == nil {
 		// ChaCha8, seeded by the platform.
 		o.Random = rand.Uint64
+	}
+	if o.WallClock == nil {
+		o.WallClock = time.Now
 	}
 	c := &Client{o: o}
 	c.level.Store(int32(LogError.rank()))
@@ -88,7 +97,7 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 	if done == nil {
 		done = func(UserContext, error) {}
 	}
-	if err := p.check(time.Now()); err != nil {
+	if err := p.check(); err != nil {
 		done(UserContext{}, err)
 		return
 	}
@@ -339,6 +348,23 @@ func (c *Client) log(level LogLevel, line string) {
 		c.o.Log(level, line)
 	}
 }
+
+// debugs reports whether DEBUG lines are written: what they cost to make is to be spared
+// if not.
+func (s *session) debugs() bool {
+	return s.c.o.Log != nil && s.c.level.Load() <= int32(LogDebug.rank())
+}
+
+// debug writes a line at DEBUG. It holds neither a token nor a message text.
+func (s *session) debug(parts ...string) {
+	if s.debugs() {
+		s.c.log(LogDebug, strings.Join(parts, ""))
+	}
+}
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" }
+
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) + " s" }
 
 func (c *Client) warn(code Code, detail string) {
 	line := code.String() + ": " + texts[code]

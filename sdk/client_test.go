@@ -3,6 +3,7 @@ package sdk_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,6 +23,7 @@ type page struct {
 	logs   []string
 	on     func(sdk.Event)
 	mirror map[string]sdk.Engagement // what changes told
+	wall   atomic.Int64              // by how much the device's wall clock is ahead, a time.Duration
 	marks  []string                  // events and settlements in the order in which the page learnt of them
 }
 
@@ -32,6 +34,7 @@ func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
 func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, storage sdk.Storage) *page {
 	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}}
 	g.c = sdk.New(sdk.Options{
+		WallClock: func() time.Time { return time.Now().Add(time.Duration(g.wall.Load())) },
 		Transport: transport,
 		Storage:   storage,
 		Deliver: func(e sdk.Event) {

@@ -36,11 +36,11 @@ func decodeParams(params string) (p InitParams, err error) {
 	if p.SessionParameters, err = DecodeParameters("sessionParameters", string(m["sessionParameters"])); err != nil {
 		return p, err
 	}
-	return p, p.check(time.Now())
+	return p, p.check()
 }
 
 // check applies the rules of INIT-1 to INIT-5.
-func (p *InitParams) check(now time.Time) error {
+func (p *InitParams) check() error {
 	if p.HostURL == "" {
 		return fail(CodeNoURL, "pass hostURL")
 	}
@@ -53,7 +53,7 @@ func (p *InitParams) check(now time.Time) error {
 	if p.Token == "" {
 		return fail(CodeNoToken, "pass token")
 	}
-	if _, err := readToken(p.Token, now); err != nil {
+	if _, err := readToken(p.Token); err != nil {
 		return err
 	}
 	if p.Appkey == "" {

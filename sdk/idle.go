@@ -2,8 +2,8 @@ package sdk
 
 import "time"
 
-// idle is the pair of inactivity timers (IDLE-*). Its deadlines are wall-clock
-// instants, so that time asleep counts. The zero value never expires.
+// idle is the pair of inactivity timers (IDLE-*). Its times are those of clock.steady, so
+// that time asleep counts and a clock that is set does not. The zero value never expires.
 type idle struct {
 	timeout, grace time.Duration // timeout ≤ 0: off
 	deadline       time.Time     // of the timer that runs; zero: none
@@ -15,7 +15,7 @@ func (i *idle) reset(now time.Time) {
 	i.inGrace = false
 	i.deadline = time.Time{}
 	if i.timeout > 0 {
-		i.deadline = now.Round(0).Add(i.timeout)
+		i.deadline = now.Add(i.timeout)
 	}
 }
 
@@ -23,7 +23,7 @@ func (i *idle) reset(now time.Time) {
 // has. The grace period starts when the end of the first is noticed, not when it was
 // due: a user who opens the laptop again gets it whole.
 func (i *idle) expire(now time.Time) (warn, end bool) {
-	if i.deadline.IsZero() || now.Round(0).Before(i.deadline) {
+	if i.deadline.IsZero() || now.Before(i.deadline) {
 		return false, false
 	}
 	if i.inGrace {
@@ -31,6 +31,6 @@ func (i *idle) expire(now time.Time) (warn, end bool) {
 		return false, true
 	}
 	i.inGrace = true
-	i.deadline = now.Round(0).Add(i.grace)
+	i.deadline = now.Add(i.grace)
 	return true, false
 }

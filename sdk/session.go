@@ -20,9 +20,6 @@ const (
 	// maxSleep bounds the session's timer. Browsers stop timers while a device
 	// sleeps, without telling; within this time of waking the session looks at the clock.
 	maxSleep = 15 * time.Second
-	// jump is how far wall clock and timer may drift apart within maxSleep before it
-	// is taken for a sleep.
-	jump = 3 * time.Second
 )
 
 // phase is where a session is in its life.
@@ -55,7 +52,7 @@ type session struct {
 	phase  phase
 	outbox []func()    // what the dispatcher is to run next
 	timer  *time.Timer // signals alarm
-	looked time.Time   // when run last looked at the clock
+	clock  clock
 
 	initDone func(UserContext, error)
 	initEnd  time.Time // deadline of init
@@ -63,11 +60,14 @@ type session struct {
 	resumed  bool      // the id came from storage
 	info     wire.Session
 	user     token // the present token; its claims name the user
-	idle     idle
-	stream   stream
-	held     bool // frames wait until a snapshot has been read
-	calls    []*call
-	workers  int // goroutines that will still send to results
+	// fallback is the token before, until the server has taken the present one.
+	fallback    token
+	tokenEvents tokenEvents
+	idle        idle
+	stream      stream
+	held        bool // frames wait until a snapshot has been read
+	calls       []*call
+	workers     int // goroutines that will still send to results
 
 	engagements map[string]*engagement
 	creating    map[string]*creation // by correlationId
@@ -92,7 +92,8 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		engagements: map[string]*engagement{},
 		creating:    map[string]*creation{},
 	}
-	s.user, _ = readToken(p.Token, now)
+	s.user, _ = readToken(p.Token)
+	s.clock = newClock(c.o.WallClock, s.user.claims.IssuedAt, s.user.claims.Expiry)
 	s.stream.backoff = backoff{base: time.Second, ceiling: 30 * time.Second}
 	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
 	return s
@@ -134,7 +135,6 @@ func (s *session) run() {
 		}
 	})
 	defer s.timer.Stop()
-	s.looked = time.Now()
 	s.begin()
 	for {
 		s.look()
@@ -209,7 +209,7 @@ func (s *session) later(f func()) { s.outbox = append(s.outbox, f) }
 // emit queues an event for the page.
 func (s *session) emit(e Event) {
 	if e.Date.IsZero() {
-		e.Date = time.Now()
+		e.Date = s.clock.server(time.Now())
 	}
 	s.later(func() { s.raise(e) })
 }
@@ -235,7 +235,7 @@ func (s *session) ready() *Error {
 func (s *session) active() *Error {
 	err := s.ready()
 	if err == nil {
-		s.idle.reset(time.Now())
+		s.idle.reset(s.clock.steady(time.Now()))
 	}
 	return err
 }
@@ -243,14 +243,12 @@ func (s *session) active() *Error {
 // look does whatever has become due.
 func (s *session) look() {
 	now := time.Now()
-	// Deadlines of stream and calls run on the monotonic clock, so that a corrected
-	// wall clock neither ends nor prolongs them. Where that clock stood still in a
-	// sleep, the wall clock tells.
-	if wall := now.Round(0).Sub(s.looked.Round(0)); wall-now.Sub(s.looked) > jump {
-		s.c.log(LogInfo, "the device slept, checking the connection")
+	// Deadlines run on the monotonic clock, so that a corrected wall clock neither ends
+	// nor prolongs them.
+	if s.clock.readWall(now) {
+		s.c.log(LogInfo, "the device slept or its clock was set, checking the connection")
 		s.wake(WakeVisible)
 	}
-	s.looked = now
 	if s.phase == closed {
 		return
 	}
@@ -265,14 +263,8 @@ func (s *session) look() {
 		return
 	}
 	if s.phase == ready {
-		reminder, expired := s.user.expire(now)
-		if reminder {
-			s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.user.claims.Expiry})
-		}
-		if expired {
-			s.tokenExpired()
-		}
-		warn, end := s.idle.expire(now)
+		s.expireToken(now)
+		warn, end := s.idle.expire(s.clock.steady(now))
 		if warn {
 			s.c.warn(CodeIdleTimeout, "")
 			s.emit(Event{Type: EventIdleTimeoutExpired, GracePeriod: s.idle.grace})
@@ -298,8 +290,10 @@ func (s *session) sleep() time.Duration {
 	case initializing:
 		sooner(s.initEnd)
 	case ready:
-		sooner(s.user.next())
-		sooner(s.idle.deadline)
+		sooner(s.nextTokenEvent())
+		if !s.idle.deadline.IsZero() {
+			sooner(s.idle.deadline.Add(-s.clock.slept))
+		}
 	}
 	if s.phase != closed {
 		sooner(s.nextStream())
@@ -317,28 +311,6 @@ func (s *session) wake(w Wake) {
 	if w == WakeVisible || w == WakeOnline {
 		s.hurryCalls()
 	}
-}
-
-// setToken replaces the token (JWT-3, JWT-4).
-func (s *session) setToken(text string) *Error {
-	t, err := readToken(text, time.Now())
-	if err != nil {
-		return err
-	}
-	if t.claims.Subject != s.user.claims.Subject || t.claims.IntegrationID != s.user.claims.IntegrationID {
-		return fail(CodeTokenInvalid, "it is for another user or integration")
-	}
-	s.user = t
-	s.freshToken()
-	s.hurryCalls()
-	return nil
-}
-
-// tokenExpired says so once and lets the stream wait for a new token (JWT-2).
-func (s *session) tokenExpired() {
-	s.user.reminded, s.user.expired = true, true
-	s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
-	s.awaitToken(FailureUnauthorized, "The JWT has expired")
 }
 
 // begin is the first step of init: find or make the session.
@@ -450,7 +422,7 @@ func (s *session) initialized(list []wire.Engagement) {
 		user.Engagements = append(user.Engagements, e.snapshot())
 	}
 	s.phase = ready
-	s.idle.reset(time.Now())
+	s.idle.reset(s.clock.steady(time.Now()))
 	done := s.initDone
 	s.emit(Event{Type: EventInitialized, User: &user})
 	s.later(func() { done(user, nil) })
@@ -506,7 +478,7 @@ func (s *session) endedByServer(reason wire.Reason) {
 
 func (s *session) finish(reason wire.Reason, done func()) {
 	s.phase = closed
-	e := Event{Type: EventShutdown, Date: time.Now()}
+	e := Event{Type: EventShutdown, Date: s.clock.server(time.Now())}
 	if reason == wire.ReasonUserClosed || reason == wire.ReasonUserInactive {
 		e.Reason = string(reason)
 	}

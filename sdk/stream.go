@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"openchat/sdk/wire"
@@ -18,6 +19,11 @@ const (
 	// stableAfter is how long a connection must have stood to begin the backoff anew;
 	// else a gateway that drops every connection at once would be hammered.
 	stableAfter = 10 * time.Second
+	// maxRefusalWait is how long after a refusal the stream waits at most once a call has
+	// shown that the server takes the token.
+	maxRefusalWait = 5 * time.Second
+	// maxPings bounds the pings that no pong has answered: more would not be answered sooner.
+	maxPings = 16
 	// An interval out of these bounds is the gateway's mistake.
 	minHeartbeat, maxHeartbeat = time.Second, time.Minute
 )
@@ -56,11 +62,16 @@ type stream struct {
 	interval time.Duration // heartbeat
 	heardAt  time.Time     // last frame
 	pingedAt time.Time     // zero: no ping is unanswered
+	pings    []time.Time   // when each ping was sent that no pong has answered
+	authAt   time.Time     // when the first frame of the connection was sent
 	deadAt   time.Time     // open: dead unless a frame comes
 	token    string        // that the connection knows
-	renewals int           // tokens sent to the open connection, and not yet answered
-	lastID   wire.EventID  // position: everything up to here was handled
-	hasPlace bool          // lastID is meaningful
+	// refusals counts tokens that were refused in a row, for the time between attempts.
+	refusals  int
+	refusedAt time.Time
+	renewals  int          // tokens sent to the open connection, and not yet answered
+	lastID    wire.EventID // position: everything up to here was handled
+	hasPlace  bool         // lastID is meaningful
 }
 
 // dialed is the outcome of an attempt at a connection.
@@ -87,8 +98,10 @@ func (s *session) connect() {
 	st.giveUpAt = now.Add(connectTimeout)
 	st.retryAt = time.Time{}
 	st.renewals = 0
+	st.pings = nil
 	st.stop = make(chan struct{})
 	s.emit(Event{Type: EventStreamConnecting})
+	s.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
 
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	st.cancel = cancel
@@ -142,12 +155,13 @@ func (s *session) dropStream(code int) {
 }
 
 // broke says that the connection, or an attempt at one, has failed, and plans the next.
-func (s *session) broke(reason FailureReason, text string) {
+func (s *session) broke(reason FailureReason, text string) { s.retryAfter(reason, text, 0) }
+
+// retryAfter is broke with a least time until the next attempt.
+func (s *session) retryAfter(reason FailureReason, text string, least time.Duration) {
 	st := &s.stream
 	now := time.Now()
-	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
-		st.backoff.reset()
-	}
+	s.resetBackoff(now)
 	s.letGo(4000)
 	if st.brokeAt.IsZero() {
 		st.brokeAt = now
@@ -157,9 +171,10 @@ func (s *session) broke(reason FailureReason, text string) {
 		s.giveUp()
 		return
 	}
-	delay := st.backoff.next(s.c.o.Random())
+	delay := max(least, st.backoff.next(s.c.o.Random()))
 	st.state = streamWaiting
 	st.retryAt = now.Add(delay)
+	s.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
 	e := Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: ceilSeconds(delay)}
 	if st.offline {
 		e.RetryAfter = 0 // no attempt is planned until the browser is online
@@ -177,21 +192,81 @@ func (s *session) giveUp() {
 	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureReconnectionTimeout), Text: "Not reconnected within the reconnection timeout"})
 }
 
-// awaitToken drops the stream until a new token is set (JWT-2).
-func (s *session) awaitToken(reason FailureReason, text string) {
-	s.letGo(4000)
-	s.stream.state = streamUnauthorized
-	s.emit(Event{Type: EventStreamFailed, Reason: string(reason), Text: text})
+// resetBackoff begins the backoff anew after a connection that has stood for a while.
+func (s *session) resetBackoff(now time.Time) {
+	st := &s.stream
+	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
+		st.backoff.reset()
+		st.refusals = 0
+	}
 }
 
-// freshToken tells the stream that a new token was set (JWT-3).
-func (s *session) freshToken() {
+// awaitToken drops the stream until a new token is set (JWT-2).
+func (s *session) awaitToken(text string) {
 	st := &s.stream
-	switch st.state {
-	case streamOpen:
-		s.renew()
-	case streamUnauthorized:
-		s.reconnect()
+	now := time.Now()
+	s.resetBackoff(now)
+	s.letGo(4000)
+	st.state = streamUnauthorized
+	st.refusals++
+	st.refusedAt = now
+	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnauthorized), Text: text})
+}
+
+// refused is the answer to a token that the server refuses though it has not expired, or
+// to the appkey if token is empty: a key may be being rotated, or a clock be behind.
+// Attempts go on within the reconnection window (JWT-7).
+func (s *session) refused(token, text string) {
+	st := &s.stream
+	s.resetBackoff(time.Now())
+	st.refusals++
+	st.refusedAt = time.Now()
+	if token != "" && s.refuseToken(token) {
+		text += ", reconnecting with another"
+	}
+	s.retryAfter(FailureForbidden, text, st.refusalDelay())
+}
+
+// refusalDelay is the least time between a refusal and the next attempt: a page may
+// answer each with a token that is no better.
+func (st *stream) refusalDelay() time.Duration {
+	return min(time.Second<<min(st.refusals-1, 10), st.backoff.ceiling)
+}
+
+// freshToken tells the stream that a token was set (JWT-3). After the first refusal the
+// next attempt is at once, after more of them in a row not before refusalDelay.
+func (s *session) freshToken(now time.Time) {
+	st := &s.stream
+	switch {
+	case st.state == streamOpen:
+		if st.token != s.user.text {
+			s.renew()
+		}
+	case st.state == streamUnauthorized, (st.state == streamWaiting || st.state == streamGivenUp) && st.refusals > 0:
+		earliest := st.refusedAt
+		if st.refusals > 1 {
+			earliest = earliest.Add(st.refusalDelay())
+		}
+		if !now.Before(earliest) {
+			s.reconnect()
+			return
+		}
+		if st.state != streamWaiting {
+			st.state = streamWaiting
+			st.brokeAt = now
+		}
+		st.retryAt = earliest
+	}
+}
+
+// tokenWorked reconnects, if the stream waits after a refusal of the very token that the
+// server has just taken in a call.
+func (s *session) tokenWorked() {
+	st := &s.stream
+	if st.state == streamWaiting && st.refusals > 0 && !st.offline {
+		if at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait)); at.Before(st.retryAt) {
+			st.retryAt = at
+		}
 	}
 }
 
@@ -275,11 +350,14 @@ func (s *session) probe() {
 }
 
 func (s *session) ping(now time.Time) bool {
-	f := wire.ClientFrame{Type: wire.FramePing}
-	if !s.write(&f) {
-		return false
+	st := &s.stream
+	if len(st.pings) < maxPings {
+		if !s.write(&wire.ClientFrame{Type: wire.FramePing}) {
+			return false
+		}
+		st.pings = append(st.pings, now)
 	}
-	s.stream.pingedAt = now
+	st.pingedAt = now
 	return true
 }
 
@@ -294,6 +372,7 @@ func (s *session) write(f *wire.ClientFrame) bool {
 
 func (s *session) authenticate(last wire.EventID) bool {
 	s.stream.token = s.user.text
+	s.stream.authAt = time.Now()
 	return s.write(&wire.ClientFrame{
 		Type:        wire.FrameAuthenticate,
 		Token:       wire.TrimTokenPrefix(s.user.text),
@@ -314,6 +393,20 @@ func (s *session) renew() bool {
 // The next connection knows only the new one.
 func (s *session) crossed() bool {
 	return s.stream.renewals > 0 || s.stream.token != s.user.text
+}
+
+// measure takes a time of the server's clock into account; zero means that there is none.
+// It was made after sent, as clock.measure has it.
+func (s *session) measure(at time.Time, precision time.Duration, sent time.Time) {
+	if at.IsZero() {
+		return
+	}
+	now := time.Now()
+	before := s.clock.origin
+	s.clock.measure(at, precision, sent, now)
+	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.debugs() {
+		s.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
+	}
 }
 
 // heard notes a sign of life.
@@ -448,7 +541,7 @@ func (s *session) streamEnded(err error) {
 	if errors.As(err, &closed) {
 		code = closed.Code
 	}
-	s.c.log(LogInfo, "event stream ended: "+err.Error())
+	s.c.log(LogInfo, "event stream: "+err.Error())
 	initial := s.phase == initializing
 	switch code {
 	case wire.CloseTokenExpired:
@@ -460,12 +553,18 @@ func (s *session) streamEnded(err error) {
 			s.tokenExpired()
 		}
 	case wire.CloseTokenRefused:
-		if initial {
-			s.initFailed(fail(CodeTokenInvalid, "the server refuses it"))
-		} else if s.crossed() {
+		appkey := strings.Contains(closed.Reason, "appkey") && !strings.Contains(closed.Reason, "token")
+		switch {
+		case initial && appkey:
+			s.initFailed(fail(CodeInitParams, "the server refuses the appkey: "+closed.Reason))
+		case initial:
+			s.initFailed(fail(CodeTokenInvalid, "the server refuses it: "+closed.Reason))
+		case s.crossed():
 			s.broke(FailureForbidden, "The JWT was refused, reconnecting with the new one")
-		} else {
-			s.awaitToken(FailureForbidden, "The JWT was refused by the server")
+		case appkey:
+			s.refused("", "The appkey was refused by the server")
+		default:
+			s.refused(s.stream.token, "The JWT was refused by the server")
 		}
 	case wire.CloseSessionGone, wire.CloseSuperseded:
 		switch {
@@ -504,16 +603,26 @@ func (s *session) frame(text []byte) {
 	case f.Type == wire.FrameEvent:
 		if f.ID > st.lastID {
 			st.lastID = f.ID
+			if s.debugs() {
+				s.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
+			}
 			if !s.told(&f.Event) {
 				s.apply(&f.Event)
 			}
 		}
 	case f.Type == wire.FrameAuthenticated:
 		st.renewals = max(0, st.renewals-1)
+		if st.renewals == 0 {
+			s.tokenAccepted(st.token)
+		}
 	case f.Type == wire.FramePing:
+		s.measure(f.ServerTime, time.Millisecond, time.Time{})
 		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
 			return
 		}
+	case f.Type == wire.FramePong && len(st.pings) > 0:
+		s.measure(f.ServerTime, time.Millisecond, st.pings[0])
+		st.pings = st.pings[1:]
 	}
 	if st.state == streamOpen {
 		s.heard(now)
@@ -531,6 +640,13 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	}
 	st.openedAt = now
 	st.brokeAt = time.Time{}
+	s.clock.silent = f.ServerTime.IsZero()
+	s.measure(f.ServerTime, time.Millisecond, st.authAt)
+	s.tokenAccepted(st.token)
+	if s.debugs() {
+		s.debug("event stream: connected in ", milliseconds(now.Sub(st.attemptAt)), ", heartbeat ", seconds(st.interval),
+			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
+	}
 	s.heard(now)
 	// Before INITIALIZED nothing is lost: the engagements are read after this.
 	resumed := f.Resumed || !st.hasPlace || s.phase == initializing

@@ -346,6 +346,7 @@ func TestToken(t *testing.T) {
 			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 2 * time.Minute})); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(10 * time.Second) // JWT-6
 			synctest.Wait()
 			if g.count(sdk.EventTokenExpiryReminder) != 2 {
 				t.Errorf("events %s", g.typesOf())

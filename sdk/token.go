@@ -6,57 +6,181 @@ import (
 	"openchat/sdk/wire"
 )
 
-// reminderLead is how long before exp the page is reminded (JWT-1).
-const reminderLead = 3 * time.Minute
+const (
+	// reminderLead is how long before exp the page is reminded (JWT-1).
+	reminderLead = 3 * time.Minute
+	// tokenEventInterval is the least time between two TOKEN_EXPIRY_REMINDER, and between
+	// two TOKEN_EXPIRED: a page answers each with a request to its back end, and a back
+	// end may return the same token again and again (JWT-6).
+	tokenEventInterval = 10 * time.Second
+	// maxAskInterval bounds the time between two requests for another token because the
+	// server refuses the tokens that the page sets.
+	maxAskInterval = 5 * time.Minute
+)
 
-// token is the present JWT and what is still to be said about its end. Its
-// deadlines are wall-clock instants: exp is one.
+// token is a JWT and what has become of it.
 type token struct {
-	text     string
+	text     string // empty: there is none
 	claims   wire.Claims
-	reminded bool
-	expired  bool
+	reminded bool // the page has heard that it will expire, or is about to
+	expired  bool // by the server's time, or the server has said so
+	accepted bool // the server has taken it
 }
 
-// readToken checks a token as far as a client can: form and expiry.
-func readToken(text string, now time.Time) (token, *Error) {
+// readToken checks the form of a token. Whether it has expired is for the server to say.
+func readToken(text string) (token, *Error) {
 	if text == "" {
 		return token{}, fail(CodeNoToken, "")
 	}
 	claims, err := wire.ReadToken(text)
 	if err != nil {
-		return token{}, failBecause(CodeTokenInvalid, "it is not a JWT with an exp claim", err)
-	}
-	if !now.Before(claims.Expiry) {
-		return token{}, fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, claims.Expiry)))
+		return token{}, failBecause(CodeTokenInvalid, err.Error(), err)
 	}
 	return token{text: text, claims: claims}, nil
 }
 
-// next returns when expire has something to say; zero for never.
-func (t *token) next() time.Time {
-	switch {
-	case t.expired:
-		return time.Time{}
-	case t.reminded:
-		return t.claims.Expiry
-	}
-	return t.claims.Expiry.Add(-reminderLead)
+// limitedEvent is an event that is raised at most once in an interval: one that comes
+// sooner is owed until the interval is over.
+type limitedEvent struct {
+	owed bool
+	next time.Time // not before
 }
 
-// expire reports which of the two events are due; each once for a token. A token
-// that slept past its end is only expired: the reminder would come too late to help.
-func (t *token) expire(now time.Time) (reminder, expired bool) {
-	if t.expired {
-		return false, false
+// take reports whether the event is to be raised now.
+func (l *limitedEvent) take(now time.Time, interval time.Duration) bool {
+	if !l.owed || now.Before(l.next) {
+		return false
 	}
-	if !now.Before(t.claims.Expiry) {
-		t.reminded, t.expired = true, true
-		return false, true
-	}
-	if !t.reminded && !now.Before(t.claims.Expiry.Add(-reminderLead)) {
+	*l = limitedEvent{next: now.Add(interval)}
+	return true
+}
+
+// tokenEvents are the events that ask the page for another token (JWT-1, JWT-2, JWT-6).
+type tokenEvents struct {
+	reminder, expired limitedEvent
+	refusals          int // of tokens, since the server last took one
+}
+
+// interval is the least time until the next reminder. It grows while the server refuses
+// every token that the page sets.
+func (e *tokenEvents) interval() time.Duration {
+	return min(tokenEventInterval<<min(max(e.refusals-1, 0), 10), maxAskInterval)
+}
+
+// expireToken raises what is due of the token's events.
+func (s *session) expireToken(now time.Time) {
+	t := &s.user
+	server := s.clock.server(now)
+	switch {
+	case t.expired:
+	case !server.Before(t.claims.Expiry):
+		// A token that slept past its end is only expired: a reminder would come too late
+		// to help.
+		s.tokenExpired()
+	case !t.reminded && !server.Before(t.claims.Expiry.Add(-reminderLead)):
 		t.reminded = true
-		return true, false
+		s.tokenEvents.reminder.owed = true
 	}
-	return false, false
+	s.raiseTokenEvents(now)
+}
+
+func (s *session) raiseTokenEvents(now time.Time) {
+	e := &s.tokenEvents
+	if e.reminder.take(now, e.interval()) {
+		s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.user.claims.Expiry})
+	}
+	if e.expired.take(now, tokenEventInterval) {
+		s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
+	}
+}
+
+// nextTokenEvent returns when expireToken has something to do, by the monotonic clock;
+// zero for never.
+func (s *session) nextTokenEvent() (t time.Time) {
+	sooner := func(at time.Time) {
+		if t.IsZero() || at.Before(t) {
+			t = at
+		}
+	}
+	if !s.user.expired {
+		sooner(s.clock.local(s.user.claims.Expiry))
+		if !s.user.reminded {
+			sooner(s.clock.local(s.user.claims.Expiry.Add(-reminderLead)))
+		}
+	}
+	for _, e := range []*limitedEvent{&s.tokenEvents.reminder, &s.tokenEvents.expired} {
+		if e.owed {
+			sooner(e.next)
+		}
+	}
+	return t
+}
+
+// setToken replaces the token (JWT-3, JWT-4).
+func (s *session) setToken(text string) *Error {
+	now := time.Now()
+	t, err := readToken(text)
+	if err != nil {
+		return err
+	}
+	if t.claims.Subject != s.user.claims.Subject || t.claims.IntegrationID != s.user.claims.IntegrationID {
+		return fail(CodeTokenInvalid, "it is for another user or integration")
+	}
+	if !s.clock.earliest(now).Before(t.claims.Expiry) {
+		return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
+	}
+	if t.text == s.user.text {
+		// The page may have it from a cache. What was said of it has been said.
+		if s.user.expired {
+			return fail(CodeTokenInvalid, "the server says that it has expired")
+		}
+		s.freshToken(now)
+		return nil
+	}
+	if s.user.accepted && !s.user.expired {
+		s.fallback = s.user
+	}
+	s.user = t
+	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, false
+	s.debug("a new token was set, it expires in ", seconds(t.claims.Expiry.Sub(s.clock.server(now))))
+	s.freshToken(now)
+	s.hurryCalls()
+	return nil
+}
+
+// tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
+func (s *session) tokenExpired() {
+	s.user.reminded, s.user.expired = true, true
+	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, true
+	s.raiseTokenEvents(time.Now())
+	s.awaitToken("The JWT has expired, set a new one")
+}
+
+// tokenAccepted notes that the server has taken a token.
+func (s *session) tokenAccepted(text string) {
+	if text == s.user.text && !s.user.accepted {
+		s.user.accepted = true
+		s.fallback = token{}
+		s.tokenEvents.refusals = 0
+	}
+}
+
+// refuseToken notes that the server refuses a token that has not expired, and asks the
+// page for another (JWT-7). It reports whether there is one to go on with at once: what
+// the page has set meanwhile, or the token before, which stays in use while it is valid.
+func (s *session) refuseToken(text string) bool {
+	if text == s.fallback.text {
+		s.fallback = token{}
+	}
+	if text != s.user.text {
+		return true
+	}
+	s.tokenEvents.refusals++
+	s.tokenEvents.reminder.owed = true
+	if s.fallback.text == "" || !s.clock.server(time.Now()).Before(s.fallback.claims.Expiry) {
+		return false
+	}
+	s.user, s.fallback = s.fallback, token{}
+	s.c.log(LogInfo, "the server refuses the new token, the one before stays in use")
+	return true
 }

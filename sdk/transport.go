@@ -31,6 +31,7 @@ type Request struct {
 type Response struct {
 	Status     int
 	RetryAfter time.Duration // of a Retry-After header in seconds; 0 for none
+	Date       time.Time     // of the Date header, whole seconds; zero for none
 	Body       []byte
 }
 

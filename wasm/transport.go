@@ -51,6 +51,11 @@ func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, er
 			answer.RetryAfter = time.Duration(n) * time.Second
 		}
 	}
+	if v := response.Get("headers").Call("get", "Date"); v.Type() == js.TypeString {
+		if ms := js.Global().Get("Date").Call("parse", v).Float(); ms > 0 { // not for NaN
+			answer.Date = time.UnixMilli(int64(ms))
+		}
+	}
 	answer.Body, err = readAll(ctx, response.Get("body"))
 	return answer, err
 }

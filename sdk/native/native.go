@@ -98,7 +98,8 @@ func (t *Transport) Do(ctx context.Context, r sdk.Request) (sdk.Response, error)
 	case len(text) > wire.MaxAnswer:
 		return sdk.Response{}, ErrTooLarge
 	}
-	return sdk.Response{Status: a.StatusCode, RetryAfter: retryAfter(a.Header), Body: text}, nil
+	date, _ := http.ParseTime(a.Header.Get("Date")) // zero without one
+	return sdk.Response{Status: a.StatusCode, RetryAfter: retryAfter(a.Header), Date: date, Body: text}, nil
 }
 
 func (t *Transport) addHeader(h http.Header) {

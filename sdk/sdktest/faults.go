@@ -21,6 +21,9 @@ type faults struct {
 	onDial    func(*Dial)
 	onFrame   func(*Frame)
 	down      bool
+	// refuseTokens is what RefuseTokens has set.
+	refuseTokens bool
+	hideClock    bool // what HideClock has set
 }
 
 // Call is one REST call as the platform's log has it.
@@ -182,6 +185,22 @@ func (p *Platform) SkewClock(d time.Duration) {
 	for _, c := range p.conns {
 		c.up.rouse() // its token may have ended
 	}
+}
+
+// HideClock keeps the platform from telling its time, as gateways before version 0.2 did:
+// answers have no Date, frames no serverTime.
+func (p *Platform) HideClock(hide bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults.hideClock = hide
+}
+
+// RefuseTokens makes the platform refuse every token, until it is called with false: as
+// while a key is being rotated. Streams that are open stay so.
+func (p *Platform) RefuseTokens(refuse bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults.refuseTokens = refuse
 }
 
 // CutStreams ends every open stream with a close code; 1006 loses the connection

@@ -248,14 +248,15 @@ func (c claims) expiry() time.Time { return time.Unix(c.Exp, 0) }
 var (
 	errTokenBad     = errors.New("token is not sound")
 	errTokenExpired = errors.New("token is expired")
-	errTokenForeign = errors.New("token or appkey is for another integration")
+	errTokenForeign = errors.New("token is for another integration")
+	errAppkey       = errors.New("the appkey is not this integration's")
 )
 
 // verify reads a token as the gateway would.
 func (p *Platform) verify(token, appkey string) (claims, error) {
 	token = strings.TrimPrefix(token, wire.TokenPrefix)
 	parts := strings.Split(token, ".")
-	if len(parts) != 3 || parts[2] != signature {
+	if len(parts) != 3 || parts[2] != signature || p.faults.refuseTokens {
 		return claims{}, errTokenBad
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -269,8 +270,11 @@ func (p *Platform) verify(token, appkey string) (claims, error) {
 	if !p.now().Before(c.expiry()) {
 		return c, errTokenExpired
 	}
-	if c.IntegrationID != p.o.IntegrationID || appkey != p.o.Appkey {
+	if c.IntegrationID != p.o.IntegrationID {
 		return c, errTokenForeign
+	}
+	if appkey != p.o.Appkey {
+		return c, errAppkey
 	}
 	return c, nil
 }
@@ -352,6 +356,14 @@ func (p *Platform) Events(sessionID string) (list []StreamEvent) {
 
 // now is what the platform's clock shows; the lock is held.
 func (p *Platform) now() time.Time { return time.Now().Add(p.skew) }
+
+// shownTime is what the platform says of its time; zero if HideClock hides it.
+func (p *Platform) shownTime() time.Time {
+	if p.faults.hideClock {
+		return time.Time{}
+	}
+	return p.now()
+}
 
 func (e *engagement) snapshot() wire.Engagement {
 	w := e.Engagement

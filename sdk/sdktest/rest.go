@@ -48,6 +48,9 @@ func (t transport) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) 
 	if err := p.travel(ctx, p.o.Latency+x.delay); err != nil {
 		return sdk.Response{}, err
 	}
+	p.mu.Lock()
+	acted := p.shownTime()
+	p.mu.Unlock()
 	answer, err := p.arrive(call, x, r, incarnation)
 	if err != nil {
 		return sdk.Response{}, err
@@ -65,6 +68,9 @@ func (t transport) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) 
 		return sdk.Response{}, ErrLost
 	}
 	call.Status = answer.Status
+	if answer.Date.IsZero() {
+		answer.Date = acted.Truncate(time.Second)
+	}
 	return answer, nil
 }
 
@@ -144,6 +150,8 @@ func (p *Platform) handle(call *Call, r sdk.Request) (int, []byte) {
 	case nil:
 	case errTokenForeign:
 		return h.refuse(403, wire.ProblemForbidden, err.Error())
+	case errAppkey:
+		return h.refuse(403, wire.ProblemForbidden, err.Error(), wire.Violation{Field: wire.HeaderAppkey, Message: "is not this integration's"})
 	default:
 		return h.refuse(401, wire.ProblemUnauthorized, err.Error())
 	}

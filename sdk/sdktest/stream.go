@@ -340,7 +340,7 @@ func earlier(a, b time.Time) time.Time {
 
 func (c *conn) ping() {
 	c.pinged = time.Now()
-	c.sendFrame(wire.ServerFrame{Type: wire.FramePing})
+	c.sendFrame(wire.ServerFrame{Type: wire.FramePing, ServerTime: c.p.shownTime()})
 }
 
 // receive handles a frame. It returns the connection that has to prove itself
@@ -367,7 +367,7 @@ func (c *conn) receive(x parcel) (contender *conn) {
 	case !c.ready:
 		c.end(wire.CloseMalformed, "authenticate first")
 	case f.Type == wire.FramePing:
-		c.sendFrame(wire.ServerFrame{Type: wire.FramePong})
+		c.sendFrame(wire.ServerFrame{Type: wire.FramePong, ServerTime: c.p.shownTime()})
 	}
 	return nil
 }
@@ -459,6 +459,7 @@ func (c *conn) open() {
 	c.session.stream = c
 	f := wire.ServerFrame{
 		Type: wire.FrameReady, HeartbeatInterval: p.o.HeartbeatInterval, Resumed: true, LastEventID: p.position(),
+		ServerTime: p.shownTime(),
 	}
 	switch {
 	case from == 0:

@@ -1,0 +1,131 @@
+package sdk
+
+import "time"
+
+// jump is by how much the wall clock may move against the monotonic clock between two
+// readings before the difference counts: as a sleep of the device, or as a wall clock
+// that was set.
+const jump = 3 * time.Second
+
+// clock estimates the server's time, which is the one that counts for tokens: a device's
+// wall clock may be hours wrong and may be set while a chat is running.
+//
+// The estimate advances with the monotonic clock, which nobody can set. It begins at the
+// device's wall clock and moves only as far as a measurement of the server's time
+// contradicts it, so that on a device whose clock is right it stays exact. The
+// monotonic clock may stand still while a device sleeps. The wall clock then moves against
+// it, but it does so as well when it is set; only the next measurement can tell the two
+// apart. Until then the estimate does not follow the wall clock.
+type clock struct {
+	wall func() time.Time // reads the device's wall clock
+
+	start  time.Time // a reading of the monotonic clock
+	origin time.Time // the server's time at start, as far as it is known
+	// low and high bound origin by what was measured. Zero: no bound.
+	low, high time.Time
+
+	offset  time.Duration // of the wall clock from the monotonic clock, when last read
+	moved   time.Duration // how far the wall clock has moved and no measurement has explained
+	movedAt time.Time     // when the wall clock was last seen to have moved
+	slept   time.Duration // for how long the monotonic clock stood still, in all
+	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
+}
+
+// newClock returns a clock that has measured nothing. issued and expiry are what a token
+// says of the time, zero if it does not: a token that is not valid yet, or no more, by
+// the wall clock is taken for one that was made just now.
+func newClock(wall func() time.Time, issued, expiry time.Time) clock {
+	c := clock{wall: wall, start: time.Now()}
+	c.origin = wall().Round(0)
+	c.offset = c.origin.Sub(c.start.Round(0))
+	if !issued.IsZero() && (c.origin.Before(issued) || !c.origin.Before(expiry)) {
+		c.origin = issued
+	}
+	return c
+}
+
+// server returns the server's time at now, a reading of the monotonic clock.
+func (c *clock) server(now time.Time) time.Time { return c.origin.Add(now.Sub(c.start)) }
+
+// earliest returns the earliest that the server's time can be at now: a token that has
+// expired by then has expired for the server.
+func (c *clock) earliest(now time.Time) time.Time {
+	if c.low.IsZero() {
+		return c.server(now)
+	}
+	return c.low.Add(now.Sub(c.start))
+}
+
+// local returns when the monotonic clock will show the server's time t.
+func (c *clock) local(t time.Time) time.Time { return c.start.Add(t.Sub(c.origin)) }
+
+// steady returns a time at now that goes on while the device sleeps and does not jump
+// when a clock is set: for how long a user has been away.
+func (c *clock) steady(now time.Time) time.Time { return now.Add(c.slept) }
+
+// readWall compares the wall clock with the monotonic one and reports whether it has
+// moved: the device may have slept, or the clock was set.
+func (c *clock) readWall(now time.Time) bool {
+	// Both readings without their monotonic part: what the wall clocks have shown.
+	offset := c.wall().Round(0).Sub(c.start.Round(0)) - now.Sub(c.start)
+	moved := offset - c.offset
+	c.offset = offset
+	if moved <= jump && moved >= -jump {
+		return false
+	}
+	c.moved += moved
+	c.movedAt = now
+	if c.silent && c.moved > jump {
+		c.origin = c.origin.Add(c.moved)
+		c.slept += c.moved
+		c.moved = 0
+	}
+	return true
+}
+
+// measure takes into account that the server's clock showed a time in [at, at+precision]
+// after sent and before received; a zero sent says only that it was before received.
+func (c *clock) measure(at time.Time, precision time.Duration, sent, received time.Time) {
+	c.readWall(received)
+	// What was asked for before the device slept may have been answered before it, too.
+	bounded := !sent.IsZero() && !sent.Before(c.movedAt)
+	low := at.Add(-received.Sub(c.start))
+	var high time.Time
+	if bounded {
+		high = at.Add(precision - sent.Sub(c.start))
+	}
+	// A bound that an older one excludes replaces it: one of the clocks has moved.
+	if c.low.IsZero() || low.After(c.low) || bounded && high.Before(c.low) {
+		if !c.high.IsZero() && low.After(c.high) {
+			c.high = time.Time{}
+		}
+		c.low = low
+	}
+	if bounded && (c.high.IsZero() || high.Before(c.high)) {
+		c.high = high
+	}
+	before := c.origin
+	if c.origin.Before(c.low) {
+		c.origin = c.low
+	}
+	if !c.high.IsZero() && c.origin.After(c.high) {
+		c.origin = c.high
+	}
+	if forward := c.origin.Sub(before); forward > jump && c.moved > jump {
+		asleep := min(forward, c.moved)
+		c.slept += asleep
+		c.moved -= asleep
+	}
+	if bounded {
+		c.moved = 0 // the rest was a clock that was set
+	}
+}
+
+// ahead returns by how much the device's wall clock is ahead of the server's, negative for
+// behind, as far as it is known.
+func (c *clock) ahead(now time.Time) time.Duration {
+	return c.wall().Round(0).Sub(c.server(now).Round(0))
+}
+
+// measured reports whether the server's time is known from the server itself.
+func (c *clock) measured() bool { return !c.low.IsZero() }

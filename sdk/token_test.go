@@ -1,0 +1,406 @@
+package sdk_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"openchat/sdk"
+	"openchat/sdk/sdktest"
+)
+
+// setClock moves the device's wall clock by d.
+func (g *page) setClock(d time.Duration) { g.wall.Add(int64(d)) }
+
+// sleepDevice is a sleep of the device in which its monotonic clock stands still: the
+// wall clock and the platform's are d later at once. The page is told when it is over.
+func (g *page) sleepDevice(d, platformAhead time.Duration) {
+	g.setClock(d)
+	g.p.SkewClock(platformAhead + d)
+	g.c.Wake(sdk.WakeVisible)
+}
+
+// ofTypes returns the events of the given types, and when each was raised.
+func (g *page) ofTypes(types ...sdk.EventType) (list []sdk.Event, at []time.Time) {
+	for i, e := range g.events {
+		if slices.Contains(types, e.Type) {
+			list, at = append(list, e), append(at, g.times[i])
+		}
+	}
+	return list, at
+}
+
+// wantRate fails the test if more than one event of a type was raised in any ten
+// seconds (JWT-6).
+func (g *page) wantRate(t *testing.T) {
+	t.Helper()
+	for _, kind := range []sdk.EventType{sdk.EventTokenExpiryReminder, sdk.EventTokenExpired} {
+		_, at := g.ofTypes(kind)
+		for i := 1; i < len(at); i++ {
+			if d := at[i].Sub(at[i-1]); d < 10*time.Second {
+				t.Fatalf("JWT-6: two %s within %v", kind, d)
+			}
+		}
+	}
+}
+
+// wrongClocks are by how much a device's wall clock is ahead of the server's.
+var wrongClocks = []time.Duration{
+	-12 * time.Hour, -16 * time.Minute, -time.Minute, -700 * time.Millisecond, 0, 700 * time.Millisecond,
+	time.Minute, 12*time.Minute + 30*time.Second, 16 * time.Minute, 2 * time.Hour, 12 * time.Hour,
+}
+
+func TestWrongClock(t *testing.T) {
+	for _, ahead := range wrongClocks {
+		t.Run(fmt.Sprintf("JWT-8 INIT-3 JWT-1 JWT-2 JWT-3 a device whose clock is %v ahead", ahead), func(t *testing.T) {
+			platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
+				g := newPage(t, p, p.Storage())
+				g.setClock(ahead)
+				g.init(sdktest.Claims{TTL: 15 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+				begun := time.Now()
+				id := g.chat()
+				for _, e := range g.events {
+					if d := e.Date.Sub(begun).Abs(); d > 2*time.Second && e.Type != sdk.EventStreamConnecting {
+						t.Errorf("the date of %s is %v away from the server's", e.Type, d)
+					}
+				}
+				e := g.wait(sdk.EventTokenExpiryReminder)
+				if d := time.Until(e.ExpiryDate) - 3*time.Minute; d > 0 || d < -1100*time.Millisecond { // wait looks once a second
+					t.Errorf("JWT-1: the reminder is %v off", d)
+				}
+				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 15 * time.Minute})); err != nil {
+					t.Fatalf("JWT-4: %v", err)
+				}
+				g.clear()
+				time.Sleep(11 * time.Minute)
+				if list, _ := g.ofTypes(sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventStreamFailed); len(list) != 0 {
+					t.Fatalf("JWT-1: too early: %s", g.typesOf())
+				}
+				g.wait(sdk.EventTokenExpiryReminder)
+				g.wait(sdk.EventTokenExpired)
+				list, at := g.ofTypes(sdk.EventTokenExpired)
+				if d := at[0].Sub(list[0].Date); len(list) != 1 || d < -time.Second || d > time.Second {
+					t.Errorf("JWT-2: expired %d times, %v after its end", len(list), d)
+				}
+				wantCode(t, g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: -time.Minute})), 305)
+				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
+					t.Fatalf("JWT-3: %v", err)
+				}
+				if _, err := g.send(id, "on time"); err != nil {
+					t.Error(err)
+				}
+				g.end()
+			})
+		})
+	}
+	t.Run("JWT-8 INIT-3 an expired token is refused by the server, whatever the clock says", func(t *testing.T) {
+		for _, ahead := range wrongClocks {
+			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+				g := newPage(t, p, p.Storage())
+				g.setClock(ahead)
+				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
+					g.c.Init(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{}, done)
+				})
+				wantCode(t, err, 305)
+			})
+		}
+	})
+	for _, step := range []time.Duration{-12 * time.Hour, -2 * time.Hour, -10 * time.Minute, -30 * time.Second, 30 * time.Second, 10 * time.Minute, 2 * time.Hour, 12 * time.Hour} {
+		t.Run(fmt.Sprintf("JWT-8 IDLE-1 MSG-6 the clock is set by %v while a chat is running", step), func(t *testing.T) {
+			started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+				id := g.chat()
+				bo := g.p.Agent("Bo")
+				bo.Accept(id)
+				time.Sleep(time.Minute)
+				g.clear()
+				g.setClock(step)
+				time.Sleep(time.Minute)
+				bo.Say(id, "after the step")
+				time.Sleep(time.Second)
+				if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 15 * time.Minute})); err != nil {
+					t.Errorf("JWT-4: %v", err)
+				}
+				if _, err := g.send(id, "and back"); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(4 * time.Minute)
+				if got := g.texts(sdk.EventMessageArrived); len(got) != 1 || got[0] != "after the step" {
+					t.Errorf("MSG-6: received %q", got)
+				}
+				if list, _ := g.ofTypes(sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventStreamFailed, sdk.EventIdleTimeoutExpired); len(list) != 0 {
+					t.Errorf("the step raised %s", g.typesOf())
+				}
+				time.Sleep(2 * time.Minute) // five minutes since the send
+				if g.count(sdk.EventIdleTimeoutExpired) != 1 {
+					t.Errorf("IDLE-1: %s", g.typesOf())
+				}
+			})
+		})
+	}
+	t.Run("JWT-8 IDLE-1 JWT-1 a device that slept knows how long", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 10 * time.Minute}))
+			time.Sleep(4 * time.Minute)
+			g.clear()
+			g.sleepDevice(3*time.Minute+30*time.Second, 0)
+			time.Sleep(time.Second)
+			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventIdleTimeoutExpired) != 1 || g.count(sdk.EventStreamFailed) != 0 {
+				t.Errorf("after a sleep past both moments: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-8 IDLE-1 slept and set at once", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.setClock(12 * time.Hour)
+			g.sleepDevice(2*time.Minute, 0)
+			time.Sleep(time.Second)
+			if g.count(sdk.EventIdleTimeoutExpired) != 0 {
+				t.Error("IDLE-1: two minutes asleep are not five")
+			}
+			time.Sleep(2 * time.Minute)
+			g.sleepDevice(2*time.Minute, 2*time.Minute)
+			time.Sleep(time.Second)
+			if g.count(sdk.EventIdleTimeoutExpired) != 1 {
+				t.Error("IDLE-1: six minutes are more than five")
+			}
+		})
+	})
+}
+
+// A gateway of the version before does not tell its time.
+func TestClockOfOlderGateway(t *testing.T) {
+	old := func(t *testing.T, f func(t *testing.T, g *page)) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			p.HideClock(true)
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{Name: "Ann", TTL: 15 * time.Minute}, sdk.Config{})
+			f(t, g)
+			g.end()
+		})
+	}
+	t.Run("JWT-1 IDLE-1 a sleep counts", func(t *testing.T) {
+		old(t, func(t *testing.T, g *page) {
+			g.sleepDevice(13*time.Minute, 0)
+			time.Sleep(time.Second)
+			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventIdleTimeoutExpired) != 1 {
+				t.Errorf("after a sleep past both moments: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-4 an expired token is refused", func(t *testing.T) {
+		old(t, func(t *testing.T, g *page) {
+			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: -time.Second})), 305)
+		})
+	})
+}
+
+// backEnd answers each request for a token as make does.
+func (g *page) backEnd(make func() string) (asked *int) {
+	asked = new(int)
+	answer := func() {
+		*asked++
+		// As pages do it: the error of setJwtToken stays unseen.
+		go g.c.SetJWTToken(make())
+	}
+	g.on = func(e sdk.Event) {
+		if e.Type == sdk.EventTokenExpiryReminder || e.Type == sdk.EventTokenExpired {
+			answer()
+		}
+	}
+	return asked
+}
+
+func TestTokenEventRate(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		back func(g *page) func() string
+		down bool // no stream is possible in the end
+	}{
+		{"tokens for two minutes", func(g *page) func() string {
+			return func() string { return g.p.Token(sdktest.Claims{TTL: 2 * time.Minute}) }
+		}, false},
+		{"tokens for five seconds", func(g *page) func() string {
+			return func() string { return g.p.Token(sdktest.Claims{TTL: 5 * time.Second}) }
+		}, false},
+		{"the same token again and again", func(g *page) func() string {
+			cached := g.p.Token(sdktest.Claims{TTL: 2 * time.Minute})
+			return func() string { return cached }
+		}, true},
+		{"tokens that the server refuses", func(g *page) func() string {
+			return func() string { return g.p.Token(sdktest.Claims{Forged: true}) }
+		}, true},
+		{"expired tokens", func(g *page) func() string {
+			return func() string { return g.p.Token(sdktest.Claims{TTL: -time.Minute}) }
+		}, true},
+	} {
+		t.Run("JWT-6 "+tt.name+": few events, few connections", func(t *testing.T) {
+			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+				g := newPage(t, p, p.Storage())
+				asked := g.backEnd(tt.back(g))
+				g.init(sdktest.Claims{TTL: 100 * time.Second}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+				const length = 6 * time.Minute
+				time.Sleep(length)
+				g.wantRate(t)
+				if most := 2 * int(length/(10*time.Second)); *asked > most || p.Dials() > most {
+					t.Errorf("JWT-6: %d tokens asked for and %d connections in %v", *asked, p.Dials(), length)
+				}
+				if failed, _ := g.ofTypes(sdk.EventStreamFailed); tt.down && (len(failed) == 0 || failed[len(failed)-1].Text == "") {
+					t.Errorf("JWT-6: the page is not told why: %s", g.typesOf())
+				}
+				// A good one mends it.
+				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(31 * time.Second)
+				if last, _ := g.ofTypes(sdk.EventStreamFailed, sdk.EventStreamConnected); last[len(last)-1].Type != sdk.EventStreamConnected {
+					t.Errorf("JWT-3: not connected with a good token: %s", g.typesOf())
+				}
+				g.end()
+			})
+		})
+	}
+}
+
+func TestTokenRefused(t *testing.T) {
+	// refused runs a test with a chat whose stream has been closed because the platform
+	// refuses all tokens for now.
+	refused := func(t *testing.T, f func(t *testing.T, g *page, id string)) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.clear()
+			g.p.RefuseTokens(true)
+			g.p.CutStreams(1006)
+			time.Sleep(2 * time.Second)
+			f(t, g, id)
+		})
+	}
+	t.Run("JWT-7 EV-7 it tries again within the window, and asks for a token", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			failed, _ := g.ofTypes(sdk.EventStreamFailed)
+			last := failed[len(failed)-1]
+			if last.Reason != string(sdk.FailureForbidden) || last.RetryAfter == 0 || !strings.Contains(last.Text, "refused") {
+				t.Errorf("EV-7: %+v", last)
+			}
+			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventTokenExpired) != 0 {
+				t.Errorf("JWT-7: the page was not asked for a token: %s", g.typesOf())
+			}
+			time.Sleep(40 * time.Second)
+			if n := g.p.Dials(); n > 12 {
+				t.Errorf("JWT-7: %d connections in 40 s", n)
+			}
+			g.p.RefuseTokens(false)
+			g.clear()
+			g.wait(sdk.EventStreamConnected)
+			if _, err := g.send(id, "again"); err != nil {
+				t.Error(err)
+			}
+			g.wantRate(t)
+		})
+	})
+	t.Run("JWT-7 NS-9 retryConnection tries", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			time.Sleep(20 * time.Second)
+			g.p.RefuseTokens(false)
+			g.clear()
+			if err := g.c.RetryConnection(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if g.count(sdk.EventStreamConnected) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-7 a call that succeeds with the token reconnects", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			time.Sleep(50 * time.Second) // the attempts are many seconds apart by now
+			g.p.RefuseTokens(false)
+			g.clear()
+			if _, err := g.send(id, "again"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(6 * time.Second)
+			if g.count(sdk.EventStreamConnected) != 1 || g.count(sdk.EventMessageDelivered) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-7 STREAM-6 the window over", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			g.c.ResetIdleTimeout()
+			time.Sleep(125 * time.Second)
+			failed, _ := g.ofTypes(sdk.EventStreamFailed)
+			if last := failed[len(failed)-1]; last.Reason != string(sdk.FailureReconnectionTimeout) {
+				t.Errorf("STREAM-6: %+v", last)
+			}
+			g.p.RefuseTokens(false)
+			g.clear()
+			if err := g.c.RetryConnection(); err != nil {
+				t.Fatal(err)
+			}
+			g.wait(sdk.EventStreamConnected)
+		})
+	})
+	t.Run("JWT-7 JWT-3 a token that is refused while the one before is valid: that stays in use", func(t *testing.T) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.clear()
+			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", Forged: true})); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			if list, _ := g.ofTypes(sdk.EventStreamFailed, sdk.EventStreamConnected); len(list) == 0 || list[len(list)-1].Type != sdk.EventStreamConnected {
+				t.Fatalf("JWT-7: not connected again: %s", g.typesOf())
+			}
+			if _, err := g.send(id, "with the one before"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Second)
+			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventMessageDelivered) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-7 JWT-5 a call is refused with a new token while the one before is valid", func(t *testing.T) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.p.Down()
+			time.Sleep(time.Second)
+			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", Forged: true})); err != nil {
+				t.Fatal(err)
+			}
+			g.p.OnDial(func(d *sdktest.Dial) { d.Refuse = true })
+			g.p.Up()
+			if _, err := g.send(id, "with the one before"); err != nil {
+				t.Error(err)
+			}
+			g.p.OnDial(nil)
+		})
+	})
+	t.Run("JWT-7 INIT-4 an appkey that the server refuses is not called a bad token", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			params := p.Params(sdktest.Claims{})
+			params.Appkey = "another"
+			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
+			var e *sdk.Error
+			if !errors.As(err, &e) || e.Code != 302 || !strings.Contains(e.Message, "appkey") {
+				t.Errorf("INIT-4: %v", err)
+			}
+		})
+	})
+	t.Run("INIT-3 JWT-4 an exp in milliseconds is said so", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			err := g.c.SetJWTToken("e30.eyJleHAiOjE3Njc2MDcyMDAwMDB9.c2ln")
+			wantCode(t, err, 305)
+			if !strings.Contains(err.Error(), "milliseconds") {
+				t.Errorf("%v", err)
+			}
+			synctest.Wait()
+		})
+	})
+}
