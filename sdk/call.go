@@ -135,14 +135,14 @@ func (s *session) settleAttempt(o outcome) {
 	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
 		c.refreshed = true
 		s.attempt(c)
-	case r.Status == 401 && !c.refreshed && s.unauthorized(c) && s.user.text != c.token:
+	case s.refusesToken(c, r.Status) && !c.refreshed && s.unauthorized(c, r.Status) && s.user.text != c.token:
 		c.refreshed = true
 		s.attempt(c)
 	case r.Status == 401 && c.inDoubt && c.method == "POST" && s.phase == ready:
 		// It may have been done. Refused now, the page would do it again; the next token,
 		// or the event of it, will tell.
 		c.retryAt = c.until
-		s.unauthorized(c)
+		s.unauthorized(c, r.Status)
 	case r.Status >= 500 || r.Status == 429 || r.Status == 408:
 		c.inDoubt = c.inDoubt || r.Status >= 500
 		s.again(c, now, r.RetryAfter, s.read(c, r))
@@ -151,16 +151,22 @@ func (s *session) settleAttempt(o outcome) {
 	}
 }
 
+// refusesToken reports whether a status is about the token. A 403 may be about other
+// things as well; it is taken for the token's if the one before has been good.
+func (s *session) refusesToken(c *call, status int) bool {
+	return status == 401 || status == 403 && c.token == s.user.text && !s.user.accepted && s.fallback.text != ""
+}
+
 // unauthorized handles the server's refusal of the token that c carried, unless it has
 // been replaced since. It reports whether there is another token to go on with.
-func (s *session) unauthorized(c *call) bool {
+func (s *session) unauthorized(c *call, status int) bool {
 	if s.phase != ready || s.user.expired || c.unauthorized {
 		return false
 	}
 	c.unauthorized = true
 	// The gateway is the judge: where its time is not known, 401 means that the token has
 	// expired.
-	if now := time.Now(); c.token == s.user.text && (!s.clock.measured() || !s.clock.server(now).Before(s.user.claims.Expiry.Add(-2*time.Second))) {
+	if now := time.Now(); status == 401 && c.token == s.user.text && (!s.clock.measured() || !s.clock.server(now).Before(s.user.claims.Expiry.Add(-2*time.Second))) {
 		s.tokenExpired()
 		return false
 	}
@@ -188,7 +194,7 @@ func (s *session) finishCall(c *call, a answer) {
 	// than this call.
 	switch {
 	case a.status == 401:
-		s.unauthorized(c)
+		s.unauthorized(c, a.status)
 	case a.err == nil:
 		s.tokenAccepted(c.token)
 		if c.token == s.user.text {

@@ -422,7 +422,11 @@ func (s *session) initialized(list []wire.Engagement) {
 		user.Engagements = append(user.Engagements, e.snapshot())
 	}
 	s.phase = ready
-	s.idle.reset(s.clock.steady(time.Now()))
+	now := time.Now()
+	s.idle.reset(s.clock.steady(now))
+	if s.debugs() {
+		s.debug("initialized, the token expires in ", seconds(s.user.claims.Expiry.Sub(s.clock.server(now))), ", the idle timeout is ", seconds(s.idle.timeout))
+	}
 	done := s.initDone
 	s.emit(Event{Type: EventInitialized, User: &user})
 	s.later(func() { done(user, nil) })

@@ -1,16 +1,34 @@
 // A clock in the test's hand. It stands in a page before the SDK's script, and
 // replaces what a page and Go's runtime in it read the time from: Date, performance.now
-// and setTimeout. Until it is told otherwise it runs as the real one. The shipped
-// script and wasm are as they are.
+// and setTimeout. The gateway's time, as the page is told it, goes with it, unless the
+// page's wall clock alone is set. Until it is told otherwise it runs as the real one. The
+// shipped script and wasm are as they are.
 (() => {
   "use strict";
   const RealDate = Date, realSet = setTimeout, realClear = clearTimeout;
   const realNow = performance.now.bind(performance);
   const origin = RealDate.now() - realNow();
 
-  let speed = 1, since = realNow(), base = since, slept = 0;
+  let speed = 1, since = realNow(), base = since, slept = 0, wrong = 0;
   const mono = () => base + (realNow() - since) * speed;
-  const wall = () => Math.floor(origin + mono() + slept);
+  const truth = () => Math.floor(origin + mono() + slept);
+  const wall = () => truth() + wrong;
+
+  // What a gateway in the page's time would say.
+  const shifted = (text) => new RealDate(RealDate.parse(text) + truth() - RealDate.now());
+  const { get: dataOf } = Object.getOwnPropertyDescriptor(MessageEvent.prototype, "data");
+  Object.defineProperty(MessageEvent.prototype, "data", {
+    get() {
+      const data = dataOf.call(this);
+      return typeof data !== "string" ? data
+        : data.replace(/("serverTime":")([^"]*)/g, (_, name, at) => name + shifted(at).toISOString());
+    },
+  });
+  const realGet = Headers.prototype.get;
+  Headers.prototype.get = function (name) {
+    const value = realGet.call(this, name);
+    return value && /^date$/i.test(name) ? shifted(value).toUTCString() : value;
+  };
 
   const timers = new Map();
   let last = 0;
@@ -59,6 +77,8 @@
     skip: (seconds) => move(() => (base += seconds * 1000)),
     // sleep: as a laptop does: the calendar goes on, timers and the monotonic clock stand.
     sleep: (seconds) => { slept += seconds * 1000; },
+    // set: the wall clock alone is set, to so many seconds ahead of the gateway's.
+    set: (seconds) => { wrong = seconds * 1000; },
     // pending timers.
     pending: () => timers.size,
   };
