@@ -185,15 +185,11 @@ type log struct {
 	delayed map[string]bool // messages sent here whose promise is to come before their event
 
 	expiry             time.Time     // of the present token
-	expiries           []time.Time   // of those before
-	setAt, takenAt     time.Duration // when it was set, or that or retryConnection was called
-	retriedAt          time.Duration // when retryConnection was
-	alike              int           // how many before it, set at the same instant, expire with it
+	setAt              time.Duration // when it was set
 	reminded, expired  bool
 	idleAt             time.Duration // when the idle timers began
 	warned             bool
 	warnedAt           time.Duration
-	tie                time.Duration // when a call and the end of a timer came at once: either may be first
 	shutdownAsked      bool
 	invalid            bool // SDK_SESSION_INVALID was told; the reason is another page's then
 	sawGone, sawDenied bool // the platform said that the session is gone; 401 or the like since the token was set
@@ -222,13 +218,14 @@ const (
 func newLog(j *judge, g *page) *log {
 	l := &log{j: j, g: g, saw: map[string]time.Duration{}}
 	began := [2]time.Duration{-1, -1} // of sleep, of a slow handler
-	for _, e := range j.record.entries {
+	for place, e := range j.record.entries {
 		if e.What == wasCalm {
 			l.list = append(l.list, e)
 		}
 		if e.Page != g {
 			continue
 		}
+		e.place = place
 		l.list = append(l.list, e)
 		switch e.What {
 		case wasAsleep:
@@ -243,6 +240,7 @@ func newLog(j *judge, g *page) *log {
 			}
 		}
 	}
+	l.list = decided(l.list)
 	slices.SortFunc(l.blocked, func(a, b [2]time.Duration) int { return cmp.Compare(a[0], b[0]) })
 	merged := l.blocked[:0]
 	for _, b := range l.blocked {
@@ -254,6 +252,66 @@ func newLog(j *judge, g *page) *log {
 	}
 	l.blocked = merged
 	return l
+}
+
+// decided puts the record of a page into the order in which its client decided. A client
+// queues its news for the page, and a page that acts while news is on its way to it, from
+// within a handler or while one takes its time, acts on a client that is ahead of what
+// the page has been told. So what was in flight when a call acted goes before the call,
+// at the call's time. All that is judged is judged in this order, and needs no excuse
+// for a handler that was faster than some news.
+func decided(list []Entry) []Entry {
+	ordered := make([]Entry, 0, len(list))
+	moved := make([]bool, len(list))
+	for i := range list {
+		if moved[i] {
+			continue
+		}
+		e := &list[i]
+		if e.What == wasCalled {
+			behind := e.Call.Behind
+			if e.Call.Gone && e.Call.Kind != doInit {
+				behind = max(behind, lastWord(list[i+1:]))
+			}
+			for k := i + 1; k < len(list) && list[k].place < behind && list[k].What != wasLeft; k++ {
+				if !moved[k] && list[k].isNews(e.Call) {
+					moved[k] = true
+					ordered = append(ordered, list[k])
+					ordered[len(ordered)-1].At = e.At
+				}
+			}
+		}
+		ordered = append(ordered, *e)
+	}
+	return ordered
+}
+
+// isNews tells whether an entry is something that a client queues for its page, be it
+// only told after c was called. The outcome of a later call is not.
+func (e *Entry) isNews(c *Call) bool {
+	switch e.What {
+	case wasRaised:
+		return true
+	case wasSettled:
+		return e.Call.N < c.N && e.Call.Kind != doToken && e.Call.Kind != doRetry && e.Call.Kind != doResetIdle
+	}
+	return false
+}
+
+// lastWord returns where in the record the session has had its last word, as the page
+// is told: of a call that finds no session any more, all of it is in flight. 0: it has
+// been told already.
+func lastWord(list []Entry) int {
+	for i := range list {
+		switch e := &list[i]; {
+		case e.What == wasRaised && e.Event.Type == sdk.EventShutdown,
+			e.What == wasSettled && e.Call.Kind == doInit && e.Call.Err != nil && e.Call.Err.Code != sdk.CodeInProgress && e.Call.Err.Code != sdk.CodeAlreadyInitialized:
+			return e.place + 1
+		case e.What == wasCalled && e.Call.Kind == doInit:
+			return 0
+		}
+	}
+	return 0
 }
 
 // free returns when what was due at t could be done: at once, or when the page was no
@@ -452,15 +510,12 @@ func (l *log) called(c *Call) {
 		l.last = 0
 		l.expiry, l.setAt = c.Expiry, l.now
 		l.invalid = false
-		l.reminded, l.expired, l.warned, l.shutdownAsked, l.tie = false, false, false, false, 0
+		l.reminded, l.expired, l.warned, l.shutdownAsked = false, false, false, false
 		l.sawGone, l.sawDenied = false, false
 		clear(l.saw)
 	case c.Kind == doShutdown && l.phase == ready:
 		l.shutdownAsked = true
-	case l.phase == ready && slices.Contains(activity, c.Kind):
-		if t := l.life().IdleTimeout; !l.warned && l.now-l.idleAt >= t || l.warned && l.now-l.warnedAt >= l.life().IdleShutdownGraceTimeout {
-			l.tie = l.now
-		}
+	case l.phase == ready && slices.Contains(activity, c.Kind) && !(c.Err != nil && c.Err.Code == sdk.CodeInProgress):
 		l.idleAt, l.warned = l.now, false
 	}
 }
@@ -468,13 +523,7 @@ func (l *log) called(c *Call) {
 // taken is a call that returns its outcome. What it causes may be heard before that, so
 // it counts from when it was made.
 func (l *log) taken(c *Call) {
-	l.takenAt = l.now
 	if c.Kind == doToken {
-		l.alike++
-		if !c.Expiry.Equal(l.expiry) || l.setAt < l.now {
-			l.alike = 0
-		}
-		l.expiries = append(l.expiries, l.expiry)
 		l.expiry, l.setAt, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, false, false, false
 		if l.stream == unauthorized {
 			l.stream, l.failedAt, l.retryAfter = failed, l.now, 0 // JWT-3: at once
@@ -482,10 +531,9 @@ func (l *log) taken(c *Call) {
 		}
 		return
 	}
-	if l.stream != failed && l.stream != givenUp && l.stream != connecting && !c.Within && !l.held(l.now-tick, l.now) {
+	if l.stream != failed && l.stream != givenUp && l.stream != connecting {
 		l.say("NS-9 retryConnection was taken, and nothing had failed")
 	}
-	l.retriedAt = l.now
 	if l.stream != connecting {
 		l.stream, l.failedAt, l.retryAfter = failed, l.now, 0
 	}
@@ -584,9 +632,6 @@ func (l *log) code(c *Call) {
 		})
 	}
 	lie := ""
-	if stale := c.Within || l.held(c.At-tick, c.At); stale && slices.Contains([]sdk.Code{305, 310, 312, 313, 314, 315, 318, 321}, code) {
-		return // the client knew more than the page could
-	}
 	switch code {
 	case 310:
 		if l.phase != none && l.phase != closing && !l.shutdownAsked && !l.endsSoon() {
@@ -707,9 +752,6 @@ func (l *log) raised(e *sdk.Event) {
 		l.tokens(e)
 	case sdk.EventIdleTimeoutExpired:
 		t := l.idleAt + l.life().IdleTimeout
-		if l.tie > 0 && l.now <= l.free(l.tie)+tick {
-			return
-		}
 		switch {
 		case l.phase != ready || l.life().IdleTimeout <= 0 || l.warned:
 			l.say("IDLE-2 IDLE_TIMEOUT_EXPIRED out of turn")
@@ -735,7 +777,7 @@ func (l *log) initialized(e *sdk.Event) {
 	switch {
 	case l.phase != initing:
 		l.say("INIT-7 INITIALIZED twice")
-	case l.stream != connected && l.instant(e.Date) > l.retriedAt: // else the page retried before it heard that it had begun
+	case l.stream != connected:
 		l.say("INIT-7 INITIALIZED before CONNECTED")
 	case !l.hasPlace:
 		l.say("INIT-7 INITIALIZED without a stream")
@@ -819,7 +861,7 @@ func (l *log) shutdown(e *sdk.Event) {
 	if l.phase == ready {
 		l.say("SHUT-1 SHUTDOWN without EVENT_STREAM_CLOSED or FAILED before it")
 	}
-	if e.Reason == string(wire.ReasonUserInactive) && !l.invalid && (l.tie == 0 || l.now > l.free(l.tie+shutdownBound)+tick) {
+	if e.Reason == string(wire.ReasonUserInactive) && !l.invalid {
 		g := l.life().IdleShutdownGraceTimeout
 		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick || l.now > l.free(l.free(t)+shutdownBound)+tick {
 			l.say("IDLE-3 SHUTDOWN USER_INACTIVE, grace began %v", l.warnedAt)
@@ -886,17 +928,6 @@ func (l *log) streams(e *sdk.Event) {
 }
 
 func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
-	faster := l.takenAt
-	if e.Reason == string(sdk.FailureReconnectionTimeout) {
-		faster = l.retriedAt // a token opens no new window
-	}
-	if was == failed && at <= faster {
-		return // a handler was faster than this news
-	}
-	if was == connecting && at <= l.retriedAt && e.Reason == string(sdk.FailureReconnectionTimeout) {
-		l.stream, l.failedAt, l.retryAfter = failed, l.retriedAt, 0
-		return
-	}
 	l.failedAt, l.retryAfter = at, e.RetryAfter
 	if was == connected {
 		l.fresh = at-l.connectedAt >= stable
@@ -923,9 +954,6 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 	case sdk.FailureUnauthorized, sdk.FailureForbidden:
 		if e.RetryAfter == 0 && !strings.Contains(e.Text, "reconnecting") {
 			l.stream = unauthorized
-			if l.takenAt >= at { // a handler was faster than this news
-				l.stream, l.brokeAt, l.windowOpen = failed, l.takenAt, true
-			}
 			return
 		}
 	case sdk.FailureUnexpected:
@@ -956,18 +984,9 @@ func (l *log) tokens(e *sdk.Event) {
 	if l.phase != ready {
 		l.say("JWT-1 %s without a session", e.Type)
 	}
-	about := e.Date // the expiry of the token that it is about
-	if e.Type == sdk.EventTokenExpiryReminder {
-		about = e.ExpiryDate
-	}
-	if !about.Equal(l.expiry) && slices.ContainsFunc(l.expiries, about.Equal) && l.now <= l.free(l.setAt)+tick {
-		return // a handler, or one after a slow one, was faster than this news
-	}
 	if e.Type == sdk.EventTokenExpiryReminder {
 		t := max(l.setAt, l.begunAt, end-reminderLead)
 		switch {
-		case l.reminded && l.alike > 0:
-			l.alike-- // the news of a token like this one, replaced at once
 		case l.reminded || l.expired:
 			l.say("JWT-1 TOKEN_EXPIRY_REMINDER twice")
 		case l.now < t-tick || l.now > l.free(t)+tick:
@@ -1223,7 +1242,7 @@ func (l *log) page(c *Call) {
 // is in both, nothing in neither (PAGE-3).
 func (l *log) seam(c *Call) {
 	v := l.views[c.Chat]
-	if v == nil || !v.active || v.left || l.target > 0 || c.Within || l.held(c.At-tick, c.At) {
+	if v == nil || !v.active || v.left || l.target > 0 {
 		return // between leaving and being told, and after a loss, the client knows better
 	}
 	p := &c.Result

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -26,7 +27,6 @@ type page struct {
 	asleep    bool
 	left      bool
 	slow      time.Duration
-	within    bool // a handler
 	react     map[sdk.EventType][]Step
 	heard     map[string]int64 // newest index by chat
 	words     int
@@ -104,9 +104,7 @@ func (g *page) deliver(e sdk.Event) {
 		g.react[e.Type] = list[1:]
 		s := list[0]
 		s.Kind, s.Code = reactions[s.Code%len(reactions)], 0
-		g.within = true
 		g.do(s)
-		g.within = false
 	}
 	g.habits(e)
 }
@@ -181,13 +179,28 @@ func (g *page) chat(pick int) string {
 
 // begin notes a call; the function that it returns notes its end.
 func (g *page) begin(c *Call) (settled func(error)) {
-	c.Page, c.Within = g, g.within
+	c.Page = g
+	g.mark(c)
 	g.note(Entry{What: wasCalled, Call: c})
 	return func(err error) {
 		g.device.Gate()
 		c.Err = asError(err)
 		g.note(Entry{What: wasSettled, Call: c})
 	}
+}
+
+// mark finds out what is in flight to the page when c acts: decided and queued by the
+// client, and not yet told. A call that is always refused settles through the same
+// queue, so what precedes its refusal was decided before it. The client does what has
+// become due before it takes the next command; therefore the second of two such calls
+// counts, which nothing that is due at this instant can follow.
+func (g *page) mark(c *Call) {
+	g.c.Messages("", 1, nil)
+	g.c.Messages("", 1, func(_ sdk.Page, err error) {
+		g.device.Gate()
+		c.Behind = g.l.record.length()
+		c.Gone = errors.Is(err, &sdk.Error{Code: sdk.CodeNotInitialized})
+	})
 }
 
 // do makes the page do a step. It is not called while the device sleeps.

@@ -46,6 +46,7 @@ type Entry struct {
 	Session string
 	ID      wire.EventID
 	Resumed bool
+	place   int // in the record
 }
 
 // Call is one call that a page made.
@@ -60,12 +61,16 @@ type Call struct {
 
 	Chat, Text string
 	Expiry     time.Time // of the token it carried
-	Within     bool      // a handler, when the client may know more than the page
-	Bad        bool      // its arguments are to be refused
-	Size       int
-	From       *sdk.Page // turn: from where
-	To         sdk.Direction
-	Heard      int64 // getMessages: the newest index that the page had heard of
+	// Behind is how many entries the record had when the page had been told everything
+	// that the client had decided before this call acted. What lies between the call
+	// and there was in flight, see settleOrder.
+	Behind int
+	Gone   bool // there was no session any more when the call acted
+	Bad    bool // its arguments are to be refused
+	Size   int
+	From   *sdk.Page // turn: from where
+	To     sdk.Direction
+	Heard  int64 // getMessages: the newest index that the page had heard of
 
 	Engagement  sdk.Engagement
 	Found       bool
@@ -116,6 +121,13 @@ func (r *Record) note(e Entry) {
 		}
 	}
 	r.entries = append(r.entries, e)
+}
+
+// length returns how many entries there are.
+func (r *Record) length() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.entries)
 }
 
 // String returns the record as people read it.
