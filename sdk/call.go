@@ -132,10 +132,7 @@ func (s *session) settleAttempt(o outcome) {
 			err = c.failed // the call's time ended this attempt; the one before knew more
 		}
 		s.again(c, now, 0, answer{err: err})
-	case r.Status == 401 && s.user.text != c.token && !c.refreshed:
-		c.refreshed = true
-		s.attempt(c)
-	case s.refusesToken(c, r.Status) && !c.refreshed && s.unauthorized(c, r.Status) && s.user.text != c.token:
+	case !c.refreshed && s.otherToken(c, r.Status):
 		c.refreshed = true
 		s.attempt(c)
 	case r.Status == 401 && c.inDoubt && c.method == "POST" && s.phase == ready:
@@ -149,6 +146,15 @@ func (s *session) settleAttempt(o outcome) {
 	default:
 		s.finishCall(c, s.read(c, r))
 	}
+}
+
+// otherToken reports whether the status refuses the token that c carried and there is
+// another to go on with: what the page has set meanwhile (JWT-5), or the one before (JWT-7).
+func (s *session) otherToken(c *call, status int) bool {
+	if status == 401 && s.user.text != c.token {
+		return true
+	}
+	return s.refusesToken(c, status) && s.unauthorized(c, status) && s.user.text != c.token
 }
 
 // refusesToken reports whether a status is about the token. A 403 may be about other

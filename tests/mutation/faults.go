@@ -98,13 +98,59 @@ var faults = []fault{
 		"reminderLead = 3 * time.Minute",
 		"reminderLead = 2 * time.Minute"},
 	{"JWT-2 a token is good until a second after its end", "sdk/token.go",
-		`	if !now.Before(t.claims.Expiry) {
-		t.reminded, t.expired`,
-		`	if !now.Before(t.claims.Expiry.Add(time.Second)) {
-		t.reminded, t.expired`},
-	{"INIT-3 an expired token is taken", "sdk/token.go",
-		`	if !now.Before(claims.Expiry) {`,
+		`	case !server.Before(t.claims.Expiry):`,
+		`	case !server.Before(t.claims.Expiry.Add(time.Second)):`},
+	{"JWT-4 an expired token is taken", "sdk/token.go",
+		`	if !s.clock.earliest(now).Before(t.claims.Expiry) {`,
 		`	if now.IsZero() {`},
+	{"JWT-6 token events come as often as their reasons", "sdk/token.go",
+		`	if !l.owed || now.Before(l.next) {`,
+		`	if !l.owed {`},
+	{"JWT-6 the same token is taken for a new one", "sdk/token.go",
+		`	if t.text == s.user.text {`,
+		`	if t.text == "" {`},
+	{"JWT-6 tokens that are refused are tried as they come", "sdk/stream.go",
+		`		if st.refusals > 1 {`,
+		`		if st.refusals < 0 {`},
+	{"JWT-7 the page is not asked for a token when one is refused", "sdk/token.go",
+		`	s.tokenEvents.reminder.owed = true
+	if s.fallback.text`,
+		`	if s.fallback.text`},
+	{"JWT-7 the token before is forgotten", "sdk/token.go",
+		`		s.fallback = s.user
+`,
+		""},
+	{"JWT-7 a refused token is not tried again", "sdk/stream.go",
+		`	s.retryAfter(FailureForbidden, text, st.refusalDelay())`,
+		`	s.awaitToken(text)`},
+	{"JWT-7 a call that succeeds does not reconnect", "sdk/call.go",
+		`			s.tokenWorked()
+`,
+		""},
+	{"JWT-8 the device's clock is taken for the server's", "sdk/clock.go",
+		`	before := c.origin
+	if c.origin.Before(c.low) {`,
+		`	before := c.origin
+	if c.origin.IsZero() {`},
+	{"JWT-8 a clock that is behind is not corrected", "sdk/clock.go",
+		`	if !c.high.IsZero() && c.origin.After(c.high) {`,
+		`	if c.high.IsZero() && c.origin.After(c.high) {`},
+	{"JWT-8 IDLE-1 a clock that is set counts as sleep", "sdk/clock.go",
+		`	if c.silent && c.moved > jump {`,
+		`	if c.moved > jump {`},
+	{"JWT-8 IDLE-1 time asleep does not count", "sdk/clock.go",
+		`		c.slept += asleep
+`,
+		""},
+	{"JWT-8 what was asked before a sleep counts as if after it", "sdk/clock.go",
+		` && !sent.Before(c.movedAt)`,
+		""},
+	{"NS-10 INIT-4 an appkey that is refused reads as a bad token", "sdk/call.go",
+		`		if a.problem.Has("appkey") {
+			code = CodeInitParams
+		}
+`,
+		""},
 	{"INIT-3 a missing token is an invalid one", "sdk/token.go",
 		`return token{}, fail(CodeNoToken, "")`,
 		`return token{}, fail(CodeTokenInvalid, "")`},
@@ -113,8 +159,8 @@ var faults = []fault{
 `,
 		""},
 	{"IDLE-2 the grace period is as long as the idle timeout", "sdk/idle.go",
-		"i.deadline = now.Round(0).Add(i.grace)",
-		"i.deadline = now.Round(0).Add(i.timeout)"},
+		"i.deadline = now.Add(i.grace)",
+		"i.deadline = now.Add(i.timeout)"},
 	{"INIT-6 idleTimeout 0 does not switch the timer off", "sdk/idle.go",
 		`	if i.timeout > 0 {`,
 		`	if i.timeout != 0 {`},
@@ -128,21 +174,21 @@ var faults = []fault{
 	{"STREAM-2 the backoff is never begun anew", "sdk/backoff.go",
 		"func (b *backoff) reset() { b.attempts = 0 }",
 		"func (b *backoff) reset() {}"},
-	{"JWT-4 a token of another user is taken", "sdk/session.go",
+	{"JWT-4 a token of another user is taken", "sdk/token.go",
 		"t.claims.Subject != s.user.claims.Subject || ",
 		""},
-	{"JWT-4 a token of another integration is taken", "sdk/session.go",
+	{"JWT-4 a token of another integration is taken", "sdk/token.go",
 		" || t.claims.IntegrationID != s.user.claims.IntegrationID",
 		""},
-	{"JWT-3 the live stream does not learn of a new token", "sdk/session.go",
-		`	s.freshToken()
-`,
-		""},
-	{"JWT-2 attempts go on without a token", "sdk/session.go",
-		`	s.awaitToken(FailureUnauthorized, "The JWT has expired")`,
+	{"JWT-3 the live stream does not learn of a new token", "sdk/token.go",
+		`	s.freshToken(now)
+	s.hurryCalls()`,
+		`	s.hurryCalls()`},
+	{"JWT-2 attempts go on without a token", "sdk/token.go",
+		`	s.awaitToken("The JWT has expired, set a new one")`,
 		`	s.broke(FailureUnauthorized, "The JWT has expired")`},
-	{"JWT-2 TOKEN_EXPIRED is not raised", "sdk/session.go",
-		`	s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
+	{"JWT-2 TOKEN_EXPIRED is not raised", "sdk/token.go",
+		`		s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
 `,
 		""},
 	{"SES-2 a stored session that is gone fails init", "sdk/session.go",
@@ -238,8 +284,8 @@ var faults = []fault{
 `,
 		""},
 	{"STREAM-5 a device that slept does not look at its connection", "sdk/session.go",
-		"wall-now.Sub(s.looked) > jump",
-		"wall-now.Sub(s.looked) > 1000*time.Hour"},
+		`	if s.clock.readWall(now) {`,
+		`	if s.clock.readWall(now) && now.IsZero() {`},
 	{"EV-12 frames are handled while init still reads the chats", "sdk/session.go",
 		`func (s *session) streamReady() {
 	s.held = true`,
@@ -324,12 +370,12 @@ var faults = []fault{
 		`			s.tokenExpired()
 		}
 	case wire.CloseTokenRefused:`,
-		`			s.awaitToken(FailureForbidden, "")
+		`			s.broke(FailureForbidden, "")
 		}
 	case wire.CloseTokenRefused:`},
 	{"EV-7 a refused token is UNAUTHORIZED", "sdk/stream.go",
-		`s.awaitToken(FailureForbidden, "The JWT was refused by the server")`,
-		`s.awaitToken(FailureUnauthorized, "The JWT was refused by the server")`},
+		`s.retryAfter(FailureForbidden, text, st.refusalDelay())`,
+		`s.retryAfter(FailureUnauthorized, text, st.refusalDelay())`},
 	{"SES-4 a duplicated tab fails to initialize", "sdk/session.go",
 		`	s.dropStream(1000)
 	s.createSession()
@@ -371,8 +417,11 @@ func ceilSeconds`},
 		`if c.failed != nil && !now.Before(c.until) {`,
 		`if false {`},
 	{"JWT-5 a 401 is not tried again with the newer token", "sdk/call.go",
-		"s.user.text != c.token && !c.refreshed:",
-		"s.user.text != c.token && c.refreshed:"},
+		`	if status == 401 && s.user.text != c.token {
+		return true
+	}
+`,
+		""},
 	{"JWT-5 a 401 is tried again and again", "sdk/call.go",
 		`		c.refreshed = true
 		s.attempt(c)`,
