@@ -130,10 +130,9 @@ func (s *session) setToken(text string) *Error {
 		return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
 	}
 	if t.text == s.user.text {
-		// The page may have it from a cache. What was said of it has been said.
-		if s.user.expired {
-			return fail(CodeTokenInvalid, "the server says that it has expired")
-		}
+		// The page may have it from a cache. What was said of it has been said; where only the
+		// server's word is against it, it may be tried again.
+		s.user.expired = false
 		s.freshToken(now)
 		return nil
 	}

@@ -381,6 +381,32 @@ func TestTokenRefused(t *testing.T) {
 			g.p.OnDial(nil)
 		})
 	})
+	t.Run("JWT-7 JWT-6 a token that an older gateway calls expired while a key is rotated is tried again", func(t *testing.T) {
+		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
+			p.HideClock(true)
+			g := newPage(t, p, p.Storage())
+			token := p.Token(sdktest.Claims{})
+			params := p.Params(sdktest.Claims{})
+			params.Token = token
+			if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) }); err != nil {
+				t.Fatal(err)
+			}
+			g.on = func(e sdk.Event) {
+				if e.Type == sdk.EventTokenExpired {
+					go g.c.SetJWTToken(token)
+				}
+			}
+			id := g.chat()
+			p.RefuseTokens(true)
+			g.send(id, "refused")
+			time.Sleep(20 * time.Second)
+			p.RefuseTokens(false)
+			g.clear()
+			g.wait(sdk.EventStreamConnected)
+			g.wantRate(t)
+			g.end()
+		})
+	})
 	t.Run("JWT-7 INIT-4 an appkey that the server refuses is not called a bad token", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())
