@@ -553,10 +553,10 @@ func (s *session) streamEnded(err error) {
 			s.tokenExpired()
 		}
 	case wire.CloseTokenRefused:
-		appkey := strings.Contains(closed.Reason, "appkey") && !strings.Contains(closed.Reason, "token")
+		appkey := strings.HasPrefix(closed.Reason, wire.HeaderAppkey+" ")
 		switch {
 		case initial && appkey:
-			s.initFailed(fail(CodeInitParams, "the server refuses the appkey: "+closed.Reason))
+			s.initFailed(fail(CodeInitParams, closed.Reason))
 		case initial:
 			s.initFailed(fail(CodeTokenInvalid, "the server refuses it: "+closed.Reason))
 		case s.crossed():

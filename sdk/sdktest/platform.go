@@ -249,7 +249,7 @@ var (
 	errTokenBad     = errors.New("token is not sound")
 	errTokenExpired = errors.New("token is expired")
 	errTokenForeign = errors.New("token is for another integration")
-	errAppkey       = errors.New("the appkey is not this integration's")
+	errAppkey       = errors.New("appkey is not this integration's")
 )
 
 // verify reads a token as the gateway would.
