@@ -27,7 +27,7 @@ func (r *decoder) boolean() bool {
 	case 'n':
 		r.literal("null")
 	default:
-		r.fail("true or false expected")
+		r.expect("true or false")
 	}
 	return false
 }
@@ -38,7 +38,7 @@ func (r *decoder) lenientInteger() int64 {
 	if r.err == nil && r.peek() == '"' {
 		n, err := strconv.ParseInt(r.str(), 10, 64)
 		if err != nil {
-			r.fail("integer expected")
+			r.expect("integer")
 		}
 		return n
 	}
@@ -53,7 +53,7 @@ func (r *decoder) time() time.Time {
 	t, ok := ParseTime(string(s))
 	// An offset can lead out of the years that can be written again.
 	if y := t.Year(); !ok || y < 0 || y > 9999 {
-		r.fail("date expected")
+		r.expect("date")
 	}
 	return t
 }
@@ -65,7 +65,7 @@ func (r *decoder) eventID() EventID {
 	}
 	id, err := ParseEventID(string(s))
 	if err != nil {
-		r.fail("event id expected")
+		r.expect("event id")
 	}
 	return id
 }

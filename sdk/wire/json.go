@@ -32,6 +32,38 @@ func (e *syntaxError) Error() string {
 
 func (e *syntaxError) Unwrap() error { return ErrMalformed }
 
+// TypeError says which value of a text has another type than it must have. Its text does
+// not name the value: a map's keys are its sender's own words.
+type TypeError struct {
+	// Field is the path to the value, as in body.elementText.text or
+	// sessionParameters.model; "" is the whole text. Of a name longer than
+	// maxFieldName bytes it has the beginning.
+	Field string
+	// Want is the type that is needed, in words: "string", "object", "integer".
+	Want   string
+	offset int
+}
+
+func (e *TypeError) Error() string {
+	return (&syntaxError{e.Want + " expected", e.offset}).Error()
+}
+
+func (e *TypeError) Unwrap() error { return ErrMalformed }
+
+// Within notes that the value is in a member of that name, or of that number as [2].
+func (e *TypeError) Within(step string) {
+	if len(step) > maxFieldName {
+		step = step[:maxFieldName] + "…"
+	}
+	if e.Field != "" && e.Field[0] != '[' {
+		step += "."
+	}
+	e.Field = step + e.Field
+}
+
+// maxFieldName is in bytes; a key of parameters has no more.
+const maxFieldName = 3 * MaxParameterKey
+
 // decoder reads one JSON text; its first error sticks and turns every later read
 // into a no-op, so that field lists read as tables.
 type decoder struct {
@@ -49,6 +81,20 @@ func newDecoder(text []byte) *decoder { return &decoder{text: text} }
 func (r *decoder) fail(what string) {
 	if r.err == nil {
 		r.err = &syntaxError{what, r.at}
+	}
+}
+
+// expect fails because a value has another type.
+func (r *decoder) expect(want string) {
+	if r.err == nil {
+		r.err = &TypeError{Want: want, offset: r.at}
+	}
+}
+
+// within notes where a value of another type is.
+func (r *decoder) within(step string) {
+	if e, ok := r.err.(*TypeError); ok {
+		e.Within(step)
 	}
 }
 
@@ -96,7 +142,7 @@ func (r *decoder) opens(first byte, what string) bool {
 	case 'n':
 		r.literal("null")
 	default:
-		r.fail(what + " expected")
+		r.expect(what)
 	}
 	return false
 }
@@ -153,6 +199,7 @@ func (r *decoder) object(field func(name string)) {
 			return
 		}
 		field(name)
+		r.within(name)
 	})
 }
 
@@ -188,7 +235,14 @@ func (s *names) add(name string) bool {
 // array calls element for each element, which it must read or skip.
 func (r *decoder) array(element func()) {
 	if r.opens('[', "array") {
-		r.list(']', element)
+		i := 0
+		r.list(']', func() {
+			element()
+			if r.err != nil {
+				r.within("[" + strconv.Itoa(i) + "]")
+			}
+			i++
+		})
 	}
 }
 
@@ -383,7 +437,7 @@ func (r *decoder) numeral() []byte {
 	case c == '-' || c >= '0' && c <= '9':
 		return r.number()
 	default:
-		r.fail("number expected")
+		r.expect("number")
 	}
 	return nil
 }
@@ -395,7 +449,7 @@ func (r *decoder) integer() int64 {
 	}
 	n, err := strconv.ParseInt(string(s), 10, 64)
 	if err != nil {
-		r.fail("integer expected")
+		r.expect("integer")
 	}
 	return n
 }

@@ -184,3 +184,44 @@ func TestTranscripts(t *testing.T) {
 		}
 	}
 }
+
+// A value of another type is named by its path, and the error's text by its place alone.
+func TestTypeErrors(t *testing.T) {
+	long := strings.Repeat("k", 300)
+	for _, c := range []struct {
+		name, text, field, want string
+		decode                  func([]byte) error
+	}{
+		{"the whole", `[]`, "", "object", decodes(wire.DecodeCreateSession)},
+		{"a member", `{"x":{},"integrationId":5}`, "integrationId", "string", decodes(wire.DecodeCreateSession)},
+		{"a map", `{"sessionParameters":[]}`, "sessionParameters", "object", decodes(wire.DecodeCreateSession)},
+		{"in a map", `{"sessionParameters":{"a":"b","model":5}}`, "sessionParameters.model", "string", decodes(wire.DecodeCreateSession)},
+		{"in a map, under a long name", `{"sessionParameters":{"` + long + `":5}}`, "sessionParameters." + long[:192] + "…", "string", decodes(wire.DecodeCreateSession)},
+		{"deeper", `{"body":{"elementText":{"text":true}}}`, "body.elementText.text", "string", decodes(wire.DecodeSendMessage)},
+		{"on the way", `{"body":{"elementText":"x"}}`, "body.elementText", "object", decodes(wire.DecodeSendMessage)},
+		{"in a list", `{"messages":[{},{"body":{"elementText":{"text":{}}}}]}`, "messages[1].body.elementText.text", "string", decodes(wire.DecodeMessagePage)},
+		{"an element", `{"messages":[{},{},7]}`, "messages[2]", "object", decodes(wire.DecodeMessagePage)},
+		{"a fraction", `{"messages":[],"newestIndex":1.5}`, "newestIndex", "integer", decodes(wire.DecodeMessagePage)},
+		{"a flag", `{"hasOlder":"yes"}`, "hasOlder", "true or false", decodes(wire.DecodeMessagePage)},
+	} {
+		err := c.decode([]byte(c.text))
+		var wrong *wire.TypeError
+		if !errors.As(err, &wrong) || wrong.Field != c.field || wrong.Want != c.want || !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("%s: %v in %+v", c.name, err, wrong)
+		} else if !refusal.MatchString(err.Error()) {
+			t.Errorf("%s: the error reads %q", c.name, err)
+		}
+	}
+	for _, text := range []string{`{"integrationId":"x"`, `{"integrationId":"x",}`, `{"a":1,"a":2}`, `{}x`, "{\"integrationId\":\"\xff\"}"} {
+		if err := decodes(wire.DecodeCreateSession)([]byte(text)); err == nil || errors.As(err, new(*wire.TypeError)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func decodes[T any](decode func([]byte) (T, error)) func([]byte) error {
+	return func(text []byte) error {
+		_, err := decode(text)
+		return err
+	}
+}

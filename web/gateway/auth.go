@@ -34,6 +34,31 @@ var (
 	errForbidden    = errors.New("a sound token, but not for here")                          // 403
 )
 
+// refusal is why a token that a known key has signed is not taken, or the appkey beside
+// it. It never quotes a claim.
+type refusal struct {
+	kind error // errUnauthorized or errForbidden
+	// Violation names the claim, or appkey; its Field is "" where the claims are none.
+	wire.Violation
+}
+
+func (r *refusal) Error() string {
+	if r.Field == "" {
+		return r.Message
+	}
+	return r.Field + " " + r.Message
+}
+
+func (r *refusal) Unwrap() error { return r.kind }
+
+func refuseClaim(kind error, field, message string, code int) *refusal {
+	return &refusal{kind, wire.Violation{Field: field, Message: message, Code: code}}
+}
+
+func missingClaim(kind error, field string) *refusal {
+	return refuseClaim(kind, field, "must not be null", wire.ViolationNull)
+}
+
 // verifier checks tokens and appkeys.
 type verifier struct {
 	parser    *jwt.Parser
@@ -86,30 +111,45 @@ func newVerifier(cfg *Config) (*verifier, error) {
 	return v, nil
 }
 
-// verify returns whom the token speaks for. Its errors are the three above and never
-// quote the token.
+// verify returns whom the token speaks for. Its errors are the three above or a refusal,
+// and never quote the token.
 func (v *verifier) verify(token, appkey string) (*caller, error) {
 	token = wire.TrimTokenPrefix(token)
 	if token == "" || len(token) > maxToken {
 		return nil, errUnauthorized
 	}
-	var claims tokenClaims
-	if _, err := v.parser.ParseWithClaims(token, &claims, v.candidates); err != nil {
+	var signed signedClaims
+	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates); err != nil {
 		return nil, errUnauthorized
 	}
-	err := v.validator.Validate(&claims)
+	claims, err := readClaims(signed.text)
+	if err != nil {
+		return nil, err
+	}
+	err = v.validator.Validate(claims)
 	switch {
-	case errors.Is(err, jwt.ErrTokenExpired), err == nil && !time.Now().Before(claims.ExpiresAt.Time):
-		return nil, errExpired
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued), claims.ExpiresAt == nil:
-		return nil, errUnauthorized
+	case claims.ExpiresAt == nil:
+		return nil, missingClaim(errUnauthorized, "exp")
 	case !time.Now().Before(claims.ExpiresAt.Time):
 		return nil, errExpired
-	case err != nil: // issuer, audience
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return nil, refuseClaim(errUnauthorized, "nbf", "is in the future by the gateway's clock", wire.ViolationPattern)
+	case errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return nil, refuseClaim(errUnauthorized, "iat", "is in the future by the gateway's clock", wire.ViolationPattern)
+	case claims.Issuer == "":
+		return nil, missingClaim(errForbidden, "iss")
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return nil, refuseClaim(errForbidden, "iss", "is not the issuer that is expected here", wire.ViolationPattern)
+	case len(claims.Audience) == 0:
+		return nil, missingClaim(errForbidden, "aud")
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return nil, refuseClaim(errForbidden, "aud", "does not hold the audience that is expected here", wire.ViolationPattern)
+	case err != nil:
 		return nil, errForbidden
-	}
-	if n := utf8.RuneCountInString(claims.Subject); n < 1 || n > maxCustomerID {
-		return nil, errForbidden
+	case claims.Subject == "":
+		return nil, missingClaim(errForbidden, "sub")
+	case utf8.RuneCountInString(claims.Subject) > maxCustomerID:
+		return nil, refuseClaim(errForbidden, "sub", "must have "+between(1, maxCustomerID)+" characters", wire.ViolationLength)
 	}
 	c := &caller{
 		Customer:      store.Customer{Account: claims.Account, ID: claims.Subject},
@@ -117,8 +157,8 @@ func (v *verifier) verify(token, appkey string) (*caller, error) {
 		Name:          claims.CustomerName,
 		Expiry:        claims.ExpiresAt.Time,
 	}
-	if !v.appkey(c.Account, c.IntegrationID, appkey) {
-		return nil, errForbidden
+	if err := v.admit(c.Account, c.IntegrationID, appkey); err != nil {
+		return nil, err
 	}
 	return c, nil
 }
@@ -146,11 +186,29 @@ func (v *verifier) candidates(t *jwt.Token) (any, error) {
 	return set, nil
 }
 
-// appkey reports whether the tenant exists and has that appkey.
-func (v *verifier) appkey(account, integration, appkey string) bool {
+// admit refuses an account or an integration that is not served here, and an appkey that
+// is not theirs; nil for none of these.
+func (v *verifier) admit(account, integration, appkey string) error {
 	want, known := v.tenants[tenantID{account, strings.ToLower(integration)}]
 	got := sha256.Sum256([]byte(appkey))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && known
+	switch {
+	case known && subtle.ConstantTimeCompare(want[:], got[:]) == 1:
+		return nil
+	case known && appkey == "":
+		return missingClaim(errForbidden, "appkey")
+	case known:
+		return refuseClaim(errForbidden, "appkey", "is not that of the token's account and integration", wire.ViolationPattern)
+	case account == "":
+		return missingClaim(errForbidden, "accountId")
+	case integration == "":
+		return missingClaim(errForbidden, "integrationId")
+	}
+	for t := range v.tenants {
+		if t.account == account {
+			return refuseClaim(errForbidden, "integrationId", "is not one of the account's that are served here", wire.ViolationNotFound)
+		}
+	}
+	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound)
 }
 
 // bearer returns the credential of the Authorization header, "" without one.

@@ -290,7 +290,7 @@ func TestSigner(t *testing.T) {
 		"no customer":       func(c *Claims) { c.CustomerID = "" },
 		"long customer":     func(c *Claims) { c.CustomerID = strings.Repeat("x", 257) },
 		"no time":           func(c *Claims) { c.TTL = 0 },
-		"too long together": func(c *Claims) { c.Identifiers = map[string]string{"x": strings.Repeat("x", 8<<10)} },
+		"too long together": func(c *Claims) { c.Identifiers = map[string][]string{"x": {strings.Repeat("x", 8<<10)}} },
 	} {
 		c := Claims{CustomerID: "ann", Account: account, IntegrationID: integration, TTL: time.Minute}
 		edit(&c)
@@ -304,7 +304,7 @@ func TestMinting(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.GetJWTTime = 20 * time.Minute })
 	bare := newWorld(t, func(c *Config) { c.ServerCredential, c.EnableGetJWT = "", false })
 	tokens := wire.BasePath + "/accounts/" + account + "/tokens"
-	body := `{"customerId":"ann","integrationId":"` + integration + `","customerName":"Ann","customerIdentifiers":{"email":"a@b.example"},"verifiedCustomer":true}`
+	body := `{"customerId":"ann","integrationId":"` + integration + `","customerName":"Ann","customerIdentifiers":{"emailAddresses":["a@b.example"]},"verifiedCustomer":true}`
 	server := []string{"Authorization", "Bearer " + serverSecret, "appkey", appkey}
 
 	r := w.request("POST", tokens, "", body, server...)

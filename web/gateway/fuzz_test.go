@@ -144,7 +144,8 @@ func FuzzRequest(f *testing.F) {
 		`{"sessionId":"` + unknownID + `","engagementParameters":{"topic":"tea"},"correlationId":"k"}`,
 		`{"sessionId":"` + unknownID + `","dialogId":"` + unknownID + `","reason":"USER_CLOSED","correlationId":"k"}`,
 		`{"sessionId":"` + unknownID + `","dialogId":"` + unknownID + `","body":{"elementType":"text","elementText":{"text":"x","textFormat":"PLAINTEXT"}},"parentMessageId":"` + unknownID + `","correlationId":"k"}`,
-		`{"customerId":"ann","integrationId":"` + integration + `","customerName":"Ann","customerIdentifiers":{"email":"a"},"verifiedCustomer":true,"ttl":15.5}`,
+		`{"customerId":"ann","integrationId":"` + integration + `","customerName":"Ann","customerIdentifiers":{"emailAddresses":["a"],"userId":"4711"},"verifiedCustomer":true,"ttl":15.5}`,
+		`{"customerIdentifiers":{"a":[1]}}`, `{"customerIdentifiers":{"a":[["b"]]}}`, `{"sessionParameters":{"` + strings.Repeat("k", 500) + `":1}}`,
 		`{"customerId":"ann","customerId":"bob"}`, `{"customerid":"ann"}`, "{\"customerId\":\"\xff\"}", `{"ttl":1e400}`, `{"ttl":null}`,
 		`{"sessionParameters":{"` + strings.Repeat("k", 65) + `":""}}`, `{"sessionParameters":{"":""}}`, `{"body":{"elementText":{"text":"` + strings.Repeat("😀", 2049) + `"}}}`,
 		strings.Repeat(`{"x":`, 16) + `1` + strings.Repeat(`}`, 16), strings.Repeat(`{"x":`, 17) + `1` + strings.Repeat(`}`, 17), strings.Repeat(`[`, 10000),
@@ -156,7 +157,7 @@ func FuzzRequest(f *testing.F) {
 		refused := func(err error) {
 			t.Helper()
 			var p *problem
-			if !errors.As(err, &p) || p.Status != 400 && p.Status != 413 || (p.Status == 413) != (len(text) > wire.MaxBody) || len(p.Detail) > 200 {
+			if !errors.As(err, &p) || p.Status != 400 && p.Status != 413 || (p.Status == 413) != (len(text) > wire.MaxBody) || len(p.Detail) > 300 {
 				t.Fatalf("refused with %v", err)
 			}
 		}
@@ -231,8 +232,16 @@ func FuzzRequest(f *testing.F) {
 		again()
 		read(func() error {
 			in, err := decode(request, decodeTokenRequest)
-			if err == nil && !utf8.ValidString(in.CustomerID) {
+			if err == nil {
+				err = in.check()
+			}
+			if err == nil && (!utf8.ValidString(in.CustomerID) || len(in.Identifiers) > maxIdentifiers) {
 				t.Fatalf("taken: %+v", in)
+			}
+			for _, values := range in.Identifiers {
+				if err == nil && len(values.list) > maxIdentifierValues {
+					t.Fatalf("taken: %+v", in)
+				}
 			}
 			return err
 		})

@@ -365,13 +365,22 @@ func (c *client) read() wire.ServerFrame {
 // closed reads on until the stream is closed and checks the code.
 func (c *client) closed(code int) (before []wire.ServerFrame) {
 	c.w.t.Helper()
+	before, _ = c.closedWith(code)
+	return before
+}
+
+// closedWith is closed, with the reason that came.
+func (c *client) closedWith(code int) (before []wire.ServerFrame, reason string) {
+	c.w.t.Helper()
 	for {
 		f, err := c.tryRead()
 		if err != nil {
 			if got := websocket.CloseStatus(err); int(got) != code {
 				c.w.t.Errorf("closed with %d (%v), not %d", got, err, code)
 			}
-			return before
+			var end websocket.CloseError
+			errors.As(err, &end)
+			return before, end.Reason
 		}
 		before = append(before, f)
 	}

@@ -65,13 +65,18 @@ func goingAway() *problem {
 // door they learn that it happened; the log has the rest.
 func problemOf(err error) *problem {
 	var p *problem
+	var r *refusal
+	var violations []wire.Violation
+	if errors.As(err, &r) && r.Field != "" {
+		violations = []wire.Violation{r.Violation}
+	}
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, errExpired), errors.Is(err, errUnauthorized):
-		return refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "This needs a valid token: "+err.Error()+".")
+		return refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "This needs a valid token: "+err.Error()+".", violations...)
 	case errors.Is(err, errForbidden):
-		return refuse(http.StatusForbidden, wire.ProblemForbidden, "The token or appkey is not for this service.")
+		return refuse(http.StatusForbidden, wire.ProblemForbidden, "The token or appkey is not for this service: "+err.Error()+".", violations...)
 	case errors.Is(err, store.ErrBusy):
 		p = refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many changes at once. The call may be repeated.")
 		p.retryAfter = 1

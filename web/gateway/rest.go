@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/door"
@@ -77,7 +79,7 @@ func (g *Gateway) origin(next http.Handler) http.Handler {
 				return
 			}
 			h.Set("Access-Control-Allow-Origin", o)
-			h.Set("Access-Control-Expose-Headers", "Retry-After")
+			h.Set("Access-Control-Expose-Headers", "Date, Retry-After")
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -267,9 +269,22 @@ func decode[T any](r *http.Request, read func([]byte) (T, error)) (T, error) {
 		return v, err
 	}
 	if v, err = read(body); err != nil {
-		return v, malformed("The body is not the JSON that is expected: " + err.Error() + ".")
+		return v, otherShape(body, err)
 	}
 	return v, nil
+}
+
+// otherShape refuses a body that could not be decoded: a value of another type by its
+// name, and what is not JSON as that.
+func otherShape(body []byte, err error) *problem {
+	var wrong *wire.TypeError
+	switch {
+	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():
+		return malformed("The body is not the JSON that is expected: " + err.Error() + ".")
+	case wrong.Field == "":
+		return malformed("The body " + door.MustBe(wrong.Want) + ".")
+	}
+	return invalid(wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
 }
 
 func (g *Gateway) createSession(r *http.Request) (answer, error) {
@@ -527,21 +542,50 @@ func (g *Gateway) health(r *http.Request) (answer, error) {
 
 // tokenRequest is the body of the two calls that mint.
 type tokenRequest struct {
-	CustomerID    string            `json:"customerId"`
-	IntegrationID string            `json:"integrationId"`
-	CustomerName  string            `json:"customerName"`
-	Identifiers   map[string]string `json:"customerIdentifiers"`
-	Verified      bool              `json:"verifiedCustomer"`
-	TTL           *float64          `json:"ttl"` // minutes
+	CustomerID    string           `json:"customerId"`
+	IntegrationID string           `json:"integrationId"`
+	CustomerName  string           `json:"customerName"`
+	Identifiers   map[string]texts `json:"customerIdentifiers"`
+	Verified      bool             `json:"verifiedCustomer"`
+	TTL           *float64         `json:"ttl"` // minutes
 }
 
 // decodeTokenRequest is as strict about JSON as wire's decoders: two ids that are not
 // UTF-8 would be the same customer.
 func decodeTokenRequest(text []byte) (in tokenRequest, err error) {
-	if json.Unmarshal(text, &in) != nil {
-		err = wire.ErrMalformed // without the decoder's own words, which may quote the body
+	if err = json.Unmarshal(text, &in); err != nil {
+		err = door.ShapeError(text, err)
 	}
 	return in, err
+}
+
+// check refuses what is missing or out of bounds.
+func (in *tokenRequest) check() error {
+	if in.CustomerID == "" {
+		return missing("customerId")
+	}
+	if utf8.RuneCountInString(in.CustomerID) > maxCustomerID {
+		return invalid("customerId", "must have "+between(1, maxCustomerID)+" characters", wire.ViolationLength)
+	}
+	if v := checkIdentifiers(in.Identifiers); v != nil {
+		return invalid(v.Field, v.Message, v.Code)
+	}
+	return nil
+}
+
+// longest is the field that makes a token too long.
+func (in *tokenRequest) longest() string {
+	n := 0
+	for key, values := range in.Identifiers {
+		n += len(key)
+		for _, value := range values.list {
+			n += len(value)
+		}
+	}
+	if n > len(in.CustomerName) {
+		return "customerIdentifiers"
+	}
+	return "customerName"
 }
 
 // The tokens call gives minTTL unless asked for more, up to maxTTL.
@@ -556,8 +600,8 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.
 	if err != nil {
 		return "", t, err
 	}
-	if in.CustomerID == "" {
-		return "", t, missing("customerId")
+	if err := in.check(); err != nil {
+		return "", t, err
 	}
 	t, ttl, err := admit(&in)
 	if err != nil {
@@ -565,12 +609,12 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.
 	}
 	token, err = g.cfg.Signer.Mint(Claims{
 		CustomerID: in.CustomerID, Account: t.Account, IntegrationID: t.IntegrationID,
-		CustomerName: in.CustomerName, Identifiers: in.Identifiers, Verified: in.Verified,
+		CustomerName: in.CustomerName, Identifiers: lists(in.Identifiers), Verified: in.Verified,
 		TTL: ttl,
 	})
 	if err != nil {
 		// Nothing but the length of what the caller gave can be wrong here.
-		return "", t, invalid("customerId", "or another claim is too long", wire.ViolationLength)
+		return "", t, invalid(in.longest(), "must be shorter: a token has at most "+strconv.Itoa(maxToken)+" bytes", wire.ViolationLength)
 	}
 	g.log.Info("token minted", "account", t.Account, "integrationId", t.IntegrationID)
 	return token, t, nil
@@ -580,8 +624,8 @@ func (g *Gateway) mintForServer(r *http.Request) (answer, error) {
 	token, _, err := g.mint(r, func(in *tokenRequest) (Tenant, time.Duration, error) {
 		for _, t := range g.cfg.Tenants {
 			if t.Account == r.PathValue("account") && strings.EqualFold(t.IntegrationID, in.IntegrationID) {
-				if !g.tokens.appkey(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)) {
-					return t, 0, errForbidden
+				if err := g.tokens.admit(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)); err != nil {
+					return t, 0, err
 				}
 				ttl := minTTL
 				if in.TTL != nil {

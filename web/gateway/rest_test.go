@@ -95,7 +95,6 @@ func TestSessions(t *testing.T) {
 			{"none", "", 400},
 			{"not JSON", "{", 400},
 			{"an array", "[]", 400},
-			{"a number where text belongs", `{"integrationId":1}`, 400},
 			{"twice the same name", `{"integrationId":"a","integrationId":"b"}`, 400},
 			{"trailing text", `{} {}`, 400},
 			{"not UTF-8", "{\"integrationId\":\"\xff\"}", 400},
@@ -506,7 +505,7 @@ func TestOrigins(t *testing.T) {
 			}
 			r.header.Del("Date")
 			exact := http.Header{
-				"Access-Control-Allow-Origin": {c.origin}, "Access-Control-Expose-Headers": {"Retry-After"},
+				"Access-Control-Allow-Origin": {c.origin}, "Access-Control-Expose-Headers": {"Date, Retry-After"},
 				"Access-Control-Allow-Methods": {"GET, POST, DELETE"}, "Access-Control-Allow-Headers": {"authorization, appkey, content-type"}, "Access-Control-Max-Age": {"7200"},
 				"Vary": {"Origin", "Access-Control-Request-Method, Access-Control-Request-Headers"},
 			}

@@ -334,10 +334,27 @@ func (s *stream) admit(f *wire.ClientFrame) *caller {
 		s.end(wire.CloseTokenExpired, "the token has expired")
 		return nil
 	case err != nil:
-		s.end(wire.CloseTokenRefused, "the token or appkey was refused")
+		s.end(wire.CloseTokenRefused, refusalReason(err))
 		return nil
 	}
 	return c
+}
+
+// maxReason is the longest reason of a close frame, in bytes (RFC 6455, 5.5.1).
+const maxReason = 123
+
+// refusalReason is what a client is told with 4403: of a token that a known key has
+// signed, the claim or the appkey that was refused.
+func refusalReason(err error) string {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return "the token was refused"
+	}
+	reason := r.Error()
+	if len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	return reason
 }
 
 // renew takes a new token for the running stream.

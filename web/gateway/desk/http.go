@@ -251,6 +251,10 @@ func (d *Desk) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
 func decodeBody(text []byte) (*body, error) {
 	b := &body{}
 	if err := json.Unmarshal(text, b); err != nil {
+		var wrong *wire.TypeError
+		if errors.As(door.ShapeError(text, err), &wrong) && wrong.Field != "" {
+			return nil, invalid(wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
+		}
 		// Not the decoder's own words: they may quote the body.
 		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings.")
 	}
