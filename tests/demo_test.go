@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -184,5 +186,88 @@ func TestDemoPages(t *testing.T) {
 		customer.typeInto(testid("topic"), "Another")
 		customer.click(testid("start"))
 		customer.shown("I am looking for an agent")
+	})
+}
+
+// Half an emoji, as a text box that cuts one, a dictation or a paste leaves it: no JSON in
+// UTF-8 can carry it, so each page makes the replacement character of it before it sends,
+// as a browser does wherever a text becomes UTF-8.
+func TestDemoHalfAnEmoji(t *testing.T) {
+	w := newWorld(t)
+	home := w.gateway.url() + "/"
+	// put writes what no keyboard of CDP can: %s is JSON, and JavaScript reads the escape.
+	put := func(b *tab, selector, text string) {
+		t.Helper()
+		b.until(selector, `document.querySelector(%s)?.offsetParent`, selector)
+		b.eval(nil, `((box, text) => {
+			box.focus();
+			box.value = text.replace("HALF", "\ud83d").replace("REST", "\ude00");
+			box.dispatchEvent(new Event("input", { bubbles: true }));
+		})(document.querySelector(%s), %s)`, selector, text)
+	}
+	// older takes toWellFormed away, as browsers before 2023 have it.
+	for _, older := range []bool{false, true} {
+		name := map[bool]string{false: "toWellFormed", true: "older browsers"}[older]
+		t.Run("MSG-1 "+name, func(t *testing.T) {
+			open := func(name, url string) *tab {
+				b := newTab(t, name)
+				if older {
+					b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+						_, err := page.AddScriptToEvaluateOnNewDocument(`delete String.prototype.toWellFormed;`).Do(ctx)
+						return err
+					}))
+				}
+				b.size(1280, 800, false)
+				b.open(url)
+				return b
+			}
+			topic := "A lamp, " + name
+			customer := open("customer", home)
+			customer.click(testid("launcher"))
+			put(customer, testid("name"), "Ada HALF")
+			put(customer, testid("topic"), topic+" REST")
+			customer.click(testid("start"))
+			customer.shown("I am looking for an agent")
+
+			agent := open("agent", home+"desk")
+			put(agent, testid("agent-name"), "BoHALF Mender")
+			agent.click(testid("sign-in"))
+			item := `[...document.querySelectorAll('[data-testid="waiting-item"]')].find((e) => e.textContent.includes(%s) && e.textContent.includes("Ada \ufffd"))`
+			agent.until("the waiting chat", item, topic+" \ufffd")
+			agent.eval(nil, item+`.querySelector('[data-testid="accept"]').click()`, topic+" \ufffd")
+			customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo\ufffd Mender")`)
+			for i, from := range []*tab{agent, customer} {
+				to := []*tab{customer, agent}[i]
+				put(from, testid("composer"), fmt.Sprintf("REST of it %d, and HALF", i))
+				from.click(testid("send"))
+				to.shown(fmt.Sprintf("\ufffd of it %d, and \ufffd", i))
+				from.until("the message as it was sent", `[...document.querySelectorAll('[data-testid="message"]')].some((e) => e.textContent.includes(%s) && ["sent", "delivered"].includes(e.dataset.state))`,
+					fmt.Sprintf("\ufffd of it %d, and \ufffd", i))
+			}
+			put(agent, testid("composer"), "A whole one: HALFREST")
+			agent.click(testid("send"))
+			customer.shown("A whole one: 😀")
+		})
+	}
+	t.Run("MSG-1 names that an earlier visit has kept", func(t *testing.T) {
+		customer := newTab(t, "customer")
+		customer.size(1280, 800, false)
+		customer.open(home)
+		customer.eval(nil, `localStorage.setItem("hollis.customer", JSON.stringify({ customerId: crypto.randomUUID(), name: "Kept \ud83d" }))`)
+		customer.open(home)
+		customer.click(testid("launcher"))
+		customer.typeInto(testid("topic"), "A kept name")
+		customer.click(testid("start"))
+		customer.shown("I am looking for an agent")
+		agent := newTab(t, "agent")
+		agent.size(1280, 800, false)
+		agent.open(home + "desk?name=" + strings.Repeat("x", 69) + "%F0%9F%98%80")
+		agent.until("the name without a half of it", `document.querySelector('[data-testid="agent-name"]').value === "x".repeat(69)`)
+		agent.eval(nil, `sessionStorage.setItem("hollis.desk.agent", JSON.stringify({ agentId: crypto.randomUUID(), agentName: "Kept \ud83d" }))`)
+		agent.open(home + "desk")
+		item := `[...document.querySelectorAll('[data-testid="waiting-item"]')].find((e) => e.textContent.includes("A kept name"))`
+		agent.until("the waiting chat", item)
+		agent.eval(nil, item+`.querySelector('[data-testid="accept"]').click()`)
+		customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Kept \ufffd")`)
 	})
 }

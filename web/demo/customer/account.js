@@ -1,6 +1,8 @@
 // Who the customer is, as far as this page knows: the demo's stand-in for a sign-in. In
 // localStorage, so that every tab of this browser is the same customer.
 
+import { wellFormed } from "../shared/text.js";
+
 const KEY = "hollis.customer";
 
 let kept = null; // the customer as last saved: all there is where storage is blocked
@@ -12,7 +14,9 @@ let kept = null; // the customer as last saved: all there is where storage is bl
  */
 export function loadCustomer() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? kept;
+    const customer = JSON.parse(localStorage.getItem(KEY)) ?? kept;
+    // It may have been kept by a page that did not see to it.
+    return customer && { ...customer, name: wellFormed(customer.name) };
   } catch {
     return kept; // storage is blocked, or holds something else
   }

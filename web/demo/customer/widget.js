@@ -3,6 +3,7 @@
 
 import { Composer } from "../shared/composer.js";
 import { byId, h, setText } from "../shared/dom.js";
+import { wellFormed } from "../shared/text.js";
 import { Timeline } from "../shared/timeline.js";
 import { clockTime, counted, dayName } from "../shared/words.js";
 
@@ -93,7 +94,7 @@ export class Widget {
 
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const answers = { name: this.#name.value.trim(), topic: this.#topic.value.trim() };
+      const answers = { name: wellFormed(this.#name.value).trim(), topic: wellFormed(this.#topic.value).trim() };
       if (answers.name && answers.topic) actions.start(answers);
       else this.setStartError(answers.name ? "Tell us what it is about." : "Tell us your name.");
     });

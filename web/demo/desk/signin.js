@@ -1,6 +1,7 @@
 // Who sits at this desk. In sessionStorage: each tab is an agent of its own.
 
 import { byId } from "../shared/dom.js";
+import { beginning, wellFormed } from "../shared/text.js";
 
 const KEY = "hollis.desk.agent";
 
@@ -20,7 +21,7 @@ export async function signIn(trouble = "") {
   const credential = byId("credential");
   const error = byId("signin-error");
   byId("credential-field").hidden = given !== "";
-  name.value = known?.agentName ?? new URLSearchParams(location.search).get("name")?.slice(0, 70) ?? "";
+  name.value = known?.agentName ?? beginning(new URLSearchParams(location.search).get("name") ?? "", 70);
   error.hidden = !trouble;
   error.textContent = trouble;
   byId("signin").hidden = false;
@@ -29,8 +30,8 @@ export async function signIn(trouble = "") {
   return new Promise((resolve) => {
     form.onsubmit = (event) => {
       event.preventDefault();
-      const agentName = name.value.trim();
-      const answer = given || credential.value;
+      const agentName = wellFormed(name.value).trim();
+      const answer = given || wellFormed(credential.value);
       error.hidden = Boolean(agentName && answer);
       error.textContent = agentName ? "Type the desk's password." : "Type your name: customers will see it.";
       if (!agentName || !answer) return;
@@ -52,7 +53,9 @@ async function demoCredential() {
 
 function loadAgent() {
   try {
-    return JSON.parse(sessionStorage.getItem(KEY));
+    const agent = JSON.parse(sessionStorage.getItem(KEY));
+    // It may have been kept by a page that did not see to it.
+    return agent && { ...agent, agentName: wellFormed(agent.agentName) };
   } catch {
     return null;
   }

@@ -1,5 +1,6 @@
 // The box in which a message is written. Enter sends, Shift+Enter makes a new line.
 
+import { wellFormed } from "./text.js";
 import { counted } from "./words.js";
 
 /** The longest text of a message, in UTF-16 code units: what String.length counts. */
@@ -19,7 +20,7 @@ export class Composer {
    * @param {HTMLTextAreaElement} parts.input
    * @param {HTMLElement} parts.counter says how much room is left, when little is
    * @param {HTMLButtonElement} parts.send
-   * @param {(text: string) => void} parts.onSend
+   * @param {(text: string) => void} parts.onSend the text is well formed
    * @param {() => void} [parts.onInput] the user is typing
    */
   constructor({ form, input, counter, send, onSend, onInput }) {
@@ -61,7 +62,7 @@ export class Composer {
     const text = this.#input.value;
     if (text.trim() === "" || text.length > MAX_TEXT) return;
     this.draft = "";
-    this.#onSend(text);
+    this.#onSend(wellFormed(text));
   }
 
   #measure() {
