@@ -138,7 +138,8 @@ func (w *world) newOrigin(t *testing.T) *origin {
 // gateway is the process that is tested. A second start finds the data of the
 // first, at the same address.
 type gateway struct {
-	dir     string // of its data
+	dir     string   // of its data
+	flags   []string // beside those that every test's gateway has
 	address *url.URL
 	process *exec.Cmd
 	over    chan struct{} // closed when the process has ended
@@ -186,7 +187,7 @@ func (g *gateway) run() error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(program, "--demo", "--addr", listen, "--dist", dist, "--data", g.dir)
+	c := exec.Command(program, append([]string{"--demo", "--addr", listen, "--dist", dist, "--data", g.dir}, g.flags...)...)
 	c.Env = append(os.Environ(), "GATEWAY_DESK_CREDENTIAL="+deskCredential, "GATEWAY_JWT_HS256_SECRET="+tokenSecret)
 	c.Stderr = &g.log
 	out, err := c.StdoutPipe()

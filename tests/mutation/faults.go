@@ -983,4 +983,97 @@ func ceilSeconds`},
 		`		st.conn.Close(code, "")
 		st.conn, st.arrivals = nil, nil`,
 		`		st.conn, st.arrivals = nil, nil`},
+	{"INIT-3 identifiers as lists are refused", "web/gateway/claims.go",
+		`	case '[':
+		if err := json.Unmarshal(text, &elements); err != nil {
+			return err
+		}
+`,
+		""},
+	{"INIT-3 identifiers as single strings are refused", "web/gateway/claims.go",
+		`	case '"':
+		t.alone, elements = true, []jsontext.Value{value}
+`,
+		""},
+	{"INIT-3 any number of identifiers is taken", "web/gateway/claims.go",
+		`m != nil && (len(m) < 1 || len(m) > maxIdentifiers)`,
+		`m != nil && len(m) < 1`},
+	{"INIT-3 an identifier's key may be longer", "web/gateway/claims.go",
+		`n < 1 || n > maxIdentifierKey`,
+		`n < 1 || n > maxIdentifierKey+1`},
+	{"INIT-3 an identifier may have any number of values", "web/gateway/claims.go",
+		`		if len(values.list) > maxIdentifierValues {`,
+		`		if len(values.list) > maxIdentifierValues+1 {`},
+	{"INIT-3 an identifier's value may be empty", "web/gateway/claims.go",
+		`n < 1 || n > maxIdentifierValue {`,
+		`n > maxIdentifierValue {`},
+	{"INIT-3 an identifier's value may be longer", "web/gateway/claims.go",
+		`n < 1 || n > maxIdentifierValue {`,
+		`n < 1 || n > maxIdentifierValue+1 {`},
+	{"INIT-3 the bodies that ask for a token are not checked", "web/gateway/rest.go",
+		`	if v := checkIdentifiers(in.Identifiers); v != nil {
+		return invalid(v.Field, v.Message, v.Code)
+	}
+`,
+		""},
+	{"INIT-3 the claims of a token are not checked", "web/gateway/claims.go",
+		`	if v := checkIdentifiers(in.Identifiers); v != nil {
+		return nil, &refusal{errUnauthorized, *v}
+	}
+`,
+		""},
+	{"INIT-3 a value of another type is malformed JSON", "web/gateway/rest.go",
+		`	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():`,
+		`	case !errors.As(err, &wrong) || body != nil:`},
+	{"INIT-3 what is no JSON is a value of another type", "web/gateway/rest.go",
+		`	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():`,
+		`	case !errors.As(err, &wrong):`},
+	{"INIT-3 a value of another type is named by its last step alone", "sdk/wire/json.go",
+		`	e.Field = step + e.Field
+`,
+		`	if e.Field == "" {
+		e.Field = step
+	}
+`},
+	{"INIT-3 the element of a list is not named", "web/gateway/claims.go",
+		`&wire.TypeError{Field: "[" + strconv.Itoa(i) + "]", Want: "string"}`,
+		`&wire.TypeError{Want: "string"}`},
+	{"INIT-3 claims are named before the signature is verified", "web/gateway/auth.go",
+		`	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates); err != nil {
+		return nil, errUnauthorized
+	}
+	claims, err := readClaims(signed.text)
+	if err != nil {
+		return nil, err
+	}
+`,
+		`	_, unsigned := v.parser.ParseWithClaims(token, &signed, v.candidates)
+	claims, err := readClaims(signed.text)
+	if err != nil {
+		return nil, err
+	}
+	if unsigned != nil {
+		return nil, errUnauthorized
+	}
+`},
+	{"INIT-3 dates in milliseconds are taken", "web/gateway/claims.go",
+		`*d.seconds < 0 || *d.seconds >= minMilliseconds`,
+		`*d.seconds < 0 || *d.seconds >= 1<<50`},
+	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go",
+		`	case known:
+		return refuseClaim(errForbidden, "appkey", `,
+		`	case known:
+		return refuseClaim(errUnauthorized, "appkey", `},
+	{"INIT-4 the stream does not say what is refused", "web/gateway/stream.go",
+		`	if !errors.As(err, &r) {
+		return "the token was refused"
+	}
+`,
+		`	if !errors.As(err, &r) || r != nil {
+		return "the token was refused"
+	}
+`},
+	{"INIT-3 pages may not read the date of answers", "web/gateway/rest.go",
+		`"Date, Retry-After"`,
+		`"Retry-After"`},
 }

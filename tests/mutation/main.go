@@ -7,7 +7,7 @@
 //	go run ./tests/mutation -list           the faults, without running anything
 //	go run ./tests/mutation -sim            some faults, and random lives (tests/sim) only
 //
-// A fault in sdk/ first meets the native tests of its package. What these do not
+// A fault in sdk/ or web/ first meets the native tests of its package. What these do not
 // catch, and faults in wasm/ and js/, meets the built artefact in Chromium: first the
 // tests that name the rows it breaks, then all of js/ and tests/. A test in Chromium
 // must fail twice to count, so that one that is only slow catches nothing.
@@ -49,6 +49,7 @@ type fault struct {
 // Bounds of one run of go test, in which a fault may make it hang.
 const (
 	nativeTimeout  = time.Minute
+	serverTimeout  = 4 * time.Minute // of a package of web/, with its stores on disk
 	browserTimeout = 8 * time.Minute
 	// simSeeds is how many random lives a fault may survive.
 	simSeeds = 2000
@@ -177,7 +178,12 @@ func report(w io.Writer, list []fault, verdicts []verdict, nativeOnly bool) bool
 	return caught == tried
 }
 
-func isNative(f fault) bool { return strings.HasPrefix(f.file, "sdk/") }
+func isNative(f fault) bool { return strings.HasPrefix(f.file, "sdk/") || isServer(f) }
+
+// isServer reports whether a fault is in a Go file of the server's.
+func isServer(f fault) bool {
+	return strings.HasPrefix(f.file, "web/") && strings.HasSuffix(f.file, ".go")
+}
 
 // runNative lets the workers, each in a copy of its own, plant the faults of the core.
 func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verdict) error {
@@ -185,10 +191,30 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 		return nil
 	}
 	progress("the copy's native tests, without a fault")
-	if by, err := copies[0].native(ctx, "./sdk/..."); err != nil || by != "" {
-		return errors.Join(err, fmt.Errorf("the native tests fail without any fault: %q", by))
+	sound := func(by string, err error) error {
+		if err != nil || by != "" {
+			return errors.Join(err, fmt.Errorf("the native tests fail without any fault: %q", by))
+		}
+		return nil
+	}
+	if slices.ContainsFunc(list, func(f fault) bool { return isNative(f) && !isServer(f) }) {
+		if err := sound(copies[0].native(ctx, "./sdk/...")); err != nil {
+			return err
+		}
+	}
+	var packages []string
+	for _, f := range list {
+		if pkg := "./" + filepath.Dir(f.file); isServer(f) && !slices.Contains(packages, pkg) {
+			packages = append(packages, pkg)
+			if err := sound(copies[0].test(ctx, serverTimeout, nil, pkg)); err != nil {
+				return err
+			}
+		}
 	}
 	return plantEach(ctx, copies, list, verdicts, isNative, func(c tree, f fault) (by string, err error) {
+		if isServer(f) {
+			return c.server(ctx, f)
+		}
 		by, err = c.native(ctx, "./"+filepath.Dir(f.file))
 		if err == nil && by == "" && filepath.Dir(f.file) != "sdk" {
 			by, err = c.native(ctx, "./sdk")
@@ -354,6 +380,21 @@ func (c tree) native(ctx context.Context, pkg string) (by string, err error) {
 		by, err = c.simulate(ctx, nativeSeeds)
 	}
 	return by, err
+}
+
+// server runs the tests of a server's package: first those that name the fault's rows.
+func (c tree) server(ctx context.Context, f fault) (by string, err error) {
+	pkg := filepath.Dir(f.file)
+	names, err := c.naming(pkg, rowID.FindAllString(f.breaks, -1))
+	if err != nil {
+		return "", err
+	}
+	if len(names) > 0 {
+		if by, err = c.test(ctx, serverTimeout, nil, "-run", "^("+strings.Join(names, "|")+")$", "./"+pkg); err != nil || by != "" {
+			return by, err
+		}
+	}
+	return c.test(ctx, serverTimeout, nil, "./"+pkg)
 }
 
 var rowID = regexp.MustCompile(`\b[A-Z]+-[0-9]+\b`)
