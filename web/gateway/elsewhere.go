@@ -38,7 +38,7 @@ func (g *Gateway) tellOthers(s *stream) {
 func (g *Gateway) announce(c claim) {
 	text, err := json.Marshal(c)
 	if err == nil {
-		g.store.Announce(text)
+		g.store.Announce(store.TopicStreams, text)
 	}
 }
 
@@ -72,6 +72,22 @@ func (g *Gateway) contest(s *stream, c claim) {
 		return
 	}
 	s.end(wire.CloseSuperseded, "another client has taken over at another gateway")
+}
+
+// Streaming reports whether one of the customer's sessions has its stream at this gateway.
+func (g *Gateway) Streaming(c store.Customer, sessions []string) bool {
+	g.hub.mu.Lock()
+	defer g.hub.mu.Unlock()
+	room := g.hub.customers[c]
+	if room == nil {
+		return false
+	}
+	for _, id := range sessions {
+		if room[id] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns the session's stream, nil when it has none here.

@@ -147,7 +147,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.cancel = cancel
 	err = g.store.Follow(ctx, g.hub.deliver)
 	if err == nil {
-		err = g.store.Hear(ctx, g.heardOf)
+		err = g.store.Hear(ctx, store.TopicStreams, g.heardOf)
 	}
 	if err != nil {
 		cancel()

@@ -303,6 +303,22 @@ func (e *entry) engagement() (*Engagement, error) {
 // and LastUpdatedAt. A change holds at most MaxEvents events, and an engagement
 // MaxMembers members.
 func (s *Store) Update(ctx context.Context, c Customer, engagementID string, change func(*Engagement) ([]wire.Event, error)) (Engagement, error) {
+	return s.change(ctx, c, engagementID, func(e *Engagement) ([]wire.Event, bool, error) {
+		events, err := change(e)
+		return events, len(events) > 0, err
+	})
+}
+
+// Note is Update for a change that no event tells of: customers do not hear of it, and
+// LastUpdatedAt stays. change returns false when there is nothing to store.
+func (s *Store) Note(ctx context.Context, c Customer, engagementID string, change func(*Engagement) bool) (Engagement, error) {
+	return s.change(ctx, c, engagementID, func(e *Engagement) ([]wire.Event, bool, error) {
+		return nil, change(e), nil
+	})
+}
+
+// change is Update and Note; edit says whether there is something to store.
+func (s *Store) change(ctx context.Context, c Customer, engagementID string, edit func(*Engagement) (events []wire.Event, changed bool, err error)) (Engagement, error) {
 	release, err := s.hold(ctx, engagementID)
 	if err != nil {
 		return Engagement{}, err
@@ -316,16 +332,18 @@ func (s *Store) Update(ctx context.Context, c Customer, engagementID string, cha
 			return err
 		}
 		dialogID := e.DialogID
-		events, err := change(&e)
-		if err != nil || len(events) == 0 {
+		events, changed, err := edit(&e)
+		if err != nil || !changed {
 			return err
 		}
 		if len(events) > MaxEvents || len(e.Members) > MaxMembers {
 			return fmt.Errorf("store: a change with %d events and %d members is too large; at most %d and %d", len(events), len(e.Members), MaxEvents, MaxMembers)
 		}
-		// What names it is not for change to edit.
+		// What names it is not for edit to change.
 		e.Customer, e.EngagementID, e.DialogID = c, engagementID, dialogID
-		e.LastUpdatedAt = now()
+		if len(events) > 0 {
+			e.LastUpdatedAt = now()
+		}
 		e.EventID = 0
 		k := &commit{Engagement: &e}
 		for _, event := range events {

@@ -86,6 +86,17 @@ type Member struct {
 	wire.Participant
 	Sessions []string // the customer's sessions that are in; nil for others
 	JoinedAt time.Time
+	// Watched says that this agent or supervisor has been seen on a desk's socket during
+	// this stay, so that its absence counts. Early versions did not store it.
+	Watched bool `json:",omitzero"`
+}
+
+// Notice is a line that belongs to a change of an engagement, stored with it so that it
+// is said whoever makes the change dies.
+type Notice struct {
+	Key  string // its idempotency key
+	Text string
+	At   time.Time // of the change
 }
 
 // Engagement is the stored state of an engagement. It is replaced as a whole by
@@ -105,6 +116,13 @@ type Engagement struct {
 	LastUpdatedAt time.Time
 	WaitingSince  time.Time    // zero when it is not waiting for an agent
 	EventID       wire.EventID // position of the last change, set by the store
+
+	// What follows was not stored by early versions, and is left out where it is zero.
+
+	AwaySince time.Time `json:",omitzero"` // when the customer was last present; zero while they are
+	Ending    bool      `json:",omitzero"` // the customer is away for too long: the desk is about to end it
+	Requeued  bool      `json:",omitzero"` // it waits because its agent was disconnected
+	Notice    *Notice   `json:",omitzero"` // the newest; nil when no change had one
 }
 
 // NewMessage is a message to be appended. CorrelationID is its idempotency key,
