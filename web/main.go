@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -168,6 +169,7 @@ func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
 	}
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Credential: p.deskCredential, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
+		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
 		// "*" is for customers' pages: an agent's desk is worth naming.
 		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
 	})

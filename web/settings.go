@@ -50,6 +50,10 @@ type settings struct {
 	behindProxy bool
 	heartbeat   time.Duration
 
+	customerGrace time.Duration
+	agentGrace    time.Duration
+	abandonAfter  time.Duration // 0: never
+
 	version bool
 	help    bool
 }
@@ -98,11 +102,15 @@ func defaults() *settings {
 		audience:  "openchat",
 		tokenTTL:  15 * time.Minute,
 		heartbeat: wire.HeartbeatInterval,
+
+		customerGrace: desk.DefaultCustomerGrace,
+		agentGrace:    desk.DefaultAgentGrace,
+		abandonAfter:  desk.DefaultAbandonAfter,
 	}
 }
 
 func (s *settings) options() []option {
-	const process, store, tenant, token, access, traffic = "Process", "Store", "Tenant", "Tokens", "Credentials", "Traffic"
+	const process, store, tenant, token, access, traffic, chats = "Process", "Store", "Tenant", "Tokens", "Credentials", "Traffic", "Chats"
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
@@ -135,6 +143,10 @@ func (s *settings) options() []option {
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
 		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds, 1s to 60s", &s.heartbeat},
+
+		{chats, "customer-grace", "duration", "how long a customer may be disconnected before the desk shows them as away, 1s to 10m", &s.customerGrace},
+		{chats, "abandon-after", "duration", "how long a customer may be disconnected before their chat is ended, up to 720h, and at least\n--customer-grace; 0: never", &s.abandonAfter},
+		{chats, "agent-grace", "duration", "how long an agent's desk may be disconnected before its chats wait for another agent, 1s to 1h", &s.agentGrace},
 	}
 }
 
@@ -358,6 +370,12 @@ func (s *settings) check() ([]tenant, error) {
 		return nil, fmt.Errorf("--heartbeat-interval %v is not whole seconds from 1s to 60s", s.heartbeat)
 	case s.tokenTTL < time.Second || s.tokenTTL > time.Hour:
 		return nil, fmt.Errorf("--token-ttl %v is not from 1s to 1h", s.tokenTTL)
+	case s.customerGrace < time.Second || s.customerGrace > 10*time.Minute:
+		return nil, fmt.Errorf("--customer-grace %v is not from 1s to 10m", s.customerGrace)
+	case s.agentGrace < time.Second || s.agentGrace > time.Hour:
+		return nil, fmt.Errorf("--agent-grace %v is not from 1s to 1h", s.agentGrace)
+	case s.abandonAfter != 0 && (s.abandonAfter < s.customerGrace || s.abandonAfter > 720*time.Hour):
+		return nil, fmt.Errorf("--abandon-after %v is not 0 (never), nor from --customer-grace (%v) to 720h", s.abandonAfter, s.customerGrace)
 	case s.maxAge < 24*time.Hour:
 		return nil, fmt.Errorf("--max-age %v is under 24h, for which idempotency keys must hold", s.maxAge)
 	case s.replicas != 1 && s.replicas != 3 && s.replicas != 5:

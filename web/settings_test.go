@@ -39,6 +39,21 @@ func TestSettings(t *testing.T) {
 		}
 	})
 
+	t.Run("when people are away, and never", func(t *testing.T) {
+		for _, after := range []string{"0", "0s", "20s", "720h"} {
+			s, err := parse(production("--abandon-after", after), env("GATEWAY_CUSTOMER_GRACE", "15s", "GATEWAY_AGENT_GRACE", "90s"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.check(); err != nil || s.customerGrace != 15*time.Second || s.agentGrace != 90*time.Second {
+				t.Errorf("--abandon-after %s: %+v, %v", after, s, err)
+			}
+		}
+		if d := defaults(); d.customerGrace != 20*time.Second || d.agentGrace != time.Minute || d.abandonAfter != 30*time.Minute {
+			t.Errorf("the defaults are %v, %v, %v", d.customerGrace, d.agentGrace, d.abandonAfter)
+		}
+	})
+
 	t.Run("the demo needs nothing else", func(t *testing.T) {
 		s, err := parse([]string{"--demo"}, env())
 		if err != nil {
@@ -113,6 +128,14 @@ func TestMistakes(t *testing.T) {
 		{args: production("--heartbeat-interval", "100ms"), want: []string{"--heartbeat-interval"}},
 		{args: production("--profile-addr", ":6060"), want: []string{"--profile-addr :6060", "loopback"}},
 		{args: production("--profile-addr", "127.0.0.1"), want: []string{"--profile-addr 127.0.0.1", "port"}},
+		{args: production("--customer-grace", "20"), want: []string{"customer-grace", "20"}},
+		{args: production("--customer-grace", "999ms"), want: []string{"--customer-grace", "1s to 10m"}},
+		{args: production("--customer-grace", "11m"), want: []string{"--customer-grace", "1s to 10m"}},
+		{args: production("--agent-grace", "2h"), want: []string{"--agent-grace", "1s to 1h"}},
+		{args: production("--abandon-after", "19s"), want: []string{"--abandon-after", "0 (never)", "20s"}},
+		{args: production("--abandon-after", "721h"), want: []string{"--abandon-after", "720h"}},
+		{args: production("--abandon-after", "-1s"), want: []string{"--abandon-after"}},
+		{env: []string{"GATEWAY_ABANDON_AFTER", "soon"}, want: []string{"GATEWAY_ABANDON_AFTER", "a duration like 15m"}},
 		{args: production("--max-age", "1h"), want: []string{"--max-age", "24h"}},
 		{args: production("--replicas", "2"), want: []string{"--replicas 2"}},
 		{args: production("--replicas", "3"), want: []string{"--nats-url"}},

@@ -19,6 +19,15 @@ const (
 	StateEnded   State = "ended"
 )
 
+// Presence says whether the customer is connected.
+type Presence string
+
+// Presences.
+const (
+	PresencePresent Presence = "present"
+	PresenceAway    Presence = "away" // for longer than the grace
+)
+
 // Chat is an engagement as the desk shows it.
 type Chat struct {
 	EngagementID         string            `json:"engagementId"`
@@ -31,6 +40,9 @@ type Chat struct {
 	Participants         []Participant     `json:"participants"`
 	CreatedAt            string            `json:"createdAt"`              // ISO 8601 in UTC with milliseconds, as all dates
 	WaitingSince         string            `json:"waitingSince,omitempty"` // absent unless waiting
+	Requeued             bool              `json:"requeued,omitzero"`      // it waits because its agent was disconnected
+	CustomerPresence     Presence          `json:"customerPresence"`
+	CustomerSeenAt       string            `json:"customerSeenAt,omitempty"` // while away: when the customer was last present
 	LastUpdatedAt        string            `json:"lastUpdatedAt"`
 	NewestIndex          int64             `json:"newestIndex"` // of the newest message, 0 for none
 }
@@ -70,6 +82,7 @@ func chatOf(e *store.Engagement, newest int64) Chat {
 		EngagementParameters: e.Parameters,
 		State:                stateOf(e),
 		Participants:         make([]Participant, 0, len(e.Members)),
+		CustomerPresence:     PresencePresent,
 		CreatedAt:            date(e.CreatedAt),
 		LastUpdatedAt:        date(e.LastUpdatedAt),
 		NewestIndex:          newest,
@@ -80,6 +93,11 @@ func chatOf(e *store.Engagement, newest int64) Chat {
 	}
 	if c.State == StateWaiting {
 		c.WaitingSince = date(waitingSince(e))
+		c.Requeued = e.Requeued
+	}
+	if !e.AwaySince.IsZero() {
+		c.CustomerPresence = PresenceAway
+		c.CustomerSeenAt = date(e.AwaySince)
 	}
 	return c
 }

@@ -29,6 +29,7 @@ import (
 	"openchat/sdk/wire"
 	"openchat/web/gateway/door"
 	"openchat/web/gateway/drain"
+	"openchat/web/gateway/presence"
 	"openchat/web/gateway/store"
 )
 
@@ -40,6 +41,13 @@ const Subprotocol = "desk.chat.v1"
 
 // MinCredential is the shortest credential New accepts, in bytes.
 const MinCredential = 16
+
+// Defaults of Config.
+const (
+	DefaultCustomerGrace = 20 * time.Second
+	DefaultAgentGrace    = time.Minute
+	DefaultAbandonAfter  = 30 * time.Minute
+)
 
 // Config is what a Desk needs. Only Store and Credential have no default.
 type Config struct {
@@ -72,12 +80,24 @@ type Config struct {
 	// one address. Zero: 50 and 200.
 	CallsPerSecond float64
 	CallBurst      int
+	// Customers tells who of the customers is connected to this process. Nil: every
+	// customer counts as present.
+	Customers Customers
+	// CustomerGrace is for how long a customer may be disconnected before they are
+	// away, AgentGrace for how long an agent before they lose their chats. Zero: 20 s and 60 s.
+	CustomerGrace time.Duration
+	AgentGrace    time.Duration
+	// AbandonAfter is after how long of absence a customer's chat is ended. Zero: 30 min;
+	// negative: never.
+	AbandonAfter time.Duration
 	// KeepEnded is how many ended chats stay readable in this process.
 	// Zero: 1000.
 	KeepEnded int
 	// Logger hears of failures and of agents coming and going; never of a text,
 	// a name or a credential. Nil: slog.Default.
 	Logger *slog.Logger
+
+	watchEvery time.Duration // between two looks at who is connected; 0: 1 s. Other values are for tests
 }
 
 // Desk is the local contact center. Its methods are safe for concurrent use.
@@ -94,6 +114,12 @@ type Desk struct {
 	waiting    door.Waiting
 	proxied    bool
 	view       *view
+	table      *presence.Table
+	customers  Customers // nil: unknown
+
+	customerGrace, agentGrace time.Duration
+	abandonAfter              time.Duration // negative: never
+	watchEvery                time.Duration
 
 	ready sync.Once    // closes view.ready
 	drain *drain.Drain // counts calls and sockets
@@ -110,7 +136,8 @@ func New(c Config) (*Desk, error) {
 		return nil, errors.New("desk: Config.Credential must have at least 16 bytes")
 	case wire.UTF16Len(c.BotName) > wire.MaxDisplayName:
 		return nil, errors.New("desk: Config.BotName must have at most 70 characters")
-	case c.HeartbeatInterval < 0, c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0:
+	case c.HeartbeatInterval < 0, c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0,
+		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
 	origins := map[string]bool{}
@@ -139,10 +166,17 @@ func New(c Config) (*Desk, error) {
 		proxied:    c.BehindProxy,
 		view:       newView(or(c.KeepEnded, 1000)),
 		drain:      drain.New(),
+		customers:  c.Customers,
+
+		customerGrace: or(c.CustomerGrace, DefaultCustomerGrace),
+		agentGrace:    or(c.AgentGrace, DefaultAgentGrace),
+		abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),
+		watchEvery:    or(c.watchEvery, time.Second),
 	}
 	if d.log == nil {
 		d.log = slog.Default()
 	}
+	d.table = presence.New(d.store, d.log)
 	return d, nil
 }
 
@@ -154,8 +188,8 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// Run does the desk's work until ctx ends: it follows the store, and routes new
-// chats. Calls of the API wait until it has read the present chats. A failing
+// Run does the desk's work until ctx ends: it follows the store, routes new
+// chats, and watches over those whose customer or agent is disconnected. Calls of the API wait until it has read the present chats. A failing
 // store is tried again, and the failure logged; Run returns ctx's error only.
 func (d *Desk) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
@@ -163,6 +197,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	wg.Go(func() {
 		d.persist(ctx, "routing", func(ctx context.Context) error { return d.store.Work(ctx, d.route) })
 	})
+	wg.Go(func() { d.persist(ctx, "listening to other gateways", d.table.Run) })
+	wg.Go(func() { d.watch(ctx) })
 	wg.Wait()
 	return context.Cause(ctx)
 }

@@ -16,7 +16,8 @@ import (
 func FuzzDesk(f *testing.F) {
 	const id = `"agentId":"3f0c1b52-8a0e-4f7c-9a55-0d2f4c1e7b90"`
 	for _, text := range []string{
-		`{"type":"authenticate","credential":"` + credential + `"}`, `{"type":"ping"}`, `{"type":"pong"}`, `{"type":"something new","x":[{}]}`,
+		`{"type":"authenticate","credential":"` + credential + `"}`, `{"type":"ping"}`, `{"type":"pong"}`, `{"type":"authenticate","credential":"x",` + id + `,"agentName":"Ann"}`,
+		`{` + id + `,"agentName":"Ann","takeOver":true}`, `{` + id + `,"takeOver":1}`, `{"type":"something new","x":[{}]}`,
 		`{` + id + `,"agentName":"Ann"}`, `{` + id + `,"text":"Hello","correlationId":"k"}`, `{` + id + `}`, `{"agentId":"` + BotID + `","agentName":"x"}`,
 		`{"agentId":"` + strings.ToUpper(SystemID) + `","text":"x"}`, `{` + id + `,"agentName":"  "}`, `{` + id + `,"agentName":"a\u0007b"}`, `{` + id + `,"agentName":"` + strings.Repeat("😀", 36) + `"}`,
 		`{` + id + `,"text":"` + strings.Repeat("😀", 2049) + `"}`, `{` + id + `,` + id + `}`, `{"AGENTID":"x"}`, "{\"agentId\":\"\xff\"}", `{"agentId":"\ud800"}`, `{"agentId":1}`, `{"agentId":null}`,

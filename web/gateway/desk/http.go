@@ -228,6 +228,7 @@ type body struct {
 	AgentName     string `json:"agentName"`
 	Text          string `json:"text"`
 	CorrelationID string `json:"correlationId"`
+	TakeOver      bool   `json:"takeOver"`
 }
 
 // readBody reads and checks what all calls have in common: an agentId. The agent's
@@ -256,19 +257,26 @@ func decodeBody(text []byte) (*body, error) {
 			return nil, invalid(wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
 		}
 		// Not the decoder's own words: they may quote the body.
-		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings.")
+		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings, or true or false (takeOver).")
 	}
 	b.AgentID = strings.ToLower(b.AgentID)
-	switch {
-	case b.AgentID == "":
-		return nil, invalid("agentId", "must not be null", wire.ViolationNull)
-	case !wire.IsUUID(b.AgentID):
-		return nil, invalid("agentId", "must be a UUID", wire.ViolationPattern)
-	case b.AgentID == BotID, b.AgentID == SystemID:
-		// Under these names the desk's own lines have their keys.
-		return nil, invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+	if err := b.checkID(); err != nil {
+		return nil, err
 	}
 	return b, nil
+}
+
+func (b *body) checkID() error {
+	switch {
+	case b.AgentID == "":
+		return invalid("agentId", "must not be null", wire.ViolationNull)
+	case !wire.IsUUID(b.AgentID):
+		return invalid("agentId", "must be a UUID", wire.ViolationPattern)
+	case b.AgentID == BotID, b.AgentID == SystemID:
+		// Under these names the desk's own lines have their keys.
+		return invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+	}
+	return nil
 }
 
 func (b *body) checkText() error {
@@ -390,6 +398,9 @@ func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.P
 	if err == nil {
 		now, err = d.update(ctx, e, change)
 	}
+	if err == nil && as == wire.ParticipantAgent {
+		err = d.speak(ctx, &now) // of a chat taken over
+	}
 	if err == nil {
 		if m := now.Member(b.AgentID); m != nil && m.ParticipantType == as {
 			err = d.announce(ctx, &now, m)
@@ -403,7 +414,7 @@ const maxStaff = 16
 
 // entry checks whether the agent may come in as that type; done means that it is in already.
 func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, err error) {
-	if e.Ended() {
+	if e.Ended() || e.Ending {
 		return false, ended()
 	}
 	m := e.Member(b.AgentID)
@@ -422,21 +433,58 @@ func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, e
 	return false, invalid("agentId", "belongs to another participant", wire.ViolationPattern)
 }
 
+// admitStaff lets the agent in and takes out who makes room for them: their own double, and for an
+// agent the chat's present one and the bot.
+func (d *Desk) admitStaff(e *store.Engagement, b *body, as wire.ParticipantType) []wire.Event {
+	var old *store.Member // whom the new one takes the chat over from
+	var out []string
+	for i := range e.Members {
+		m := &e.Members[i]
+		switch {
+		case m.ParticipantID == b.AgentID: // a supervisor who becomes the agent
+			out = append(out, m.ParticipantID)
+		case as == wire.ParticipantAgent && m.ParticipantType == wire.ParticipantAgent:
+			copied := *m
+			old = &copied
+			out = append(out, m.ParticipantID)
+		case d.double(m, b):
+			out = append(out, m.ParticipantID)
+		}
+	}
+	var events []wire.Event
+	for _, id := range out {
+		events = append(events, e.Remove(id)...)
+	}
+	events = append(events, e.Add(wire.Participant{ParticipantID: b.AgentID, ParticipantType: as, DisplayName: b.AgentName})...)
+	m := e.Member(b.AgentID)
+	m.Watched = d.present(b.AgentID)
+	if old != nil {
+		text := b.AgentName + " has taken over the chat from " + old.DisplayName + "."
+		if b.AgentName == old.DisplayName {
+			text = b.AgentName + " is back in the chat."
+		}
+		e.Notice = &store.Notice{Key: joinedKey(m), Text: text, At: m.JoinedAt}
+	}
+	return events
+}
+
+// double reports whether m is the agent of the call under an agentId that is lost: it has
+// the name, and nobody sits there any more.
+func (d *Desk) double(m *store.Member, b *body) bool {
+	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && m.Watched &&
+		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)
+}
+
 func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
 	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *store.Engagement) ([]wire.Event, error) {
 		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
 			return nil, err
 		}
-		if memberOf(e, wire.ParticipantAgent) != nil {
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.double(m, b) {
 			return nil, conflict("engagementId", "Another agent has this chat.")
 		}
-		e.WaitingSince = time.Time{}
-		events := e.Remove(b.AgentID)
-		events = append(events, e.Add(wire.Participant{
-			ParticipantID:   b.AgentID,
-			ParticipantType: wire.ParticipantAgent,
-			DisplayName:     b.AgentName,
-		})...)
+		e.WaitingSince, e.Requeued = time.Time{}, false
+		events := d.admitStaff(e, b, wire.ParticipantAgent)
 		return append(events, e.Remove(BotID)...), nil
 	})
 }
@@ -446,11 +494,10 @@ func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (ans
 		if done, err := b.entry(e, wire.ParticipantSupervisor); done || err != nil {
 			return nil, err
 		}
-		return e.Add(wire.Participant{
-			ParticipantID:   b.AgentID,
-			ParticipantType: wire.ParticipantSupervisor,
-			DisplayName:     b.AgentName,
-		}), nil
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(m, b) {
+			return nil, conflict("agentId", "This chat's agent has your name and is not connected: take the chat over.")
+		}
+		return d.admitStaff(e, b, wire.ParticipantSupervisor), nil
 	})
 }
 
@@ -476,7 +523,7 @@ func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer,
 		}
 		events := e.Remove(b.AgentID)
 		if !e.Ended() && !routed(e) {
-			e.WaitingSince = time.Now().UTC().Truncate(time.Millisecond)
+			e.WaitingSince, e.Requeued = milliseconds(time.Now()), false
 			events = append(events, e.Add(d.bot)...)
 		}
 		return events, nil

@@ -99,10 +99,20 @@ func routed(e *store.Engagement) bool {
 	return memberOf(e, wire.ParticipantAgent) != nil || memberOf(e, wire.ParticipantBot) != nil
 }
 
-// speak makes sure that the bot has said its line for the present wait, if the
-// chat waits. Whoever ends a wait calls it first, so the line never comes late.
+// speak makes sure that System has said the line of the chat's last change, if there is one, and
+// the bot its line for the present wait, if the chat waits. Whoever makes the next change calls it
+// first, so the lines never come late. To a chat that has lost its agent System has said
+// all there is to say.
 func (d *Desk) speak(ctx context.Context, e *store.Engagement) error {
-	if e.Ended() || memberOf(e, wire.ParticipantBot) == nil || e.WaitingSince.IsZero() {
+	if e.Ended() {
+		return nil
+	}
+	if n := e.Notice; n != nil && time.Since(n.At) < repairWindow {
+		if err := d.say(ctx, e, system, n.Key, n.Text); err != nil {
+			return err
+		}
+	}
+	if memberOf(e, wire.ParticipantBot) == nil || e.WaitingSince.IsZero() || e.Requeued {
 		return nil
 	}
 	if time.Since(e.WaitingSince) > repairWindow {
@@ -130,10 +140,13 @@ func greeting(name, topic string) string {
 	return hello + " I am looking for an agent for you. Please stay in the chat."
 }
 
-// announce makes sure that the chat says that m has joined.
+// announce makes sure that the chat says that m has joined. Who has taken it over was
+// announced by speak, under the same key.
 func (d *Desk) announce(ctx context.Context, e *store.Engagement, m *store.Member) error {
-	return d.say(ctx, e, system, "joined:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has joined the chat.")
+	return d.say(ctx, e, system, joinedKey(m), m.DisplayName+" has joined the chat.")
 }
+
+func joinedKey(m *store.Member) string { return "joined:" + m.ParticipantID + ":" + stamp(m.JoinedAt) }
 
 // say appends a line under a key that makes it repeatable.
 func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participant, key, text string) error {

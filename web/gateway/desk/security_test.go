@@ -56,7 +56,7 @@ func TestCredential(t *testing.T) {
 				return // in a frame it is right, or too long
 			}
 			c := f.dial()
-			c.write(string(encode(clientFrame{"authenticate", secret})))
+			c.write(string(encode(clientFrame{Type: "authenticate", Credential: secret})))
 			c.closed(wire.CloseTokenRefused)
 		})
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -11,6 +12,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/gateway/door"
+	"openchat/web/gateway/presence"
 )
 
 // socket is one connected desk. Its reader is the handler's goroutine; its writer
@@ -123,6 +125,11 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseTokenRefused, "credential refused")
 		return
 	}
+	agent := body{AgentID: strings.ToLower(f.AgentID), AgentName: f.AgentName}
+	if agent.AgentID != "" && agent.checkID() != nil || agent.AgentName != "" && agent.checkName() != nil {
+		s.stop(wire.CloseMalformed, "agentId must be an agent's UUID, agentName 1-70 characters")
+		return
+	}
 	select {
 	case <-d.view.ready:
 	case <-d.drain.Leaving():
@@ -130,6 +137,11 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		return
 	}
 	s.known()
+	if agent.AgentID != "" {
+		key := presence.Of(presence.Agent, agent.AgentID)
+		d.table.Enter(key)
+		defer d.table.Leave(key)
+	}
 	d.view.add(s)
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
@@ -155,6 +167,8 @@ func (s *socket) allow() bool {
 type clientFrame struct {
 	Type       string `json:"type"`
 	Credential string `json:"credential"`
+	AgentID    string `json:"agentId"`   // "": the desk does not say who sits at it
+	AgentName  string `json:"agentName"` // checked only
 }
 
 // frame reads one; false when there is none, and then the socket is ending.

@@ -29,6 +29,7 @@ type view struct {
 type entry struct {
 	engagement store.Engagement
 	newest     int64
+	absence    absence
 }
 
 func newView(keep int) *view {
@@ -53,6 +54,11 @@ func (v *view) put(e store.Engagement) {
 	now := &entry{engagement: e}
 	if old != nil {
 		now.newest = old.newest
+		now.absence = old.absence
+		if !old.engagement.AwaySince.IsZero() && e.AwaySince.IsZero() {
+			// Another gateway has seen the customer: this one counts anew.
+			now.absence.customer = time.Time{}
+		}
 	}
 	v.chats[e.EngagementID] = now
 	if stateOf(&e) == StateEnded && (old == nil || stateOf(&old.engagement) != StateEnded) {
@@ -161,6 +167,22 @@ func (v *view) open() []store.Engagement {
 	return list
 }
 
+// each calls fn, under the lock, with every chat that has not ended.
+func (v *view) each(fn func(*store.Engagement, *absence)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, c := range v.chats {
+		if !c.engagement.Ended() {
+			fn(&c.engagement, &c.absence)
+		}
+	}
+}
+
+// forgetAbsences has every grace begin anew.
+func (v *view) forgetAbsences() {
+	v.each(func(_ *store.Engagement, a *absence) { *a = absence{} })
+}
+
 // drop forgets a chat that the store has forgotten; for the desks it has ended.
 func (v *view) drop(engagementID string) {
 	v.mu.Lock()
@@ -183,8 +205,8 @@ func (v *view) all(state State) []Chat {
 	return v.list(state)
 }
 
-// list is all, for callers that hold the lock: longest waiting first, then those
-// with an agent, oldest first.
+// list is all, for callers that hold the lock: those that lost their agent first, then longest waiting
+// first, then those with an agent, oldest first.
 func (v *view) list(state State) []Chat {
 	open := make([]*entry, 0, len(v.chats))
 	for _, c := range v.chats {
@@ -194,9 +216,8 @@ func (v *view) list(state State) []Chat {
 	}
 	slices.SortFunc(open, func(a, b *entry) int {
 		x, y := &a.engagement, &b.engagement
-		sx, sy := stateOf(x), stateOf(y)
 		return cmp.Or(
-			-cmp.Compare(sx, sy), // "waiting" before "active"
+			cmp.Compare(group(x), group(y)),
 			waitingSince(x).Compare(waitingSince(y)),
 			cmp.Compare(x.EngagementID, y.EngagementID),
 		)
@@ -206,6 +227,17 @@ func (v *view) list(state State) []Chat {
 		chats[i] = chatOf(&c.engagement, c.newest)
 	}
 	return chats
+}
+
+// group is the place of a chat's kind in the list.
+func group(e *store.Engagement) int {
+	switch {
+	case stateOf(e) != StateWaiting:
+		return 2
+	case e.Requeued:
+		return 0
+	}
+	return 1
 }
 
 // errGap ends follow when the store says that entries were lost to it.

@@ -1,0 +1,310 @@
+package desk
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"openchat/sdk/wire"
+	"openchat/web/gateway/presence"
+	"openchat/web/gateway/store"
+)
+
+// This file is about people who come and go without a word (DESK.md, "Customers come and go" and
+// "Agents come and go"). Once a second the view is compared with who is connected, and
+// what is due is done: by any process of the store, through changes that find out
+// themselves whether another has made them.
+
+// Bounds of what one look has done.
+const (
+	maxDeeds    = 500 // the rest is left for the next look
+	deedsAtOnce = 8
+	deedTime    = 30 * time.Second // all of them together
+)
+
+// Customers is what the desk needs of the gateway in its process.
+type Customers interface {
+	// Streaming reports whether one of the customer's sessions has its event stream at this
+	// gateway. It must not block.
+	Streaming(c store.Customer, sessions []string) bool
+}
+
+// absence is what the view keeps of a chat for its watch.
+type absence struct {
+	customer time.Time            // the first look that did not find the customer; zero: they are there
+	staff    map[string]time.Time // by agentId: the first look that did not find them; without those who are there
+}
+
+// deed is something that the watch does to a chat.
+type deed func(context.Context, *Desk, *store.Engagement) error
+
+// watch looks at the chats until ctx ends or the desk closes.
+func (d *Desk) watch(ctx context.Context) {
+	select {
+	case <-d.view.ready:
+	case <-ctx.Done():
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	var since time.Time
+	busy := make(chan struct{}, 1)
+	tick := time.NewTicker(d.watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		case <-d.drain.Leaving():
+			// The streams end now, here and not everywhere: the others see who comes to them.
+			return
+		}
+		now, ok := d.table.Since()
+		if !ok || !now.Equal(since) {
+			since = now
+			d.view.forgetAbsences()
+		}
+		list := d.look(time.Now(), ok)
+		if len(list) == 0 {
+			continue
+		}
+		select {
+		case busy <- struct{}{}:
+		default:
+			continue // the store is slow; what is due is so still at the next look
+		}
+		wg.Go(func() {
+			defer func() { <-busy }()
+			d.do(ctx, list)
+		})
+	}
+}
+
+// due is a deed and its chat.
+type due struct {
+	chat store.Engagement
+	do   deed
+}
+
+func (d *Desk) do(ctx context.Context, list []due) {
+	ctx, cancel := context.WithTimeout(ctx, deedTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for first := range min(deedsAtOnce, len(list)) {
+		wg.Go(func() {
+			for i := first; i < len(list); i += deedsAtOnce {
+				e := &list[i].chat
+				err := list[i].do(ctx, d, e)
+				if errors.Is(err, store.ErrNotFound) {
+					d.view.drop(e.EngagementID)
+				} else if err != nil && ctx.Err() == nil {
+					d.log.Warn("desk: keeping a chat in order failed, trying again", "engagementId", e.EngagementID, "error", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// look announces which chats' customers are connected here, and returns what is due at
+// now; nothing unless an absence is known to be one.
+func (d *Desk) look(now time.Time, certain bool) (list []due) {
+	d.table.Round(func(here func(presence.Key)) {
+		d.view.each(func(e *store.Engagement, a *absence) {
+			key := presence.Of(presence.Chat, e.EngagementID)
+			present := d.customers == nil
+			if d.customers != nil && d.customers.Streaming(e.Customer, sessionsOf(e)) {
+				here(key)
+				present = true
+			}
+			if !certain {
+				return
+			}
+			do := d.dueFor(e, a, now, present || d.table.Elsewhere(key))
+			if do != nil && len(list) < maxDeeds {
+				list = append(list, due{*e, do})
+			}
+		})
+	})
+	return list
+}
+
+// sessionsOf are the customer's sessions that are in the chat, or the one that is about to be.
+func sessionsOf(e *store.Engagement) []string {
+	if m := e.CustomerMember(); m != nil {
+		return m.Sessions
+	}
+	return []string{e.SessionID}
+}
+
+// dueFor notes who is absent from the chat and returns what is due for it, nil for nothing.
+func (d *Desk) dueFor(e *store.Engagement, a *absence, now time.Time, present bool) deed {
+	if present {
+		a.customer = time.Time{}
+	} else if a.customer.IsZero() {
+		a.customer = now
+	}
+	missing := !present && now.Sub(a.customer) >= d.customerGrace
+	away := !e.AwaySince.IsZero()
+	staff := d.staffDue(e, a, now)
+	switch {
+	case e.Ending:
+		return finish
+	case present && away:
+		return back
+	case missing && !away:
+		since := a.customer
+		return func(ctx context.Context, d *Desk, e *store.Engagement) error { return leftAlone(ctx, d, e, since) }
+	case missing && d.abandonAfter > 0 && now.Sub(e.AwaySince) >= d.abandonAfter:
+		return func(ctx context.Context, d *Desk, e *store.Engagement) error { return abandon(ctx, d, e, now) }
+	}
+	return staff
+}
+
+// staffDue is dueFor for the agents and supervisors.
+func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed) {
+	var absent map[string]time.Time
+	for i := range e.Members {
+		m := &e.Members[i]
+		if staff(e, m.ParticipantID) == nil {
+			continue
+		}
+		id, joined := m.ParticipantID, m.JoinedAt
+		present := d.present(id)
+		switch {
+		case present && !m.Watched:
+			do = func(ctx context.Context, d *Desk, e *store.Engagement) error { return seen(ctx, d, e, id) }
+		case !present && m.Watched:
+			since, ok := a.staff[id]
+			if !ok {
+				since = now
+			}
+			if absent == nil {
+				absent = map[string]time.Time{}
+			}
+			absent[id] = since
+			if now.Sub(since) >= d.agentGrace {
+				do = func(ctx context.Context, d *Desk, e *store.Engagement) error {
+					return lost(ctx, d, e, id, joined, since)
+				}
+			}
+		}
+	}
+	a.staff = absent
+	return do
+}
+
+// present reports whether the agent has a socket at any gateway.
+func (d *Desk) present(agentID string) bool {
+	return d.table.Present(presence.Of(presence.Agent, agentID))
+}
+
+func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
+// note is the store's, and shows the outcome to the desks at once.
+func (d *Desk) note(ctx context.Context, e *store.Engagement, change func(*store.Engagement) bool) (store.Engagement, error) {
+	now, err := d.store.Note(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) bool {
+		return !e.Ended() && change(e)
+	})
+	if err == nil {
+		d.view.put(now)
+	}
+	return now, err
+}
+
+// leftAlone notes that the customer is away since that time.
+func leftAlone(ctx context.Context, d *Desk, e *store.Engagement, since time.Time) error {
+	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
+		if !e.AwaySince.IsZero() {
+			return false
+		}
+		e.AwaySince = milliseconds(since)
+		return true
+	})
+	return err
+}
+
+// back notes that the customer is there again.
+func back(ctx context.Context, d *Desk, e *store.Engagement) error {
+	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
+		if e.AwaySince.IsZero() || e.Ending {
+			return false
+		}
+		e.AwaySince = time.Time{}
+		return true
+	})
+	return err
+}
+
+// abandon ends a chat whose customer has left. The decision is stored first: the line
+// must stand before the end, and must not stand in a chat that goes on. at is when it
+// was found due.
+func abandon(ctx context.Context, d *Desk, e *store.Engagement, at time.Time) error {
+	now, err := d.note(ctx, e, func(e *store.Engagement) bool {
+		if e.Ending || e.AwaySince.IsZero() || at.Sub(e.AwaySince) < d.abandonAfter {
+			return false
+		}
+		e.Ending = true
+		return true
+	})
+	if err != nil || !now.Ending {
+		return err
+	}
+	return finish(ctx, d, &now)
+}
+
+// finish does what abandon has decided.
+func finish(ctx context.Context, d *Desk, e *store.Engagement) error {
+	if e.Ended() {
+		return nil
+	}
+	if err := d.say(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
+		return err
+	}
+	_, err := d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) { return e.Terminate(), nil })
+	if err == nil {
+		d.log.Info("desk: a chat was ended, its customer had left", "engagementId", e.EngagementID)
+	}
+	return err
+}
+
+// seen notes that an agent's presence counts from now on.
+func seen(ctx context.Context, d *Desk, e *store.Engagement, agentID string) error {
+	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
+		m := staff(e, agentID)
+		if m == nil || m.Watched {
+			return false
+		}
+		m.Watched = true
+		return true
+	})
+	return err
+}
+
+// lost takes an agent or supervisor out whose stay began at joined and who has not been
+// present since that time.
+func lost(ctx context.Context, d *Desk, e *store.Engagement, agentID string, joined, since time.Time) error {
+	now, err := d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
+		m := staff(e, agentID)
+		if m == nil || !m.Watched || !m.JoinedAt.Equal(joined) || d.present(agentID) {
+			return nil, nil // by another's hand, or here again
+		}
+		text := m.DisplayName + " was disconnected."
+		events := e.Remove(agentID)
+		if !e.Ended() && !routed(e) {
+			e.WaitingSince = milliseconds(since)
+			e.Requeued = true
+			text += " Another agent will be with you soon. Please stay in the chat."
+			events = append(events, e.Add(d.bot)...)
+		}
+		e.Notice = &store.Notice{Key: "lost:" + agentID + ":" + stamp(joined), Text: text, At: milliseconds(time.Now())}
+		return events, nil
+	})
+	if err != nil {
+		return err
+	}
+	d.log.Info("desk: an agent was disconnected", "engagementId", e.EngagementID, "agentId", agentID)
+	return d.speak(ctx, &now)
+}
