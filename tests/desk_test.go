@@ -39,6 +39,13 @@ type chat struct {
 	State                string            `json:"state"`
 	EngagementParameters map[string]string `json:"engagementParameters"`
 	NewestIndex          int64             `json:"newestIndex"`
+	Requeued             bool              `json:"requeued"`
+	CustomerPresence     string            `json:"customerPresence"`
+	Participants         []struct {
+		ParticipantID   string `json:"participantId"`
+		ParticipantType string `json:"participantType"`
+		DisplayName     string `json:"displayName"`
+	} `json:"participants"`
 }
 
 type deskMessage struct {

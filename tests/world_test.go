@@ -107,11 +107,11 @@ type world struct {
 	origin  *origin
 }
 
-// newWorld starts a gateway of the test's own, which it may kill.
-func newWorld(t *testing.T) *world {
+// newWorld starts a gateway of the test's own, which it may kill, with these flags beside the usual.
+func newWorld(t *testing.T, flags ...string) *world {
 	t.Helper()
 	shared(t) // has built it
-	w := &world{gateway: &gateway{dir: t.TempDir()}}
+	w := &world{gateway: &gateway{dir: t.TempDir(), flags: flags}}
 	w.gateway.start(t)
 	t.Cleanup(func() {
 		w.gateway.stop()

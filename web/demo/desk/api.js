@@ -35,6 +35,8 @@ export class DeskApi {
   }
 
   accept = (id) => this.#call(`/${id}:accept`, this.#agent);
+  /** Takes a chat from the agent who has it. */
+  takeOver = (id) => this.#call(`/${id}:accept`, { ...this.#agent, takeOver: true });
   supervise = (id) => this.#call(`/${id}:supervise`, this.#agent);
   leave = (id) => this.#call(`/${id}:leave`, { agentId: this.#agent.agentId });
   end = (id) => this.#call(`/${id}:end`, { agentId: this.#agent.agentId });

@@ -74,9 +74,9 @@ export class Board {
     return chat.participants.find((one) => one.participantId === this.#agentId)?.participantType;
   }
 
-  /** The lists, each oldest first: whoever has waited longest is on top. */
+  /** The lists, each oldest first: whoever has waited longest is on top, after those who have lost their agent. */
   lists() {
-    const chats = [...this.#chats.values()].sort((a, b) => begun(a) - begun(b));
+    const chats = [...this.#chats.values()].sort((a, b) => Boolean(b.requeued) - Boolean(a.requeued) || begun(a) - begun(b));
     return {
       waiting: chats.filter((chat) => chat.state === "waiting"),
       mine: chats.filter((chat) => this.#mine.has(chat.engagementId)),

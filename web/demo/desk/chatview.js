@@ -6,6 +6,13 @@ import { clockTime, dayName } from "../shared/words.js";
 
 const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
 
+/** What an agent is told who is not in the chat. */
+function enterText(chat) {
+  if (chat.state === "waiting") return chat.requeued ? "This chat's agent was disconnected." : "Nobody has taken this chat yet.";
+  const agent = chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
+  return `${agent} has this chat. The customer does not see you.`;
+}
+
 export class ChatView {
   #view = byId("chat-view");
   #none = byId("no-chat");
@@ -13,6 +20,7 @@ export class ChatView {
   #name = byId("customer-name");
   #topic = byId("chat-topic");
   #role = byId("role");
+  #away = byId("customer-away");
   #leave = byId("leave");
   #end = byId("end");
   #confirm = byId("end-confirm");
@@ -20,6 +28,7 @@ export class ChatView {
   #enter = byId("enter");
   #enterText = byId("enter-text");
   #accept = byId("accept-open");
+  #takeOver = byId("take-over");
   #supervise = byId("supervise-open");
   #ended = byId("ended");
   #facts = byId("facts");
@@ -32,6 +41,7 @@ export class ChatView {
   /**
    * @param {object} actions every one is required
    * @param {(id: string) => void} actions.accept
+   * @param {(id: string) => void} actions.takeOver
    * @param {(id: string) => void} actions.supervise
    * @param {(id: string) => void} actions.leave
    * @param {(id: string) => void} actions.end
@@ -48,6 +58,7 @@ export class ChatView {
     });
     const onClick = (button, action) => button.addEventListener("click", () => action(this.#chat.engagementId));
     onClick(this.#accept, actions.accept);
+    onClick(this.#takeOver, actions.takeOver);
     onClick(this.#supervise, actions.supervise);
     onClick(this.#leave, actions.leave);
     onClick(byId("put-away"), actions.putAway);
@@ -93,9 +104,12 @@ export class ChatView {
     this.#form.hidden = this.#leave.hidden = this.#end.hidden = !inside;
     if (!inside) this.#confirm.hidden = true;
     this.#enter.hidden = role !== undefined || ended;
+    this.#takeOver.hidden = chat.state !== "active";
     this.#ended.hidden = !ended;
     this.#accept.hidden = chat.state !== "waiting";
-    setText(this.#enterText, chat.state === "waiting" ? "Nobody has taken this chat yet." : "You are looking on from outside. The customer does not see you.");
+    setText(this.#enterText, enterText(chat));
+    this.#away.hidden = ended || chat.customerPresence !== "away";
+    if (!this.#away.hidden) setText(this.#away, `Customer away since ${clockTime(new Date(chat.customerSeenAt))}`);
     setText(this.#name, chat.customerName || "Unnamed");
     setText(this.#topic, chat.topic || "No topic");
     this.#role.hidden = role !== "SUPERVISOR";
@@ -117,6 +131,7 @@ export class ChatView {
     if (!this.#form.hidden) this.#composer.focus();
     else if (!this.#ended.hidden) byId("put-away").focus();
     else if (!this.#accept.hidden) this.#accept.focus();
+    else if (!this.#takeOver.hidden) this.#takeOver.focus();
     else this.#supervise.focus();
   }
 

@@ -19,7 +19,7 @@ let feed;
 let stopCountdown = () => {};
 
 const lists = new Lists({ open, accept, supervise });
-const view = new ChatView({ accept, supervise, leave, end, putAway, back });
+const view = new ChatView({ accept, takeOver, supervise, leave, end, putAway, back });
 
 byId("reconnect").addEventListener("click", () => feed.retry());
 document.addEventListener("visibilitychange", show);
@@ -38,7 +38,7 @@ async function sitDown(trouble) {
   byId("desk").hidden = false;
   showLists();
   show();
-  feed = new Feed(who.credential, {
+  feed = new Feed(who.credential, agent, {
     state: showConnection,
     snapshot(chats) {
       board.replace(chats);
@@ -101,6 +101,13 @@ function open(id) {
 function accept(id) {
   return act(async () => {
     board.put(await api.accept(id));
+    open(id);
+  });
+}
+
+function takeOver(id) {
+  return act(async () => {
+    board.put(await api.takeOver(id));
     open(id);
   });
 }

@@ -9,6 +9,7 @@ const CEILING = 30_000; // ms: the longest wait between attempts
 
 export class Feed {
   #credential;
+  #agent;
   #on;
   #socket = null;
   #attempts = 0; // since the last snapshot
@@ -19,6 +20,7 @@ export class Feed {
 
   /**
    * @param {string} credential
+   * @param {{agentId: string, agentName: string}} agent who is present while the feed is connected
    * @param {object} on every one is required
    * @param {(state: "connecting"|"live"|"waiting", seconds?: number) => void} on.state waiting: until the next attempt
    * @param {(chats: object[]) => void} on.snapshot
@@ -26,8 +28,9 @@ export class Feed {
    * @param {(message: object) => void} on.message
    * @param {() => void} on.refused the credential is not accepted; the feed is closed
    */
-  constructor(credential, on) {
+  constructor(credential, agent, on) {
     this.#credential = credential;
+    this.#agent = agent;
     this.#on = on;
     const { signal } = this.#closed;
     addEventListener("online", () => this.retry(), { signal });
@@ -53,7 +56,7 @@ export class Feed {
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = this.#socket = new WebSocket(url, SUBPROTOCOL);
     this.#expectWithin(OPENING);
-    socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", credential: this.#credential }));
+    socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", credential: this.#credential, ...this.#agent }));
     socket.onmessage = (event) => this.#frame(JSON.parse(event.data));
     socket.onclose = ({ code }) => {
       if (code === REFUSED) {

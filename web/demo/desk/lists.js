@@ -66,7 +66,8 @@ export class Lists {
 
 function dress(item, chat, board, open) {
   const unread = board.isMine(chat.engagementId) && !open ? board.unread(chat.engagementId) : 0;
-  const tag = chat.state === "ended" ? "ended" : board.roleIn(chat) === "SUPERVISOR" ? "supervising" : "";
+  const tag = chat.state === "ended" ? "ended" : chat.customerPresence === "away" ? "away"
+    : board.roleIn(chat) === "SUPERVISOR" ? "supervising" : chat.requeued ? "lost its agent" : "";
   setText(item.name, chat.customerName || "Unnamed");
   setText(item.topic, chat.topic || "No topic");
   setText(item.tag, tag);

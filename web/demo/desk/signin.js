@@ -1,9 +1,12 @@
-// Who sits at this desk. In sessionStorage: each tab is an agent of its own.
+// Who sits at this desk. A tab keeps its agent in sessionStorage; which agentId a name has in this browser is kept in
+// localStorage, so that after a crash the agent is the same one again, and has the same chats.
 
 import { byId } from "../shared/dom.js";
 import { beginning, wellFormed } from "../shared/text.js";
 
 const KEY = "hollis.desk.agent";
+const NAMES_KEY = "hollis.desk.agents";
+const MAX_NAMES = 50; // kept; the one that was used longest ago goes first
 
 /**
  * Resolves with who is there: at once after a reload, else when the form was filled in.
@@ -37,7 +40,7 @@ export async function signIn(trouble = "") {
       if (!agentName || !answer) return;
       credential.value = "";
       byId("signin").hidden = true;
-      resolve({ credential: answer, agent: saveAgent(agentName, known) });
+      resolve({ credential: answer, agent: saveAgent(agentName) });
     };
   });
 }
@@ -61,11 +64,19 @@ function loadAgent() {
   }
 }
 
-/** Under another name it is another agent. */
-function saveAgent(agentName, known) {
-  const agentId = known?.agentName === agentName ? known.agentId : crypto.randomUUID();
+/** Under another name it is another agent; under the same, in this browser, the same. */
+function saveAgent(agentName) {
+  let names = [];
+  try {
+    names = JSON.parse(localStorage.getItem(NAMES_KEY)).filter((one) => typeof one.agentId === "string" && typeof one.agentName === "string");
+  } catch {
+    // Blocked, or nothing there.
+  }
+  const agentId = names.find((one) => one.agentName === agentName)?.agentId ?? crypto.randomUUID();
   const agent = { agentId, agentName };
   try {
+    names = [...names.filter((one) => one.agentName !== agentName), agent].slice(-MAX_NAMES);
+    localStorage.setItem(NAMES_KEY, JSON.stringify(names));
     sessionStorage.setItem(KEY, JSON.stringify(agent));
   } catch {
     // Blocked: the agent is known until the page goes.
