@@ -123,8 +123,10 @@ type Desk struct {
 
 	ready sync.Once    // closes view.ready
 	drain *drain.Drain // counts calls and sockets
-	mu    sync.Mutex   // guards count
+	mu    sync.Mutex   // guards what follows
 	count int          // of sockets
+
+	lastSeen map[string]time.Time // when an agent's socket here has ended, for a while
 }
 
 // New checks the configuration and makes a Desk. It starts nothing: Run does.
@@ -166,6 +168,7 @@ func New(c Config) (*Desk, error) {
 		proxied:    c.BehindProxy,
 		view:       newView(or(c.KeepEnded, 1000)),
 		drain:      drain.New(),
+		lastSeen:   map[string]time.Time{},
 		customers:  c.Customers,
 
 		customerGrace: or(c.CustomerGrace, DefaultCustomerGrace),

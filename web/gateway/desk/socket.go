@@ -141,6 +141,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		key := presence.Of(presence.Agent, agent.AgentID)
 		d.table.Enter(key)
 		defer d.table.Leave(key)
+		defer d.gone(agent.AgentID)
 	}
 	d.view.add(s)
 	for {

@@ -119,10 +119,12 @@ func (d *Desk) look(now time.Time, certain bool) (list []due) {
 				here(key)
 				present = true
 			}
-			if !certain {
-				return
+			var do deed
+			if certain {
+				do = d.dueFor(e, a, now, present || d.table.Elsewhere(key))
+			} else {
+				do = d.seenDue(e)
 			}
-			do := d.dueFor(e, a, now, present || d.table.Elsewhere(key))
 			if do != nil && len(list) < maxDeeds {
 				list = append(list, due{*e, do})
 			}
@@ -174,9 +176,11 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 		id, joined := m.ParticipantID, m.JoinedAt
 		present := d.present(id)
 		switch {
-		case present && !m.Watched:
-			do = func(ctx context.Context, d *Desk, e *store.Engagement) error { return seen(ctx, d, e, id) }
-		case !present && m.Watched:
+		case !m.Watched:
+			if seen := d.seenDue(e); seen != nil {
+				do = seen
+			}
+		case !present:
 			since, ok := a.staff[id]
 			if !ok {
 				since = now
@@ -195,6 +199,49 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 	a.staff = absent
 	return do
 }
+
+// seenDue returns what is due for an agent or supervisor whose presence does not count yet and who
+// has been present in this stay: a presence is one, whatever else is known.
+func (d *Desk) seenDue(e *store.Engagement) deed {
+	for i := range e.Members {
+		m := &e.Members[i]
+		id := m.ParticipantID
+		if !m.Watched && staff(e, id) != nil && (d.present(id) || d.wasPresent(id, m.JoinedAt)) {
+			return func(ctx context.Context, d *Desk, e *store.Engagement) error { return seen(ctx, d, e, id) }
+		}
+	}
+	return nil
+}
+
+// recently is for how long it is known here which agents were present; many looks.
+const recently = time.Minute
+
+// wasPresent reports whether the agent had a socket here at that time or later: they may come,
+// accept and vanish between two looks.
+func (d *Desk) wasPresent(agentID string, at time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	last, ok := d.lastSeen[agentID]
+	return ok && !last.Before(at)
+}
+
+// gone notes that a socket of the agent has ended.
+func (d *Desk) gone(agentID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	for id, last := range d.lastSeen {
+		if now.Sub(last) > recently {
+			delete(d.lastSeen, id)
+		}
+	}
+	if len(d.lastSeen) < maxLastSeen {
+		d.lastSeen[agentID] = now
+	}
+}
+
+// maxLastSeen bounds what gone notes.
+const maxLastSeen = 1000
 
 // present reports whether the agent has a socket at any gateway.
 func (d *Desk) present(agentID string) bool {

@@ -435,6 +435,32 @@ func TestAgentsThatAreNotWatched(t *testing.T) {
 	}
 }
 
+// An agent who comes, accepts at a gateway that has not heard of them, and vanishes before
+// anyone has looked, is watched too.
+func TestAgentLostAtOnce(t *testing.T) {
+	s := &streams{}
+	st := newStore(t)
+	f, g := newWatched(t, st, s), newWatched(t, st, s) // which do not hear each other
+	e := f.waiting("Cleo")
+	s.set(e.SessionID, true)
+	bo := newAgent("Bo")
+	socket := f.sit(bo)
+	want[Chat](g, 200, "POST", "/engagements/"+e.EngagementID+":accept", bo.json())
+	f.stand(bo, socket)
+	f.eventually("the chat to be accepted", func() bool { return f.chat(e).State == StateActive })
+	start := time.Now()
+	for _, due := range f.desk.look(start, false) { // nor is it sure of anybody's absence
+		if err := due.do(t.Context(), f.desk, &due.chat); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.at(start)
+	f.at(start.Add(2 * time.Hour))
+	if c := f.chat(e); c.types() != "CUSTOMER Cleo, BOT Assistant" || !c.Requeued {
+		t.Errorf("the chat is %+v", c)
+	}
+}
+
 func TestSupervisorLost(t *testing.T) {
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
