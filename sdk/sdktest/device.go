@@ -3,6 +3,7 @@ package sdktest
 import (
 	"context"
 	"sync"
+	"time"
 
 	"openchat/sdk"
 )
@@ -17,6 +18,7 @@ type Device struct {
 	asleep  chan struct{} // closed at Wake; nil while awake
 	offline bool
 	gone    bool
+	ahead   time.Duration // of the wall clock
 	conns   map[*deviceConn]struct{}
 }
 
@@ -72,6 +74,24 @@ func (d *Device) Offline(off bool) {
 			c.dead = true
 		}
 	}
+}
+
+// StepClock sets the device's wall clock forward, or back if by is negative, as a user
+// or the operating system does. Steps add up. Timers and the platform's clock go on as
+// before. It is the device that is wrong here; SkewClock makes the platform be wrong for
+// all of its clients.
+func (d *Device) StepClock(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ahead += by
+}
+
+// WallClock reads the device's wall clock, for sdk.Options. The reading has no monotonic
+// part.
+func (d *Device) WallClock() time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Now().Round(0).Add(d.ahead)
 }
 
 // Leave is the page closed without a word, as by a reload: its streams end, its calls

@@ -36,7 +36,8 @@
 //   - the platform: Down and Up, Restart, EndSession, RaiseError;
 //   - the platform's clock: SkewClock;
 //   - the page's storage: Storage.Fail;
-//   - what the page runs on: Device sleeps, loses its network, or is gone.
+//   - what the page runs on: Device sleeps, loses its network, is gone, or has a wall
+//     clock that is wrong.
 //
 // # All of it, from a seed
 //

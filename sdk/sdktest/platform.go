@@ -181,6 +181,7 @@ type Claims struct {
 	TTL           time.Duration // from now, by the platform's clock, to exp, whole seconds; 0: an hour; negative: expired
 	IntegrationID string        // empty: the platform's
 	Forged        bool          // the signature is wrong
+	Ahead         time.Duration // of the clock of who made it: it is refused until the platform's clock has come there
 }
 
 // signature stands where a JWS has its signature.
@@ -206,12 +207,15 @@ func (p *Platform) Token(c Claims) string {
 	claims := map[string]any{
 		"sub":           c.Subject,
 		"integrationId": c.IntegrationID,
-		"iat":           now.Unix(),
+		"iat":           now.Add(c.Ahead).Unix(),
 		"exp":           now.Add(c.TTL).Unix(),
 		"jti":           fmt.Sprint(jti),
 	}
 	if c.Name != "" {
 		claims["customerName"] = c.Name
+	}
+	if c.Ahead > 0 {
+		claims["nbf"] = now.Add(c.Ahead).Unix()
 	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
@@ -241,6 +245,7 @@ type claims struct {
 	IntegrationID string `json:"integrationId"`
 	CustomerName  string `json:"customerName"`
 	Exp           int64
+	Nbf           int64 // 0: none
 }
 
 func (c claims) expiry() time.Time { return time.Unix(c.Exp, 0) }
@@ -264,7 +269,7 @@ func (p *Platform) verify(token, appkey string) (claims, error) {
 		return claims{}, errTokenBad
 	}
 	var c claims
-	if json.Unmarshal(payload, &c) != nil || c.Sub == "" {
+	if json.Unmarshal(payload, &c) != nil || c.Sub == "" || p.now().Unix() < c.Nbf {
 		return claims{}, errTokenBad
 	}
 	if !p.now().Before(c.expiry()) {

@@ -721,3 +721,38 @@ func Example() {
 	// 201 <nil>
 	// Ann
 }
+
+// A device's wall clock can be set, which nothing else of the platform notices.
+func TestDeviceClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sdktest.New(sdktest.Options{})
+		defer p.Close()
+		d := p.Device()
+		d.StepClock(12 * time.Hour)
+		d.StepClock(-time.Minute)
+		time.Sleep(time.Second)
+		if got := time.Until(d.WallClock()); got != 12*time.Hour-time.Minute {
+			t.Errorf("the wall clock is %v ahead", got)
+		}
+	})
+}
+
+// A token that was made by a clock that is ahead is refused until its time comes.
+func TestTokenAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sdktest.New(sdktest.Options{})
+		defer p.Close()
+		params := p.Params(sdktest.Claims{Ahead: 40 * time.Second})
+		for _, want := range []int{401, 201} {
+			body := wire.CreateSession{IntegrationID: params.IntegrationID}
+			r, err := p.Transport().Do(context.Background(), sdk.Request{
+				Method: "POST", URL: params.HostURL + wire.BasePath + "/sessions",
+				Authorization: "Bearer " + params.Token, Appkey: params.Appkey, Body: body.Append(nil),
+			})
+			if err != nil || r.Status != want {
+				t.Errorf("status %d, %v, want %d", r.Status, err, want)
+			}
+			time.Sleep(41 * time.Second)
+		}
+	})
+}

@@ -29,6 +29,11 @@ const (
 	retryCeiling  = 30 * time.Second
 	reminderLead  = 3 * time.Minute // JWT-1
 	stable        = 10 * time.Second
+	tokenEvents   = 10 * time.Second // JWT-6: between two of a type
+	askAgain      = 5 * time.Minute  // JWT-6, JWT-7: the most while tokens are refused
+	unmeasured    = 2 * time.Second  // JWT-8: of dates, by the Date of answers only
+	probing       = 5 * time.Second  // STREAM-4: longer, when the device's clock was set meanwhile
+	fewRefusals   = 8                // JWT-6: of the stream in tokenEvents, whatever the page does
 )
 
 // allowed are the codes that each call may end with (client.go's doc comments, API.md).
@@ -186,6 +191,12 @@ type log struct {
 
 	expiry             time.Time     // of the present token
 	setAt              time.Duration // when it was set
+	token              string
+	before             []time.Time     // the expiries of the tokens before, one of which may be in use again
+	unsure             bool            // a token was refused since: which is in use is not known
+	seen               map[string]bool // the tokens of this session
+	anyRefused         bool            // in this session
+	takenAt            time.Duration   // when the platform last took a token for the stream
 	reminded, expired  bool
 	idleAt             time.Duration // when the idle timers began
 	warned             bool
@@ -193,6 +204,15 @@ type log struct {
 	shutdownAsked      bool
 	invalid            bool // SDK_SESSION_INVALID was told; the reason is another page's then
 	sawGone, sawDenied bool // the platform said that the session is gone; 401 or the like since the token was set
+
+	// With Clocks.
+	steppedAt            time.Duration // when the device's clock was set
+	clockError           time.Duration // at most, of what the client takes for the server's time; negative: it has not measured
+	blur                 time.Duration // of instants that are known from events' dates only
+	remindedAt, toldAt   time.Duration // the last TOKEN_EXPIRY_REMINDER and TOKEN_EXPIRED
+	refusals             int           // of the stream's tokens, in a row
+	refusedAt            time.Duration
+	refusedAts, retryAts []time.Duration // of this session
 }
 
 // view is one chat as a page's handlers hear of it.
@@ -219,7 +239,7 @@ func newLog(j *judge, g *page) *log {
 	l := &log{j: j, g: g, saw: map[string]time.Duration{}}
 	began := [2]time.Duration{-1, -1} // of sleep, of a slow handler
 	for place, e := range j.record.entries {
-		if e.What == wasCalm {
+		if e.What == wasCalm || e.What == wasStepped {
 			l.list = append(l.list, e)
 		}
 		if e.Page != g {
@@ -330,6 +350,10 @@ func (l *log) held(a, b time.Duration) bool {
 	return slices.ContainsFunc(l.blocked, func(x [2]time.Duration) bool { return x[0] <= b+tick && x[1] >= a-tick })
 }
 
+// overlaps reports whether the page was held up at any time between a and b, without any
+// allowance.
+func (l *log) overlaps(a, b time.Duration) bool { return l.late(a, b) > 0 }
+
 // late returns how long the page was held up from a to b.
 func (l *log) late(a, b time.Duration) (d time.Duration) {
 	for _, x := range l.blocked {
@@ -376,7 +400,13 @@ func (l *log) read() {
 			l.answered(e)
 		case wasDialed:
 			l.session = e.Session
+		case wasTaken:
+			l.takenAt = l.now
 		case wasReady:
+			l.takenAt = l.now
+			if l.clockError < 0 || e.Took < l.clockError {
+				l.clockError = e.Took
+			}
 			if l.phase == initing && !l.took() {
 				break
 			}
@@ -396,6 +426,8 @@ func (l *log) read() {
 			}
 		case wasLeft:
 			l.left = true
+		case wasStepped:
+			l.steppedAt = l.now
 		case wasCalm:
 			l.calm()
 		}
@@ -406,8 +438,21 @@ func (l *log) read() {
 // that slept meets a client that has given its connection up.
 func (l *log) took() bool {
 	for _, e := range l.list[l.i:] {
-		if e.What == wasRaised && e.Event.Type == sdk.EventStreamConnected && l.instant(e.Event.Date) >= l.now {
-			return l.instant(e.Event.Date) == l.now
+		if e.What != wasRaised || e.Event.Type != sdk.EventStreamConnected {
+			continue
+		}
+		at := l.when(&e)
+		if l.clocks() && e.At > l.now && l.overlaps(l.now, e.At) { // dates tell it nearly
+			if at >= l.now-l.clockError {
+				return at <= l.now+l.clockError
+			}
+			continue
+		}
+		if l.clocks() {
+			at = e.At
+		}
+		if at >= l.now {
+			return at == l.now
 		}
 	}
 	return true
@@ -418,7 +463,7 @@ func (l *log) took() bool {
 func (l *log) begun() bool {
 	for _, e := range l.list[l.i:] {
 		if e.What == wasRaised && e.Event.Type == sdk.EventInitialized {
-			return l.instant(e.Event.Date) <= l.now
+			return l.when(&e) <= l.now
 		}
 		if e.What == wasSettled && e.Call == l.initCall {
 			return false
@@ -433,7 +478,7 @@ func (l *log) due() {
 		return
 	}
 	// Only what lies a tick back: at the very instant anything may come first.
-	past := func(t time.Duration) bool { return l.free(t)+tick < l.now }
+	past := func(t time.Duration) bool { return l.free(t)+tick+l.blur < l.now }
 	switch {
 	case l.phase == ready && l.stream == connecting && past(l.connectingAt+attemptBound) && !l.endsSoon():
 		l.say("STREAM-1 CONNECTING at %v had no outcome within %v", l.connectingAt, attemptBound)
@@ -458,6 +503,9 @@ func (l *log) due() {
 		if l.resyncAt != 0 && l.now-l.resyncAt < 5*time.Minute {
 			limit = 5 * time.Minute // frames wait while it re-reads
 		}
+		if l.steppedAt > read {
+			limit += probing // it may have been a sleep: it asks before it judges
+		}
 		if past(read+limit) && !l.held(read, l.now) && !l.endsSoon() {
 			l.say("STREAM-4 nothing was read since %v, and the stream is not found dead", read)
 			l.stream = idle
@@ -467,12 +515,24 @@ func (l *log) due() {
 		return
 	}
 	// JWT-1, JWT-2.
-	end := l.instant(l.expiry)
-	if !l.reminded && !l.expired && past(max(l.setAt, l.begunAt, end-reminderLead)) && !past(end) && !l.endsSoon() {
-		l.say("JWT-1 no TOKEN_EXPIRY_REMINDER at %v", max(l.setAt, l.begunAt, end-reminderLead))
+	end, early, late := l.instant(l.expiry), time.Duration(0), time.Duration(0)
+	if l.clocks() {
+		early, late = l.clockError+tokenEvents, l.clockError
+		end = max(end, l.setAt)
+	}
+	reminder := max(l.setAt, l.begunAt, end-reminderLead, l.remindedAt+l.floor())
+	if l.anyRefused { // what the page is asked comes less often, until a token is taken
+		reminder = max(reminder, l.takenAt+3*l.floor())
+		if l.takenAt < l.setAt {
+			reminder = max(reminder, l.remindedAt+askAgain)
+		}
+	}
+	if !l.reminded && !l.expired && !l.unsure && past(reminder+late) && !past(end-early) && !l.endsSoon() {
+		l.say("JWT-1 no TOKEN_EXPIRY_REMINDER at %v", reminder)
 		l.reminded = true
 	}
-	if !l.expired && past(max(l.begunAt, end)) && !l.endsSoon() {
+	end = max(end, l.toldAt+l.floor())
+	if !l.expired && !l.unsure && past(max(l.begunAt, end)+late) && !l.endsSoon() {
 		l.say("JWT-2 no TOKEN_EXPIRED at %v", end)
 		l.expired = true
 	}
@@ -492,7 +552,48 @@ func (l *log) due() {
 
 func (l *log) life() *sdk.Config { return &l.j.life.Config }
 
-// instant is a wall-clock time as the record counts.
+func (l *log) clocks() bool { return l.j.life.Clocks }
+
+// floor is the least time between two token events of a type (JWT-6).
+func (l *log) floor() time.Duration {
+	if !l.clocks() {
+		return 0
+	}
+	return tokenEvents
+}
+
+// when tells when the client decided on an event: its date, and with Clocks, when that is
+// what the client takes for the server's time, when the page was told of it, unless that
+// was held up.
+func (l *log) when(e *Entry) time.Duration {
+	at := l.instant(e.Event.Date)
+	switch {
+	case !l.clocks():
+		return at
+	case l.clockError < 0 || !l.held(at-l.clockError, e.At):
+		return e.At
+	}
+	l.blur = max(l.blur, l.clockError)
+	if l.phase == initing {
+		l.blur = max(l.blur, unmeasured)
+	}
+	return min(at, e.At)
+}
+
+// dated checks the date of an event of which the client decides (EV-6).
+func (l *log) dated(e *Entry) {
+	at, off := l.instant(e.Event.Date), time.Duration(0)
+	if l.clocks() {
+		if off = l.clockError; off < 0 || l.phase == initing {
+			return // what was decided before the first measurement may be heard after it
+		}
+	}
+	if at > l.now+off || l.free(at+off)+tick < l.now {
+		l.say("EV-6 eventDate is %v", at)
+	}
+}
+
+// instant is a time of the server's clock as the record counts.
 func (l *log) instant(t time.Time) time.Duration { return t.Sub(l.j.record.began) }
 
 func (l *log) called(c *Call) {
@@ -508,7 +609,10 @@ func (l *log) called(c *Call) {
 		l.windowOpen, l.fresh, l.offline = false, true, false
 		l.views, l.mirror, l.told, l.delayed = map[string]*view{}, map[string]sdk.Engagement{}, map[string]bool{}, map[string]bool{}
 		l.last = 0
-		l.expiry, l.setAt = c.Expiry, l.now
+		l.expiry, l.setAt, l.token, l.before, l.unsure = c.Expiry, l.now, c.Token, nil, false
+		l.anyRefused, l.takenAt, l.seen = false, 0, map[string]bool{c.Token: true}
+		l.clockError, l.blur, l.remindedAt, l.toldAt = -1, 0, -time.Hour, -time.Hour
+		l.refusals, l.refusedAts, l.retryAts = 0, nil, nil
 		l.invalid = false
 		l.reminded, l.expired, l.warned, l.shutdownAsked = false, false, false, false
 		l.sawGone, l.sawDenied = false, false
@@ -524,13 +628,29 @@ func (l *log) called(c *Call) {
 // it counts from when it was made.
 func (l *log) taken(c *Call) {
 	if c.Kind == doToken {
-		l.expiry, l.setAt, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, false, false, false
-		if l.stream == unauthorized {
-			l.stream, l.failedAt, l.retryAfter = failed, l.now, 0 // JWT-3: at once
+		if !l.clocks() || c.Token != l.token { // one from a cache is no news
+			l.before = append(l.before, l.expiry)
+			l.expiry, l.setAt, l.token, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, c.Token, false, false, false
+			// One from a cache may be the one before, which is in use again.
+			l.unsure = l.unsure && l.seen[c.Token]
+			l.seen[c.Token] = true
+		} else if l.now < l.instant(l.expiry) {
+			l.expired = false // only the server's word was against it, and may be again
+		}
+		waits := time.Duration(0) // JWT-3: at once, and after refusals in a row JWT-6: not before
+		if l.refusals > 1 {
+			waits = max(0, l.refusedAt+l.refusalDelay()-l.now)
+		}
+		switch {
+		case l.stream == unauthorized, l.refusals > 0 && l.stream == givenUp, l.refusals > 0 && l.stream == failed && waits == 0:
+			l.stream, l.failedAt, l.retryAfter = failed, l.now, waits
 			l.brokeAt, l.windowOpen = l.now, true
+		case l.refusals > 0 && l.stream == failed:
+			l.failedAt, l.retryAfter = l.now, waits
 		}
 		return
 	}
+	l.retryAts = append(l.retryAts, l.now)
 	if l.stream != failed && l.stream != givenUp && l.stream != connecting {
 		l.say("NS-9 retryConnection was taken, and nothing had failed")
 	}
@@ -714,8 +834,10 @@ func (l *log) answered(e *Entry) {
 		if l.now-l.resyncAt-l.late(l.resyncAt, l.now) <= callBound { // the page may ask, too: which answer it was is not known
 			l.reread = l.now
 		}
+	case e.Status == 403:
+		l.unsure, l.anyRefused = l.clocks(), true
 	case e.Status == 401:
-		l.sawDenied = true
+		l.sawDenied, l.unsure, l.anyRefused = true, l.clocks(), true
 	case e.Status == 404 && e.Problem == "not-found sessionId":
 		l.sawGone = true
 	}
@@ -726,9 +848,33 @@ func (l *log) closed(code int) {
 	switch code {
 	case wire.CloseTokenExpired:
 		l.sawDenied = true
+		l.streamRefused()
+	case wire.CloseTokenRefused:
+		l.unsure, l.anyRefused = l.clocks(), true
+		l.streamRefused()
 	case wire.CloseSessionGone, wire.CloseSuperseded:
 		l.sawGone = true
 	}
+}
+
+// streamRefused counts how often the platform had to refuse the stream's token (JWT-6).
+func (l *log) streamRefused() {
+	if !l.clocks() {
+		return
+	}
+	recent := func(t time.Duration) bool { return t < l.now-tokenEvents }
+	l.retryAts = slices.DeleteFunc(l.retryAts, recent)
+	l.refusedAts = append(slices.DeleteFunc(l.refusedAts, recent), l.now)
+	if n := len(l.refusedAts); n > fewRefusals+len(l.retryAts) {
+		l.say("JWT-6 the stream's token was refused %d times within %v", n, tokenEvents)
+		l.refusedAts = nil
+	}
+}
+
+// refusalDelay is the least time between the last refusal of the stream's token and the
+// next attempt (JWT-6).
+func (l *log) refusalDelay() time.Duration {
+	return min(time.Second<<min(l.refusals-1, 10), retryCeiling)
 }
 
 // raised is one event that reached the page.
@@ -755,12 +901,12 @@ func (l *log) raised(e *sdk.Event) {
 		switch {
 		case l.phase != ready || l.life().IdleTimeout <= 0 || l.warned:
 			l.say("IDLE-2 IDLE_TIMEOUT_EXPIRED out of turn")
-		case l.now < t-tick || l.now > l.free(t)+tick:
+		case l.now < t-tick-l.blur || l.now > l.free(t)+tick+l.blur:
 			l.say("IDLE-1 IDLE_TIMEOUT_EXPIRED, due was %v", t)
 		case e.GracePeriod != l.life().IdleShutdownGraceTimeout:
 			l.say("EV-5 gracePeriod is %v", e.GracePeriod)
 		}
-		l.warned, l.warnedAt = true, l.instant(e.Date)
+		l.warned, l.warnedAt = true, l.when(&l.list[l.i])
 	default:
 		l.chat(e)
 	}
@@ -784,11 +930,9 @@ func (l *log) initialized(e *sdk.Event) {
 	}
 	l.phase = ready
 	// When it happened; a page that is held up hears of it later.
-	l.begunAt = l.instant(e.Date)
+	l.begunAt = l.when(&l.list[l.i])
 	l.idleAt = l.begunAt
-	if l.begunAt > l.now || l.free(l.begunAt)+tick < l.now {
-		l.say("INIT-7 INITIALIZED is of %v", l.begunAt)
-	}
+	l.dated(&l.list[l.i])
 	for _, n := range e.User.Engagements {
 		l.mirror[n.EngagementID] = n
 	}
@@ -863,7 +1007,7 @@ func (l *log) shutdown(e *sdk.Event) {
 	}
 	if e.Reason == string(wire.ReasonUserInactive) && !l.invalid {
 		g := l.life().IdleShutdownGraceTimeout
-		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick || l.now > l.free(l.free(t)+shutdownBound)+tick {
+		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick-l.blur || l.now > l.free(l.free(t)+shutdownBound)+tick+l.blur {
 			l.say("IDLE-3 SHUTDOWN USER_INACTIVE, grace began %v", l.warnedAt)
 		}
 	}
@@ -888,10 +1032,8 @@ func (l *log) leavesBy(t time.Duration) bool {
 func (l *log) streams(e *sdk.Event) {
 	was := l.stream
 	// When it happened; a page that is held up hears of it later.
-	at := l.instant(e.Date)
-	if at > l.now || l.free(at)+tick < l.now {
-		l.say("EV-6 eventDate is %v", at)
-	}
+	at := l.when(&l.list[l.i])
+	l.dated(&l.list[l.i])
 	switch e.Type {
 	case sdk.EventStreamConnecting:
 		switch was {
@@ -931,7 +1073,11 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 	l.failedAt, l.retryAfter = at, e.RetryAfter
 	if was == connected {
 		l.fresh = at-l.connectedAt >= stable
+		if l.fresh {
+			l.refusals = 0
+		}
 	}
+	l.countRefusal(e, at)
 	switch sdk.FailureReason(e.Reason) {
 	case sdk.FailureSessionInvalid:
 		if !l.sawGone && !l.ended() {
@@ -942,9 +1088,9 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 	case sdk.FailureReconnectionTimeout:
 		window := l.life().ReconnectionTimeout
 		switch {
-		case !l.windowOpen || at < l.brokeAt+window-tick:
+		case !l.windowOpen || at < l.brokeAt+window-tick-l.blur:
 			l.say("STREAM-6 given up, the window began at %v", l.brokeAt)
-		case l.now > l.free(l.brokeAt+window+attemptBound)+tick && !l.held(l.brokeAt, l.now):
+		case l.now > l.free(l.brokeAt+window+attemptBound)+tick+l.blur && !l.held(l.brokeAt, l.now):
 			l.say("STREAM-6 given up late, the window began at %v", l.brokeAt)
 		case e.RetryAfter != 0:
 			l.say("STREAM-6 retryAfter is %v", e.RetryAfter)
@@ -952,7 +1098,7 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 		l.stream = givenUp
 		return
 	case sdk.FailureUnauthorized, sdk.FailureForbidden:
-		if e.RetryAfter == 0 && !strings.Contains(e.Text, "reconnecting") {
+		if e.RetryAfter == 0 && !strings.Contains(e.Text, "reconnecting") && (!l.clocks() || e.Reason == string(sdk.FailureUnauthorized)) {
 			l.stream = unauthorized
 			return
 		}
@@ -974,6 +1120,31 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 	l.stream = failed
 }
 
+// countRefusal keeps count of the refusals of the stream's token, and checks when the
+// next attempt is announced after one (JWT-6, JWT-7).
+func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
+	if !l.clocks() || strings.Contains(e.Text, "reconnecting with the new one") {
+		return
+	}
+	switch sdk.FailureReason(e.Reason) {
+	case sdk.FailureUnauthorized:
+	case sdk.FailureForbidden:
+		defer func() {
+			if e.RetryAfter < l.refusalDelay() && !l.offline {
+				l.say("JWT-7 refused %d times in a row, and again in %v", l.refusals, e.RetryAfter)
+			}
+		}()
+	case sdk.FailureReconnectionTimeout:
+		if n := len(l.refusedAts); n == 0 || l.refusedAts[n-1] != at {
+			return
+		}
+	default:
+		return
+	}
+	l.refusals++
+	l.refusedAt = at
+}
+
 // ended tells whether the platform has ended the page's session.
 func (l *log) ended() bool {
 	return slices.ContainsFunc(l.j.p.Sessions(), func(s sdktest.SessionInfo) bool { return s.SessionID == l.session && s.Ended })
@@ -983,6 +1154,10 @@ func (l *log) tokens(e *sdk.Event) {
 	end := l.instant(l.expiry)
 	if l.phase != ready {
 		l.say("JWT-1 %s without a session", e.Type)
+	}
+	if l.clocks() {
+		l.tokensInClocks(e)
+		return
 	}
 	if e.Type == sdk.EventTokenExpiryReminder {
 		t := max(l.setAt, l.begunAt, end-reminderLead)
@@ -1004,6 +1179,49 @@ func (l *log) tokens(e *sdk.Event) {
 		l.say("JWT-2 TOKEN_EXPIRED, due is %v", end)
 	case l.now > l.free(end)+tick:
 		l.say("JWT-2 TOKEN_EXPIRED, due was %v", end)
+	}
+	l.expired = true
+}
+
+// tokensInClocks is tokens where the device's clock may be wrong, and tokens may be
+// refused: the server's time counts (JWT-8), each event comes once in a while (JWT-6), and
+// a reminder also asks for a token because the server refuses the one it has (JWT-7).
+func (l *log) tokensInClocks(e *sdk.Event) {
+	reminder := e.Type == sdk.EventTokenExpiryReminder
+	about, last := e.Date, &l.toldAt // the expiry of the token that it is about
+	if reminder {
+		about, last = e.ExpiryDate, &l.remindedAt
+	}
+	if l.now-*last < tokenEvents-tick && !l.held(*last-tokenEvents, l.now) {
+		l.say("JWT-6 %s at %v and again", e.Type, *last)
+	}
+	*last = l.now
+	if !about.Equal(l.expiry) && !(l.anyRefused && slices.ContainsFunc(l.before, about.Equal)) {
+		l.say("EV-3 %s is about a token that ends %v, the page's ends %v", e.Type, l.instant(about), l.instant(l.expiry))
+	}
+	if !about.Equal(l.expiry) {
+		return // the one before is in use still
+	}
+	end, off := l.instant(about), max(0, l.clockError)+tick
+	if reminder {
+		t := max(l.setAt, l.begunAt, end-reminderLead)
+		switch {
+		case l.unsure:
+		case l.reminded || l.expired:
+			l.say("JWT-1 TOKEN_EXPIRY_REMINDER twice")
+		case l.now < t-off || !l.anyRefused && l.now > l.free(t+off+tokenEvents):
+			l.say("JWT-8 TOKEN_EXPIRY_REMINDER, due was %v", t)
+		}
+		l.reminded = true
+		return
+	}
+	switch {
+	case l.expired && !l.unsure:
+		l.say("JWT-2 TOKEN_EXPIRED twice")
+	case l.now < end-off && !l.sawDenied:
+		l.say("JWT-8 TOKEN_EXPIRED, due is %v", end)
+	case !l.unsure && l.now > l.free(max(l.setAt, end)+off+tokenEvents):
+		l.say("JWT-8 TOKEN_EXPIRED, due was %v", end)
 	}
 	l.expired = true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"openchat/sdk"
@@ -61,13 +62,14 @@ func (l *player) newPage(slot int, storage *sdktest.Storage) *page {
 		l: l, slot: slot, n: len(l.record.pages), device: l.p.Device(), storage: &tabStorage{Storage: storage},
 		react: map[sdk.EventType][]Step{}, heard: map[string]int64{},
 	}
-	g.c = sdk.New(sdk.Options{
+	g.device.StepClock(l.clock)
+	g.c = sdk.New(withWallClock(g.device, sdk.Options{
 		Transport: watched{g, g.device.Transport()},
 		Storage:   g.storage,
 		Deliver:   g.deliver,
 		Log:       func(sdk.LogLevel, string) { g.device.Gate() },
 		Random:    l.random,
-	})
+	}))
 	l.record.pages = append(l.record.pages, g)
 	return g
 }
@@ -117,8 +119,8 @@ func (g *page) habits(e sdk.Event) {
 	}
 	renew := func(after time.Duration) {
 		// A token that is too short already, by a clock that is wrong, is not renewed
-		// without end in one instant.
-		if now := l.record.now(); g.renewed > 0 && now-g.renewed < 5*time.Second {
+		// without end in one instant: with Clocks the SDK sees to that.
+		if now := l.record.now(); g.renewed > 0 && now-g.renewed < 5*time.Second && !life.Clocks {
 			after += 5 * time.Second
 		}
 		g.renewed = l.record.now() + after
@@ -148,7 +150,7 @@ func (g *page) habits(e sdk.Event) {
 		}
 	case sdk.EventStreamFailed:
 		switch {
-		case e.Reason == string(sdk.FailureForbidden):
+		case e.Reason == string(sdk.FailureForbidden) && !life.Deaf:
 			renew(life.RenewAfter)
 		case e.Reason == string(sdk.FailureReconnectionTimeout) && life.RetryAfter >= 0:
 			l.later(g, life.RetryAfter, Step{Step: sdktest.Step{Kind: doRetry}})
@@ -297,7 +299,10 @@ func (g *page) do(s Step) {
 		end := g.begin(&Call{Kind: doResetIdle})
 		end(g.c.ResetIdleTimeout())
 	case doToken:
-		g.token(sdktest.Claims{Name: "Ann", TTL: max(time.Second, s.For.Truncate(time.Second))}, "", false)
+		err := g.token(sdktest.Claims{}, l.issue(s.For), false)
+		if err != nil && l.life.Clocks && !l.calm && asError(err).Code == sdk.CodeTokenInvalid {
+			l.later(g, 20*time.Second, s) // it is from a cache, and has expired
+		}
 	case doBadToken:
 		switch s.Code {
 		case 0:
@@ -345,12 +350,14 @@ const (
 	endOffline sdktest.Kind = "online again"
 	endStorage sdktest.Kind = "storage works again"
 	endSleep   sdktest.Kind = "wake up"
+	endRefuse  sdktest.Kind = "tokens are taken again"
 	keepTalk   sdktest.Kind = "keep talking"
 )
 
 func (g *page) init(ttl time.Duration) {
-	p := g.l.p.Params(sdktest.Claims{Name: "Ann", TTL: ttl})
-	c := &Call{Kind: doInit, Expiry: expiry(p.Token)}
+	p := g.l.p.Params(sdktest.Claims{})
+	p.Token = g.l.issue(ttl)
+	c := &Call{Kind: doInit, Token: p.Token, Expiry: expiry(p.Token)}
 	end := g.begin(c)
 	g.c.Init(p, g.l.life.Config, func(u sdk.UserContext, err error) {
 		c.User = u
@@ -361,13 +368,15 @@ func (g *page) init(ttl time.Duration) {
 	})
 }
 
-func (g *page) token(claims sdktest.Claims, text string, bad bool) {
+func (g *page) token(claims sdktest.Claims, text string, bad bool) error {
 	if text == "" {
 		text = g.l.p.Token(claims)
 	}
-	c := &Call{Kind: doToken, Expiry: expiry(text), Bad: bad}
+	c := &Call{Kind: doToken, Token: text, Expiry: expiry(text), Bad: bad}
 	end := g.begin(c)
-	end(g.c.SetJWTToken(text))
+	err := g.c.SetJWTToken(text)
+	end(err)
+	return err
 }
 
 func expiry(token string) time.Time {
@@ -424,15 +433,21 @@ func (w watched) Dial(ctx context.Context, url, subprotocol string) (sdk.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	return watchedConn{w.g, conn}, nil
+	return &watchedConn{g: w.g, Conn: conn}, nil
 }
 
 type watchedConn struct {
 	g *page
 	sdk.Conn
+	asked atomic.Int64 // when the first frame was written, a time.Duration; 0: not yet
 }
 
-func (w watchedConn) Read() ([]byte, error) {
+func (w *watchedConn) Write(frame []byte) error {
+	w.asked.CompareAndSwap(0, int64(w.g.l.record.now()))
+	return w.Conn.Write(frame)
+}
+
+func (w *watchedConn) Read() ([]byte, error) {
 	frame, err := w.Conn.Read()
 	w.g.reads = append(w.g.reads, w.g.l.record.now())
 	switch {
@@ -442,9 +457,11 @@ func (w watchedConn) Read() ([]byte, error) {
 			code = e.Code
 		}
 		w.g.note(Entry{What: wasClosed, Status: code})
+	case strings.HasPrefix(string(frame), `{"type":"authenticated"`):
+		w.g.note(Entry{What: wasTaken})
 	case strings.HasPrefix(string(frame), `{"type":"ready"`):
 		f, _ := wire.DecodeServerFrame(frame)
-		w.g.note(Entry{What: wasReady, ID: f.LastEventID, Resumed: f.Resumed})
+		w.g.note(Entry{What: wasReady, ID: f.LastEventID, Resumed: f.Resumed, Took: w.g.l.record.now() - time.Duration(w.asked.Load())})
 	}
 	return frame, err
 }

@@ -25,6 +25,11 @@ type player struct {
 	slots   []*page // the page that is open in each tab
 	calm    bool    // the end of the life has come: pages only do what they are told
 
+	clock   time.Duration // by which the devices' wall clocks are ahead
+	token   string        // that the back end made last
+	madeAt  time.Duration // when
+	refused int           // how many refuseTokens have begun
+
 	mu     sync.Mutex
 	agenda []plan // what pages mean to do, unordered
 	nudge  chan struct{}
@@ -56,7 +61,7 @@ func Play(t *testing.T, life *Life) (o Outcome) {
 		}
 	}()
 	synctest.Test(t, func(*testing.T) {
-		l := &player{life: life, record: newRecord(), nudge: make(chan struct{}, 1), source: rand.NewPCG(life.Seed, 0xd1ce)}
+		l := &player{life: life, clock: life.ClockAhead, record: newRecord(), nudge: make(chan struct{}, 1), source: rand.NewPCG(life.Seed, 0xd1ce)}
 		o.record = l.record
 		l.p = sdktest.New(life.Platform)
 		defer l.p.Close()
@@ -143,7 +148,7 @@ func (l *player) play() (left []string) {
 	for _, s := range l.life.Steps {
 		l.until(began.Add(s.At))
 		if s.Tab == nobody {
-			l.weather.Do(s.Step)
+			l.happens(s)
 			continue
 		}
 		l.act(l.slots[s.Tab%len(l.slots)], s)
@@ -152,9 +157,48 @@ func (l *player) play() (left []string) {
 	return l.end()
 }
 
+// happens does a step of the weather.
+func (l *player) happens(s Step) {
+	switch s.Kind {
+	case stepClock:
+		l.clock += s.For
+		l.record.note(Entry{What: wasStepped})
+		for _, g := range l.slots {
+			g.device.StepClock(s.For)
+		}
+	case refuseTokens:
+		refuseAll(l.p, true)
+		l.refused++
+		l.later(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
+	default:
+		l.weather.Do(s.Step)
+	}
+}
+
+// issue is the back end of the pages, which makes their tokens.
+func (l *player) issue(ttl time.Duration) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	claims := sdktest.Claims{Name: "Ann", TTL: max(time.Second, ttl.Truncate(time.Second))}
+	now := l.record.now()
+	if !l.calm {
+		if l.token != "" && now-l.madeAt < l.life.Cached {
+			return l.token
+		}
+		claims.Ahead = l.life.IssueAhead
+	}
+	l.token, l.madeAt = l.p.Token(claims), now
+	return l.token
+}
+
 // act does a step of a page, if it still can.
 func (l *player) act(g *page, s Step) {
 	switch {
+	case s.Kind == endRefuse:
+		if s.Count == l.refused { // none has begun since
+			refuseAll(l.p, false)
+		}
+		return
 	case g.left:
 		return
 	case s.Kind == endSleep:
@@ -235,6 +279,7 @@ func (l *player) end() (left []string) {
 	l.agenda = nil
 	l.mu.Unlock()
 	l.weather.Clear()
+	refuseAll(l.p, false)
 	for _, g := range l.slots {
 		clear(g.react)
 		g.slow = 0

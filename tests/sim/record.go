@@ -23,6 +23,7 @@ const (
 	wasAnswered             // a REST call of the page's client ended; Status, Problem
 	wasDialed               // it dialed; Session
 	wasReady                // the frame was ready; ID, Resumed
+	wasTaken                // the frame was authenticated: a new token
 	wasClosed               // its stream ended; Status is the close code
 	wasAsleep               // the device fell asleep
 	wasWoken                // and woke
@@ -31,6 +32,7 @@ const (
 	wasOffline              // the browser says so
 	wasOnline               // the browser says so, or that the page is visible
 	wasLeft                 // the page was closed or reloaded, without a word
+	wasStepped              // the device's wall clock was set
 	wasCalm                 // everything has been in order for long enough; Truth holds how things stand
 )
 
@@ -46,7 +48,8 @@ type Entry struct {
 	Session string
 	ID      wire.EventID
 	Resumed bool
-	place   int // in the record
+	Took    time.Duration // ready: since the connection's first frame
+	place   int           // in the record
 }
 
 // Call is one call that a page made.
@@ -60,7 +63,8 @@ type Call struct {
 	Err       *sdk.Error
 
 	Chat, Text string
-	Expiry     time.Time // of the token it carried
+	Token      string
+	Expiry     time.Time // of Token
 	// Behind is how many entries the record had when the page had been told everything
 	// that the client had decided before this call acted. What lies between the call
 	// and there was in flight, see settleOrder.
@@ -177,10 +181,12 @@ func (e *Entry) String() string {
 		fmt.Fprintf(&b, "    dials %s", short(e.Session))
 	case wasReady:
 		fmt.Fprintf(&b, "    ready at %v, resumed %v", e.ID, e.Resumed)
+	case wasTaken:
+		b.WriteString("    token taken")
 	case wasClosed:
 		fmt.Fprintf(&b, "    closed %d", e.Status)
 	default:
-		b.WriteString([]string{"asleep", "woken", "slow handler", "handler done", "offline", "online", "page left", "CALM"}[e.What-wasAsleep])
+		b.WriteString([]string{"asleep", "woken", "slow handler", "handler done", "offline", "online", "page left", "clock set", "CALM"}[e.What-wasAsleep])
 	}
 	return b.String()
 }

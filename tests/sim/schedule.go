@@ -41,6 +41,12 @@ const (
 	doStorage    sdktest.Kind = "storage refuses" // for For
 )
 
+// What the weather does beside sdktest's, in lives with Clocks.
+const (
+	stepClock    sdktest.Kind = "step clock"    // every device's wall clock goes forward by For, or back
+	refuseTokens sdktest.Kind = "refuse tokens" // every token, for For, as while a key is being rotated
+)
+
 // reactions are the calls that a handler may make.
 var reactions = []sdktest.Kind{doSend, doCreate, doDisconnect, doHistory, doShutdown, doResetIdle, doToken, doRetry, doInit, doList, doJoin}
 
@@ -80,6 +86,13 @@ type Life struct {
 	AgainAfter   time.Duration // init after SHUTDOWN or a failed init; negative: never
 	KeepsTalking bool          // they reset the idle timers in each minute
 
+	// Clocks is whether the device's clock may be wrong, and the back end of the pages.
+	Clocks     bool
+	ClockAhead time.Duration // of the device's wall clock when the life begins
+	Cached     time.Duration // for so long the back end returns the token that it made last, be it expired; 0: never
+	IssueAhead time.Duration // of the back end's clock: its tokens are refused for so long
+	Deaf       bool          // the pages renew tokens at TOKEN_* events only
+
 	Steps []Step
 }
 
@@ -90,6 +103,9 @@ func (l *Life) String() string {
 		l.Length, l.Tabs, l.Platform.Latency, l.Platform.StreamLatency, l.Platform.History, l.Platform.AutoBot,
 		l.Config.ReconnectionTimeout, l.Config.IdleTimeout, l.Config.IdleShutdownGraceTimeout,
 		l.TokenTTL, l.AtReminder, l.RenewAfter, l.RetryAfter, l.AgainAfter, l.KeepsTalking)
+	if l.Clocks {
+		fmt.Fprintf(&b, "the device's clock is %v ahead, the back end's %v, tokens are cached for %v, deaf %v\n", l.ClockAhead, l.IssueAhead, l.Cached, l.Deaf)
+	}
 	for _, s := range l.Steps {
 		fmt.Fprintln(&b, s)
 	}
@@ -142,8 +158,47 @@ func NewLife(seed uint64) *Life {
 			l.Steps = append(l.Steps, customer(r, at.Truncate(time.Millisecond)))
 		}
 	}
+	if clocks {
+		l.wrongClocks()
+	}
 	slices.SortStableFunc(l.Steps, func(a, b Step) int { return cmp.Compare(a.At, b.At) })
 	return l
+}
+
+// wrongClocks adds what Clocks is about. It draws from a generator of its own, so that
+// all else of the life stays as it is.
+func (l *Life) wrongClocks() {
+	r := rand.New(rand.NewPCG(l.Seed, 0xc10c))
+	span := func(low, high time.Duration) time.Duration {
+		return low + time.Duration(r.Int64N(int64(high-low))).Truncate(time.Millisecond)
+	}
+	hours := func() time.Duration { return span(-12*time.Hour, 12*time.Hour) }
+	minutes := func() time.Duration { return span(-20*time.Minute, 20*time.Minute) }
+	l.Clocks = true
+	l.ClockAhead = one(r, 0, minutes(), hours())
+	for i := range l.Steps {
+		// The server's time is true here. That its clock is ahead by so much is the same, to
+		// a device, as that its own is behind.
+		if s := &l.Steps[i]; s.Tab == nobody && s.Kind == sdktest.SkewClock {
+			s.Kind, s.For = stepClock, -s.For
+		}
+	}
+	for range r.IntN(4) {
+		l.Steps = append(l.Steps, Step{nobody, sdktest.Step{At: span(0, l.Length), Kind: stepClock, For: one(r, minutes(), hours())}})
+	}
+	if r.IntN(3) == 0 {
+		l.TokenTTL = span(30*time.Second, 2*time.Minute)
+	}
+	if r.IntN(3) == 0 {
+		l.Cached = span(10*time.Second, l.TokenTTL+5*time.Minute)
+	}
+	if r.IntN(4) == 0 {
+		l.IssueAhead = span(time.Second, time.Minute)
+	}
+	for range one(r, 0, 0, 1, 3) {
+		l.Steps = append(l.Steps, Step{nobody, sdktest.Step{At: span(0, l.Length), Kind: refuseTokens, For: span(time.Second, one(r, 20*time.Second, 3*time.Minute))}})
+	}
+	l.Deaf = r.IntN(2) == 0
 }
 
 func one[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }

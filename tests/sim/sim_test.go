@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"openchat/sdk"
 )
 
 // The lives that every change of the SDK must survive: 2,000 of them, or as many as a busy
@@ -92,5 +94,37 @@ func TestProcessThatDies(t *testing.T) {
 	r, alive := p.play(order{Seed: 5})
 	if alive || r.Seed != 5 || len(r.Problems) != 1 || r.Problems[0] != "CRASH too bad\n" {
 		t.Errorf("%v %+v", alive, r)
+	}
+}
+
+// What was in flight when a call acted goes before the call, and nothing else moves.
+func TestDecided(t *testing.T) {
+	raised := func(at time.Duration, e sdk.EventType) Entry {
+		return Entry{At: at, What: wasRaised, Event: &sdk.Event{Type: e}}
+	}
+	// A token is set in the handler of TOKEN_EXPIRED. The break came before that, and is
+	// told after.
+	set := &Call{N: 1, Kind: doToken, Behind: 4}
+	list := []Entry{
+		raised(1, sdk.EventTokenExpired),
+		{At: 1, What: wasCalled, Call: set},
+		{At: 1, What: wasSettled, Call: set},
+		raised(2, sdk.EventStreamFailed),
+		raised(3, sdk.EventStreamConnecting),
+	}
+	for i := range list {
+		list[i].place = i
+	}
+	var got []string
+	for _, e := range decided(list) {
+		word := map[What]string{wasCalled: "call", wasSettled: "settled"}[e.What]
+		if e.Event != nil {
+			word = string(e.Event.Type)
+		}
+		got = append(got, e.At.String()+" "+word)
+	}
+	want := []string{"1ns TOKEN_EXPIRED", "1ns EVENT_STREAM_FAILED", "1ns call", "1ns settled", "3ns EVENT_STREAM_CONNECTING"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the order is %q, want %q", got, want)
 	}
 }
