@@ -63,13 +63,14 @@ func (l *player) newPage(slot int, storage *sdktest.Storage) *page {
 		react: map[sdk.EventType][]Step{}, heard: map[string]int64{},
 	}
 	g.device.StepClock(l.clock)
-	g.c = sdk.New(withWallClock(g.device, sdk.Options{
+	g.c = sdk.New(sdk.Options{
+		WallClock: g.device.WallClock,
 		Transport: watched{g, g.device.Transport()},
 		Storage:   g.storage,
 		Deliver:   g.deliver,
 		Log:       func(sdk.LogLevel, string) { g.device.Gate() },
 		Random:    l.random,
-	}))
+	})
 	l.record.pages = append(l.record.pages, g)
 	return g
 }

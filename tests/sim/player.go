@@ -167,7 +167,7 @@ func (l *player) happens(s Step) {
 			g.device.StepClock(s.For)
 		}
 	case refuseTokens:
-		refuseAll(l.p, true)
+		l.p.RefuseTokens(true)
 		l.refused++
 		l.later(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
 	default:
@@ -196,7 +196,7 @@ func (l *player) act(g *page, s Step) {
 	switch {
 	case s.Kind == endRefuse:
 		if s.Count == l.refused { // none has begun since
-			refuseAll(l.p, false)
+			l.p.RefuseTokens(false)
 		}
 		return
 	case g.left:
@@ -279,7 +279,7 @@ func (l *player) end() (left []string) {
 	l.agenda = nil
 	l.mu.Unlock()
 	l.weather.Clear()
-	refuseAll(l.p, false)
+	l.p.RefuseTokens(false)
 	for _, g := range l.slots {
 		clear(g.react)
 		g.slow = 0

@@ -165,6 +165,10 @@ func NewLife(seed uint64) *Life {
 	return l
 }
 
+// clocks is whether lives have wrong clocks, back ends that cache tokens, and tokens that
+// are refused for a while, and the model judges by JWT-6 to JWT-8.
+const clocks = true
+
 // wrongClocks adds what Clocks is about. It draws from a generator of its own, so that
 // all else of the life stays as it is.
 func (l *Life) wrongClocks() {
