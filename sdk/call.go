@@ -172,7 +172,7 @@ func (s *session) unauthorized(c *call, status int) bool {
 	c.unauthorized = true
 	// The gateway is the judge: where its time is not known, 401 means that the token has
 	// expired.
-	if now := time.Now(); status == 401 && c.token == s.user.text && (!s.clock.measured() || !s.clock.server(now).Before(s.user.claims.Expiry.Add(-2*time.Second))) {
+	if now := time.Now(); status == 401 && c.token == s.user.text && (!s.clock.measured() || !s.clock.server(now).Before(s.user.claims.Expiry.Add(-clockTolerance))) {
 		s.tokenExpired()
 		return false
 	}

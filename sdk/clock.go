@@ -47,15 +47,6 @@ func newClock(wall func() time.Time, issued, expiry time.Time) clock {
 // server returns the server's time at now, a reading of the monotonic clock.
 func (c *clock) server(now time.Time) time.Time { return c.origin.Add(now.Sub(c.start)) }
 
-// earliest returns the earliest that the server's time can be at now: a token that has
-// expired by then has expired for the server.
-func (c *clock) earliest(now time.Time) time.Time {
-	if c.low.IsZero() {
-		return c.server(now)
-	}
-	return c.low.Add(now.Sub(c.start))
-}
-
 // local returns when the monotonic clock will show the server's time t.
 func (c *clock) local(t time.Time) time.Time { return c.start.Add(t.Sub(c.origin)) }
 

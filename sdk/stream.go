@@ -198,6 +198,7 @@ func (s *session) resetBackoff(now time.Time) {
 	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
 		st.backoff.reset()
 		st.refusals = 0
+		st.openedAt = now // once for a connection
 	}
 }
 
@@ -213,18 +214,21 @@ func (s *session) awaitToken(text string) {
 	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnauthorized), Text: text})
 }
 
-// refused is the answer to a token that the server refuses though it has not expired, or
-// to the appkey if token is empty: a key may be being rotated, or a clock be behind.
-// Attempts go on within the reconnection window (JWT-7).
-func (s *session) refused(token, text string) {
+// refused is the answer to a connection that the server has refused for its token or
+// appkey while attempts are to go on within the reconnection window: a key may be being
+// rotated, or a clock be behind (JWT-7). Where another token is to be tried, the first
+// refusal in a row costs no time.
+func (s *session) refused(reason FailureReason, text string, another bool) {
 	st := &s.stream
-	s.resetBackoff(time.Now())
+	now := time.Now()
+	s.resetBackoff(now)
 	st.refusals++
-	st.refusedAt = time.Now()
-	if token != "" && s.refuseToken(token) {
-		text += ", reconnecting with another"
+	st.refusedAt = now
+	least := st.refusalDelay()
+	if another && st.refusals == 1 {
+		least = 0
 	}
-	s.retryAfter(FailureForbidden, text, st.refusalDelay())
+	s.retryAfter(reason, text, least)
 }
 
 // refusalDelay is the least time between a refusal and the next attempt: a page may
@@ -548,7 +552,7 @@ func (s *session) streamEnded(err error) {
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
 		} else if s.crossed() {
-			s.broke(FailureUnauthorized, "The JWT has expired, reconnecting with the new one")
+			s.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true)
 		} else {
 			s.tokenExpired()
 		}
@@ -559,12 +563,14 @@ func (s *session) streamEnded(err error) {
 			s.initFailed(fail(CodeInitParams, closed.Reason))
 		case initial:
 			s.initFailed(fail(CodeTokenInvalid, "the server refuses it: "+closed.Reason))
-		case s.crossed():
-			s.broke(FailureForbidden, "The JWT was refused, reconnecting with the new one")
 		case appkey:
-			s.refused("", "The appkey was refused by the server")
+			s.refused(FailureForbidden, "The appkey was refused by the server", false)
+		case s.crossed():
+			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true)
+		case s.refuseToken(s.stream.token):
+			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the one before", true)
 		default:
-			s.refused(s.stream.token, "The JWT was refused by the server")
+			s.refused(FailureForbidden, "The JWT was refused by the server", false)
 		}
 	case wire.CloseSessionGone, wire.CloseSuperseded:
 		switch {

@@ -13,6 +13,9 @@ const (
 	// two TOKEN_EXPIRED: a page answers each with a request to its back end, and a back
 	// end may return the same token again and again (JWT-6).
 	tokenEventInterval = 10 * time.Second
+	// clockTolerance is by how much the server's time is known less exactly than a token's
+	// end: a refusal that close to it means that the token has expired.
+	clockTolerance = 2 * time.Second
 	// maxAskInterval bounds the time between two requests for another token because the
 	// server refuses the tokens that the page sets.
 	maxAskInterval = 5 * time.Minute
@@ -42,16 +45,19 @@ func readToken(text string) (token, *Error) {
 // limitedEvent is an event that is raised at most once in an interval: one that comes
 // sooner is owed until the interval is over.
 type limitedEvent struct {
-	owed bool
-	next time.Time // not before
+	owed     bool
+	raisedAt time.Time // zero: never
 }
+
+// next returns when an event that is owed may be raised.
+func (l *limitedEvent) next(interval time.Duration) time.Time { return l.raisedAt.Add(interval) }
 
 // take reports whether the event is to be raised now.
 func (l *limitedEvent) take(now time.Time, interval time.Duration) bool {
-	if !l.owed || now.Before(l.next) {
+	if !l.owed || now.Before(l.next(interval)) {
 		return false
 	}
-	*l = limitedEvent{next: now.Add(interval)}
+	*l = limitedEvent{raisedAt: now}
 	return true
 }
 
@@ -108,10 +114,11 @@ func (s *session) nextTokenEvent() (t time.Time) {
 			sooner(s.clock.local(s.user.claims.Expiry.Add(-reminderLead)))
 		}
 	}
-	for _, e := range []*limitedEvent{&s.tokenEvents.reminder, &s.tokenEvents.expired} {
-		if e.owed {
-			sooner(e.next)
-		}
+	if e := &s.tokenEvents; e.reminder.owed {
+		sooner(e.reminder.next(e.interval()))
+	}
+	if e := &s.tokenEvents; e.expired.owed {
+		sooner(e.expired.next(tokenEventInterval))
 	}
 	return t
 }
@@ -126,10 +133,15 @@ func (s *session) setToken(text string) *Error {
 	if t.claims.Subject != s.user.claims.Subject || t.claims.IntegrationID != s.user.claims.IntegrationID {
 		return fail(CodeTokenInvalid, "it is for another user or integration")
 	}
-	if !s.clock.earliest(now).Before(t.claims.Expiry) {
+	again := t.text == s.user.text
+	expiry := t.claims.Expiry
+	if again && s.user.expired {
+		expiry = expiry.Add(-clockTolerance) // the server has said so
+	}
+	if !s.clock.server(now).Before(expiry) {
 		return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
 	}
-	if t.text == s.user.text {
+	if again {
 		// The page may have it from a cache. What was said of it has been said; where only the
 		// server's word is against it, it may be tried again.
 		s.user.expired = false
@@ -149,7 +161,7 @@ func (s *session) setToken(text string) *Error {
 
 // tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
 func (s *session) tokenExpired() {
-	s.user.reminded, s.user.expired = true, true
+	s.user.expired = true
 	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, true
 	s.raiseTokenEvents(time.Now())
 	s.awaitToken("The JWT has expired, set a new one")

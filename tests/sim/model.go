@@ -1123,14 +1123,15 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 // countRefusal keeps count of the refusals of the stream's token, and checks when the
 // next attempt is announced after one (JWT-6, JWT-7).
 func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
-	if !l.clocks() || strings.Contains(e.Text, "reconnecting with the new one") {
+	if !l.clocks() {
 		return
 	}
 	switch sdk.FailureReason(e.Reason) {
 	case sdk.FailureUnauthorized:
 	case sdk.FailureForbidden:
 		defer func() {
-			if e.RetryAfter < l.refusalDelay() && !l.offline {
+			another := l.refusals == 1 && strings.Contains(e.Text, "reconnecting") // at once
+			if e.RetryAfter < l.refusalDelay() && !l.offline && !another {
 				l.say("JWT-7 refused %d times in a row, and again in %v", l.refusals, e.RetryAfter)
 			}
 		}()
