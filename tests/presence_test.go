@@ -87,7 +87,7 @@ func TestPresence(t *testing.T) {
 	}
 
 	var second, third *tab
-	t.Run("the agent's tab dies: the chat waits again, and is theirs with one accept", func(t *testing.T) {
+	t.Run("DESK-3 the agent's tab dies: the chat waits again, and is theirs with one accept", func(t *testing.T) {
 		first.crash()
 		watcher.wait("the chat to wait again", last(func(c chat) bool { return c.State == "waiting" && c.Requeued }))
 		customer.shown("Bo was disconnected. Another agent will be with you soon.")
@@ -102,7 +102,7 @@ func TestPresence(t *testing.T) {
 			t.Errorf("in are %s, not %s", got, bo)
 		}
 	})
-	t.Run("back within the grace: the agent goes on", func(t *testing.T) {
+	t.Run("DESK-3 back within the grace: the agent goes on", func(t *testing.T) {
 		second.crash()
 		third = first.another("agent, third")
 		w.signIn(third, "Bo")
@@ -112,7 +112,7 @@ func TestPresence(t *testing.T) {
 		customer.shown("As I was saying.")
 	})
 	cleo := newTab(t, "Cleo")
-	t.Run("another agent takes over: never two", func(t *testing.T) {
+	t.Run("DESK-4 another agent takes over: never two", func(t *testing.T) {
 		w.signIn(cleo, "Cleo")
 		cleo.click(testid("other-item") + " .item-open")
 		cleo.until("the way in", `!document.querySelector('[data-testid="take-over"]').hidden`)
@@ -132,7 +132,7 @@ func TestPresence(t *testing.T) {
 		}
 	}
 	again := customer
-	t.Run("the customer's tab dies, and they come back", func(t *testing.T) {
+	t.Run("DESK-1 the customer's tab dies, and they come back", func(t *testing.T) {
 		customer.crash()
 		cleo.until("the customer to be away", `document.querySelector('[data-testid="customer-away"]').textContent.startsWith("Customer away since") && !document.querySelector('[data-testid="customer-away"]').hidden`)
 		cleo.screenshot("demo-desk-customer-away")
@@ -145,7 +145,7 @@ func TestPresence(t *testing.T) {
 		cleo.until("the customer to be back", `document.querySelector('[data-testid="customer-away"]').hidden`)
 		watcher.wait("the customer to be back", last(func(c chat) bool { return c.State == "active" && c.CustomerPresence == "present" }))
 	})
-	t.Run("the customer stays away: the chat ends, with a line that says why", func(t *testing.T) {
+	t.Run("DESK-2 the customer stays away: the chat ends, with a line that says why", func(t *testing.T) {
 		again.crash()
 		cleo.shown("The chat was ended because the customer left.")
 		cleo.until("the end", `!document.querySelector('[data-testid="ended"]').hidden`)

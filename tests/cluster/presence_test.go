@@ -171,7 +171,7 @@ func TestPresence(t *testing.T) {
 	ben := visit(a, "ben", bo)
 	cat := visit(c, "cat", cy)
 
-	t.Run("agents who go: one for good, one to another gateway, one stays", func(t *testing.T) {
+	t.Run("DESK-3 DESK-5 agents who go: one for good, one to another gateway, one stays", func(t *testing.T) {
 		cutBo()
 		site.listen(ctx, whole, b, bo)
 		cutAda()
@@ -186,7 +186,7 @@ func TestPresence(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a gateway that is killed has nobody any more; those who were elsewhere were never away", func(t *testing.T) {
+	t.Run("DESK-1 DESK-2 DESK-5 a gateway that is killed has nobody any more; those who were elsewhere were never away", func(t *testing.T) {
 		c.Kill()
 		until("C's customer to be away", changed(cat.Chat, isAway))
 		until("C's customer to be given up", changed(cat.Chat, func(c desk.Chat) bool { return c.State == desk.StateEnded }))
@@ -204,7 +204,7 @@ func TestPresence(t *testing.T) {
 			t.Errorf("the line is there %d times: %+v", lines, page.Messages)
 		}
 	})
-	t.Run("a gateway that starts finds everybody there", func(t *testing.T) {
+	t.Run("DESK-1 DESK-5 a gateway that starts finds everybody there", func(t *testing.T) {
 		c = start("C again")
 		dee := visit(a, "dee", cy)
 		// Whoever is seen away by then was taken for it by the new one.

@@ -3,6 +3,121 @@ package main
 // The faults, by file. Each begins with the rows that it breaks, whose tests are tried
 // first. An old text is in its file exactly once; white space counts.
 var faults = []fault{
+	{"DESK-1 a customer is away without a grace", "web/gateway/desk/watch.go",
+		`missing := !present && now.Sub(a.customer) >= d.customerGrace`,
+		`missing := !present`},
+	{"DESK-1 a customer's grace does not begin anew", "web/gateway/desk/watch.go",
+		`	if present {
+		a.customer = time.Time{}
+	} else if`,
+		`	if present {
+	} else if`},
+	{"DESK-1 a customer who is back stays away", "web/gateway/desk/watch.go",
+		`	case present && away:
+		return back
+`,
+		""},
+	{"DESK-2 a chat is given up too early", "web/gateway/desk/desk.go",
+		`abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),`,
+		`abandonAfter:  DefaultAbandonAfter,`},
+	{"DESK-2 a gateway that starts gives up chats at once", "web/gateway/desk/watch.go",
+		`case missing && d.abandonAfter > 0 &&`,
+		`case !present && away && d.abandonAfter > 0 &&`},
+	{"DESK-2 chats are given up although they never are", "web/gateway/desk/watch.go",
+		`case missing && d.abandonAfter > 0 &&`,
+		`case missing &&`},
+	{"DESK-2 what was decided is left undone", "web/gateway/desk/watch.go",
+		`	case e.Ending:
+		return finish
+`,
+		""},
+	{"DESK-2 a chat is given up without a line", "web/gateway/desk/watch.go",
+		`	if err := d.say(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
+		return err
+	}
+`,
+		""},
+	{"DESK-3 an agent is lost without a grace", "web/gateway/desk/watch.go",
+		`if now.Sub(since) >= d.agentGrace {`,
+		`if true {`},
+	{"DESK-3 an agent who is no desk's is lost", "web/gateway/desk/http.go",
+		`m.Watched = d.present(b.AgentID)`,
+		`m.Watched = true`},
+	{"DESK-3 an agent who vanishes between two looks stays", "web/gateway/desk/watch.go",
+		`(d.present(id) || d.wasPresent(id, m.JoinedAt))`,
+		`d.present(id)`},
+	{"DESK-3 an agent who is back is taken out", "web/gateway/desk/watch.go",
+		` || d.present(agentID) {`,
+		` {`},
+	{"DESK-3 an agent's later stay ends with the first", "web/gateway/desk/watch.go",
+		`!m.JoinedAt.Equal(joined) || `,
+		""},
+	{"DESK-3 a chat that lost its agent is last in line", "web/gateway/desk/view.go",
+		`	case e.Requeued:
+		return 0
+`,
+		""},
+	{"DESK-1 a gateway that does not see the customer overrules one that does", "web/gateway/desk/view.go",
+		`			now.absence.customer = time.Time{}
+`,
+		""},
+	{"DESK-3 the line of a change is left out when its maker dies", "web/gateway/desk/route.go",
+		`if n := e.Notice; n != nil && time.Since(n.At) < repairWindow {`,
+		`if n := e.Notice; n != nil && false {`},
+	{"DESK-3 the bot speaks into the line of System", "web/gateway/desk/route.go",
+		` || e.Requeued {`,
+		` {`},
+	{"DESK-4 a chat that is taken over has two agents", "web/gateway/desk/http.go",
+		`			old = &copied
+			out = append(out, m.ParticipantID)
+`,
+		`			old = &copied
+`},
+	{"DESK-4 accept takes any agent's chat", "web/gateway/desk/http.go",
+		`m != nil && !b.TakeOver && !d.double(m, b)`,
+		`m != nil && m.ParticipantID == b.AgentID`},
+	{"DESK-4 who takes a chat over has joined too", "web/gateway/desk/http.go",
+		`Notice{Key: joinedKey(m), `,
+		`Notice{Key: "over" + joinedKey(m), `},
+	{"DESK-4 a present agent of the same name is replaced", "web/gateway/desk/http.go",
+		` && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)`,
+		` && m.DisplayName == b.AgentName`},
+	{"DESK-4 one person is in a chat twice", "web/gateway/desk/http.go",
+		`		case d.double(m, b):
+			out = append(out, m.ParticipantID)
+`,
+		""},
+	{"DESK-4 a supervisor may have the name of a lost agent", "web/gateway/desk/http.go",
+		`if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(m, b) {`,
+		`if m := memberOf(e, wire.ParticipantAgent); m != nil && false {`},
+	{"DESK-2 a chat that is about to end takes agents", "web/gateway/desk/http.go",
+		`if e.Ended() || e.Ending {`,
+		`if e.Ended() {`},
+	{"DESK-5 one of two sockets is all", "web/gateway/presence/presence.go",
+		`if t.agents[k]--; t.agents[k] <= 0 {`,
+		`if t.agents[k]--; true {`},
+	{"DESK-5 a dead gateway's people stay", "web/gateway/presence/presence.go",
+		`now.Sub(p.heard) >= silentAfter`,
+		`now.Sub(p.heard) >= time.Hour`},
+	{"DESK-5 a gateway that hears nobody is sure", "web/gateway/presence/presence.go",
+		`		t.since = time.Time{}
+		t.log.Warn`,
+		`		t.log.Warn`},
+	{"DESK-5 a gateway that starts is sure", "web/gateway/presence/presence.go",
+		`since = t.since.Add(settleTime)`,
+		`since = t.since`},
+	{"DESK-5 what was missed is not asked for", "web/gateway/presence/presence.go",
+		`p.synced = p.synced && a.Revision == p.revision
+`,
+		`p.synced = true
+`},
+	{"DESK-1 a note is news to the customer", "web/gateway/store/commits.go",
+		`		if len(events) > 0 {
+			e.LastUpdatedAt = now()
+		}
+`,
+		`		e.LastUpdatedAt = now()
+`},
 	{"INIT-8 a second init says that an init is in progress", "sdk/client.go",
 		`fail(CodeAlreadyInitialized, "call shutdown first")`,
 		`fail(CodeInProgress, "call shutdown first")`},

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -92,6 +93,7 @@ func (f *fixture) eventually(what string, held func() bool) {
 }
 
 func TestCustomerAway(t *testing.T) {
+	// DESK-1
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
 	e := f.waiting("Cleo")
@@ -171,6 +173,7 @@ func TestCustomerAway(t *testing.T) {
 // Another gateway that sees the customer is believed: the one that does not sees them away
 // after a whole grace again, not at its next look.
 func TestCustomerAwayAgain(t *testing.T) {
+	// DESK-1
 	f := newWatched(t, newStore(t), &streams{})
 	e := f.waiting("Cleo")
 	start := time.Now()
@@ -193,6 +196,7 @@ func TestCustomerAwayAgain(t *testing.T) {
 }
 
 func TestAbandoned(t *testing.T) {
+	// DESK-2
 	st, s := newStore(t), &streams{}
 	f := newWatched(t, st, s)
 	g := newWatched(t, st, s) // another gateway on the store
@@ -251,6 +255,7 @@ func TestAbandoned(t *testing.T) {
 
 // What was decided is done, whoever decided it and died.
 func TestAbandonedHalfway(t *testing.T) {
+	// DESK-2
 	s := &streams{}
 	f := newFixture(t, newStore(t), func(c *Config) { c.Customers = s })
 	e := f.waiting("Cleo")
@@ -271,6 +276,7 @@ func TestAbandonedHalfway(t *testing.T) {
 }
 
 func TestAbandonedNever(t *testing.T) {
+	// DESK-2
 	f := newFixture(t, newStore(t), func(c *Config) { c.Customers, c.AbandonAfter, c.watchEvery = &streams{}, -1, time.Hour })
 	e := f.waiting("Cleo")
 	start := time.Now()
@@ -284,6 +290,7 @@ func TestAbandonedNever(t *testing.T) {
 
 // A gateway that starts takes its time, also for a customer who was away before.
 func TestWatchBeginsAnew(t *testing.T) {
+	// DESK-2
 	st, s := newStore(t), &streams{}
 	f := newWatched(t, st, s)
 	e := f.waiting("Cleo")
@@ -314,6 +321,7 @@ func TestWatchBeginsAnew(t *testing.T) {
 }
 
 func TestAgentLost(t *testing.T) {
+	// DESK-3
 	st, s := newStore(t), &streams{}
 	f := newWatched(t, st, s)
 	e := f.waiting("Cleo")
@@ -394,6 +402,7 @@ func TestAgentLost(t *testing.T) {
 
 // The line is said whoever made the change dies before saying it.
 func TestAgentLostHalfway(t *testing.T) {
+	// DESK-3
 	st := newStore(t)
 	f := newWatched(t, st, &streams{})
 	e := f.waiting("Cleo")
@@ -409,6 +418,7 @@ func TestAgentLostHalfway(t *testing.T) {
 }
 
 func TestAgentsThatAreNotWatched(t *testing.T) {
+	// DESK-3
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
 	e := f.waiting("Cleo")
@@ -435,9 +445,67 @@ func TestAgentsThatAreNotWatched(t *testing.T) {
 	}
 }
 
+// Between a look and what it has done, the agent may be back, or in again.
+func TestAgentBackInTime(t *testing.T) {
+	// DESK-3
+	s := &streams{}
+	f := newWatched(t, newStore(t), s)
+	e := f.waiting("Cleo")
+	s.set(e.SessionID, true)
+	bo := newAgent("Bo")
+	path := "/engagements/" + e.EngagementID
+	socket := f.sit(bo)
+	want[Chat](f, 200, "POST", path+":accept", bo.json())
+	now, _, _ := f.desk.view.get(e.EngagementID)
+	first := now.Member(bo.id).JoinedAt
+	if err := lost(t.Context(), f.desk, &e, bo.id, first, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
+		t.Errorf("in are %s", c.types())
+	}
+	want[Chat](f, 200, "POST", path+":leave", bo.json())
+	f.eventually("another millisecond", func() bool { return milliseconds(time.Now()).After(first) })
+	want[Chat](f, 200, "POST", path+":accept", bo.json())
+	f.stand(bo, socket)
+	if err := lost(t.Context(), f.desk, &e, bo.id, first, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
+		t.Errorf("in are %s", c.types())
+	}
+}
+
+// What a look costs that finds nothing to do: it happens every second, in every gateway.
+func BenchmarkLook(b *testing.B) {
+	const chats = 10_000
+	s := &streams{open: map[string]bool{}}
+	d, err := New(Config{Store: &store.Store{}, Credential: credential, Customers: s, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	agentID := uuid.NewString()
+	d.table.Enter(presence.Of(presence.Agent, agentID))
+	for range chats {
+		session := uuid.NewString()
+		s.open[session] = true
+		d.view.put(store.Engagement{EngagementID: uuid.NewString(), EventID: 1, Members: []store.Member{
+			{Participant: wire.Participant{ParticipantID: uuid.NewString(), ParticipantType: wire.ParticipantCustomer}, Sessions: []string{session}},
+			{Participant: wire.Participant{ParticipantID: agentID, ParticipantType: wire.ParticipantAgent}, Watched: true},
+		}})
+	}
+	for b.Loop() {
+		if list := d.look(time.Now(), true); len(list) > 0 {
+			b.Fatal(len(list))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/chats, "ns/chat")
+}
+
 // An agent who comes, accepts at a gateway that has not heard of them, and vanishes before
 // anyone has looked, is watched too.
 func TestAgentLostAtOnce(t *testing.T) {
+	// DESK-3
 	s := &streams{}
 	st := newStore(t)
 	f, g := newWatched(t, st, s), newWatched(t, st, s) // which do not hear each other
@@ -462,6 +530,7 @@ func TestAgentLostAtOnce(t *testing.T) {
 }
 
 func TestSupervisorLost(t *testing.T) {
+	// DESK-3
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
 	e := f.waiting("Cleo")
@@ -484,6 +553,7 @@ func TestSupervisorLost(t *testing.T) {
 }
 
 func TestTakeOver(t *testing.T) {
+	// DESK-4
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
 	takeOver := func(a agent) string { return strings.TrimSuffix(a.json(), "}") + `,"takeOver":true}` }
@@ -591,6 +661,7 @@ func TestTakeOver(t *testing.T) {
 }
 
 func TestSocketNamesTheAgent(t *testing.T) {
+	// DESK-3
 	f := newFixture(t, newStore(t), nil)
 	id := uuid.NewString()
 	for name, more := range map[string]string{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -121,6 +122,7 @@ func expect(t *testing.T, want bool, k Key, at ...*process) {
 }
 
 func TestTable(t *testing.T) {
+	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		a, b := n.start(t), n.start(t)
@@ -174,6 +176,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestKilled(t *testing.T) {
+	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		a, b := n.start(t), n.start(t)
@@ -194,6 +197,7 @@ func TestKilled(t *testing.T) {
 
 // What was missed is asked for; a list replaces what was known.
 func TestMissed(t *testing.T) {
+	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		a, b := n.start(t), n.start(t)
@@ -230,6 +234,7 @@ func TestMissed(t *testing.T) {
 
 // A process that does not hear itself draws no conclusions, forgets nobody, and begins anew.
 func TestDeaf(t *testing.T) {
+	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		a, b := n.start(t), n.start(t)
@@ -265,6 +270,7 @@ func TestDeaf(t *testing.T) {
 }
 
 func TestAlone(t *testing.T) {
+	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{}
 		a := New(&ear{n: n, alone: true}, slog.New(slog.DiscardHandler))
@@ -284,6 +290,7 @@ func TestAlone(t *testing.T) {
 
 // What others send has bounds, and whatever it is, it does not end the process.
 func TestBounds(t *testing.T) {
+	// DESK-5
 	n := &network{}
 	a := New(&ear{n: n}, slog.New(slog.DiscardHandler))
 	for _, text := range []string{"", "null", "[]", `{"gateway":7}`, `{"gateway":""}`, `{"gateway":"x","kind":"list","part":-1}`, `{"gateway":"x","kind":"list","part":3,"parts":2}`,
@@ -310,4 +317,33 @@ func TestBounds(t *testing.T) {
 	if len(p.keys) != maxEntries {
 		t.Errorf("%d entries are kept", len(p.keys))
 	}
+}
+
+// What a chat costs in each process's memory.
+func TestMemory(t *testing.T) {
+	// DESK-5
+	const n = 50_000
+	keys := make([]Key, n)
+	for i := range keys {
+		keys[i] = key(Chat)
+	}
+	heap := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	a := New(&ear{n: &network{}, alone: true}, slog.New(slog.DiscardHandler))
+	(&process{Table: a}).chat(keys...)
+	p := &peer{keys: map[Key]struct{}{}, synced: true}
+	for i, k := range keys {
+		p.change(&announcement{Revision: uint64(i) + 1, Add: []string{k.String()}})
+	}
+	each := float64(heap()-before) / n
+	t.Logf("%.0f bytes: the process's own entry, and another's", each)
+	if each > 200 {
+		t.Errorf("a chat costs %.0f bytes", each)
+	}
+	runtime.KeepAlive([]any{a, p, keys})
 }

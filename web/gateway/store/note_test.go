@@ -13,6 +13,7 @@ import (
 
 // A note is stored and followed, and no event tells of it.
 func TestNote(t *testing.T) {
+	// DESK-1
 	s := openStore(t, Config{})
 	ctx := testContext(t)
 	e := newChat(t, s, newSession(t, s, ann, "1"), "1")
@@ -45,6 +46,7 @@ func TestNote(t *testing.T) {
 // What a version before presence has stored is read, with its people there; and what this
 // version stores without presence has no member that it did not know.
 func TestStoredBeforePresence(t *testing.T) {
+	// DESK-1
 	s := openStore(t, Config{})
 	ctx := testContext(t)
 	e := newChat(t, s, newSession(t, s, ann, "1"), "1")
