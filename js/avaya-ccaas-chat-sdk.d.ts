@@ -31,7 +31,8 @@ declare namespace AvayaCCaaSChatSDK {
      * Creates the session, or after a reload resumes it, opens the event stream, and
      * resolves with the user's context, the same object that INITIALIZED carries. Settles
      * within 30 seconds of the wasm's arrival. After a failure the SDK is as before, and
-     * `init` may be called again.
+     * `init` may be called again. A prerendered page (speculation rules) has no session while
+     * it is hidden: `init` waits until the page is shown, and its 30 seconds begin then.
      *
      * Rejects with ACS-204 when already initialized, ACS-301, 302, 305, 307 to 309 and 322
      * for what is wrong with `params` (see {@link SDKInitParams}), ACS-303 when `config` is

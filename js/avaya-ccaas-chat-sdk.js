@@ -338,9 +338,20 @@
   // that lies elsewhere. The build's stamp tells the rest whether the file is the script's.
   const checked = elsewhere || (script && script.integrity) ? INTEGRITY : "";
 
+  // A prerendered page is hidden, may never be shown, and has a sessionStorage of its own,
+  // which is thrown away. So it only loads the wasm, and init goes on, and its time begins,
+  // when the page is shown. The property is read from the prototype: an element may bear
+  // its name.
+  const prerendering = () => Reflect.get(Document.prototype, "prerendering", document);
+  const shown = () => new Promise((resolve) => {
+    if (!prerendering()) resolve();
+    else EventTarget.prototype.addEventListener.call(document, "prerenderingchange", resolve, { once: true });
+  });
+
   // The first look at sessionStorage waits for another process. While the wasm is on its
   // way nothing else has to.
   const touchStorage = () => {
+    if (prerendering()) return;
     try {
       window.sessionStorage.length;
     } catch (_) {
@@ -561,7 +572,7 @@
       if (core) return initialize(args, chosen);
       starting = true;
       const over = () => (starting = false);
-      const begun = start();
+      const begun = shown().then(start);
       begun.then(over, over);
       return begun.then(() => initialize(args, chosen));
     },

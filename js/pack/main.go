@@ -40,7 +40,7 @@ const name = "avaya-ccaas-chat-sdk"
 
 // bounds are the largest brotli sizes in bytes that may be shipped: every visitor of a
 // page pays them.
-var bounds = map[string]int64{".wasm": 690 << 10, ".js": 6 << 10}
+var bounds = map[string]int64{".wasm": 690 << 10, ".js": 6<<10 + 1<<9}
 
 // kinds are the shipped files, in the order of printing.
 var kinds = []string{".js", ".wasm", ".d.ts"}

@@ -1191,4 +1191,16 @@ func ceilSeconds`},
 	{"INIT-3 pages may not read the date of answers", "web/gateway/rest.go",
 		`"Date, Retry-After"`,
 		`"Retry-After"`},
+	{"INIT-9 a prerendered page begins its session while it is hidden", "js/avaya-ccaas-chat-sdk.js",
+		`    if (!prerendering()) resolve();`,
+		`    if (prerendering()) resolve();`},
+	{"INIT-9 a prerendered page that is shown never begins its session", "js/avaya-ccaas-chat-sdk.js",
+		`document, "prerenderingchange", resolve, { once: true }`,
+		`document, "prerenderingchanged", resolve, { once: true }`},
+	{"INIT-8 a hidden page takes a second init", "js/avaya-ccaas-chat-sdk.js",
+		`      const begun = shown().then(start);
+`,
+		`      if (prerendering()) starting = false;
+      const begun = shown().then(start);
+`},
 }
