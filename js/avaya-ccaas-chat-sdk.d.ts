@@ -239,8 +239,9 @@ declare namespace AvayaCCaaSChatSDK {
      * Sends a text of 1 to 4096 characters, in answer to the message of the UUID
      * `parentMessageId`, if any; resolves once the server has stored it. MESSAGE_DELIVERED
      * follows. Messages arrive in the order of the calls, and an outage delays them by up to
-     * the reconnection timeout. User activity. Rejects with ACS-322 for a wrong argument or
-     * when 500 messages wait already, ACS-313 when this session is not in, ACS-314 when the
+     * the reconnection timeout. At most 500 messages of one chat may be on their way: while so
+     * many promises of it are pending, the next call rejects at once. User activity. Rejects
+     * with ACS-322 for a wrong argument or beyond the 500, ACS-313 when this session is not in, ACS-314 when the
      * chat is gone.
      */
     sendMessage(text: string, parentMessageId?: string): Promise<Message>;

@@ -374,11 +374,15 @@
     const other = unlike(response);
     if (other) throw other;
     try {
-      // A compiler that streams takes this type only.
+      // A compiler that streams takes this type only, and no answer of a page's own fetch.
       if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
         const compiled = WebAssembly.compileStreaming(response);
         touchStorage();
-        return await compiled;
+        try {
+          return await compiled;
+        } catch (e) {
+          if (response.bodyUsed) throw e;
+        }
       }
       return await WebAssembly.compile(await response.arrayBuffer());
     } catch (e) {

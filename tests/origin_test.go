@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -77,4 +79,15 @@ func (o *origin) answer(t *testing.T, hook func(w http.ResponseWriter, r *http.R
 	}
 	set(hook)
 	t.Cleanup(func() { set(nil) })
+}
+
+// unrestricted answers, as a hook, with the pages of pages/ without the strict policy.
+func unrestricted(w http.ResponseWriter, r *http.Request) bool {
+	name, found := strings.CutPrefix(r.URL.Path, "/t/")
+	if !found || !strings.HasSuffix(name, ".html") {
+		return false
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.ServeFile(w, r, filepath.Join("pages", name))
+	return true
 }

@@ -29,43 +29,85 @@ func (tooLarge) Error() string {
 	return "answer is larger than " + strconv.Itoa(wire.MaxAnswer) + " bytes"
 }
 
-// Do performs one request. The signal it passes on ends the download too.
-func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, err error) {
-	defer catch(&err)
-	abort := js.Global().Get("AbortController").New()
-	// After a complete answer this does nothing.
-	defer abort.Call("abort")
+// pastCache says that GETs go past the browser's cache, because the last answer to one was
+// such as a cache may keep.
+var pastCache bool
 
-	options := js.Global().Get("JSON").Call("parse", string(appendFetchOptions(nil, r)))
-	options.Set("signal", abort.Get("signal"))
-	if r.Body != nil {
-		options.Set("body", string(r.Body))
-	}
-	response, err := await(ctx, js.Global().Get("fetch").Invoke(r.URL, options))
-	if err != nil {
+// Do performs one request. The signal it passes on ends the download too.
+//
+// fetch's "no-store" is not for every request: it also makes Chromium ask for leave
+// (OPTIONS) before each call of another origin. Without it, only a GET may be answered
+// from the cache, and never by an answer that says no-store, as the gateway's do. Another
+// one may be old, by a proxy's doing: it is asked for again past the cache, at once unless
+// it is an error that the core tries again anyway.
+func (transport) Do(ctx context.Context, r sdk.Request) (answer sdk.Response, err error) {
+	past := r.Method == "GET" && pastCache
+	answer, keepable, err := fetch(ctx, r, past)
+	if r.Method != "GET" || err != nil {
 		return answer, err
 	}
-	answer.Status = response.Get("status").Int()
-	if v := response.Get("headers").Call("get", "Retry-After"); v.Type() == js.TypeString {
-		if n, err := strconv.ParseUint(v.String(), 10, 31); err == nil {
-			answer.RetryAfter = time.Duration(n) * time.Second
-		}
+	pastCache = keepable
+	if keepable && !past && answer.Status < 500 {
+		answer, _, err = fetch(ctx, r, true)
 	}
-	if v := response.Get("headers").Call("get", "Date"); v.Type() == js.TypeString {
-		if ms := js.Global().Get("Date").Call("parse", v).Float(); ms > 0 { // not for NaN
-			answer.Date = time.UnixMilli(int64(ms))
-		}
-	}
-	answer.Body, err = readAll(ctx, response.Get("body"))
 	return answer, err
 }
 
+// fetch performs one request, past the browser's cache or not. keepable says that a cache
+// may keep the answer. Of the answer it uses what polyfills of fetch have too: status,
+// headers.get, and one of body, arrayBuffer and text.
+func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, keepable bool, err error) {
+	defer catch(&err)
+	options := js.Global().Get("JSON").Call("parse", string(appendFetchOptions(nil, r, past)))
+	if r.Body != nil {
+		options.Set("body", string(r.Body))
+	}
+	// Old browsers have none: a request that is given up then ends in its own time.
+	if controller := js.Global().Get("AbortController"); controller.Type() == js.TypeFunction {
+		abort := controller.New()
+		options.Set("signal", abort.Get("signal"))
+		// Aborted once it is complete, a request counts as failed with whoever watches the
+		// page's network, and its connection may be closed. The status is set last.
+		defer func() {
+			if err != nil || answer.Status == 0 {
+				abort.Call("abort")
+			}
+		}()
+	}
+	response, err := await(ctx, js.Global().Get("fetch").Invoke(r.URL, options))
+	if err != nil {
+		return answer, false, err
+	}
+	header := func(name string) string {
+		if v := response.Get("headers").Call("get", name); v.Type() == js.TypeString {
+			return v.String()
+		}
+		return ""
+	}
+	if n, err := strconv.ParseUint(header("Retry-After"), 10, 31); err == nil {
+		answer.RetryAfter = time.Duration(n) * time.Second
+	}
+	// NaN, for a header that is absent or no date, is not above 0.
+	if ms := js.Global().Get("Date").Call("parse", header("Date")).Float(); ms > 0 {
+		answer.Date = time.UnixMilli(int64(ms))
+	}
+	keepable = !strings.Contains(header("Cache-Control"), "no-store")
+	length, err := strconv.ParseUint(header("Content-Length"), 10, 31)
+	short := err == nil && length <= wire.MaxAnswer
+	if answer.Body, err = readBody(ctx, response, short); err == nil {
+		answer.Status = response.Get("status").Int()
+	}
+	return answer, keepable, err
+}
+
 // appendFetchOptions writes what fetch takes beside the URL, but for signal and body.
-func appendFetchOptions(dst []byte, r sdk.Request) []byte {
+func appendFetchOptions(dst []byte, r sdk.Request, past bool) []byte {
 	o := object(dst)
 	o.open()
 	o.str("method", r.Method)
-	o.str("cache", "no-store")
+	if past {
+		o.str("cache", "no-store")
+	}
 	o.str("credentials", "omit")
 	o.str("redirect", "error") // the token goes to the gateway and nowhere else
 	// The end of a session is told while the page is going away.
@@ -82,12 +124,49 @@ func appendFetchOptions(dst []byte, r sdk.Request) []byte {
 	return o
 }
 
+// readBody reads an answer's body: as a whole if it is short, by what is said of its
+// length, because Chromium shows many requests as canceled whose answers are read as
+// streams; else as a stream, which ends at the bound. Where there is no stream, in old browsers
+// and with polyfills, the bound is looked at when the whole is there.
+func readBody(ctx context.Context, response js.Value, short bool) ([]byte, error) {
+	stream := response.Get("body")
+	if !short && stream.Type() == js.TypeObject && stream.Get("getReader").Type() == js.TypeFunction {
+		return readAll(ctx, stream)
+	}
+	if response.Get("arrayBuffer").Type() == js.TypeFunction {
+		buffer, err := await(ctx, response.Call("arrayBuffer"))
+		if err != nil {
+			return nil, err
+		}
+		bytes := js.Global().Get("Uint8Array").New(buffer)
+		if bytes.Length() > wire.MaxAnswer {
+			return nil, tooLarge{}
+		}
+		all := make([]byte, bytes.Length())
+		js.CopyBytesToGo(all, bytes)
+		return all, nil
+	}
+	text, err := await(ctx, response.Call("text"))
+	if err != nil {
+		return nil, err
+	}
+	// It is at least as many bytes as characters; the rest is known when it is copied.
+	if textLength(text) > wire.MaxAnswer {
+		return nil, tooLarge{}
+	}
+	all := text.String()
+	if len(all) > wire.MaxAnswer {
+		return nil, tooLarge{}
+	}
+	return []byte(all), nil
+}
+
+// textLength is the length of a string before it is copied; Length looks at objects only.
+func textLength(text js.Value) int { return js.Global().Get("Object").Invoke(text).Length() }
+
 // readAll reads a ReadableStream, piece by piece, so that the bound holds whatever the
 // sender says of the length.
 func readAll(ctx context.Context, stream js.Value) ([]byte, error) {
-	if stream.IsNull() || stream.IsUndefined() {
-		return nil, nil
-	}
 	reader := stream.Call("getReader")
 	var all []byte
 	for {
@@ -215,8 +294,8 @@ func (s *socket) onOpen() {
 
 // onMessage only enqueues: the browser waits for it.
 func (s *socket) onMessage(data js.Value) {
-	// Length looks at objects only; it must be known before the text is copied.
-	if data.Type() != js.TypeString || js.Global().Get("Object").Invoke(data).Length() > wire.MaxServerFrame {
+	// The length must be known before the text is copied.
+	if data.Type() != js.TypeString || textLength(data) > wire.MaxServerFrame {
 		s.Close(wire.CloseMalformed, "a frame is no text or too large")
 		return
 	}

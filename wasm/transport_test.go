@@ -117,6 +117,49 @@ func TestFetch(t *testing.T) {
 	})
 }
 
+// What polyfills of fetch answer with has no stream.
+func TestFetchWithoutStream(t *testing.T) {
+	for _, c := range []struct{ name, answer string }{
+		{"an array buffer", `arrayBuffer: () => Promise.resolve(new TextEncoder().encode(text).buffer)`},
+		{"a text", `text: () => Promise.resolve(text)`},
+		{"a text, and a body that is no stream", `body: {}, text: () => Promise.resolve(text)`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			real := js.Global().Get("fetch")
+			t.Cleanup(func() { js.Global().Set("fetch", real) })
+			answer := func(text string) (sdk.Response, error) {
+				js.Global().Set("fetch", js.Global().Get("Function").New("text", `return () => Promise.resolve(
+					{status: 201, headers: {get: (name) => name === "Retry-After" ? "7" : undefined}, `+c.answer+`})`).Invoke(text))
+				return do(t, testContext(t), "POST", "/", "x")
+			}
+			for _, text := range []string{"", "ä€😀", strings.Repeat("x", wire.MaxAnswer)} {
+				r, err := answer(text)
+				if err != nil || r.Status != 201 || r.RetryAfter != 7*time.Second || string(r.Body) != text {
+					t.Errorf("%d bytes: status %d, %d bytes, error %v", len(text), r.Status, len(r.Body), err)
+				}
+			}
+			for _, text := range []string{strings.Repeat("x", wire.MaxAnswer+1), strings.Repeat("€", wire.MaxAnswer/2)} {
+				if _, err := answer(text); !errors.Is(err, tooLarge{}) {
+					t.Errorf("%d bytes: error %v, want %v", len(text), err, tooLarge{})
+				}
+			}
+		})
+	}
+	t.Run("without AbortController a request ends with its context", func(t *testing.T) {
+		real := js.Global().Get("AbortController")
+		t.Cleanup(func() { js.Global().Set("AbortController", real) })
+		js.Global().Delete("AbortController")
+		if r, err := do(t, testContext(t), "POST", "/echo", "x"); err != nil || r.Status != 200 {
+			t.Errorf("status %d, error %v", r.Status, err)
+		}
+		ctx, cancel := context.WithTimeout(testContext(t), 100*time.Millisecond)
+		defer cancel()
+		if _, err := do(t, ctx, "POST", "/hang/without-abort", "x"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
 // dial opens a connection, which ends with the test's time: nobody reads for longer.
 func dial(t *testing.T) *socket {
 	t.Helper()

@@ -1203,4 +1203,35 @@ func ceilSeconds`},
 		`      if (prerendering()) starting = false;
       const begun = shown().then(start);
 `},
+	{"NS-1 each call of another origin asks for leave", "wasm/transport.go",
+		`	if past {
+		o.str(`,
+		`	if true {
+		o.str(`},
+	{"NS-5 chats are listed from the browser's cache", "wasm/transport.go",
+		`	if keepable && !past && answer.Status < 500 {`,
+		`	if false {`},
+	{"MSG-4 calls that were answered are aborted", "wasm/transport.go",
+		`			if err != nil || answer.Status == 0 {`,
+		`			if true {`},
+	{"MSG-4 short answers are read as streams", "wasm/transport.go",
+		`	if !short && stream.Type()`,
+		`	if stream.Type()`},
+	{"MSG-4 a message whose event comes first is aborted", "sdk/message.go",
+		`		if m.call.retryAt.IsZero() {`,
+		`		if false {`},
+	{"INIT-9 an answer that is no array buffer is none", "wasm/transport.go",
+		`	all := text.String()
+`,
+		`	all := ""
+`},
+	{"INIT-9 without AbortController no call is made", "wasm/transport.go",
+		`controller.Type() == js.TypeFunction {`,
+		`true {`},
+	{"INIT-9 the wasm must come by the browser's own fetch", "js/avaya-ccaas-chat-sdk.js",
+		`          if (response.bodyUsed) throw e;`,
+		`          throw e;`},
+	{"MSG-1 501 messages may wait", "sdk/message.go",
+		`	if len(e.sends) >= maxSends {`,
+		`	if len(e.sends) > maxSends {`},
 }

@@ -64,7 +64,17 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("/", g.origin(g.respond(func(*http.Request) (answer, error) {
 		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call.")
 	})))
-	return mux
+	return uncached(mux)
+}
+
+// uncached forbids caches to keep any answer, preflights and refusals too: a page's calls
+// leave that to the answers, because a browser remembers no preflight of a request that
+// forbids it itself.
+func uncached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
 }
 
 // origin keeps pages of other origins out, and lets those that may call read the
@@ -196,7 +206,6 @@ func (g *Gateway) problem(w http.ResponseWriter, r *http.Request, p *problem) {
 
 func (g *Gateway) write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
-	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	if body != nil {
 		h.Set("Content-Type", contentType)

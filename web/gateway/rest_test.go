@@ -507,6 +507,7 @@ func TestOrigins(t *testing.T) {
 			exact := http.Header{
 				"Access-Control-Allow-Origin": {c.origin}, "Access-Control-Expose-Headers": {"Date, Retry-After"},
 				"Access-Control-Allow-Methods": {"GET, POST, DELETE"}, "Access-Control-Allow-Headers": {"authorization, appkey, content-type"}, "Access-Control-Max-Age": {"7200"},
+				"Cache-Control": {"no-store"},
 				"Vary": {"Origin", "Access-Control-Request-Method, Access-Control-Request-Headers"},
 			}
 			if c.allowed && !reflect.DeepEqual(r.header, exact) {
@@ -554,5 +555,60 @@ func TestRate(t *testing.T) {
 	}
 	if len(l.byKey) != maxLimiters || l.order.Len() != maxLimiters {
 		t.Errorf("%d remembered", len(l.byKey))
+	}
+}
+
+// Browsers remember that a page may call (preflights) only for calls that may be answered
+// from their cache, so it is the answers that forbid that.
+func TestNothingIsCached(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 1, 60 })
+	c := w.chat("ann")
+	seen := map[int]bool{}
+	look := func(what string, r reply) {
+		t.Helper()
+		seen[r.status] = true
+		if got := r.header.Get("Cache-Control"); got != "no-store" {
+			t.Errorf("%s: %d with Cache-Control %q", what, r.status, got)
+		}
+	}
+	message := `{"body":{"elementType":"text","elementText":{"text":"hi"}},` + c.ids() + `}`
+	e, s := "/engagements/"+c.e.EngagementID, "/sessions/"+c.session.SessionID
+	for _, x := range []struct{ method, path, token, body string }{
+		{"POST", "/sessions", c.token, `{"integrationId":"` + integration + `"}`},
+		{"POST", "/sessions", c.token, `{`},
+		{"POST", "/sessions", c.token, strings.Repeat(" ", wire.MaxBody+1)},
+		{"POST", "/sessions", "no.valid.token", `{}`},
+		{"GET", s, c.token, ""},
+		{"GET", "/sessions/" + c.e.EngagementID, c.token, ""},
+		{"GET", "/engagements", c.token, ""},
+		{"GET", "/engagements", "", ""},
+		{"POST", "/engagements", c.token, `{"sessionId":"` + c.session.SessionID + `"}`},
+		{"POST", e + ":join", c.token, `{` + c.ids() + `}`},
+		{"POST", e + "/messages", c.token, message},
+		{"GET", e + "/messages?pageSize=1", c.token, ""},
+		{"GET", e + "/messages?pageSize=nonsense", c.token, ""},
+		{"POST", e + ":disconnect", c.token, `{` + c.ids() + `}`},
+		{"POST", e + "/messages", c.token, message},
+		{"PUT", e, c.token, ""},
+		{"GET", "//engagements", c.token, ""},
+		{"GET", s + "/events", c.token, ""},
+		{"OPTIONS", "/engagements", "", ""},
+		{"DELETE", s, c.token, ""},
+	} {
+		look(x.method+" "+x.path, w.call(x.method, x.path, x.token, x.body))
+	}
+	look("a page of another origin", w.call("GET", "/engagements", c.token, "", "Origin", "https://evil.example"))
+	look("an event stream without an upgrade", w.call("GET", s+"/events", c.token, "", "Sec-WebSocket-Protocol", wire.Subprotocol))
+	look("health", w.request("GET", "/healthz", "", ""))
+	look("no call", w.request("GET", "/nothing", "", ""))
+	for range 60 {
+		look("one of many", w.call("GET", "/engagements", c.token, ""))
+	}
+	w.g.drain.Leave()
+	look("going away", w.call("GET", "/engagements", c.token, ""))
+	for _, status := range []int{200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 503} {
+		if !seen[status] {
+			t.Errorf("no answer had status %d", status)
+		}
 	}
 }
