@@ -47,8 +47,8 @@ declare namespace AvayaCCaaSChatSDK {
      * Handlers stay until `off`, across `shutdown` and `init`, and may be set before `init`.
      * They are called one event at a time, in the order in which things happened; what they
      * return is not waited for, and what they throw or reject is logged. `IDLE_TIMEOUT` is
-     * taken for `IDLE_TIMEOUT_EXPIRED`. An unknown name is warned of (ACS-203), and nothing
-     * is registered.
+     * taken for `IDLE_TIMEOUT_EXPIRED`. An unknown name is logged (ACS-203), the first time at
+     * ERROR, and nothing is registered.
      *
      * Throws ACS-322 when handler is not a function.
      */
@@ -56,7 +56,7 @@ declare namespace AvayaCCaaSChatSDK {
 
     /**
      * Removes an event's handler; without a name, all of them (warning ACS-202). An event
-     * without a handler (ACS-205) and an unknown name (ACS-203) are warned of.
+     * without a handler (ACS-205) is warned of; an unknown name is logged as `on` does.
      */
     off(eventName?: keyof EventMap): void;
 
@@ -105,11 +105,15 @@ declare namespace AvayaCCaaSChatSDK {
      */
     retryConnection(): void;
 
-    /** Sets the least level of log lines on the console. Throws ACS-303 for an unknown one. */
+    /**
+     * Sets the least level of log lines on the console. Throws ACS-303 for an unknown one. Chrome
+     * shows DEBUG lines only where "Verbose" is chosen among the console's levels. No line holds
+     * a token or a message's text.
+     */
     setLogLevel(level: LogLevel): void;
 
     /**
-     * Ends the session, by default as `USER_CLOSED`; chats live on. Raises EVENT_STREAM_CLOSED,
+     * Ends the session, by default (undefined or null) as `USER_CLOSED`; chats live on. Raises EVENT_STREAM_CLOSED,
      * then SHUTDOWN, and resolves, within 5 seconds also when the server is unreachable.
      * Engagement objects then keep their last values and reject everything with ACS-310.
      * Rejects with ACS-322 for an unknown reason.
@@ -173,7 +177,11 @@ declare namespace AvayaCCaaSChatSDK {
     sessionParameters?: MappedData | undefined;
   }
 
-  /** The second argument of `init`. A value out of range is warned of, and its default used. */
+  /**
+   * The second argument of `init`. A value out of range is logged, the first time at ERROR, and
+   * its default used. So is a name that is not here, or not in {@link SDKInitParams}, and it is
+   * ignored.
+   */
   interface Config {
     /** For how long a broken event stream is reconnected: 120 to 300 seconds, 120 by default. Else ACS-207. */
     reconnectionTimeout?: number | undefined;
@@ -230,14 +238,14 @@ declare namespace AvayaCCaaSChatSDK {
      */
     join(): Promise<Engagement>;
     /**
-     * Takes the user out of the chat, by default as `USER_CLOSED`. User activity. Rejects with
+     * Takes the user out of the chat, by default (undefined or null) as `USER_CLOSED`. User activity. Rejects with
      * ACS-313 when this session is not in, ACS-314 when the chat is gone, ACS-322 for an unknown
      * reason.
      */
     disconnect(reason?: EngagementDisconnectReason): Promise<void>;
     /**
      * Sends a text of 1 to 4096 characters, in answer to the message of the UUID
-     * `parentMessageId`, if any; resolves once the server has stored it. MESSAGE_DELIVERED
+     * `parentMessageId`, unless that is undefined or null; resolves once the server has stored it. MESSAGE_DELIVERED
      * follows. Messages arrive in the order of the calls, and an outage delays them by up to
      * the reconnection timeout. At most 500 messages of one chat may be on their way: while so
      * many promises of it are pending, the next call rejects at once. User activity. Rejects

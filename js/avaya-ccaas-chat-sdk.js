@@ -54,6 +54,14 @@
   const log = (at, ...what) => {
     if (levels.indexOf(at) >= levels.indexOf(level)) print(at, ...what);
   };
+  // A developer's mistake is said at ERROR once, and is a warning when it comes again. The
+  // list has a bound: a page may make names up.
+  const said = [];
+  const mistake = (line) => {
+    const known = said.indexOf(line) >= 0 || said.length > 49;
+    if (!known) said.push(line);
+    log(known ? "WARN" : "ERROR", line);
+  };
 
   // ---- Handlers: one for each event, kept until off (INIT-10)
 
@@ -62,13 +70,14 @@
   const eventNamed = (name) => {
     const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;
     if (typeof known === "string" && EventType.hasOwnProperty(known)) return known;
-    log("WARN", "ACS-203: Event does not exist - " + String(name));
+    mistake("ACS-203: Event does not exist - " + String(name).slice(0, 64));
   };
 
   // A page's mistake is the page's: it stops neither other handlers nor the core.
   const raise = (type, payload) => {
     const failed = (e) => log("ERROR", "the handler of " + type + " failed:", e);
     const handler = handlers.get(type);
+    log("DEBUG", type, payload.engagementId || "", handler ? "" : "has no handler");
     if (!handler) return;
     try {
       const result = handler(payload);
@@ -359,7 +368,11 @@
     }
   };
 
+  let told = ""; // how the wasm came, for the log; without the URL's query, which may be a page's secret
+  const since = (time) => " in " + (Date.now() - time) + " ms";
+
   const fetchModule = async () => {
+    const begun = Date.now();
     let response;
     try {
       wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || document.baseURI).href;
@@ -373,6 +386,7 @@
     }
     const other = unlike(response);
     if (other) throw other;
+    told = wasmURL.split("?")[0] + ": status " + response.status + since(begun);
     try {
       // A compiler that streams takes this type only, and no answer of a page's own fetch.
       if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
@@ -506,6 +520,7 @@
     // device one alone is longer than what a visitor notices.
     const turn = () => new Promise(task);
     const module = await loaded;
+    const begun = Date.now();
     try {
       const instance = await WebAssembly.instantiate(module, go.importObject);
       await turn();
@@ -524,6 +539,7 @@
     core = mine;
     core("setLogLevel", 0, level);
     if (!core) throw initFailed(CORE_ENDED);
+    told += ", started" + since(begun);
     if (!listening) listen();
   };
 
@@ -551,10 +567,27 @@
     return /undefined|function|symbol|bigint/.test(typeof v) ? null : v;
   });
 
+  // The config's level counts from here on, unless init fails; the core does not know it
+  // where the page has set another, or the config's is none.
+  let initializing = false;
   const initialize = (args, chosen) => {
+    const before = level;
+    const first = !initializing && !session.user;
+    if (first) {
+      if (levels.indexOf(chosen) >= 0) level = chosen;
+      log("DEBUG", told);
+    }
     const user = call("init", args, userOf);
-    if (levels.indexOf(chosen) >= 0) user.then(() => (level = chosen), () => {});
-    else if (core) core("setLogLevel", 0, level); // the default does not undo what the page set
+    const setLevel = () => core && core("setLogLevel", 0, level);
+    setLevel();
+    if (first) {
+      initializing = true;
+      user.then(() => (initializing = false), () => {
+        initializing = false;
+        if (level === chosen) level = before;
+        setLevel();
+      });
+    }
     return user;
   };
 

@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -54,6 +55,7 @@ type Client struct {
 	o       Options
 	level   atomic.Int32
 	current atomic.Pointer[session]
+	said    atomic.Pointer[[]string] // by Mistake
 }
 
 // New returns a client without a session. It starts nothing.
@@ -125,7 +127,11 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 		c.level.Store(min(level, c.level.Load()))
 	}
 	for _, w := range warnings {
-		c.warn(w, "")
+		if w == CodeNoConfiguration {
+			c.warn(w, "")
+			continue
+		}
+		c.Mistake(w.String() + ": " + texts[w])
 	}
 	c.level.Store(level)
 	go s.dispatcher()
@@ -264,7 +270,8 @@ func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(E
 
 // SendMessage sends a text (MSG-*). It is user activity. Messages of one chat are
 // stored in the order of the calls. An outage delays a message for up to the
-// reconnection timeout before it is refused. parentMessageID may be empty. Errors:
+// reconnection timeout before it is refused. At most 500 of one chat may wait: the next is
+// refused at once with 322. parentMessageID may be empty. Errors:
 // 310, 313, 314, 321, 322, and those of the server: 304 to 306, 319, 320.
 func (c *Client) SendMessage(engagementID, text, parentMessageID string, done func(Message, error)) {
 	done = orNothing(done)
@@ -372,6 +379,30 @@ func (c *Client) warn(code Code, detail string) {
 		line += " - " + detail
 	}
 	c.log(LogWarn, line)
+}
+
+// maxMistakes bounds what a client remembers of the lines that it has said at ERROR.
+const maxMistakes = 50
+
+// Mistake logs a line about what the page's developer did wrong: at ERROR the first time,
+// at WARN when the same line comes again, and beyond 50 different ones.
+func (c *Client) Mistake(line string) {
+	for {
+		said := c.said.Load()
+		var lines []string
+		if said != nil {
+			lines = *said
+		}
+		if len(lines) >= maxMistakes || slices.Contains(lines, line) {
+			c.log(LogWarn, line)
+			return
+		}
+		lines = append(slices.Clone(lines), line)
+		if c.said.CompareAndSwap(said, &lines) {
+			c.log(LogError, line)
+			return
+		}
+	}
 }
 
 func orNothing[T any](done func(T, error)) func(T, error) {

@@ -1,6 +1,7 @@
 package sdk
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,11 +13,42 @@ import (
 // absent one. It applies the rules of INIT-1 to INIT-5. Config values of the wrong
 // type come out as invalid ones, which Init warns of and replaces (INIT-6); only a
 // config that is no object is an error.
-func DecodeInit(params, config string) (p InitParams, c Config, err error) {
+//
+// unknown are lines for Mistake, one for each member that is none of init's, whether or not
+// there is an error: a misspelt name is often the reason of one. At most ten of each
+// argument are named, in no order.
+func DecodeInit(params, config string) (p InitParams, c Config, unknown []string, err error) {
+	unknown = append(strangers("params", params, paramNames), strangers("config", config, configNames)...)
 	if p, err = decodeParams(params); err == nil {
 		c, err = decodeConfig(config)
 	}
-	return p, c, err
+	return p, c, unknown, err
+}
+
+var (
+	paramNames  = []string{"hostURL", "integrationId", "token", "appkey", "displayName", "sessionParameters"}
+	configNames = []string{"reconnectionTimeout", "idleTimeout", "idleShutdownGraceTimeout", "logLevel"}
+)
+
+// strangers says of each member that is none of the known ones which is meant, where
+// that differs in the case of letters only.
+func strangers(what, object string, known []string) (lines []string) {
+	m, _ := wire.Members(object)
+	for name := range m {
+		if slices.Contains(known, name) {
+			continue
+		}
+		line := "init: " + what + "." + clip(name) + " is unknown and ignored"
+		for _, k := range known {
+			if rest, ok := cutPrefixFold(name, k); ok && rest == "" {
+				line += ": write " + k
+			}
+		}
+		if lines = append(lines, line); len(lines) == 10 {
+			break
+		}
+	}
+	return lines
 }
 
 func decodeParams(params string) (p InitParams, err error) {
@@ -99,22 +131,25 @@ func validAuthority(a string) bool {
 	return host != "" && !strings.ContainsAny(host, "%@[]^|`{}")
 }
 
-// cutPrefixFold cuts a prefix of lower-case ASCII, however s spells it. strings.EqualFold
+// cutPrefixFold cuts a prefix, whichever letters of ASCII are capitals. strings.EqualFold
 // would link Unicode's tables.
 func cutPrefixFold(s, prefix string) (rest string, ok bool) {
 	if len(s) < len(prefix) {
 		return s, false
 	}
 	for i := range len(prefix) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != prefix[i] {
+		if lower(s[i]) != lower(prefix[i]) {
 			return s, false
 		}
 	}
 	return s[len(prefix):], true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }
 
 func decodeConfig(config string) (c Config, err error) {

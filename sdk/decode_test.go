@@ -53,7 +53,7 @@ func TestDecodeInit(t *testing.T) {
 		{"INIT-6 config null", `{` + goodParams() + `}`, `null`, 303, "config"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, _, err := sdk.DecodeInit(c.params, c.config)
+			_, _, _, err := sdk.DecodeInit(c.params, c.config)
 			if c.code == 0 {
 				if err != nil {
 					t.Error(err)
@@ -95,7 +95,7 @@ func TestConfig(t *testing.T) {
 			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 				g := newPage(t, p, p.Storage())
 				g.c.SetLogLevel(sdk.LogWarn)
-				_, config, err := sdk.DecodeInit(`{`+goodParams()+`}`, c.config)
+				_, config, _, err := sdk.DecodeInit(`{`+goodParams()+`}`, c.config)
 				if err != nil {
 					t.Fatal(err)
 				}

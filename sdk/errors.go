@@ -10,8 +10,9 @@ type Code int
 // String returns the form pages compare with, such as "ACS-303".
 func (c Code) String() string { return "ACS-" + strconv.Itoa(int(c)) }
 
-// Warnings. They are logged at WARN, never returned, but for CodeAlreadyInitialized
-// (INIT-8) and CodeLogLevel's text (NS-10).
+// Warnings. They are logged at WARN, those of a developer's mistake (203, 207 to 210) at
+// ERROR the first time, and never returned, but for CodeAlreadyInitialized (INIT-8) and
+// CodeLogLevel's text (NS-10).
 const (
 	CodeNoConfiguration     Code = 201
 	CodeAllHandlersRemoved  Code = 202

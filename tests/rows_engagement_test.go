@@ -108,10 +108,10 @@ func TestRowsEngagementObject(t *testing.T) {
 	})
 
 	t.Run("ENG-5 disconnect refuses another reason, and stays in", func(t *testing.T) {
-		c.wants("ENG-5", map[string]any{"codes": []string{"ACS-322", "ACS-322", "ACS-322"}, "status": "ACTIVE"}, `
+		c.wants("ENG-5", map[string]any{"codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322"}, "status": "ACTIVE"}, `
 			const e = await sdk.getEngagementById(%s);
 			const codes = [];
-			for (const reason of ["BORED", "user_closed", 7]) codes.push(await code(() => e.disconnect(reason)));
+			for (const reason of ["BORED", "user_closed", "", 7]) codes.push(await code(() => e.disconnect(reason)));
 			return { codes, status: e.engagementStatus }`, c.id)
 	})
 

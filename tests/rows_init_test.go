@@ -84,6 +84,7 @@ func TestRowsInit(t *testing.T) {
 	f := w.faulty(t)
 	s := newSurface(t, f.origin, w.params(t, fresh("row-init"), tokenOptions{ttl: 10 * time.Hour}))
 	s.allow(networkTrouble)
+	s.allow(mistakes.String())
 
 	t.Run("INIT-1 INIT-2 INIT-3 what is fine: slash, path prefix, letter case, jwt. prefix", func(t *testing.T) {
 		s.at(t)

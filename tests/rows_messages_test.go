@@ -30,8 +30,8 @@ func TestRowsMessages(t *testing.T) {
 	t.Run("MSG-1 bounds", func(t *testing.T) {
 		parent := uuid.NewString()
 		c.wants("MSG-1", map[string]any{
-			"fine": []int{1, 4096, 4096}, "codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322"},
-			"parent": parent, "none": true,
+			"fine": []int{1, 4096, 4096}, "codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322"},
+			"parent": parent, "none": []bool{true, true, true},
 		}, `
 			const e = await sdk.getEngagementById(%s);
 			const fine = [];
@@ -41,9 +41,9 @@ func TestRowsMessages(t *testing.T) {
 			}
 			const codes = [];
 			for (const text of ["", "x".repeat(4097), "\u{1F600}".repeat(2048) + "x", undefined, null, 7, {}]) codes.push(await code(() => e.sendMessage(text)));
-			for (const id of ["not a UUID", 7]) codes.push(await code(() => e.sendMessage("x", id)));
+			for (const id of ["", " ", "not a UUID", 7]) codes.push(await code(() => e.sendMessage("x", id)));
 			const child = await e.sendMessage("a reply", %s);
-			return { fine, codes, parent: child.parentMessageId, none: (await e.sendMessage("none")).parentMessageId === undefined }`, c.id, parent)
+			return { fine, codes, parent: child.parentMessageId, none: (await Promise.all([[], [undefined], [null]].map((id) => e.sendMessage("none", ...id)))).map((m) => m.parentMessageId === undefined) }`, c.id, parent)
 		c.waitText("none")
 		if !strings.Contains(string(c.waitEvent("MESSAGE_DELIVERED", func(m message) bool { return m.Body.ElementText.Text == "a reply" }).Data), parent) {
 			t.Error("MSG-1: MESSAGE_DELIVERED has no parentMessageId")

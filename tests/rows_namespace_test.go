@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -142,13 +143,19 @@ func (s *surface) console() (lines []string) {
 	return lines
 }
 
+var mistakes = regexp.MustCompile(`ACS-(203|207|208|209|210): `)
+
 // warned compares the codes of the warnings since the last look at the console; any
 // other line of the SDK fails the test, too.
 func (s *surface) warned(want ...string) {
 	s.t.Helper()
 	var got []string
 	for _, line := range s.console() {
+		// Mistakes of the page's developer are errors the first time.
 		if rest, ok := strings.CutPrefix(line, "warning: [AvayaCCaaSChatSDK] "); ok {
+			code, _, _ := strings.Cut(rest, ":")
+			got = append(got, code)
+		} else if rest, ok := strings.CutPrefix(line, "error: [AvayaCCaaSChatSDK] "); ok && mistakes.MatchString(rest) {
 			code, _, _ := strings.Cut(rest, ":")
 			got = append(got, code)
 		} else if strings.Contains(line, "[AvayaCCaaSChatSDK]") {
@@ -207,6 +214,7 @@ func TestRowsNamespace(t *testing.T) {
 	customer := fresh("row-ns")
 	// The clock is put forward below.
 	s := newSurface(t, o.origin, w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
+	s.allow(mistakes.String() + "|init: (params|config)")
 	s.allow(networkTrouble)
 
 	t.Run("NS-13 before init", func(t *testing.T) {
@@ -263,8 +271,8 @@ func TestRowsNamespace(t *testing.T) {
 			try { sdk.setLogLevel("LOUD") } catch (e) { return [e.code, e.message, e instanceof sdk.ACSException] }`)
 		s.want([]string{"throws ACS-303", "throws ACS-303", "throws ACS-303", "throws ACS-303", "throws ACS-303"},
 			`return ["warn", "", undefined, null, 3].map((level) => outcome(() => sdk.setLogLevel(level)))`)
-		for level, printed := range map[string]bool{"DEBUG": true, "INFO": true, "WARN": true, "ERROR": false, "OFF": false} {
-			s.want([]string{"undefined", "returns"}, `return [sdk.setLogLevel("`+level+`"), outcome(() => sdk.on("NO_EVENT", () => {}))]`)
+		for level, printed := range map[string]bool{"DEBUG": true, "INFO": true, "WARN": true, "ERROR": true, "OFF": false} {
+			s.want([]string{"undefined", "returns"}, `return [sdk.setLogLevel("`+level+`"), outcome(() => sdk.on("NO_EVENT_AT_`+level+`", () => {}))]`)
 			if printed {
 				s.warned("ACS-203")
 			} else {
@@ -274,8 +282,61 @@ func TestRowsNamespace(t *testing.T) {
 		// The default shows no warning.
 		s.load()
 		s.console()
-		s.want("returns", `return outcome(() => sdk.on("NO_EVENT", () => {}))`)
+		s.want("returns", `return outcome(() => { sdk.off("SHUTDOWN"); sdk.off("SHUTDOWN") })`)
 		s.warned()
+	})
+	t.Run("NS-2 NS-3 INIT-6 what a developer did wrong is said at ERROR, once", func(t *testing.T) {
+		s.at(t).load()
+		s.console()
+		s.want([]any{"rejects ACS-302", "resolves", "resolves"}, `
+			for (let i = 0; i < 3; i++) { sdk.on("MESAGE_ARRIVED", () => {}); sdk.off("SHUT_DOWN"); }
+			const {appkey, ...rest} = params, init = async (p, c) => { const how = await outcome(() => sdk.init(p, c)); if (how === "resolves") await sdk.shutdown(); return how };
+			const wrong = {...params, hostUrl: "x"}, config = {idleTimeout: 5, idleShutdownGraceTimeout: 5000, reconnectiontimeout: 200, secret: "do not print"};
+			return [await init({...rest, appKey: "do not print"}, {}), await init(wrong, config), await init(wrong, config)]`)
+		want := []string{
+			"ACS-203: Event does not exist - MESAGE_ARRIVED", "ACS-203: Event does not exist - SHUT_DOWN",
+			"ACS-208: idleTimeout must be 300 to 3300 seconds or 0, using 300", "ACS-209: idleShutdownGraceTimeout must be 30 to 120 seconds, using 30",
+			"init: config.reconnectiontimeout is unknown and ignored: write reconnectionTimeout", "init: config.secret is unknown and ignored",
+			"init: params.appKey is unknown and ignored: write appkey", "init: params.hostUrl is unknown and ignored: write hostURL",
+		}
+		lines := s.console()
+		slices.Sort(lines)
+		for i := range want {
+			want[i] = "error: [AvayaCCaaSChatSDK] " + want[i]
+		}
+		wantTexts(t, "the console", lines, want)
+		// Names that a page makes up fill neither the console nor the memory for ever.
+		s.want("undefined", `sdk.setLogLevel("ERROR"); for (let i = 0; i < 200; i++) sdk.on("x".repeat(100000) + i, () => {}); for (let i = 0; i < 200; i++) sdk.on(i + "x".repeat(100000), () => {})`)
+		lines = s.console()
+		if n := len(lines); n < 10 || n > 50 || len(strings.Join(lines, "")) > 50*200 {
+			t.Errorf("%d lines, %d bytes", n, len(strings.Join(lines, "")))
+		}
+	})
+	t.Run("NS-10 INIT-6 DEBUG tells how the wasm came, and each event, without what is in it", func(t *testing.T) {
+		s.at(t).load()
+		s.console()
+		s.want("resolves", `sdk.off("MESSAGE_DELIVERED"); await sdk.init(params, {logLevel: "DEBUG"}); const e = await sdk.createEngagement(); await event("PARTICIPANT_ADDED");
+			await e.sendMessage("a secret text"); await e.disconnect(); return outcome(() => sdk.shutdown())`)
+		text := strings.Join(s.console(), "\n")
+		for _, want := range []string{
+			`debug: \[AvayaCCaaSChatSDK\] http://[^?]*/avaya-ccaas-chat-sdk\.wasm: status 200 in \d+ ms, started in \d+ ms\n`,
+			`debug: \[AvayaCCaaSChatSDK\] EVENT_STREAM_CONNECTING +\n`, `debug: \[AvayaCCaaSChatSDK\] PARTICIPANT_ADDED [0-9a-f-]{36} *\n`,
+			`debug: \[AvayaCCaaSChatSDK\] MESSAGE_DELIVERED [0-9a-f-]{36} has no handler\n`,
+		} {
+			if !regexp.MustCompile(want).MatchString(text) {
+				t.Errorf("no line %s in\n%s", want, text)
+			}
+		}
+		if token := s.params["token"].(string); strings.Contains(text, "a secret text") || strings.Contains(text, token) {
+			t.Errorf("a secret in\n%s", text)
+		}
+		// A failed init leaves the level as it was.
+		s.want("rejects ACS-305", `sdk.setLogLevel("ERROR"); return outcome(() => sdk.init({...params, token: "x"}, {logLevel: "DEBUG"}))`)
+		s.console()
+		s.want("resolves", `await sdk.init(params, {}); return outcome(() => sdk.shutdown())`)
+		if lines := s.console(); len(lines) != 0 {
+			t.Errorf("NS-10: after a failed init: %q", lines)
+		}
 	})
 	t.Run("NS-2 on: what is refused", func(t *testing.T) {
 		s.at(t).console()
@@ -415,8 +476,8 @@ func TestRowsNamespace(t *testing.T) {
 			return [r, outcome(() => sdk.retryConnection()), await outcome(() => engagement.sendMessage("again"))]`)
 	})
 	t.Run("NS-11 NS-13 shutdown: its reasons, every call while it runs, and after it", func(t *testing.T) {
-		s.at(t).want([]string{"rejects ACS-322", "rejects ACS-322", "rejects ACS-322"},
-			`return Promise.all(["BORED", {}, 5].map((reason) => outcome(() => sdk.shutdown(reason))))`)
+		s.at(t).want([]string{"rejects ACS-322", "rejects ACS-322", "rejects ACS-322", "rejects ACS-322"},
+			`return Promise.all(["BORED", "", {}, 5].map((reason) => outcome(() => sdk.shutdown(reason))))`)
 		want := refusals("ACS-321")
 		want["init"] = "rejects ACS-321"
 		want["sendMessage"] = "rejects ACS-321"

@@ -180,7 +180,10 @@ func (b *bridge) run(a arguments) error {
 	c := b.client
 	switch op {
 	case "init":
-		p, config, err := sdk.DecodeInit(a.str(2), a.str(3))
+		p, config, unknown, err := sdk.DecodeInit(a.str(2), a.str(3))
+		for _, line := range unknown {
+			c.Mistake(line)
+		}
 		if err != nil {
 			return err
 		}
@@ -293,12 +296,16 @@ func (a arguments) str(i int) string {
 	return ""
 }
 
-// optional returns argument i, "" if it is absent, an error if it is neither.
+// optional returns argument i, "" if it is absent, which is undefined or null. An empty
+// string is not absent: like whatever else is no string, it is an error.
 func (a arguments) optional(i int, name string) (string, error) {
 	v := a.at(i)
 	switch v.Type() {
 	case js.TypeString:
-		return v.String(), nil
+		if s := v.String(); s != "" {
+			return s, nil
+		}
+		return "", constraint(name + " must not be empty")
 	case js.TypeUndefined, js.TypeNull:
 		return "", nil
 	}

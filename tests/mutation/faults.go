@@ -942,8 +942,8 @@ func ceilSeconds`},
 `,
 		""},
 	{"NS-2 unknown events are not warned of", "js/avaya-ccaas-chat-sdk.js",
-		`    log("WARN", "ACS-203: Event`,
-		`    log("DEBUG", "ACS-203: Event`},
+		`    mistake("ACS-203: Event`,
+		`    void ("ACS-203: Event`},
 	{"NS-3 off without a name removes nothing", "js/avaya-ccaas-chat-sdk.js",
 		`        handlers.clear();
 `,
@@ -1234,4 +1234,33 @@ func ceilSeconds`},
 	{"MSG-1 501 messages may wait", "sdk/message.go",
 		`	if len(e.sends) >= maxSends {`,
 		`	if len(e.sends) > maxSends {`},
+	{"MSG-1 ENG-5 SHUT-1 an empty string is an absent argument", "wasm/bridge.go",
+		`		if s := v.String(); s != "" {
+			return s, nil
+		}
+		return "", constraint(name + " must not be empty")`,
+		`		return v.String(), nil`},
+	{"NS-2 misspelt events are said as warnings only", "js/avaya-ccaas-chat-sdk.js",
+		`log(known ? "WARN" : "ERROR", line)`,
+		`log("WARN", line)`},
+	{"NS-2 a misspelt event is said at ERROR each time", "js/avaya-ccaas-chat-sdk.js",
+		`    if (!known) said.push(line);
+`,
+		""},
+	{"INIT-6 bad config is said at ERROR each time", "sdk/client.go",
+		`slices.Contains(lines, line) {
+			c.log(LogWarn, line)`,
+		`slices.Contains(lines, line) {
+			c.log(LogError, line)`},
+	{"INIT-6 misspelt names of params are ignored in silence", "wasm/bridge.go",
+		`		for _, line := range unknown {`,
+		`		for _, line := range unknown[:0] {`},
+	{"NS-10 a failed init leaves its log level", "js/avaya-ccaas-chat-sdk.js",
+		`        if (level === chosen) level = before;
+`,
+		""},
+	{"NS-10 config.logLevel counts only after init", "js/avaya-ccaas-chat-sdk.js",
+		`      if (levels.indexOf(chosen) >= 0) level = chosen;
+      log("DEBUG", told);`,
+		`      log("DEBUG", told);`},
 }
