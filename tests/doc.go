@@ -2,7 +2,8 @@
 // real Chromium, against the real gateway process. Its tests are the journeys of a
 // customer and an agent (journeys_test.go), the demo's own pages (demo_test.go), what
 // happens when the wasm does not come (wasm_test.go), the rows of the surface
-// (rows_*_test.go), the samples of the guide (guide_test.go), pages as they are written
+// (rows_*_test.go), what the browser does for their calls (requests_test.go), prerendered
+// pages (prerender_test.go), the samples of the guide (guide_test.go), pages as they are written
 // in the wild (wild_test.go), and the walls between the packages (walls_test.go).
 //
 // How it stands: The first test that needs them builds dist/, with build.sh, and the
