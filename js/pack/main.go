@@ -134,7 +134,7 @@ func (p *pack) script(wasm []byte) ([]byte, error) {
 	if bytes.Count(porch, []byte(place)) != 1 {
 		return nil, fmt.Errorf("%s.js must hold %q once", name, place)
 	}
-	source := strings.Replace(string(porch), place, withoutStubs(string(glue)), 1)
+	source := strings.Replace(string(porch), place, withoutUnused(withoutStubs(string(glue)), wasm), 1)
 
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
 	result := api.Transform(source, api.TransformOptions{
@@ -163,15 +163,30 @@ func (p *pack) script(wasm []byte) ([]byte, error) {
 	return append([]byte(header), result.Code...), nil
 }
 
-// stub is a block of wasm_exec.js that stands in for a part of Node, or complains that
-// one is missing.
-var stub = regexp.MustCompile(`(?ms)^\tif \(!globalThis\.(fs|process|path|crypto|performance|TextEncoder|TextDecoder)\) \{$.*?^\t\}$`)
+// stub is a part of wasm_exec.js that stands in for a part of Node, complains that one is
+// missing, or serves the toolchain's own tests and debugging.
+var stub = regexp.MustCompile(`(?ms)^\tif \(!globalThis\.(fs|process|path|crypto|performance|TextEncoder|TextDecoder)\) \{$.*?^\t\}$` +
+	`|^\tconst enosys = .*?^\t\};$|^\t\t\tconst testCallExport = .*?^\t\t\t\}$|^\t\t\t\t_gotest: \{$.*?^\t\t\t\t\},$|^\t\t\t\t\t"debug": .*?^\t\t\t\t\t\},?$`)
 
 // withoutStubs leaves out what no visitor needs: the porch has an fs of its own, the
 // core asks for neither process nor path, and browsers with WebAssembly have the rest.
 // Where a later toolchain writes them in another way they stay, and do no harm but to
 // the size.
 func withoutStubs(glue string) string { return stub.ReplaceAllString(glue, "") }
+
+// imported is a function that wasm_exec.js gives to the wasm.
+var imported = regexp.MustCompile(`(?ms)^\t{5}"([\w/]+\.\w+)": \(sp\) => \{$.*?^\t{5}\},$`)
+
+// withoutUnused leaves out the functions that the wasm does not import: the name of each
+// import stands in the file.
+func withoutUnused(glue string, wasm []byte) string {
+	return imported.ReplaceAllStringFunc(glue, func(function string) string {
+		if bytes.Contains(wasm, []byte(imported.FindStringSubmatch(function)[1])) {
+			return function
+		}
+		return ""
+	})
+}
 
 func brotliWriter(w io.Writer) (io.WriteCloser, error) {
 	return brotli.NewWriterLevel(w, brotli.BestCompression), nil
@@ -213,7 +228,7 @@ func printSizes(w io.Writer, out string) error {
 		}
 		bound := ""
 		if b, ok := bounds[kind]; ok {
-			bound = fmt.Sprint(b / kb)
+			bound = fmt.Sprint(float64(b) / kb)
 			if sizes[2] > b {
 				over = append(over, fmt.Sprintf("%s is %d bytes in brotli, over its bound of %d", name+kind, sizes[2], b))
 			}

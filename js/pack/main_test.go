@@ -91,17 +91,31 @@ func TestPack(t *testing.T) {
 // What is cut from this toolchain's wasm_exec.js is all of it, and nothing else.
 func TestStubs(t *testing.T) {
 	glue := string(read(t, filepath.Join(goroot(t), "lib", "wasm", "wasm_exec.js")))
-	if n := len(stub.FindAllString(glue, -1)); n != 7 {
-		t.Errorf("%d of 7 stubs were found", n)
+	if n := len(stub.FindAllString(glue, -1)); n != 11 {
+		t.Errorf("%d of 11 stubs were found", n)
 	}
 	left := withoutStubs(glue)
 	for what, there := range map[string]bool{
 		"if (!globalThis.": false, "not available": false, "utimes": false, "getuid": false,
-		"globalThis.Go = class": true, "const encoder": true, "const enosys": true, "\tfs.writeSync(": true,
+		"globalThis.Go = class": true, "const encoder": true, "enosys": false, "testExport": false, "_gotest": false, "\"debug\"": false, "\tfs.writeSync(": true,
+		"syscall/js.copyBytesToGo": true, "gojs: {": true,
 	} {
 		if strings.Contains(left, what) != there {
 			t.Errorf("holds %q: %v, want %v", what, !there, there)
 		}
+	}
+}
+
+// Functions that the wasm does not import are left out, and no others.
+func TestUnused(t *testing.T) {
+	glue := string(read(t, filepath.Join(goroot(t), "lib", "wasm", "wasm_exec.js")))
+	all := imported.FindAllStringSubmatch(glue, -1)
+	if len(all) < 20 {
+		t.Fatalf("only %d imports were found", len(all))
+	}
+	left := withoutUnused(glue, []byte("\x04gojs\x14syscall/js.valueCall\x00"))
+	if n := len(imported.FindAllString(left, -1)); n != 1 || !strings.Contains(left, "syscall/js.valueCall") || !strings.Contains(left, "_makeFuncWrapper") {
+		t.Errorf("%d of %d are left:\n%s", n, len(all), left)
 	}
 }
 
