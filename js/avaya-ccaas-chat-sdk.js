@@ -7,14 +7,53 @@
 (() => {
   "use strict";
 
-  // Rendering on a server imports this file too; a second script tag must not take the
-  // handlers and the session from the first.
-  if (typeof window === "undefined" || !window.document || window.AvayaCCaaSChatSDK) return;
+  // Rendering on a server imports this file too.
+  if (typeof window === "undefined" || !window.document) return;
 
-  const { document } = window;
+  // ---- The page's realm. Libraries replace parts of it, before this script runs or after, so
+  // that what this script and the glue use is taken here, once. What a page may observe stays
+  // the page's at each use: fetch, WebSocket, sessionStorage and console.
+  const {
+    document, Object, Array, Error, Date, Map, Set, URL, Document, Uint8ClampedArray, DataView, TextEncoder, TextDecoder,
+    WebAssembly, MessageChannel, crypto, setTimeout, clearTimeout,
+  } = window;
+  const { apply, construct, get, set, deleteProperty, ownKeys } = window.Reflect;
+  const { parse, stringify } = window.JSON;
+  const { now } = window.performance;
+  const Reflect = { apply, construct, get, set, deleteProperty };
+  const JSON = { parse, stringify };
+  const performance = { now: () => apply(now, window.performance, []) };
+  // The language's own, of which the browser's answers are, whatever the page has by these names.
+  const Promise = (async () => {})().constructor;
+  const Uint8Array = new TextEncoder().encode().constructor;
+
+  const { assign, defineProperty, freeze, getOwnPropertyDescriptor, setPrototypeOf } = Object;
+
+  // An element's id or name makes it a property of the document that hides the document's own
+  // property of that name, and a property of the window where the window has no own one. So
+  // properties of the document are read from its prototype, and a global that may be absent
+  // counts only where it is an own property.
+  const read = (name) => get(Document.prototype, name, document);
+  const ownGlobal = (name) => getOwnPropertyDescriptor(window, name) && window[name];
+  const listenTo = (target, type, f) => apply(read("addEventListener"), target, [type, f]);
+
+  // A second script tag must not take the handlers and the session from the first.
+  if (ownGlobal("AvayaCCaaSChatSDK")) return;
+
+  // zone.js, which Angular brings, counts the work begun in a zone. The work of the SDK is not
+  // the page's: outside runs f in the root zone, and so all that f begins.
+  const zones = () => {
+    const Zone = ownGlobal("Zone");
+    return typeof Zone === "function" && Zone.current && Zone.root && typeof Zone.root.run === "function" && Zone;
+  };
+  const outside = (f, ...args) => {
+    const Zone = zones();
+    return Zone ? Zone.root.run(f, undefined, args) : f(...args);
+  };
+
   // Spelled out: made by a loop, they would be nearly half of what this script takes to load.
-  const LogLevel = Object.freeze({ DEBUG: "DEBUG", INFO: "INFO", WARN: "WARN", ERROR: "ERROR", OFF: "OFF" });
-  const EventType = Object.freeze({
+  const LogLevel = freeze({ DEBUG: "DEBUG", INFO: "INFO", WARN: "WARN", ERROR: "ERROR", OFF: "OFF" });
+  const EventType = freeze({
     INITIALIZED: "INITIALIZED", SHUTDOWN: "SHUTDOWN", TOKEN_EXPIRY_REMINDER: "TOKEN_EXPIRY_REMINDER",
     TOKEN_EXPIRED: "TOKEN_EXPIRED", IDLE_TIMEOUT_EXPIRED: "IDLE_TIMEOUT_EXPIRED",
     EVENT_STREAM_CONNECTING: "EVENT_STREAM_CONNECTING", EVENT_STREAM_CONNECTED: "EVENT_STREAM_CONNECTED",
@@ -25,9 +64,14 @@
     MESSAGE_DELIVERED: "MESSAGE_DELIVERED",
   });
 
+  const hidden = (value) => ({ __proto__: null, value, writable: true, configurable: true });
+
   class ACSException extends Error {
     constructor(code, message, cause) {
       super(message);
+      // Where a page's own Error made the object, it has neither this class nor a message.
+      setPrototypeOf(this, ACSException.prototype);
+      defineProperty(this, "message", hidden(message));
       this.code = code;
       if (cause !== undefined) this.cause = cause;
     }
@@ -35,7 +79,7 @@
       return this.code + ": " + this.message;
     }
   }
-  ACSException.prototype.name = "ACSException";
+  defineProperty(ACSException.prototype, "name", hidden("ACSException")); // set, it fails where Error is frozen
 
   // The words of sdk/errors.go, for what happens while there is no core to say them.
   const fail = (code, text, detail, cause) =>
@@ -48,7 +92,7 @@
   // ---- Logging
 
   let level = LogLevel.ERROR;
-  const levels = Object.keys(LogLevel);
+  const levels = ownKeys(LogLevel);
 
   const print = (at, ...what) => console[at.toLowerCase()]("[AvayaCCaaSChatSDK]", ...what);
   const log = (at, ...what) => {
@@ -63,24 +107,25 @@
     log(known ? "WARN" : "ERROR", line);
   };
 
-  // ---- Handlers: one for each event, kept until off (INIT-10)
+  // ---- Handlers: one for each event, kept until off (INIT-10), each with the zone of its on
 
   const handlers = new Map();
 
   const eventNamed = (name) => {
     const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;
-    if (typeof known === "string" && EventType.hasOwnProperty(known)) return known;
+    if (typeof known === "string" && EventType[known] === known) return known;
     mistake("ACS-203: Event does not exist - " + String(name).slice(0, 64));
   };
 
   // A page's mistake is the page's: it stops neither other handlers nor the core.
   const raise = (type, payload) => {
     const failed = (e) => log("ERROR", "the handler of " + type + " failed:", e);
-    const handler = handlers.get(type);
-    log("DEBUG", type, payload.engagementId || "", handler ? "" : "has no handler");
-    if (!handler) return;
+    const registered = handlers.get(type);
+    log("DEBUG", type, payload.engagementId || "", registered ? "" : "has no handler");
+    if (!registered) return;
+    const { handler, zone } = registered;
     try {
-      const result = handler(payload);
+      const result = zone ? zone.run(handler, undefined, [payload]) : handler(payload);
       if (result && typeof result.then === "function") result.then(undefined, failed);
     } catch (e) {
       failed(e);
@@ -90,7 +135,8 @@
   // ---- The contract between core (Go) and porch (JavaScript). It stands in the same
   // words in wasm/bridge.go and js/avaya-ccaas-chat-sdk.js.
   //
-  // Core to porch, once: started(build, command).
+  // Core to porch, once: started(build, command). At any time: bound(f, id), a function of one
+  // argument that calls f with id and that.
   //
   // Porch to core: command(op, id, ...arguments) returns undefined, or an error text when
   // the call failed at once. id names a pending call, which is settled once by deliver; 0:
@@ -137,7 +183,7 @@
     const id = ++lastId;
     waiters.set(id, { resolve, reject, read });
     const refused = core(op, id, ...args);
-    if (refused) settle({ settle: id, error: JSON.parse(refused) });
+    if (refused) settle({ settle: id, error: parse(refused) });
   });
 
   // For what returns void, and so throws where a promise would reject.
@@ -145,7 +191,7 @@
     if (starting) throw inProgress();
     if (!core) throw notInitialized();
     const refused = core(op, 0, argument);
-    if (refused) throw fromCore(JSON.parse(refused));
+    if (refused) throw fromCore(parse(refused));
     if (!core) throw initFailed(CORE_ENDED);
   };
 
@@ -176,12 +222,17 @@
   let settled = false, full = false, planned = false;
 
   const enqueue = (items) => {
-    for (const item of items) queue.push(item);
+    // Libraries add to Object.prototype: an item has no member but its own.
+    for (const item of items) queue.push(setPrototypeOf(item, null));
     if (!planned) {
       planned = true;
-      Promise.resolve().then(drain);
+      soon();
     }
     return queue.length < QUEUE_LENGTH || !(full = true);
+  };
+  const soon = async () => {
+    await 0;
+    drain();
   };
   const drain = () => {
     planned = false;
@@ -239,11 +290,11 @@
   // own defines members as pages need them: own and enumerable, so that
   // {...engagement} has them all, and data as accessors, so that it stays live.
   const own = (object, data, methods) => {
-    for (const name of Object.keys(data)) {
-      Object.defineProperty(object, name, { enumerable: true, configurable: true, get: data[name] });
+    for (const name of ownKeys(data)) {
+      defineProperty(object, name, { __proto__: null, enumerable: true, configurable: true, get: data[name] });
     }
-    for (const name of Object.keys(methods)) {
-      Object.defineProperty(object, name, { enumerable: true, configurable: true, writable: true, value: methods[name] });
+    for (const name of ownKeys(methods)) {
+      defineProperty(object, name, { __proto__: null, enumerable: true, configurable: true, writable: true, value: methods[name] });
     }
     return object;
   };
@@ -262,7 +313,7 @@
     dated(record);
     const known = session.engagements.get(record.engagementId);
     if (known) {
-      Object.assign(known.record, record);
+      assign(known.record, record);
       return known.object;
     }
     const mine = session;
@@ -273,7 +324,7 @@
     for (const name of DATA) data[name] = () => record[name];
     // Each read gives an array of its own: pages sort and reverse it in place.
     data.participants = () => record.participants.slice();
-    const object = own(Object.create(Engagement.prototype), data, {
+    const object = own({ __proto__: Engagement.prototype }, data, {
       getParticipants: data.participants,
       getParticipantById: (id) => record.participants.find((p) => p.participantId === id),
       join: () => act("join", [], engagementOf),
@@ -308,18 +359,17 @@
       previous: () => move("older"),
       next: () => move("newer"),
     });
-    Object.defineProperty(iterator, Symbol.asyncIterator || "@@asyncIterator", {
-      value: () => {
-        let begun = false;
-        const step = () => {
-          const first = !begun;
-          begun = true;
-          if (!first && !page.hasPrevious) return Promise.resolve({ value: undefined, done: true });
-          return (first ? Promise.resolve() : iterator.previous()).then(() => ({ value: iterator.items, done: false }));
-        };
-        return { next: step };
-      },
-    });
+    defineProperty(iterator, Symbol.asyncIterator || "@@asyncIterator", hidden(() => {
+      let begun = false;
+      const step = async () => {
+        const first = !begun;
+        begun = true;
+        if (!first && !page.hasPrevious) return { value: undefined, done: true };
+        if (!first) await iterator.previous();
+        return { value: iterator.items, done: false };
+      };
+      return { next: step };
+    }));
     show(page);
     return iterator;
   };
@@ -327,7 +377,7 @@
   // ---- Loading
 
   const CORE_ENDED = "the SDK's core ended unexpectedly, call init again";
-  const script = document.currentScript;
+  const script = read("currentScript");
   const elsewhere = script && script.getAttribute("data-wasm-url");
   let wasmURL = elsewhere || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
 
@@ -343,18 +393,21 @@
   };
 
   // To check a hash the browser must have the whole file, so that compilation does not
-  // stream. So it is checked for pages that have the script checked, too, and for a file
-  // that lies elsewhere. The build's stamp tells the rest whether the file is the script's.
-  const checked = elsewhere || (script && script.integrity) ? INTEGRITY : "";
+  // stream. So it is checked for pages that have the script checked, too, for a file that
+  // data-wasm-url names, and always for one that is not of the script's own origin. The
+  // build's stamp tells the rest whether the file is the script's.
+  const sameOrigin = (a, b) => new URL(a).origin === new URL(b).origin;
+  const home = (script && script.src) || location.href;
+  const hash = INTEGRITY;
+  let integrity = hash;
 
   // A prerendered page is hidden, may never be shown, and has a sessionStorage of its own,
   // which is thrown away. So it only loads the wasm, and init goes on, and its time begins,
-  // when the page is shown. The property is read from the prototype: an element may bear
-  // its name.
-  const prerendering = () => Reflect.get(Document.prototype, "prerendering", document);
+  // when the page is shown.
+  const prerendering = () => read("prerendering");
   const shown = () => new Promise((resolve) => {
     if (!prerendering()) resolve();
-    else EventTarget.prototype.addEventListener.call(document, "prerenderingchange", resolve, { once: true });
+    else apply(read("addEventListener"), document, ["prerenderingchange", resolve, { once: true }]);
   });
 
   // The first look at sessionStorage waits for another process. While the wasm is on its
@@ -369,20 +422,30 @@
   };
 
   let told = ""; // how the wasm came, for the log; without the URL's query, which may be a page's secret
-  const since = (time) => " in " + (Date.now() - time) + " ms";
+  const since = (time) => " in " + (new Date() - time) + " ms";
+
+  const request = async () => {
+    try {
+      return await fetch(wasmURL, { integrity, credentials: "same-origin" });
+    } catch (e) {
+      throw await diagnosis(e);
+    }
+  };
 
   const fetchModule = async () => {
-    const begun = Date.now();
-    let response;
+    const begun = new Date();
     try {
-      wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || document.baseURI).href;
+      wasmURL = new URL(wasmURL, (!elsewhere && script && script.src) || read("baseURI")).href;
+      if (!elsewhere && !(script && script.integrity) && sameOrigin(wasmURL, home)) integrity = "";
     } catch (_) {
       // The script came from where nothing lies beside it (blob:, data:).
     }
-    try {
-      response = await fetch(wasmURL, { integrity: checked, credentials: "same-origin" });
-    } catch (e) {
-      throw await diagnosis(e);
+    let response = await request();
+    // A redirection, or the page's service worker, may have led to another origin.
+    if (!integrity && response.url && !sameOrigin(response.url, home)) {
+      if (response.body) response.body.cancel();
+      integrity = hash;
+      response = await request();
     }
     const other = unlike(response);
     if (other) throw other;
@@ -429,8 +492,8 @@
       ": take both from the same build, and look for stale caches", e);
   };
 
-  // The toolchain's wasm_exec.js, with a global and an fs of its own.
-  const glue = (globalThis, fs) => {
+  // The toolchain's wasm_exec.js, with a global, an fs and Object.keys of its own.
+  const glue = (globalThis, fs, Object) => {
     /* wasm_exec.js */
     return globalThis.Go;
   };
@@ -455,7 +518,7 @@
       log("ERROR", CORE_ENDED, why);
       for (const id of waiters.keys()) enqueue([{ settle: id, error }]);
       if (session.user) {
-        const eventDate = Date.now();
+        const eventDate = +new Date();
         enqueue([{
           event: EventType.EVENT_STREAM_FAILED,
           payload: { eventDate, message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
@@ -466,9 +529,7 @@
     };
 
     // Go sees the window through an object of its own, so that Go, fs and process never
-    // become the page's, nor the page's ours. What a window gives only to itself is
-    // handed over.
-    const hidden = (value) => ({ value, writable: true });
+    // become the page's, nor the page's ours.
     const fs = {
       constants: { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
       // Only the runtime's last words come here.
@@ -477,29 +538,29 @@
         return bytes.length;
       },
     };
-    const world = Object.create(window, {
-      self: hidden(window),
-      crypto: hidden(window.crypto),
-      performance: hidden(window.performance),
-      fs: hidden(fs),
-      process: hidden(),
-      path: hidden(),
-      Go: hidden(),
-      WebSocket: hidden(function (url, protocol) {
+    const world = {
+      __proto__: window,
+      self: window,
+      crypto, performance, JSON, Reflect, Object, Array, Date, fs,
+      process: undefined,
+      path: undefined,
+      WebSocket: function (url, protocol) {
         const socket = new window.WebSocket(url, protocol);
         sockets.add(socket); // a dead core can not close its connections
         socket.addEventListener("close", () => sockets.delete(socket));
         return socket;
-      }),
-      porch: hidden({
-        deliver: (list) => go.dead || enqueue(JSON.parse(list)),
+      },
+      porch: {
+        deliver: (list) => go.dead || enqueue(parse(list)),
+        // Not Function.prototype.bind, which pages replace.
+        bound: (f, id) => (value) => f(id, value),
         started: (build, command) => {
           go.build = build;
-          mine = command;
+          mine = (...args) => outside(command, ...args);
         },
-      }),
-    });
-    class Core extends glue(world, fs) {
+      },
+    };
+    class Core extends glue(world, fs, { keys: ownKeys }) {
       // Every way into Go leads through here, and none into a dead one.
       _resume() {
         if (this.dead) return;
@@ -515,12 +576,12 @@
     go.exit = () => {};
     // A page has less to spare than a server: the heap grows by half, not to the double,
     // before it is collected.
-    go.env.GOGC = "50";
+    go.env = { __proto__: null, GOGC: "50" };
     // Each step is a task of its own, so that the page gets a turn between them: on a slow
     // device one alone is longer than what a visitor notices.
     const turn = () => new Promise(task);
     const module = await loaded;
-    const begun = Date.now();
+    const begun = new Date();
     try {
       const instance = await WebAssembly.instantiate(module, go.importObject);
       await turn();
@@ -548,21 +609,21 @@
   const listen = () => {
     listening = true;
     const wake = (kind) => () => {
-      if (core && (kind !== "visible" || document.visibilityState === "visible")) core("wake", 0, kind);
+      if (core && (kind !== "visible" || read("visibilityState") === "visible")) core("wake", 0, kind);
     };
-    document.addEventListener("visibilitychange", wake("visible"));
-    document.addEventListener("resume", wake("visible"));
-    window.addEventListener("pageshow", wake("visible"));
-    window.addEventListener("pagehide", ({ persisted }) => persisted && wake("away")());
-    window.addEventListener("online", wake("online"));
-    window.addEventListener("offline", wake("offline"));
+    listenTo(document, "visibilitychange", wake("visible"));
+    listenTo(document, "resume", wake("visible"));
+    listenTo(window, "pageshow", wake("visible"));
+    listenTo(window, "pagehide", ({ persisted }) => persisted && wake("away")());
+    listenTo(window, "online", wake("online"));
+    listenTo(window, "offline", wake("offline"));
   };
 
   // ---- The surface
 
   // An argument as JSON. What JSON would leave out silently stays visible as null, so
   // that the core can name its key; only init's own members may be undefined.
-  const json = (value, optional) => value === undefined ? value : JSON.stringify(value, function (_, v) {
+  const json = (value, optional) => value === undefined ? value : stringify(value, function (_, v) {
     if (v === undefined && optional && this === value) return v;
     return /undefined|function|symbol|bigint/.test(typeof v) ? null : v;
   });
@@ -609,14 +670,14 @@
       if (core) return initialize(args, chosen);
       starting = true;
       const over = () => (starting = false);
-      const begun = shown().then(start);
+      const begun = outside(() => shown().then(start));
       begun.then(over, over);
       return begun.then(() => initialize(args, chosen));
     },
     on(eventName, handler) {
       const name = eventNamed(eventName);
       if (typeof handler !== "function") throw fail(322, "Constraint Violation Error", "handler must be a function");
-      if (name) handlers.set(name, handler);
+      if (name) handlers.set(name, { handler, zone: (zones() || 0).current });
     },
     off(eventName) {
       if (eventName === undefined) {
@@ -646,7 +707,7 @@
       // Used without await (NS-6), it is the engagement; nobody then looks at the promise.
       found.catch(() => {});
       const members = {};
-      for (const name of Object.keys(known.object)) members[name] = () => known.object[name];
+      for (const name of ownKeys(known.object)) members[name] = () => known.object[name];
       return own(found, members, {});
     },
     setJwtToken: (token) => tell("setJwtToken", token),
@@ -663,29 +724,29 @@
 
     ACSException,
     Engagement,
-    EngagementDisconnectReason: Object.freeze({
+    EngagementDisconnectReason: freeze({
       USER_CLOSED: "USER_CLOSED", SYSTEM_CLOSED: "SYSTEM_CLOSED", USER_INACTIVE: "USER_INACTIVE",
     }),
-    EngagementStatus: Object.freeze({
+    EngagementStatus: freeze({
       PENDING: "PENDING", ACTIVE: "ACTIVE", TERMINATING: "TERMINATING", TERMINATED: "TERMINATED",
     }),
-    EventStreamFailureReason: Object.freeze({
+    EventStreamFailureReason: freeze({
       UNAUTHORIZED: "UNAUTHORIZED", FORBIDDEN: "FORBIDDEN", SDK_SESSION_INVALID: "SDK_SESSION_INVALID",
       SERVER_ERROR: "SERVER_ERROR", SERVER_UNREACHABLE: "SERVER_UNREACHABLE", UNEXPECTED_ERROR: "UNEXPECTED_ERROR",
       RECONNECTION_TIMEOUT: "RECONNECTION_TIMEOUT",
     }),
     EventType,
     LogLevel,
-    ParticipantType: Object.freeze({
+    ParticipantType: freeze({
       CUSTOMER: "CUSTOMER", AGENT: "AGENT", SUPERVISOR: "SUPERVISOR", BOT: "BOT", SYSTEM: "SYSTEM",
     }),
-    ShutdownReason: Object.freeze({ USER_CLOSED: "USER_CLOSED", USER_INACTIVE: "USER_INACTIVE" }),
-    TextType: Object.freeze({ PLAINTEXT: "PLAINTEXT", MARKDOWN: "MARKDOWN", HTML: "HTML" }),
+    ShutdownReason: freeze({ USER_CLOSED: "USER_CLOSED", USER_INACTIVE: "USER_INACTIVE" }),
+    TextType: freeze({ PLAINTEXT: "PLAINTEXT", MARKDOWN: "MARKDOWN", HTML: "HTML" }),
   };
 
-  [ACSException, Engagement, sdk].forEach(Object.freeze);
+  for (const o of [ACSException, Engagement, sdk]) freeze(o);
   window.AvayaCCaaSChatSDK = sdk;
   // Begin at once, but let the page call before that: to begin takes as long as all of the
   // above. What goes wrong is told by init, after another try.
-  setTimeout(() => load().catch(() => {}));
+  outside(setTimeout, () => load().catch(() => {}));
 })();

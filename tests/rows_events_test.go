@@ -190,8 +190,8 @@ func TestRowsEvents(t *testing.T) {
 	t.Run("EV-7 UNEXPECTED_ERROR: the core dies, and init works again", func(t *testing.T) {
 		s.at(t).allow("the SDK's core ended unexpectedly")
 		s.want([]any{shapeFailed, "UNEXPECTED_ERROR", 0, "rejects ACS-311", "rejects ACS-310", "resolves"}, `await sdk.init(params, {}); const e = await sdk.createEngagement(); await event("ENGAGEMENT_ACTIVE"); forget();
-			const now = performance.now; performance.now = () => { throw new Error("sabotage") };
-			const call = outcome(() => e.sendMessage("x")); performance.now = now;
+			const { getTime } = Date.prototype; Date.prototype.getTime = () => { throw new Error("sabotage") };
+			const call = outcome(() => e.sendMessage("x")); Date.prototype.getTime = getTime;
 			const failed = await event("EVENT_STREAM_FAILED");
 			return [shape(failed), failed.reason, failed.retryAfter, await call, await outcome(() => sdk.getEngagements()), await outcome(() => sdk.init(params, {}))]`)
 		s.result(`await sdk.shutdown()`)

@@ -15,7 +15,8 @@ import (
 // The contract between core (Go) and porch (JavaScript). It stands in the same words
 // in wasm/bridge.go and js/avaya-ccaas-chat-sdk.js.
 //
-// Core to porch, once: started(build, command).
+// Core to porch, once: started(build, command). At any time: bound(f, id), a function of one
+// argument that calls f with id and that.
 //
 // Porch to core: command(op, id, ...arguments) returns undefined, or an error text when
 // the call failed at once. id names a pending call, which is settled once by deliver; 0:

@@ -16,6 +16,7 @@ var build = "unstamped"
 
 func main() {
 	porch := js.Global().Get("porch")
+	bound = porch.Get("bound")
 	b := newBridge(porch.Get("deliver"))
 	porch.Get("started").Invoke(build, b.command)
 	select {} // the js.Funcs live as long as the page

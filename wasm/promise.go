@@ -80,6 +80,11 @@ func callback(f func(this js.Value, args []js.Value) any) func() js.Func {
 	}
 }
 
+// bound is the porch's function that makes a JavaScript function of one argument out of a
+// process-long callback: it calls the callback with a number and that argument. It stands for
+// Function.prototype.bind, which pages replace. main sets it before anything calls back.
+var bound js.Value
+
 // settlePromise is an entry into Go without a recover, because nothing in it can panic:
 // the browser calls it with the bound number and what the promise settled with.
 func settlePromise(args []js.Value, rejected bool) any {
@@ -110,7 +115,7 @@ func await(ctx context.Context, promise js.Value) (v js.Value, err error) {
 		promises.Unlock()
 	}()
 
-	promise.Call("then", onFulfilled().Call("bind", nil, id), onRejected().Call("bind", nil, id))
+	promise.Call("then", bound.Invoke(onFulfilled(), id), bound.Invoke(onRejected(), id))
 	select {
 	case o := <-c:
 		if o.rejected {

@@ -271,9 +271,9 @@ func (transport) Dial(ctx context.Context, url, subprotocol string) (conn sdk.Co
 	sockets.Unlock()
 
 	ws.Set("binaryType", "arraybuffer")
-	ws.Set("onopen", onOpen().Call("bind", nil, s.id))
-	ws.Set("onmessage", onMessage().Call("bind", nil, s.id))
-	ws.Set("onclose", onClose().Call("bind", nil, s.id))
+	ws.Set("onopen", bound.Invoke(onOpen(), s.id))
+	ws.Set("onmessage", bound.Invoke(onMessage(), s.id))
+	ws.Set("onclose", bound.Invoke(onClose(), s.id))
 	select {
 	case <-s.opened:
 		return s, nil

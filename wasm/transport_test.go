@@ -23,6 +23,11 @@ var (
 	socketURL = "ws://" + os.Getenv("TEST_SERVER") + "/socket"
 )
 
+// The porch, which makes bound, is not there.
+func init() {
+	bound = js.Global().Get("Function").New("f", "id", "return (value) => f(id, value)")
+}
+
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)

@@ -3,7 +3,8 @@
 
 import { getIntegrationId, getToken } from "./backend.js";
 
-const sdk = window.AvayaCCaaSChatSDK;
+// Without the script, an element of that id would be the window's property of that name.
+const sdk = Object.hasOwn(window, "AvayaCCaaSChatSDK") ? window.AvayaCCaaSChatSDK : undefined;
 
 const CONFIG = {
   reconnectionTimeout: 300, // seconds, as all of these

@@ -2,7 +2,7 @@
 // it is told and says what the customer does; it knows nothing of the SDK.
 
 import { Composer } from "../shared/composer.js";
-import { byId, h, setText } from "../shared/dom.js";
+import { byId, h, ofDocument, setText } from "../shared/dom.js";
 import { wellFormed } from "../shared/text.js";
 import { Timeline } from "../shared/timeline.js";
 import { clockTime, counted, dayName } from "../shared/words.js";
@@ -82,7 +82,7 @@ export class Widget {
 
     this.#launcher.addEventListener("click", () => (this.isOpen ? this.close() : this.open(this.#launcher)));
     byId("minimise").addEventListener("click", () => this.close());
-    for (const button of document.querySelectorAll("[data-opens-chat]")) {
+    for (const button of ofDocument("querySelectorAll")("[data-opens-chat]")) {
       button.addEventListener("click", () => this.open(button));
     }
     this.#panel.addEventListener("keydown", (event) => {
@@ -98,7 +98,7 @@ export class Widget {
       if (answers.name && answers.topic) actions.start(answers);
       else this.setStartError(answers.name ? "Tell us what it is about." : "Tell us your name.");
     });
-    for (const chip of document.querySelectorAll("[data-topic]")) {
+    for (const chip of ofDocument("querySelectorAll")("[data-topic]")) {
       chip.addEventListener("click", () => {
         this.#topic.value = chip.dataset.topic;
         this.#startButton.focus();
@@ -208,7 +208,7 @@ export class Widget {
     const ids = (list) => list.join(" ");
     const shown = [...this.#offers.children].map((offer) => offer.dataset.engagementId);
     if (ids(shown) === ids(offers.map((offer) => offer.engagementId))) return;
-    const focused = this.#offers.contains(document.activeElement);
+    const focused = this.#offers.contains(ofDocument("activeElement"));
     this.#offers.hidden = offers.length === 0;
     this.#offers.replaceChildren(...offers.map((engagement) => this.#offer(engagement)));
     if (focused) this.#focus();
@@ -265,7 +265,7 @@ export class Widget {
 
   /** The chat is over, or this session is: {text, restart: the button's label}; null: neither. */
   setOver(over) {
-    const had = this.#talk.contains(document.activeElement) || this.#end === document.activeElement;
+    const had = this.#talk.contains(ofDocument("activeElement")) || this.#end === ofDocument("activeElement");
     this.#composing.hidden = over !== null;
     this.#end.hidden = over !== null;
     this.#over.hidden = over === null;
@@ -290,7 +290,7 @@ export class Widget {
 
   /** What is wrong with the connection: {text, retry}; null: nothing. */
   setConnection(trouble) {
-    const focused = this.#connection.contains(document.activeElement);
+    const focused = this.#connection.contains(ofDocument("activeElement"));
     this.#connection.hidden = trouble === null;
     setText(this.#connectionText, trouble?.text ?? "");
     this.#reconnect.hidden = !trouble?.retry;
@@ -300,7 +300,7 @@ export class Widget {
   /** Seconds until the session ends for want of activity; null: no such warning. */
   setIdle(secondsLeft) {
     const was = this.#idle.hidden;
-    const focused = this.#idle.contains(document.activeElement);
+    const focused = this.#idle.contains(ofDocument("activeElement"));
     this.#idle.hidden = secondsLeft === null;
     if (secondsLeft === null) {
       if (focused) this.#focus();
@@ -327,12 +327,12 @@ export class Widget {
 
   #screen(screen) {
     if (!screen.hidden) return;
-    const inside = this.#panel.contains(document.activeElement);
+    const inside = this.#panel.contains(ofDocument("activeElement"));
     this.#start.hidden = screen !== this.#start;
     this.#talk.hidden = screen !== this.#talk;
     this.#end.hidden = screen !== this.#talk;
     this.#confirm.hidden = true;
-    if (inside || document.activeElement === document.body) this.#focus();
+    if (inside || ofDocument("activeElement") === ofDocument("body")) this.#focus();
   }
 
   #ask(asking, { focus = true } = {}) {
@@ -354,7 +354,7 @@ export class Widget {
     const covers = this.isOpen && this.#sheet.matches;
     byId("page").inert = covers;
     this.#launcher.hidden = covers;
-    document.documentElement.classList.toggle("covered", covers);
+    ofDocument("documentElement").classList.toggle("covered", covers);
   }
 
   #remember(open) {

@@ -1,7 +1,7 @@
 // The open chat: its customer, its conversation, and what the agent can do in it.
 
 import { Composer } from "../shared/composer.js";
-import { byId, h, setText } from "../shared/dom.js";
+import { byId, h, ofDocument, setText } from "../shared/dom.js";
 import { clockTime, dayName } from "../shared/words.js";
 
 const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
@@ -100,7 +100,7 @@ export class ChatView {
     this.#chat = chat;
     const ended = chat.state === "ended";
     const inside = role !== undefined && !ended;
-    const focused = this.#view.contains(document.activeElement) ? document.activeElement : null;
+    const focused = this.#view.contains(ofDocument("activeElement")) ? ofDocument("activeElement") : null;
     this.#form.hidden = this.#leave.hidden = this.#end.hidden = !inside;
     if (!inside) this.#confirm.hidden = true;
     this.#enter.hidden = role !== undefined || ended;

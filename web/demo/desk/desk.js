@@ -8,7 +8,7 @@ import { Conversation } from "./conversation.js";
 import { Feed } from "./feed.js";
 import { Lists } from "./lists.js";
 import { signIn } from "./signin.js";
-import { byId, countdown, setText } from "../shared/dom.js";
+import { byId, countdown, ofDocument, setText } from "../shared/dom.js";
 import { counted } from "../shared/words.js";
 
 const conversations = new Map(); // engagementId → Conversation, of one's own chats and the open one
@@ -22,7 +22,7 @@ const lists = new Lists({ open, accept, supervise });
 const view = new ChatView({ accept, takeOver, supervise, leave, end, putAway, back });
 
 byId("reconnect").addEventListener("click", () => feed.retry());
-document.addEventListener("visibilitychange", show);
+ofDocument("addEventListener")("visibilitychange", show);
 sitDown();
 
 /** Signs in and goes live; with a reason, because the credential was refused. */
@@ -66,7 +66,7 @@ function show() {
   const { openId } = view;
   const chat = openId && board.get(openId);
   if (chat) {
-    if (!document.hidden) board.see(openId);
+    if (!ofDocument("hidden")) board.see(openId);
     view.update(chat, board.roleIn(chat));
   } else if (openId) {
     // Looked on from outside, and ended.
@@ -83,7 +83,7 @@ function show() {
   const { waiting, mine } = board.lists();
   const unread = mine.reduce((sum, one) => sum + board.unread(one.engagementId), 0);
   const news = [waiting.length && `${waiting.length} waiting`, unread && `${unread} new`].filter(Boolean).join(", ");
-  document.title = news ? `(${news}) Agent desk` : "Agent desk";
+  Reflect.set(Document.prototype, "title", news ? `(${news}) Agent desk` : "Agent desk", document);
 }
 
 /** Opens a chat: one's own, or another to look at. */

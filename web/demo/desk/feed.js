@@ -1,6 +1,8 @@
 // The desk's live events: one WebSocket that comes back by itself. Each time it is back it
 // brings a snapshot of all chats; messages missed meanwhile are read by their index.
 
+import { ofDocument } from "../shared/dom.js";
+
 const SUBPROTOCOL = "desk.chat.v1";
 const REFUSED = 4403;
 const SILENCE = 45_000; // ms: the server pings every 20 s, so without a frame in 45 it is gone
@@ -35,7 +37,7 @@ export class Feed {
     const { signal } = this.#closed;
     addEventListener("online", () => this.retry(), { signal });
     addEventListener("pageshow", () => this.#wake(), { signal });
-    document.addEventListener("visibilitychange", () => document.hidden || this.#wake(), { signal });
+    ofDocument("addEventListener")("visibilitychange", () => ofDocument("hidden") || this.#wake(), { signal });
     this.#connect();
   }
 

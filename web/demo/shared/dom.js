@@ -4,11 +4,20 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
+ * The document's own property of that name; a method comes bound to it. An element's name hides
+ * a property of the document (`<img name="title">`), but none of the document's prototype.
+ */
+export function ofDocument(name) {
+  const value = Reflect.get(Document.prototype, name, document);
+  return typeof value === "function" ? value.bind(document) : value;
+}
+
+/**
  * Makes an element. Attributes that are null, undefined or false are left out, true means
  * an empty attribute; children are nodes or strings, null ones are skipped.
  */
 export function h(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
+  const element = ofDocument("createElement")(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
     element.setAttribute(name, value === true ? "" : String(value));
@@ -19,10 +28,10 @@ export function h(tag, attributes = {}, ...children) {
 
 /** Makes an icon from the page's sprite (`<symbol id="i-NAME">`), hidden from screen readers. */
 export function icon(name) {
-  const svg = document.createElementNS(SVG, "svg");
+  const svg = ofDocument("createElementNS")(SVG, "svg");
   svg.setAttribute("class", "icon");
   svg.setAttribute("aria-hidden", "true");
-  const use = document.createElementNS(SVG, "use");
+  const use = ofDocument("createElementNS")(SVG, "use");
   use.setAttribute("href", `#i-${name}`);
   svg.append(use);
   return svg;
@@ -30,7 +39,7 @@ export function icon(name) {
 
 /** The element of that id; a page without it is a mistake of ours, said at once. */
 export function byId(id) {
-  const element = document.getElementById(id);
+  const element = ofDocument("getElementById")(id);
   if (!element) throw new Error(`this page has no element with the id "${id}"`);
   return element;
 }
