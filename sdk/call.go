@@ -18,6 +18,8 @@ const (
 	minAttempt = time.Second
 	// callTimeout bounds every call but init's, shutdown's and sends.
 	callTimeout = 30 * time.Second
+	// retryBase and retryCeiling bound the random delays between attempts.
+	retryBase, retryCeiling = 500 * time.Millisecond, 5 * time.Second
 )
 
 // call is one REST call with its retries. Every call is idempotent, by its nature
@@ -68,7 +70,7 @@ func (s *session) request(c *call) {
 	if c.until.IsZero() {
 		c.until = time.Now().Add(callTimeout)
 	}
-	c.backoff = backoff{base: 500 * time.Millisecond, ceiling: 5 * time.Second}
+	c.backoff = backoff{base: retryBase, ceiling: retryCeiling}
 	s.calls = append(s.calls, c)
 	s.attempt(c)
 }

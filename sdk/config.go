@@ -30,6 +30,21 @@ type Config struct {
 	given bool // a page passed an object, be it empty: no ACS-201
 }
 
+// Bounds and defaults of Config (INIT-6).
+const (
+	minReconnectionTimeout     = 120 * time.Second
+	maxReconnectionTimeout     = 300 * time.Second
+	defaultReconnectionTimeout = 120 * time.Second
+
+	minIdleTimeout     = 300 * time.Second
+	maxIdleTimeout     = 3300 * time.Second
+	defaultIdleTimeout = 300 * time.Second
+
+	minIdleGrace     = 30 * time.Second
+	maxIdleGrace     = 120 * time.Second
+	defaultIdleGrace = 30 * time.Second
+)
+
 // IdleDisabled as Config.IdleTimeout turns the idle timers off; a page writes 0.
 const IdleDisabled time.Duration = -1
 

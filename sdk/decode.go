@@ -203,9 +203,9 @@ func (c *Config) normalize() (warnings []Code) {
 			warnings = append(warnings, warning)
 		}
 	}
-	bound(&c.ReconnectionTimeout, 120*time.Second, 300*time.Second, 120*time.Second, false, CodeReconnectionTimeout)
-	bound(&c.IdleTimeout, 300*time.Second, 3300*time.Second, 300*time.Second, true, CodeIdleTimeoutValue)
-	bound(&c.IdleShutdownGraceTimeout, 30*time.Second, 120*time.Second, 30*time.Second, false, CodeIdleGraceValue)
+	bound(&c.ReconnectionTimeout, minReconnectionTimeout, maxReconnectionTimeout, defaultReconnectionTimeout, false, CodeReconnectionTimeout)
+	bound(&c.IdleTimeout, minIdleTimeout, maxIdleTimeout, defaultIdleTimeout, true, CodeIdleTimeoutValue)
+	bound(&c.IdleShutdownGraceTimeout, minIdleGrace, maxIdleGrace, defaultIdleGrace, false, CodeIdleGraceValue)
 	if none {
 		warnings = append(warnings, CodeNoConfiguration)
 	}

@@ -94,7 +94,7 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 	}
 	s.user, _ = readToken(p.Token)
 	s.clock = newClock(c.o.WallClock, s.user.claims.IssuedAt, s.user.claims.Expiry)
-	s.stream.backoff = backoff{base: time.Second, ceiling: 30 * time.Second}
+	s.stream.backoff = backoff{base: reconnectBase, ceiling: reconnectCeiling}
 	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
 	return s
 }

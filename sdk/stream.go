@@ -14,6 +14,8 @@ import (
 const (
 	// connectTimeout bounds one attempt, from dialing to the ready frame.
 	connectTimeout = 10 * time.Second
+	// reconnectBase and reconnectCeiling bound the random delays between attempts (STREAM-2).
+	reconnectBase, reconnectCeiling = time.Second, 30 * time.Second
 	// probeTimeout is how soon a connection must show life after a wake-up.
 	probeTimeout = 5 * time.Second
 	// stableAfter is how long a connection must have stood to begin the backoff anew;
