@@ -4,7 +4,8 @@
 // happens when the wasm does not come (wasm_test.go), the rows of the surface
 // (rows_*_test.go), what the browser does for their calls (requests_test.go), prerendered
 // pages (prerender_test.go), the samples of the guide (guide_test.go), pages as they are written
-// in the wild (wild_test.go), and the walls between the packages (walls_test.go).
+// in the wild (wild_test.go), the walls between the packages (walls_test.go), and whether
+// the documents of docs/ say what the code does (docs_test.go).
 //
 // How it stands: The first test that needs them builds dist/, with build.sh, and the
 // gateway, and starts the browser. A world

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -33,14 +35,25 @@ func lines(t *testing.T, list ...string) *record {
 }
 
 func TestRowsList(t *testing.T) {
-	rows, err := parseRows(rowsText)
+	text, err := os.ReadFile(filepath.Join("..", "..", surface))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(rows) != 80 {
-		t.Errorf("%d rows, the surface has 80", len(rows))
+	rows, err := parseRows(string(text))
+	if err != nil {
+		t.Fatalf("%s, %v", surface, err)
 	}
-	for _, bad := range []string{"NS-1", "ns-1 lower", "NS-1 one\nNS-1 twice", "just words"} {
+	if len(rows) != 83 {
+		t.Errorf("%d rows, the surface has 83", len(rows))
+	}
+	const one, two = `#### <a id="NS-1"></a>NS-1 one` + "\n\nA rule.\n", `#### <a id="NS-2"></a>NS-2 two` + "\n\nA rule.\n"
+	if list, err := parseRows("# Title\n\n" + one + "\n### More\n\n" + two); err != nil || !slices.Equal(list, []row{{"NS-1", "one"}, {"NS-2", "two"}}) {
+		t.Errorf("two rows: %v, %v", list, err)
+	}
+	for _, bad := range []string{
+		"", "just words", "#### NS-1 no anchor\n\nA rule.", `#### <a id="NS-1"></a>NS-1` + "\n\nNo title.", `#### <a id="ns-1"></a>ns-1 lower` + "\n\nA rule.",
+		`#### <a id="NS-1"></a>NS-2 another` + "\n\nA rule.", one + one, `#### <a id="NS-1"></a>NS-1 no rule` + "\n\n" + two, one + `#### <a id="NS-2"></a>NS-2 no rule` + "\n",
+	} {
 		if _, err := parseRows(bad); err == nil {
 			t.Errorf("%q is taken for rows", bad)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,22 +15,37 @@ import (
 // row is one row of the surface.
 type row struct{ id, title string }
 
-var rowLine = regexp.MustCompile(`^([A-Z]+-[0-9]+) (\S.*)$`)
+// rowHeading is the heading of a row: its anchor, its id, and its title in plain text.
+var rowHeading = regexp.MustCompile(`^#### <a id="([A-Z]+-[0-9]+)"></a>([A-Z]+-[0-9]+) (\S.*)$`)
 
-// parseRows reads a list of rows: an id and a title a line, # for comments.
+// parseRows reads the rows of docs/surface.md. Each is a heading of the fourth level, which
+// nothing else there is, with its rule as text below it.
 func parseRows(text string) (rows []row, err error) {
+	ruled := true // the row before has a rule
 	for n, line := range strings.Split(text, "\n") {
-		if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+		if !strings.HasPrefix(line, "####") {
+			ruled = ruled || line != "" && line[0] != '#'
 			continue
 		}
-		m := rowLine.FindStringSubmatch(line)
-		if m == nil {
-			return nil, fmt.Errorf("rows, line %d: %q is no id and title", n+1, line)
+		m := rowHeading.FindStringSubmatch(line)
+		switch {
+		case m == nil:
+			return nil, fmt.Errorf(`line %d: %q is not #### <a id="ID-1"></a>ID-1 and a title`, n+1, line)
+		case m[1] != m[2]:
+			return nil, fmt.Errorf("line %d: the anchor of %s is %s", n+1, m[2], m[1])
+		case slices.ContainsFunc(rows, func(r row) bool { return r.id == m[1] }):
+			return nil, fmt.Errorf("line %d: %s is there twice", n+1, m[1])
+		case !ruled:
+			return nil, fmt.Errorf("line %d: %s has no rule", n+1, rows[len(rows)-1].id)
 		}
-		if slices.ContainsFunc(rows, func(r row) bool { return r.id == m[1] }) {
-			return nil, fmt.Errorf("rows, line %d: %s is there twice", n+1, m[1])
-		}
-		rows = append(rows, row{m[1], m[2]})
+		ruled = false
+		rows = append(rows, row{m[2], m[3]})
+	}
+	switch {
+	case len(rows) == 0:
+		return nil, errors.New("there is no row")
+	case !ruled:
+		return nil, fmt.Errorf("%s has no rule", rows[len(rows)-1].id)
 	}
 	return rows, nil
 }
