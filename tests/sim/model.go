@@ -634,8 +634,10 @@ func (l *log) taken(c *Call) {
 			// One from a cache may be the one before, which is in use again.
 			l.unsure = l.unsure && l.seen[c.Token]
 			l.seen[c.Token] = true
-		} else if l.now < l.instant(l.expiry) {
-			l.expired = false // only the server's word was against it, and may be again
+		} else if l.expired && l.now < l.instant(l.expiry) {
+			// Only the server's word was against it, and may be again. A reminder that came due
+			// meanwhile comes now.
+			l.expired, l.setAt = false, l.now
 		}
 		waits := time.Duration(0) // JWT-3: at once, and after refusals in a row JWT-6: not before
 		if l.refusals > 1 {
@@ -766,7 +768,7 @@ func (l *log) code(c *Call) {
 			lie = "it is not initialized"
 		}
 	case 305:
-		expired := !c.Expiry.IsZero() && l.instant(c.Expiry) <= l.now+tick || l.expired
+		expired := !c.Expiry.IsZero() && l.instant(c.Expiry) <= l.now+tick+l.blur || l.expired
 		if !c.Bad && !expired && !since("401", "403", "4401", "4403") && l.stream != unauthorized {
 			lie = "nobody refused a token"
 		}
@@ -1136,7 +1138,7 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 			}
 		}()
 	case sdk.FailureReconnectionTimeout:
-		if n := len(l.refusedAts); n == 0 || l.refusedAts[n-1] != at {
+		if n := len(l.refusedAts); n == 0 || (l.refusedAts[n-1]-at).Abs() > tick+l.blur {
 			return
 		}
 	default:
