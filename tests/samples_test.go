@@ -445,7 +445,7 @@ func TestSamplesToken(t *testing.T) {
 					case 1:
 						s.answerAccount(rw, 6*time.Second)
 					case 2:
-						http.Error(rw, "out of order", 503)
+						http.Error(rw, "out of order", http.StatusServiceUnavailable)
 					default:
 						s.answerAccount(rw, 0)
 					}
@@ -548,7 +548,7 @@ func TestSamplesPlainPage(t *testing.T) {
 			}
 		})
 		c.step(t, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
-			s.answers(func(n int, rw http.ResponseWriter) { http.Error(rw, "out of order", 503) })
+			s.answers(func(n int, rw http.ResponseWriter) { http.Error(rw, "out of order", http.StatusServiceUnavailable) })
 			b.open(s.url + "/")
 			b.until("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
 			s.answers(nil)
@@ -562,7 +562,7 @@ func TestSamplesPlainPage(t *testing.T) {
 		s := w.serve(t, site)
 		b := newTab(t, "customer")
 		b.allow(networkTrouble)
-		b.onNewDocument("pages/fastclock.js")
+		b.fastClock()
 		s.visit(b)
 		s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, "/events") {
@@ -585,7 +585,7 @@ func TestSamplesPlainPage(t *testing.T) {
 	t.Run("IDLE-1 IDLE-3 NS-8 a reading customer is active", func(t *testing.T) {
 		s := w.serve(t, site)
 		b := newTab(t, "customer")
-		b.onNewDocument("pages/fastclock.js")
+		b.fastClock()
 		s.visit(b)
 		b.eval(nil, `void (window.expired = 0, window.idle = new Promise((done) =>
 			AvayaCCaaSChatSDK.on("IDLE_TIMEOUT_EXPIRED", () => done(expired++))))`)
@@ -750,15 +750,21 @@ func TestSamplesReact(t *testing.T) {
 	}
 }
 
-// onNewDocument runs a script file in each document of the tab, before its own scripts.
-func (b *tab) onNewDocument(file string) {
+// onNewDocument runs a script in each document of the tab, before its own scripts.
+func (b *tab) onNewDocument(script string) {
 	b.t.Helper()
-	text, err := os.ReadFile(file)
+	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := page.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
+		return err
+	}))
+}
+
+// fastClock puts the clock of all documents of the tab into the test's hand.
+func (b *tab) fastClock() {
+	b.t.Helper()
+	text, err := os.ReadFile("pages/fastclock.js")
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		_, err := page.AddScriptToEvaluateOnNewDocument(string(text)).Do(ctx)
-		return err
-	}))
+	b.onNewDocument(string(text))
 }

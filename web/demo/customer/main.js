@@ -2,41 +2,43 @@
 // does (widget.js) together.
 
 import { loadCustomer, onChatElsewhere, saveChat, saveName } from "./account.js";
+import { watchActivity } from "./activity.js";
 import { Session } from "./session.js";
 import { Widget } from "./widget.js";
-import { connectionWords, explain } from "./words.js";
+import { connectionOf, explain, failureOf, TROUBLE, wordsOf } from "./words.js";
 import { countdown } from "../shared/dom.js";
 
-const TYPING_COUNTS_EVERY = 30_000; // ms: typing is activity, but not at every key
-
-const END_WORDS = {
-  ended: { text: "This chat has ended. Thank you for talking to us.", restart: "Start another chat" },
-  idle: { text: "You were away, so the chat was closed in this window. Nothing is lost: go on where you were.", restart: "Start again" },
-  closed: { text: "The connection to this chat has ended. Go on where you were.", restart: "Start again" },
-};
+const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
 
 /** The chat on the screen: null on the first screen, else its engagement, and whether it is over. */
 let shown = null;
 let busy = false; // one chat is begun or joined at a time
 let looking = null; // the promise of a look that runs
+let failure = null; // the state of words.js that the first screen shows because something failed
+let offering = false; // the first screen shows chats to join
 let troubled = false; // the connection is not fine, and said so
-let lastTyped = 0;
+let warned = false; // the idle warning is shown
+let lastActive = -Infinity; // when the SDK was last told of activity, by performance.now()
 let stopCountdown = () => {};
 let stopIdle = () => {};
 
 const session = new Session({
-  connecting: () => setConnection({ text: "Connecting…", retry: false }),
+  connecting: () => setConnection(troubled ? "reconnecting" : "connecting", { seconds: 0 }),
   connected() {
     setConnection(null);
   },
   disconnected(event) {
-    setConnection(connectionWords(event, event.retryAfter));
+    const state = connectionOf(event);
+    setConnection(state, { seconds: event.retryAfter });
     if (!(event.retryAfter > 0)) return;
-    stopCountdown = countdown(event.retryAfter, (left) => widget.setConnection(connectionWords(event, left)));
+    stopCountdown = countdown(event.retryAfter, (seconds) => widget.setConnection(state, { seconds }));
   },
   message(message) {
     const isNew = widget.timeline.show(describe(message));
-    if (isNew && message.senderParticipant.participantType !== "SYSTEM") widget.countUnread();
+    const { participantType } = message.senderParticipant;
+    if (isNew && participantType !== "SYSTEM") widget.countUnread();
+    // Who is being written to, and has the page before them, is reading.
+    if (/^(AGENT|SUPERVISOR)$/.test(participantType) && document.visibilityState === "visible") active();
   },
   delivered(message) {
     // A message whose answer was lost may have arrived all the same.
@@ -49,20 +51,28 @@ const session = new Session({
     shown.over = true;
     saveChat(undefined);
     stopIdle();
-    widget.setOver(END_WORDS.ended);
+    widget.setOver("ended");
   },
-  trouble: (event) => widget.setNotice(event.detail || event.title),
+  trouble(event) {
+    console.warn("the chat has a problem:", event.title, event.detail);
+    widget.setNotice(TROUBLE);
+  },
   idle(event) {
     // Without a chat there is nothing to lose: the session may end in silence.
     if (!shown || shown.over) return;
     stopIdle();
-    stopIdle = countdown(event.gracePeriod, (left) => widget.setIdle(left));
+    warned = true;
+    stopIdle = countdown(event.gracePeriod, (seconds) => widget.setIdle(seconds));
   },
   shutdown(event) {
     setConnection(null);
     stopIdle();
-    if (!shown) showStart();
-    else if (!shown.over) widget.setOver(event.reason === "USER_INACTIVE" ? END_WORDS.idle : END_WORDS.closed);
+    warned = false;
+    if (!shown) {
+      if (!offering) showStart("start"); // joining an offered chat opens a new session
+    } else if (!shown.over) {
+      widget.setOver(event.reason === "USER_INACTIVE" ? "paused" : "disconnected");
+    }
   },
 });
 
@@ -79,11 +89,15 @@ const widget = new Widget({
   }),
   send: (text) => send(crypto.randomUUID(), text),
   resend: (key, text) => send(key, text),
-  typing() {
-    wake();
-    if (Date.now() - lastTyped < TYPING_COUNTS_EVERY) return;
-    lastTyped = Date.now();
-    stillHere();
+  again() {
+    if (failure === "refused" || failure === "notLoaded") {
+      location.reload();
+    } else if (failure === "gone") {
+      saveChat(undefined);
+      leave();
+    } else {
+      look();
+    }
   },
   loadEarlier: () => loadHistory(),
   async end() {
@@ -128,8 +142,12 @@ function describe(message) {
 function look() {
   const customer = loadCustomer();
   if (shown || busy) return;
-  if (customer?.chat) looking ??= lookFor(customer).finally(() => { looking = null; });
-  else if (!looking) showStart();
+  if (!customer?.chat) {
+    if (!looking) showStart("start");
+  } else if (!looking) {
+    if (!offering) showStart("looking");
+    looking = lookFor(customer).finally(() => { looking = null; });
+  }
 }
 
 async function lookFor(customer) {
@@ -141,13 +159,16 @@ async function lookFor(customer) {
       await showChat(mine);
       return;
     }
-    showStart(elsewhere);
-    if (elsewhere.length > 0) return;
+    if (elsewhere.length > 0) {
+      showStart("elsewhere", elsewhere);
+      return;
+    }
+    showStart("start");
     saveChat(undefined);
-    await session.close(); // a page that has no chat holds no connection
+    await closeSession();
   } catch (error) {
     console.warn("no look at the customer's chats:", error);
-    if (!shown && !busy) widget.setStartError(explain(error));
+    if (!shown && !busy) fail(error);
   }
 }
 
@@ -157,36 +178,39 @@ async function enter(way) {
   busy = true;
   widget.setBusy(true);
   widget.setStartError("");
+  let failed = null;
   try {
     await showChat(await way());
   } catch (error) {
     console.warn("no chat:", error);
-    widget.setStartError(explain(error));
-  } finally {
-    busy = false;
-    widget.setBusy(false);
+    failed = error;
   }
+  busy = false;
+  widget.setBusy(false);
+  if (failed) fail(failed);
 }
 
 /** The session ended, not the chat: joins it from a new session, if it still goes on. */
 async function goOn() {
   if (busy) return;
   busy = true;
-  widget.setRestarting(true);
+  widget.setOver("continuing");
   try {
     const chat = await reach(shown.engagement.engagementId);
     if (chat) {
       await showChat(chat);
     } else {
+      shown.over = true;
       saveChat(undefined);
-      leave();
+      widget.setOver("endedAway");
+      await closeSession();
     }
   } catch (error) {
     console.warn("the chat could not be gone on with:", error);
+    widget.setOver("disconnected");
     widget.setNotice(explain(error));
   } finally {
     busy = false;
-    widget.setRestarting(false);
   }
 }
 
@@ -245,37 +269,70 @@ async function send(key, text) {
   }
 }
 
+/** A page that has no chat holds no connection. */
+async function closeSession() {
+  await session.close();
+  setConnection(null);
+}
+
+/** The customer is there. */
+function active() {
+  const now = performance.now();
+  if (!shown || shown.over || (!warned && now - lastActive < ACTIVITY_COUNTS_EVERY)) return;
+  lastActive = now;
+  stillHere();
+}
+
+/** Both idle timers start anew, and the warning goes. */
 function stillHere() {
   wake();
-  session.stillHere();
+  try {
+    session.stillHere();
+  } catch (error) {
+    console.info("no session is idle:", error.message); // it is just being opened or closed
+  }
 }
 
 /** The customer does something: the idle warning goes. */
 function wake() {
   stopIdle();
+  warned = false;
   widget.setIdle(null);
 }
 
-function setConnection(trouble) {
+function setConnection(state, values) {
   stopCountdown();
-  widget.setConnection(trouble);
-  if (trouble) widget.announce(trouble.text);
-  else if (troubled) widget.announce("Connected.");
-  troubled = trouble !== null;
+  widget.setConnection(state, values);
+  const { text } = state ? wordsOf(state, values) : { text: "" };
+  if (text) widget.announce(text);
+  else if (troubled && !state) widget.announce("Connected.");
+  troubled = text !== "";
 }
 
 /** Leaves a chat that is over: back to the first screen. */
 function leave() {
   shown = null;
-  showStart();
+  showStart("start");
   look(); // another may have been begun in another window
 }
 
-function showStart(offers) {
-  widget.showStart(loadCustomer()?.name, offers);
+/** The first screen, in a state of words.js. */
+function showStart(state, offers = []) {
+  failure = null;
+  offering = offers.length > 0;
+  widget.showStart(state, { name: loadCustomer()?.name, offers });
 }
 
-showStart();
+/** The first screen says that something failed, and what can be done. */
+function fail(error) {
+  failure = failureOf(error);
+  offering = false;
+  setConnection(null); // whatever it was, there is no session now, or it is of no use
+  widget.setStartFailure(failure);
+}
+
+showStart("start");
+watchActivity(active);
 onChatElsewhere(() => look());
 if (widget.wasOpen()) widget.open();
 else look();

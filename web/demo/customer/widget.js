@@ -5,7 +5,8 @@ import { Composer } from "../shared/composer.js";
 import { byId, h, ofDocument, setText } from "../shared/dom.js";
 import { wellFormed } from "../shared/text.js";
 import { Timeline } from "../shared/timeline.js";
-import { clockTime, counted, dayName } from "../shared/words.js";
+import { counted } from "../shared/words.js";
+import { AGENTS, SHOP, wordsOf } from "./words.js";
 
 const REOPEN_KEY = "hollis.panel"; // whether a reload opens the panel again
 
@@ -19,6 +20,12 @@ export class Widget {
   #opener = null; // has the focus when the panel closes
   #sheet = matchMedia("(max-width: 32rem)"); // the panel covers the page
 
+  // What the header tells, as [state of words.js, values]: the first of these that is not null.
+  #ending = null; // the chat, or the session, is over
+  #link = null; // the connection is not fine
+  #scene = ["start"]; // the first screen, or who is in the chat
+  #names = []; // the agents in the chat, or those who were last in it
+
   #panel = byId("chat");
   #launcher = byId("launcher");
   #badge = byId("unread");
@@ -31,6 +38,10 @@ export class Widget {
   #announcer = byId("announcer");
 
   #start = byId("start-screen");
+  #note = byId("start-note");
+  #noteText = byId("start-note-text");
+  #noteAct = byId("start-note-act");
+  #startNew = byId("start-new");
   #offers = byId("offers");
   #form = byId("start-form");
   #name = byId("name");
@@ -43,6 +54,7 @@ export class Widget {
   #notice = byId("chat-notice");
   #idle = byId("idle-warning");
   #idleText = byId("idle-text");
+  #stillHere = byId("still-here");
   #confirm = byId("end-confirm");
   #composing = byId("composer-form");
   #over = byId("over");
@@ -56,7 +68,7 @@ export class Widget {
    * @param {(engagement: object) => void} actions.join
    * @param {(text: string) => void} actions.send
    * @param {(key: string, text: string) => void} actions.resend
-   * @param {() => void} actions.typing
+   * @param {() => void} actions.again the first screen could not show what there is: once more
    * @param {() => void} actions.loadEarlier
    * @param {() => void} actions.end
    * @param {() => void} actions.restart
@@ -77,7 +89,6 @@ export class Widget {
       counter: byId("counter"),
       send: byId("send"),
       onSend: actions.send,
-      onInput: actions.typing,
     });
 
     this.#launcher.addEventListener("click", () => (this.isOpen ? this.close() : this.open(this.#launcher)));
@@ -105,6 +116,12 @@ export class Widget {
       });
     }
 
+    this.#noteAct.addEventListener("click", () => actions.again());
+    this.#startNew.addEventListener("click", () => {
+      this.#formHidden(false);
+      this.#name.focus();
+    });
+
     this.#earlier.addEventListener("click", () => actions.loadEarlier());
     this.#end.addEventListener("click", () => this.#ask(this.#confirm.hidden));
     byId("end-yes").addEventListener("click", () => {
@@ -113,7 +130,7 @@ export class Widget {
     });
     byId("end-no").addEventListener("click", () => this.#ask(false));
     this.#restart.addEventListener("click", () => actions.restart());
-    byId("still-here").addEventListener("click", () => {
+    this.#stillHere.addEventListener("click", () => {
       actions.stillHere();
       this.#composer.focus();
     });
@@ -177,30 +194,66 @@ export class Widget {
 
   // The first screen
 
-  /** Shows the form, and above it the chats that are going on elsewhere. */
-  showStart(name, offers = []) {
-    setText(this.#title, "The workshop");
-    setText(this.#subtitle, "Replies in a few minutes");
+  /**
+   * Shows the first screen in a state of words.js: "start" the form, "elsewhere" the chats
+   * that can be joined, and each other state its sentence and its button.
+   * @param {{name?: string, offers?: object[]}} [content] the customer's name; the chats
+   */
+  showStart(state, { name, offers = [] } = {}) {
+    const { status, text, button, other } = wordsOf(state, { began: offers[0]?.createdAt });
+    const focused = ofDocument("activeElement");
+    const follows = this.#start.contains(focused) || (this.#scene[0] === "looking" && this.#panel.contains(focused));
+    this.#ending = null;
+    this.#scene = [state];
     if (!this.#name.value) this.#name.value = name ?? "";
+    const offering = offers.length > 0;
+    this.#note.hidden = state === "start" || offering;
+    setText(this.#noteText, offering ? "" : text);
+    this.#noteAct.hidden = !button;
+    setText(this.#noteAct, button);
+    setText(this.#startNew, other);
     this.#showOffers(offers);
-    this.#screen(this.#start);
+    this.#formHidden(state !== "start");
+    setText(this.#startButton, wordsOf("start").button);
     this.setStartError("");
-    this.setConnection(null);
+    this.#screen(this.#start);
     this.setIdle(null);
-    if (offers.length > 0) this.hint("You have an open chat.");
+    this.#head();
+    if (offering) this.hint(status);
     else this.#showUnread();
+    if (!this.#note.hidden) this.announce(text);
+    if (follows && (focused.offsetParent === null || !this.#start.contains(focused))) this.#focus();
   }
 
   /** While a chat is being begun or joined. */
   setBusy(busy) {
     this.#form.setAttribute("aria-busy", String(busy));
     for (const button of this.#start.querySelectorAll("button")) button.disabled = busy;
-    setText(this.#startButton, busy ? "Connecting…" : "Start chat");
+    if (busy) this.#scene = ["starting"];
+    else if (this.#scene[0] === "starting") this.#scene = ["start"];
+    setText(this.#startButton, wordsOf(busy ? "starting" : "start").button);
+    this.#head();
+  }
+
+  /** What the first screen was to do has failed: a state of words.js. */
+  setStartFailure(state) {
+    const { text, button, keepsForm } = wordsOf(state);
+    if (this.#form.hidden || !keepsForm) return this.showStart(state);
+    this.#scene = [state];
+    this.setStartError(text);
+    setText(this.#startButton, button);
+    this.#head();
   }
 
   setStartError(text) {
     this.#startError.hidden = !text;
     setText(this.#startError, text);
+  }
+
+  /** Whether the form is shown; while it is not, a chat can be begun by the second button. */
+  #formHidden(hidden) {
+    this.#form.hidden = hidden;
+    this.#startNew.hidden = !hidden || this.#startNew.textContent === "";
   }
 
   /** Offers that stay keep their buttons, and with them the focus. */
@@ -215,19 +268,18 @@ export class Widget {
   }
 
   #offer(engagement) {
-    const button = h("button", { type: "button", class: "primary", "data-testid": "join-existing" }, "Join it here");
-    button.addEventListener("click", () => this.#do.join(engagement));
-    const { createdAt } = engagement;
-    return h("div", { class: "offer", "data-testid": "offer", "data-engagement-id": engagement.engagementId },
-      h("p", {}, h("strong", {}, "You have a chat going on."), " "
-        + `It was begun in another window: ${dayName(createdAt).toLowerCase()}, ${clockTime(createdAt)}.`),
-      button);
+    const { text, button } = wordsOf("elsewhere", { began: engagement.createdAt });
+    const join = h("button", { type: "button", class: "primary", "data-testid": "join-existing" }, button);
+    join.addEventListener("click", () => this.#do.join(engagement));
+    return h("div", { class: "note", "data-testid": "offer", "data-engagement-id": engagement.engagementId }, h("p", {}, text), join);
   }
 
   // The chat
 
   /** Shows an empty chat, for its messages to come in. */
   showChat() {
+    this.#names = [];
+    this.#scene = ["waiting"];
     this.#screen(this.#talk);
     this.timeline.clear();
     this.setOver(null);
@@ -238,16 +290,26 @@ export class Widget {
 
   /** The header says with whom one is talking. */
   setParticipants(participants) {
-    const staff = participants.filter((one) => one.participantType === "AGENT" || one.participantType === "SUPERVISOR");
-    const names = staff.map((one) => one.displayName);
-    const bot = participants.find((one) => one.participantType === "BOT");
-    if (names.length === 0) setText(this.#title, "The workshop");
+    const names = participants
+      .filter((one) => one.participantType === "AGENT" || one.participantType === "SUPERVISOR")
+      .map((one) => one.displayName);
+    if (names.length > 0) this.#scene = ["helped", { count: names.length }];
+    else if (this.#names.length > 0) this.#scene = ["agentLeft"];
+    else this.#scene = [participants.some((one) => one.participantType === "BOT") ? "assisted" : "waiting"];
+    if (names.length > 0) this.#names = names;
+    this.#head();
+  }
+
+  /** Shows the header's two lines. */
+  #head() {
+    const { title, status } = wordsOf(...(this.#ending ?? this.#link ?? this.#scene));
+    setText(this.#subtitle, status);
+    const names = title === AGENTS && !this.#talk.hidden ? this.#names : [];
+    if (names.length === 0) setText(this.#title, title === AGENTS ? SHOP : title);
     // Each name is an island: its direction marks do not turn the next one round.
     else if (this.#title.textContent !== names.join(", ")) {
       this.#title.replaceChildren(...names.flatMap((name, at) => [at > 0 ? ", " : "", h("bdi", {}, name)]));
     }
-    if (staff.length > 0) setText(this.#subtitle, staff.length > 1 ? "are here for you" : "is here for you");
-    else setText(this.#subtitle, bot ? "Finding someone…" : "Someone will be here soon");
   }
 
   /** Whether there are older messages to load, and whether they are being loaded. */
@@ -263,61 +325,65 @@ export class Widget {
     setText(this.#notice, text);
   }
 
-  /** The chat is over, or this session is: {text, restart: the button's label}; null: neither. */
-  setOver(over) {
+  /** The chat is over, or this session is: a state of words.js; null: neither. */
+  setOver(state) {
     const had = this.#talk.contains(ofDocument("activeElement")) || this.#end === ofDocument("activeElement");
-    this.#composing.hidden = over !== null;
-    this.#end.hidden = over !== null;
-    this.#over.hidden = over === null;
+    this.#ending = state && [state];
+    this.#composing.hidden = state !== null;
+    this.#end.hidden = state !== null;
+    this.#over.hidden = state === null;
     this.#ask(false, { focus: false });
     this.setIdle(null);
-    if (!over) return;
-    setText(this.#subtitle, "Closed");
-    setText(this.#overText, over.text);
-    setText(this.#restart, over.restart);
-    this.#restart.disabled = false;
-    this.announce(over.text);
+    this.#head();
+    if (!state) return;
+    const { text, button } = wordsOf(state);
+    setText(this.#overText, text);
+    setText(this.#restart, button);
+    this.#restart.disabled = state === "continuing";
+    this.announce(text);
     // What had the focus is hidden now.
     if (this.isOpen && had) this.#restart.focus();
   }
 
-  /** While the restart button's work is done. */
-  setRestarting(busy) {
-    this.#restart.disabled = busy;
-  }
-
   // Warnings
 
-  /** What is wrong with the connection: {text, retry}; null: nothing. */
-  setConnection(trouble) {
+  /** The connection is not fine: a state of words.js and its values; null: it is. */
+  setConnection(state, values) {
+    const { text, button } = state ? wordsOf(state, values) : { text: "", button: "" };
     const focused = this.#connection.contains(ofDocument("activeElement"));
-    this.#connection.hidden = trouble === null;
-    setText(this.#connectionText, trouble?.text ?? "");
-    this.#reconnect.hidden = !trouble?.retry;
+    this.#link = state && [state, values];
+    this.#connection.hidden = !text;
+    setText(this.#connectionText, text);
+    this.#reconnect.hidden = !button;
+    setText(this.#reconnect, button);
+    this.#head();
     if (focused && this.#reconnect.offsetParent === null) this.#focus();
   }
 
   /** Seconds until the session ends for want of activity; null: no such warning. */
-  setIdle(secondsLeft) {
+  setIdle(seconds) {
     const was = this.#idle.hidden;
     const focused = this.#idle.contains(ofDocument("activeElement"));
-    this.#idle.hidden = secondsLeft === null;
-    if (secondsLeft === null) {
+    this.#idle.hidden = seconds === null;
+    if (seconds === null) {
       if (focused) this.#focus();
       return;
     }
-    setText(this.#idleText, `Are you still there? The chat closes here in ${counted(secondsLeft, "second")}.`);
+    const { status, text, button } = wordsOf("idle", { seconds });
+    setText(this.#idleText, text);
+    setText(this.#stillHere, button);
     if (!was) return;
-    this.announce(`Are you still there? The chat closes here in ${counted(secondsLeft, "second")}, unless you press "I'm still here".`);
-    this.hint("Are you still there?");
+    this.announce(text);
+    this.hint(status);
   }
 
   /** Puts the focus where the customer goes on. */
   #focus() {
     if (!this.isOpen) return;
     if (!this.#start.hidden) {
-      const join = this.#offers.querySelector("button");
-      (join ?? (this.#name.value ? this.#topic : this.#name)).focus();
+      const first = [this.#offers.querySelector("button"), this.#noteAct, this.#name.value ? this.#topic : this.#name]
+        .find((one) => one && one.offsetParent !== null);
+      (first ?? byId("minimise")).focus();
     } else if (!this.#over.hidden) {
       this.#restart.focus();
     } else {
