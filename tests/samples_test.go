@@ -140,8 +140,8 @@ func TestSamplesAreAllRun(t *testing.T) {
 
 // installReact makes sure that tests/samples has the React that its package.json pins.
 var installReact = sync.OnceValue(func() error {
-	if out, err := exec.Command("setup/npm.sh", "samples").CombinedOutput(); err != nil {
-		return fmt.Errorf("tests/setup/npm.sh: %w\n%s", err, out)
+	if out, err := exec.Command("setup/react.sh").CombinedOutput(); err != nil {
+		return fmt.Errorf("tests/setup/react.sh: %w\n%s", err, out)
 	}
 	return nil
 })

@@ -7,5 +7,5 @@
 // lacks.
 //
 // TypeScript comes from npm, at test time only, in the version that package.json pins:
-// tests/setup/npm.sh installs it where it is missing.
+// tests/setup/typescript.sh installs it where it is missing.
 package types

@@ -35,8 +35,8 @@ const (
 // install makes sure that there is a TypeScript. Once installed it is a matter of
 // milliseconds.
 var install = sync.OnceValue(func() error {
-	if out, err := exec.Command("../setup/npm.sh", ".").CombinedOutput(); err != nil {
-		return fmt.Errorf("tests/setup/npm.sh: %w\n%s", err, out)
+	if out, err := exec.Command("../setup/typescript.sh").CombinedOutput(); err != nil {
+		return fmt.Errorf("tests/setup/typescript.sh: %w\n%s", err, out)
 	}
 	return nil
 })

@@ -62,9 +62,9 @@ export const STATES = {
 
   // Who is in the chat
   waiting: { title: SHOP, status: "Someone will be with you soon" },
-  assisted: { title: SHOP, status: "Finding someone for you…" },
+  assisted: { title: SHOP, status: "Finding someone…" },
   helped: { title: AGENTS, status: ({ count }) => (count > 1 ? "are here for you" : "is here for you") },
-  agentLeft: { title: SHOP, status: "Finding someone else for you…" },
+  agentLeft: { title: SHOP, status: "Finding someone else…" },
 
   // The connection
   connecting: { title: AGENTS, status: "Connecting…" },
@@ -98,7 +98,7 @@ export const STATES = {
   disconnected: {
     title: AGENTS,
     status: "Not connected",
-    text: "This window has lost its place in the chat. Nothing is lost.",
+    text: "The connection to this chat was closed. Nothing is lost.",
     button: "Continue the chat",
   },
   continuing: { title: AGENTS, status: "Connecting…", text: "Taking you back to the chat…", button: "One moment…" },

@@ -171,7 +171,7 @@ function showConnection(state, seconds) {
   connection.dataset.state = state;
   byId("reconnect").hidden = state !== "waiting";
   const words = (left) => ({
-    live: "Live",
+    live: "Connected",
     connecting: "Connecting…",
     waiting: left > 0 ? `Connection lost. Trying again in ${counted(left, "second")}.` : "Connection lost. Trying again.",
   })[state];
