@@ -1,6 +1,8 @@
 // What counts as the customer being there. The SDK itself counts what they do in a chat:
 // begin, join, leave, write. Who only reads is there, too.
 
+import { ofDocument } from "../shared/dom.js";
+
 const EVENTS = ["keydown", "input", "pointerdown", "pointermove", "touchmove", "wheel", "scroll", "focus"];
 
 /**
@@ -9,8 +11,8 @@ const EVENTS = ["keydown", "input", "pointerdown", "pointermove", "touchmove", "
  */
 export function watchActivity(active) {
   const act = () => {
-    if (document.visibilityState === "visible") active();
+    if (ofDocument("visibilityState") === "visible") active();
   };
   for (const type of EVENTS) addEventListener(type, act, { capture: true, passive: true });
-  document.addEventListener("visibilitychange", act);
+  ofDocument("addEventListener")("visibilitychange", act);
 }

@@ -6,7 +6,7 @@ import { watchActivity } from "./activity.js";
 import { Session } from "./session.js";
 import { Widget } from "./widget.js";
 import { connectionOf, explain, failureOf, TROUBLE, wordsOf } from "./words.js";
-import { countdown } from "../shared/dom.js";
+import { countdown, ofDocument } from "../shared/dom.js";
 
 const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
 
@@ -38,7 +38,7 @@ const session = new Session({
     const { participantType } = message.senderParticipant;
     if (isNew && participantType !== "SYSTEM") widget.countUnread();
     // Who is being written to, and has the page before them, is reading.
-    if (/^(AGENT|SUPERVISOR)$/.test(participantType) && document.visibilityState === "visible") active();
+    if (/^(AGENT|SUPERVISOR)$/.test(participantType) && ofDocument("visibilityState") === "visible") active();
   },
   delivered(message) {
     // A message whose answer was lost may have arrived all the same.
