@@ -70,7 +70,7 @@ func TestRealms(t *testing.T) {
 			}
 			var failure string
 			b.eval(&failure, `realm.failure(() => realm.engagement.sendMessage(""))`)
-			if !strings.HasPrefix(failure, "true ACSException ACS-322: ") {
+			if !strings.HasPrefix(failure, "true ACSException ACS-322: Constraint Violation Error") {
 				t.Errorf("an error is %q", failure)
 			}
 			if b.eval(&failure, `realm.failure((sdk) => sdk.shutdown())`); failure != "none" {
