@@ -404,16 +404,15 @@
   // A prerendered page is hidden, may never be shown, and has a sessionStorage of its own,
   // which is thrown away. So it only loads the wasm, and init goes on, and its time begins,
   // when the page is shown.
-  const prerendering = () => read("prerendering");
   const shown = () => new Promise((resolve) => {
-    if (!prerendering()) resolve();
-    else apply(read("addEventListener"), document, ["prerenderingchange", resolve, { once: true }]);
+    if (read("prerendering")) listenTo(document, "prerenderingchange", resolve);
+    else resolve();
   });
 
   // The first look at sessionStorage waits for another process. While the wasm is on its
   // way nothing else has to.
   const touchStorage = () => {
-    if (prerendering()) return;
+    if (read("prerendering")) return;
     try {
       window.sessionStorage.length;
     } catch (_) {
@@ -422,7 +421,6 @@
   };
 
   let told = ""; // how the wasm came, for the log; without the URL's query, which may be a page's secret
-  const since = (time) => " in " + (new Date() - time) + " ms";
 
   const request = async () => {
     try {
@@ -449,7 +447,7 @@
     }
     const other = unlike(response);
     if (other) throw other;
-    told = wasmURL.split("?")[0] + ": status " + response.status + since(begun);
+    told = wasmURL.split("?")[0] + ": status " + response.status + " after " + (new Date() - begun) + " ms";
     try {
       // A compiler that streams takes this type only, and no answer of a page's own fetch.
       if (response.headers.get("Content-Type") === "application/wasm" && WebAssembly.compileStreaming) {
@@ -581,7 +579,6 @@
     // device one alone is longer than what a visitor notices.
     const turn = () => new Promise(task);
     const module = await loaded;
-    const begun = new Date();
     try {
       const instance = await WebAssembly.instantiate(module, go.importObject);
       await turn();
@@ -600,7 +597,6 @@
     core = mine;
     core("setLogLevel", 0, level);
     if (!core) throw initFailed(CORE_ENDED);
-    told += ", started" + since(begun);
     if (!listening) listen();
   };
 
@@ -643,11 +639,10 @@
     setLevel();
     if (first) {
       initializing = true;
-      user.then(() => (initializing = false), () => {
-        initializing = false;
+      user.catch(() => {
         if (level === chosen) level = before;
         setLevel();
-      });
+      }).then(() => (initializing = false));
     }
     return user;
   };

@@ -27,6 +27,7 @@ type clock struct {
 	offset  time.Duration // of the wall clock from the monotonic clock, when last read
 	moved   time.Duration // how far the wall clock has moved and no measurement has explained
 	movedAt time.Time     // when the wall clock was last seen to have moved
+	jumped  bool          // it has moved, and takeJump has not said so
 	slept   time.Duration // for how long the monotonic clock stood still, in all
 	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
 }
@@ -54,16 +55,25 @@ func (c *clock) local(t time.Time) time.Time { return c.start.Add(t.Sub(c.origin
 // when a clock is set: for how long a user has been away.
 func (c *clock) steady(now time.Time) time.Time { return now.Add(c.slept) }
 
-// readWall compares the wall clock with the monotonic one and reports whether it has
-// moved: the device may have slept, or the clock was set.
-func (c *clock) readWall(now time.Time) bool {
+// takeJump reports whether the wall clock has moved against the monotonic one since it was
+// last asked: the device may have slept, or its clock was set.
+func (c *clock) takeJump(now time.Time) bool {
+	c.readWall(now)
+	jumped := c.jumped
+	c.jumped = false
+	return jumped
+}
+
+// readWall compares the wall clock with the monotonic one.
+func (c *clock) readWall(now time.Time) {
 	// Both readings without their monotonic part: what the wall clocks have shown.
 	offset := c.wall().Round(0).Sub(c.start.Round(0)) - now.Sub(c.start)
 	moved := offset - c.offset
 	c.offset = offset
 	if moved <= jump && moved >= -jump {
-		return false
+		return
 	}
+	c.jumped = true
 	c.moved += moved
 	c.movedAt = now
 	if c.silent && c.moved > jump {
@@ -71,7 +81,6 @@ func (c *clock) readWall(now time.Time) bool {
 		c.slept += c.moved
 		c.moved = 0
 	}
-	return true
 }
 
 // measure takes into account that the server's clock showed a time in [at, at+precision]

@@ -245,7 +245,7 @@ func (s *session) look() {
 	now := time.Now()
 	// Deadlines run on the monotonic clock, so that a corrected wall clock neither ends
 	// nor prolongs them.
-	if s.clock.readWall(now) {
+	if s.clock.takeJump(now) {
 		s.c.log(LogInfo, "the device slept or its clock was set, checking the connection")
 		s.wake(WakeVisible)
 	}

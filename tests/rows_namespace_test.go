@@ -319,7 +319,7 @@ func TestRowsNamespace(t *testing.T) {
 			await e.sendMessage("a secret text"); await e.disconnect(); return outcome(() => sdk.shutdown())`)
 		text := strings.Join(s.console(), "\n")
 		for _, want := range []string{
-			`debug: \[AvayaCCaaSChatSDK\] http://[^?]*/avaya-ccaas-chat-sdk\.wasm: status 200 in \d+ ms, started in \d+ ms\n`,
+			`debug: \[AvayaCCaaSChatSDK\] http://[^?]*/avaya-ccaas-chat-sdk\.wasm: status 200 after \d+ ms\n`,
 			`debug: \[AvayaCCaaSChatSDK\] EVENT_STREAM_CONNECTING +\n`, `debug: \[AvayaCCaaSChatSDK\] PARTICIPANT_ADDED [0-9a-f-]{36} *\n`,
 			`debug: \[AvayaCCaaSChatSDK\] MESSAGE_DELIVERED [0-9a-f-]{36} has no handler\n`,
 		} {

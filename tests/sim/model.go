@@ -404,8 +404,12 @@ func (l *log) read() {
 			l.takenAt = l.now
 		case wasReady:
 			l.takenAt = l.now
-			if l.clockError < 0 || e.Took < l.clockError {
-				l.clockError = e.Took
+			took := e.Took
+			if l.steppedAt > 0 && l.steppedAt >= l.now-took {
+				took = unmeasured // a measurement during which a clock is set bounds one side only
+			}
+			if l.clockError < 0 || took < l.clockError {
+				l.clockError = took
 			}
 			if l.phase == initing && !l.took() {
 				break
@@ -768,7 +772,7 @@ func (l *log) code(c *Call) {
 			lie = "it is not initialized"
 		}
 	case 305:
-		expired := !c.Expiry.IsZero() && l.instant(c.Expiry) <= l.now+tick+l.blur || l.expired
+		expired := !c.Expiry.IsZero() && l.instant(c.Expiry) <= l.now+tick+max(l.blur, l.clockError) || l.expired
 		if !c.Bad && !expired && !since("401", "403", "4401", "4403") && l.stream != unauthorized {
 			lie = "nobody refused a token"
 		}
