@@ -10,7 +10,7 @@
 # for make size, which needs names, and make bench, which compares.
 set -eu
 cd "$(dirname "$0")"
-VERSION=0.1.0
+VERSION=0.2.0
 gateway=
 if [ "${1:-}" = gateway ]; then
 	gateway=yes

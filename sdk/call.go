@@ -79,7 +79,7 @@ func (s *session) request(c *call) {
 func (s *session) attempt(c *call) {
 	c.retryAt = time.Time{}
 	c.token = s.user.text
-	c.sentAt = time.Now()
+	c.sentAt = s.sending()
 	c.unauthorized = false
 	c.attempt++
 	n := c.attempt

@@ -32,14 +32,18 @@ type clock struct {
 	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
 }
 
+// issuedTolerance is by how much the clock of whoever makes tokens may be ahead of a wall
+// clock that is right.
+const issuedTolerance = time.Minute
+
 // newClock returns a clock that has measured nothing. issued and expiry are what a token
-// says of the time, zero if it does not: a token that is not valid yet, or no more, by
-// the wall clock is taken for one that was made just now.
+// says of the time, zero if it does not: a token that is far from valid yet, or no more,
+// by the wall clock is taken for one that was made just now.
 func newClock(wall func() time.Time, issued, expiry time.Time) clock {
 	c := clock{wall: wall, start: time.Now()}
 	c.origin = wall().Round(0)
 	c.offset = c.origin.Sub(c.start.Round(0))
-	if !issued.IsZero() && (c.origin.Before(issued) || !c.origin.Before(expiry)) {
+	if !issued.IsZero() && (c.origin.Before(issued.Add(-issuedTolerance)) || !c.origin.Before(expiry)) {
 		c.origin = issued
 	}
 	return c

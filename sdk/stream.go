@@ -361,7 +361,7 @@ func (s *session) ping(now time.Time) bool {
 		if !s.write(&wire.ClientFrame{Type: wire.FramePing}) {
 			return false
 		}
-		st.pings = append(st.pings, now)
+		st.pings = append(st.pings, s.sending())
 	}
 	st.pingedAt = now
 	return true
@@ -378,7 +378,7 @@ func (s *session) write(f *wire.ClientFrame) bool {
 
 func (s *session) authenticate(last wire.EventID) bool {
 	s.stream.token = s.user.text
-	s.stream.authAt = time.Now()
+	s.stream.authAt = s.sending()
 	return s.write(&wire.ClientFrame{
 		Type:        wire.FrameAuthenticate,
 		Token:       wire.TrimTokenPrefix(s.user.text),
@@ -399,6 +399,14 @@ func (s *session) renew() bool {
 // The next connection knows only the new one.
 func (s *session) crossed() bool {
 	return s.stream.renewals > 0 || s.stream.token != s.user.text
+}
+
+// sending returns the time at which something is sent that the server will answer with its
+// time. A wall clock that has moved before does not concern that measurement.
+func (s *session) sending() time.Time {
+	now := time.Now()
+	s.clock.readWall(now)
+	return now
 }
 
 // measure takes a time of the server's clock into account; zero means that there is none.

@@ -508,7 +508,7 @@ func TestOrigins(t *testing.T) {
 				"Access-Control-Allow-Origin": {c.origin}, "Access-Control-Expose-Headers": {"Date, Retry-After"},
 				"Access-Control-Allow-Methods": {"GET, POST, DELETE"}, "Access-Control-Allow-Headers": {"authorization, appkey, content-type"}, "Access-Control-Max-Age": {"7200"},
 				"Cache-Control": {"no-store"},
-				"Vary": {"Origin", "Access-Control-Request-Method, Access-Control-Request-Headers"},
+				"Vary":          {"Origin", "Access-Control-Request-Method, Access-Control-Request-Headers"},
 			}
 			if c.allowed && !reflect.DeepEqual(r.header, exact) {
 				t.Errorf("preflight: %v", r.header)
