@@ -121,8 +121,8 @@
   const raise = (type, payload) => {
     const failed = (e) => log("ERROR", "the handler of " + type + " failed:", e);
     const registered = handlers.get(type);
-    log("DEBUG", type, payload.engagementId || "", registered ? "" : "has no handler");
     if (!registered) return;
+    log("DEBUG", type, payload.engagementId || "");
     const { handler, zone } = registered;
     try {
       const result = zone ? zone.run(handler, undefined, [payload]) : handler(payload);
@@ -539,7 +539,7 @@
     const world = {
       __proto__: window,
       self: window,
-      crypto, performance, JSON, Reflect, Object, Array, Date, fs,
+      crypto, performance, JSON, Reflect, Object, Array, Uint8Array, Date, fs,
       process: undefined,
       path: undefined,
       WebSocket: function (url, protocol) {

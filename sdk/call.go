@@ -91,6 +91,7 @@ func (s *session) attempt(c *call) {
 		Authorization: "Bearer " + wire.TrimTokenPrefix(c.token),
 		Appkey:        s.params.Appkey,
 		Body:          c.body,
+		WantDate:      !s.clock.told,
 	}
 	s.workers++
 	go func() {
@@ -122,8 +123,8 @@ func (s *session) settleAttempt(o outcome) {
 		}
 		s.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now.Sub(c.sentAt)), ", attempt ", strconv.Itoa(c.attempt))
 	}
-	// The stream tells the time more exactly, while it stands.
-	if s.stream.state != streamOpen || r.Status == 401 {
+	// Once the stream has told the time, Date tells nothing better: it may be a proxy's.
+	if !s.clock.told && r.Status < 500 {
 		s.measure(r.Date, time.Second, c.sentAt)
 	}
 	switch {
@@ -206,7 +207,7 @@ func (s *session) finishCall(c *call, a answer) {
 	case a.err == nil:
 		s.tokenAccepted(c.token)
 		if c.token == s.user.text {
-			s.tokenWorked()
+			s.tokenWorked(c.sentAt)
 		}
 	case a.err != nil && a.err.Code == CodeNoSession:
 		s.endedByServer("")

@@ -30,6 +30,7 @@ type clock struct {
 	jumped  bool          // it has moved, and takeJump has not said so
 	slept   time.Duration // for how long the monotonic clock stood still, in all
 	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
+	told    bool          // the server has told its time on a stream
 }
 
 // issuedTolerance is by how much the clock of whoever makes tokens may be ahead of a wall

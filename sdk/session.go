@@ -61,7 +61,9 @@ type session struct {
 	info     wire.Session
 	user     token // the present token; its claims name the user
 	// fallback is the token before, until the server has taken the present one.
-	fallback    token
+	fallback token
+	// rejected is the token that the server last refused though it had not expired.
+	rejected    token
 	tokenEvents tokenEvents
 	idle        idle
 	stream      stream

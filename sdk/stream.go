@@ -257,22 +257,31 @@ func (s *session) freshToken(now time.Time) {
 			s.reconnect()
 			return
 		}
-		if st.state != streamWaiting {
-			st.state = streamWaiting
-			st.brokeAt = now
-		}
+		st.state = streamWaiting
+		st.brokeAt = now
 		st.retryAt = earliest
 	}
 }
 
-// tokenWorked reconnects, if the stream waits after a refusal of the very token that the
-// server has just taken in a call.
-func (s *session) tokenWorked() {
+// tokenWorked reconnects, if the stream has ended after a refusal of the very token that
+// the server has just taken in a call that was sent later.
+func (s *session) tokenWorked(sent time.Time) {
 	st := &s.stream
-	if st.state == streamWaiting && st.refusals > 0 && !st.offline {
-		if at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait)); at.Before(st.retryAt) {
+	if st.refusals == 0 || sent.Before(st.refusedAt) || st.offline {
+		return
+	}
+	at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait))
+	switch st.state {
+	case streamWaiting:
+		if at.Before(st.retryAt) {
 			st.retryAt = at
 		}
+	case streamUnauthorized, streamGivenUp:
+		s.user.expired = false
+		s.tokenEvents.expired.owed = false
+		st.state = streamWaiting
+		st.brokeAt = time.Now()
+		st.retryAt = at
 	}
 }
 
@@ -401,6 +410,16 @@ func (s *session) crossed() bool {
 	return s.stream.renewals > 0 || s.stream.token != s.user.text
 }
 
+// compare takes the time of a ping, which says only that the server's time is not before
+// it. What contradicts the estimate by far is asked about before it is believed.
+func (s *session) compare(at, now time.Time) {
+	if at.Sub(s.clock.server(now)) > jump {
+		s.probe()
+		return
+	}
+	s.measure(at, time.Millisecond, time.Time{})
+}
+
 // sending returns the time at which something is sent that the server will answer with its
 // time. A wall clock that has moved before does not concern that measurement.
 func (s *session) sending() time.Time {
@@ -412,8 +431,8 @@ func (s *session) sending() time.Time {
 // measure takes a time of the server's clock into account; zero means that there is none.
 // It was made after sent, as clock.measure has it.
 func (s *session) measure(at time.Time, precision time.Duration, sent time.Time) {
-	if at.IsZero() {
-		return
+	if year := at.Year(); year < 2000 || year > 2200 {
+		return // none, or no clock that can be meant
 	}
 	now := time.Now()
 	before := s.clock.origin
@@ -632,7 +651,7 @@ func (s *session) frame(text []byte) {
 			s.tokenAccepted(st.token)
 		}
 	case f.Type == wire.FramePing:
-		s.measure(f.ServerTime, time.Millisecond, time.Time{})
+		s.compare(f.ServerTime, now)
 		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
 			return
 		}
@@ -657,6 +676,7 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	st.openedAt = now
 	st.brokeAt = time.Time{}
 	s.clock.silent = f.ServerTime.IsZero()
+	s.clock.told = s.clock.told || !s.clock.silent
 	s.measure(f.ServerTime, time.Millisecond, st.authAt)
 	s.tokenAccepted(st.token)
 	if s.debugs() {

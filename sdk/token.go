@@ -28,6 +28,9 @@ type token struct {
 	reminded bool // the page has heard that it will expire, or is about to
 	expired  bool // by the server's time, or the server has said so
 	accepted bool // the server has taken it
+	// disputed: it was set when the server's time, as far as it is known, was past its end.
+	// Whether it has expired is for the server to say.
+	disputed bool
 }
 
 // readToken checks the form of a token. Whether it has expired is for the server to say.
@@ -64,12 +67,17 @@ func (l *limitedEvent) take(now time.Time, interval time.Duration) bool {
 // tokenEvents are the events that ask the page for another token (JWT-1, JWT-2, JWT-6).
 type tokenEvents struct {
 	reminder, expired limitedEvent
-	refusals          int // of tokens, since the server last took one
+	asking            bool      // the reminder is owed because of a refusal only
+	refusals          int       // of tokens, since the server last took one
+	refusedAt         time.Time // when the last of them was counted
 }
 
 // interval is the least time until the next reminder. It grows while the server refuses
 // every token that the page sets.
 func (e *tokenEvents) interval() time.Duration {
+	if !e.asking {
+		return tokenEventInterval
+	}
 	return min(tokenEventInterval<<min(max(e.refusals-1, 0), 10), maxAskInterval)
 }
 
@@ -78,14 +86,14 @@ func (s *session) expireToken(now time.Time) {
 	t := &s.user
 	server := s.clock.server(now)
 	switch {
-	case t.expired:
+	case t.expired, t.disputed:
 	case !server.Before(t.claims.Expiry):
 		// A token that slept past its end is only expired: a reminder would come too late
 		// to help.
 		s.tokenExpired()
 	case !t.reminded && !server.Before(t.claims.Expiry.Add(-reminderLead)):
 		t.reminded = true
-		s.tokenEvents.reminder.owed = true
+		s.tokenEvents.reminder.owed, s.tokenEvents.asking = true, false
 	}
 	s.raiseTokenEvents(now)
 }
@@ -108,7 +116,7 @@ func (s *session) nextTokenEvent() (t time.Time) {
 			t = at
 		}
 	}
-	if !s.user.expired {
+	if !s.user.expired && !s.user.disputed {
 		sooner(s.clock.local(s.user.claims.Expiry))
 		if !s.user.reminded {
 			sooner(s.clock.local(s.user.claims.Expiry.Add(-reminderLead)))
@@ -139,13 +147,19 @@ func (s *session) setToken(text string) *Error {
 		expiry = expiry.Add(-clockTolerance) // the server has said so
 	}
 	if !s.clock.server(now).Before(expiry) {
-		return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
+		// Without a stream the server's time may be wrong by now, and nothing would ever show it:
+		// a token that was made to last, and ends later than the one that has expired, is tried.
+		t.disputed = s.user.expired && s.stream.state != streamOpen && !t.claims.IssuedAt.IsZero() && t.claims.Expiry.After(s.user.claims.Expiry)
+		if !t.disputed {
+			return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
+		}
 	}
 	if again {
 		// The page may have it from a cache. What was said of it has been said; where only the
 		// server's word is against it, it may be tried again.
 		s.user.expired = false
 		s.freshToken(now)
+		s.hurryCalls()
 		return nil
 	}
 	if s.user.accepted && !s.user.expired {
@@ -169,9 +183,17 @@ func (s *session) tokenExpired() {
 
 // tokenAccepted notes that the server has taken a token.
 func (s *session) tokenAccepted(text string) {
-	if text == s.user.text && !s.user.accepted {
+	if text == s.rejected.text && s.rejected.claims.Expiry.After(s.user.claims.Expiry) {
+		s.user = s.rejected // refused by one call, and good after all
+		s.user.accepted = false
+	}
+	if text != s.user.text {
+		return
+	}
+	s.user.disputed = false
+	if !s.user.accepted || text == s.rejected.text {
 		s.user.accepted = true
-		s.fallback = token{}
+		s.fallback, s.rejected = token{}, token{}
 		s.tokenEvents.refusals = 0
 	}
 }
@@ -179,6 +201,7 @@ func (s *session) tokenAccepted(text string) {
 // refuseToken notes that the server refuses a token that has not expired, and asks the
 // page for another (JWT-7). It reports whether there is one to go on with at once: what
 // the page has set meanwhile, or the token before, which stays in use while it is valid.
+// A token that is refused by many calls at once counts once.
 func (s *session) refuseToken(text string) bool {
 	if text == s.fallback.text {
 		s.fallback = token{}
@@ -186,9 +209,17 @@ func (s *session) refuseToken(text string) bool {
 	if text != s.user.text {
 		return true
 	}
-	s.tokenEvents.refusals++
-	s.tokenEvents.reminder.owed = true
-	if s.fallback.text == "" || !s.clock.server(time.Now()).Before(s.fallback.claims.Expiry) {
+	now := time.Now()
+	e := &s.tokenEvents
+	if !e.reminder.owed {
+		e.reminder.owed, e.asking = true, true
+	}
+	if e.refusals == 0 || text != s.rejected.text || !now.Before(e.refusedAt.Add(e.interval())) {
+		e.refusals++
+		e.refusedAt = now
+	}
+	s.rejected = s.user
+	if s.fallback.text == "" || !s.clock.server(now).Before(s.fallback.claims.Expiry) {
 		return false
 	}
 	s.user, s.fallback = s.fallback, token{}

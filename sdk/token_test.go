@@ -407,6 +407,157 @@ func TestTokenRefused(t *testing.T) {
 			g.end()
 		})
 	})
+	t.Run("JWT-7 STREAM-6 a good token that is set at the very end of the window is tried", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			g.c.ResetIdleTimeout()
+			time.Sleep(113 * time.Second)
+			g.p.RefuseTokens(false)
+			g.clear()
+			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann"})); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(31 * time.Second)
+			if g.count(sdk.EventStreamConnected) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-7 a call that succeeds reconnects also after the window", func(t *testing.T) {
+		refused(t, func(t *testing.T, g *page, id string) {
+			g.c.ResetIdleTimeout()
+			time.Sleep(130 * time.Second)
+			g.p.RefuseTokens(false)
+			g.clear()
+			if _, err := g.send(id, "again"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(6 * time.Second)
+			if g.count(sdk.EventStreamConnected) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-7 JWT-2 a sound token that one gateway calls expired", func(t *testing.T) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.clear()
+			g.p.CutStreams(4401)
+			time.Sleep(time.Second)
+			if g.count(sdk.EventTokenExpired) != 1 {
+				t.Errorf("JWT-2: %s", g.typesOf())
+			}
+			if _, err := g.send(id, "sound"); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(6 * time.Second)
+			if g.count(sdk.EventStreamConnected) != 1 || g.count(sdk.EventTokenExpired) != 1 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+		})
+	})
+	t.Run("JWT-1 JWT-7 the reminder comes at its moment although the token was refused for a while", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 15 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			time.Sleep(10 * time.Minute)
+			p.RefuseTokens(true)
+			p.CutStreams(1006)
+			time.Sleep(12 * time.Second)
+			p.RefuseTokens(false)
+			time.Sleep(100 * time.Second)
+			g.clear()
+			time.Sleep(30 * time.Second)
+			if list, at := g.ofTypes(sdk.EventTokenExpiryReminder); len(list) != 1 || list[0].ExpiryDate.Sub(at[0]) < 3*time.Minute-time.Second {
+				t.Errorf("JWT-1: %s", g.typesOf())
+			}
+			g.end()
+		})
+	})
+	t.Run("JWT-6 many calls with one token that is refused are one refusal", func(t *testing.T) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.clear()
+			g.p.RefuseTokens(true)
+			for range 12 {
+				g.c.SendMessage(id, "refused", "", nil)
+			}
+			time.Sleep(25 * time.Second)
+			if n := g.count(sdk.EventTokenExpiryReminder); n != 2 { // at once and after ten seconds
+				t.Errorf("JWT-6: %d reminders", n)
+			}
+			g.clear()
+			g.send(id, "once more")
+			time.Sleep(21 * time.Second)
+			if n := g.count(sdk.EventTokenExpiryReminder); n != 1 {
+				t.Errorf("JWT-6: asked for %d tokens half a minute later", n)
+			}
+			g.p.RefuseTokens(false)
+		})
+	})
+	t.Run("JWT-7 a good token that one call was refused with is not lost", func(t *testing.T) {
+		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 5 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			id := g.chat()
+			p.OnFrame(func(f *sdktest.Frame) {
+				if f.FromClient && strings.Contains(f.Text, "authenticate") {
+					f.Delay = time.Second
+				}
+			})
+			n := 0
+			p.OnRequest(func(x *sdktest.Exchange) {
+				if n++; n == 1 {
+					x.Refuse(401, "unauthorized", 0)
+				}
+			})
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := g.send(id, "with either"); err != nil {
+				t.Error(err)
+			}
+			g.clear()
+			time.Sleep(10 * time.Minute)
+			if list, _ := g.ofTypes(sdk.EventTokenExpired, sdk.EventStreamFailed); len(list) != 0 {
+				t.Errorf("JWT-7: %s", g.typesOf())
+			}
+			g.end()
+		})
+	})
+	t.Run("JWT-8 one reading of the time that is wrong does not end the chat", func(t *testing.T) {
+		for name, wrong := range map[string]func(g *page, id string){
+			"a ping an hour ahead": func(g *page, id string) {
+				g.p.SendRaw(`{"type":"ping","serverTime":"` + time.Now().Add(time.Hour).UTC().Format("2006-01-02T15:04:05.000Z") + `"}`)
+			},
+			"a ping of the year 9999": func(g *page, id string) { g.p.SendRaw(`{"type":"ping","serverTime":"9999-01-01T00:00:00.000Z"}`) },
+			"the date of a proxy's 401": func(g *page, id string) {
+				g.p.OnRequest(func(x *sdktest.Exchange) {
+					x.Respond(sdk.Response{Status: 401, Date: time.Now().Add(time.Hour)})
+				})
+				g.send(id, "refused")
+				g.p.OnRequest(nil)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+					id := g.chat()
+					g.clear()
+					wrong(g, id)
+					time.Sleep(5 * time.Second)
+					if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 15 * time.Minute})); err != nil {
+						t.Error(err)
+					}
+					if _, err := g.send(id, "goes on"); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(time.Second)
+					if list, _ := g.ofTypes(sdk.EventTokenExpired, sdk.EventStreamFailed, sdk.EventIdleTimeoutExpired); len(list) != 0 || g.count(sdk.EventMessageDelivered) != 1 {
+						t.Errorf("JWT-8: %s", g.typesOf())
+					}
+				})
+			})
+		}
+	})
 	t.Run("JWT-7 INIT-4 an appkey that the server refuses is not called a bad token", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())

@@ -25,13 +25,14 @@ type Request struct {
 	Authorization string // value of the Authorization header
 	Appkey        string // value of the appkey header
 	Body          []byte // JSON, or nil for none
+	WantDate      bool   // the answer's Date is of use; else it may be left out
 }
 
 // Response is one complete HTTP answer.
 type Response struct {
 	Status     int
 	RetryAfter time.Duration // of a Retry-After header in seconds; 0 for none
-	Date       time.Time     // of the Date header, whole seconds; zero for none
+	Date       time.Time     // of the Date header, whole seconds; zero for none, or if it was not wanted
 	Body       []byte
 }
 

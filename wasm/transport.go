@@ -78,24 +78,30 @@ func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, 
 	if err != nil {
 		return answer, false, err
 	}
+	status, headers := response.Get("status").Int(), response.Get("headers")
+	// Each header costs several crossings: only those are read that can say something.
 	header := func(name string) string {
-		if v := response.Get("headers").Call("get", name); v.Type() == js.TypeString {
+		if v := headers.Call("get", name); v.Type() == js.TypeString {
 			return v.String()
 		}
 		return ""
 	}
-	if n, err := strconv.ParseUint(header("Retry-After"), 10, 31); err == nil {
-		answer.RetryAfter = time.Duration(n) * time.Second
+	if status >= 400 {
+		if n, err := strconv.ParseUint(header("Retry-After"), 10, 31); err == nil {
+			answer.RetryAfter = time.Duration(n) * time.Second
+		}
 	}
-	// NaN, for a header that is absent or no date, is not above 0.
-	if ms := js.Global().Get("Date").Call("parse", header("Date")).Float(); ms > 0 {
-		answer.Date = time.UnixMilli(int64(ms))
+	if r.WantDate {
+		// NaN, for a header that is absent or no date, is not above 0.
+		if ms := js.Global().Get("Date").Call("parse", header("Date")).Float(); ms > 0 {
+			answer.Date = time.UnixMilli(int64(ms))
+		}
 	}
-	keepable = !strings.Contains(header("Cache-Control"), "no-store")
+	keepable = r.Method == "GET" && !strings.Contains(header("Cache-Control"), "no-store")
 	length, err := strconv.ParseUint(header("Content-Length"), 10, 31)
 	short := err == nil && length <= wire.MaxAnswer
 	if answer.Body, err = readBody(ctx, response, short); err == nil {
-		answer.Status = response.Get("status").Int()
+		answer.Status = status
 	}
 	return answer, keepable, err
 }

@@ -228,9 +228,8 @@ var faults = []fault{
 		`		if st.refusals > 1 {`,
 		`		if st.refusals < 0 {`},
 	{"JWT-7 the page is not asked for a token when one is refused", "sdk/token.go",
-		`	s.tokenEvents.reminder.owed = true
-	if s.fallback.text`,
-		`	if s.fallback.text`},
+		`		e.reminder.owed, e.asking = true, true`,
+		`		e.asking = true`},
 	{"JWT-7 the token before is forgotten", "sdk/token.go",
 		`		s.fallback = s.user
 `,
@@ -239,9 +238,26 @@ var faults = []fault{
 		`	s.retryAfter(reason, text, least)`,
 		`	s.awaitToken(text)`},
 	{"JWT-7 a call that succeeds does not reconnect", "sdk/call.go",
-		`			s.tokenWorked()
+		`			s.tokenWorked(c.sentAt)
 `,
 		""},
+	{"JWT-7 a good token that is set late in the window is given up with it", "sdk/stream.go",
+		`		st.state = streamWaiting
+		st.brokeAt = now
+		st.retryAt = earliest`,
+		`		st.state = streamWaiting
+		st.retryAt = earliest`},
+	{"JWT-7 a call that succeeds does not end the wait for a token", "sdk/stream.go",
+		`	case streamUnauthorized, streamGivenUp:
+		s.user.expired = false`,
+		`	case streamIdle:
+		s.user.expired = false`},
+	{"JWT-7 a token that one call was refused with is lost", "sdk/token.go",
+		`	if text == s.rejected.text && `,
+		`	if text == "" && `},
+	{"JWT-8 a ping is believed whatever it says", "sdk/stream.go",
+		`	if at.Sub(s.clock.server(now)) > jump {`,
+		`	if at.Sub(s.clock.server(now)) > 1e6*time.Hour {`},
 	{"JWT-8 the device's clock is taken for the server's", "sdk/clock.go",
 		`	before := c.origin
 	if c.origin.Before(c.low) {`,

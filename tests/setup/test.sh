@@ -14,7 +14,7 @@ trap 'rm -rf "$results"' EXIT
 failed=0
 # What loads the machine to the full runs alone, after what looks at the clock.
 heavy='openchat/tests/(chaos|cluster|mutation|sim)'
-dist/tools/gotestsum --format pkgname --jsonfile "$results/native" -- -count=1 -timeout=10m $(go list ./... | grep -vE "$heavy") || failed=1
+dist/tools/gotestsum --format pkgname --jsonfile "$results/native" -- -count=1 -timeout=18m $(go list ./... | grep -vE "$heavy") || failed=1
 dist/tools/gotestsum --format pkgname --jsonfile "$results/heavy" -- -count=1 -timeout=15m -p 1 $(go list ./... | grep -E "$heavy") || failed=1
 GOOS=js GOARCH=wasm GOROOT=$(go env GOROOT) dist/tools/gotestsum --format pkgname --jsonfile "$results/wasm" -- \
 	-count=1 -timeout=5m -exec "$PWD/dist/tools/wasmexec" ./wasm || failed=1

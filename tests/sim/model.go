@@ -194,6 +194,8 @@ type log struct {
 	token              string
 	before             []time.Time     // the expiries of the tokens before, one of which may be in use again
 	unsure             bool            // a token was refused since: which is in use is not known
+	worked             bool            // a call was answered since the stream ended with a refusal
+	workedAt           time.Duration   // and when
 	seen               map[string]bool // the tokens of this session
 	anyRefused         bool            // in this session
 	takenAt            time.Duration   // when the platform last took a token for the stream
@@ -636,7 +638,8 @@ func (l *log) taken(c *Call) {
 			l.before = append(l.before, l.expiry)
 			l.expiry, l.setAt, l.token, l.reminded, l.expired, l.sawDenied = c.Expiry, l.now, c.Token, false, false, false
 			// One from a cache may be the one before, which is in use again.
-			l.unsure = l.unsure && l.seen[c.Token]
+			// One that is past its end already is tried without a stream: its end is the server's word.
+			l.unsure = l.unsure && l.seen[c.Token] || l.instant(c.Expiry) <= l.now+max(0, l.clockError)+tick
 			l.seen[c.Token] = true
 		} else if l.expired && l.now < l.instant(l.expiry) {
 			// Only the server's word was against it, and may be again. A reminder that came due
@@ -653,11 +656,12 @@ func (l *log) taken(c *Call) {
 			l.brokeAt, l.windowOpen = l.now, true
 		case l.refusals > 0 && l.stream == failed:
 			l.failedAt, l.retryAfter = l.now, waits
+			l.brokeAt, l.windowOpen = l.now, true
 		}
 		return
 	}
 	l.retryAts = append(l.retryAts, l.now)
-	if l.stream != failed && l.stream != givenUp && l.stream != connecting {
+	if l.stream != failed && l.stream != givenUp && l.stream != connecting && !l.worked {
 		l.say("NS-9 retryConnection was taken, and nothing had failed")
 	}
 	if l.stream != connecting {
@@ -835,6 +839,10 @@ func (l *log) status(chat string) wire.EngagementStatus { return l.mirror[chat].
 
 func (l *log) answered(e *Entry) {
 	l.saw[itoa(e.Status)] = l.now
+	if e.Status/100 == 2 && l.clocks() && (l.stream == unauthorized || l.stream == givenUp && l.refusals > 0) {
+		// JWT-7: a call may have shown that the token is good after all, if it was sent since.
+		l.worked, l.workedAt, l.unsure = true, l.now, true
+	}
 	switch {
 	case e.Status == 200 && l.target > 0 && strings.HasPrefix(e.Session, "GET /engagements?"):
 		if l.now-l.resyncAt-l.late(l.resyncAt, l.now) <= callBound { // the page may ask, too: which answer it was is not known
@@ -1047,6 +1055,11 @@ func (l *log) streams(e *sdk.Event) {
 			if was == connected && l.phase == initing && l.sawGone {
 				break // SES-2: the stored session ended meanwhile
 			}
+			if l.worked {
+				l.expired = false
+				l.brokeAt, l.windowOpen = l.workedAt, true
+				break
+			}
 			l.say("STREAM-1 CONNECTING out of turn, from state %d", was)
 		case connecting:
 			if l.phase != initing { // SES-4: the session is another tab's, and one of its own is tried
@@ -1056,7 +1069,7 @@ func (l *log) streams(e *sdk.Event) {
 		if l.expired {
 			l.say("JWT-2 CONNECTING after TOKEN_EXPIRED")
 		}
-		l.stream, l.connectingAt = connecting, at
+		l.stream, l.connectingAt, l.worked = connecting, at, false
 	case sdk.EventStreamConnected:
 		if was != connecting {
 			l.say("STREAM-1 CONNECTED out of turn")

@@ -471,6 +471,10 @@ func (d *Desk) admitStaff(e *store.Engagement, b *body, as wire.ParticipantType)
 // double reports whether m is the agent of the call under an agentId that is lost: it has
 // the name, and nobody sits there any more.
 func (d *Desk) double(m *store.Member, b *body) bool {
+	// A gateway that has just begun, or hears nobody, does not know who is absent.
+	if _, certain := d.table.Since(); !certain {
+		return false
+	}
 	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && m.Watched &&
 		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)
 }

@@ -133,6 +133,12 @@ func (d *Desk) look(now time.Time, certain bool) (list []due) {
 	return list
 }
 
+// customerPresent reports whether the chat's customer is connected to any gateway, as far
+// as is known here.
+func (d *Desk) customerPresent(e *store.Engagement) bool {
+	return d.customers == nil || d.customers.Streaming(e.Customer, sessionsOf(e)) || d.table.Elsewhere(presence.Of(presence.Chat, e.EngagementID))
+}
+
 // sessionsOf are the customer's sessions that are in the chat, or the one that is about to be.
 func sessionsOf(e *store.Engagement) []string {
 	if m := e.CustomerMember(); m != nil {
@@ -292,6 +298,9 @@ func abandon(ctx context.Context, d *Desk, e *store.Engagement, at time.Time) er
 	now, err := d.note(ctx, e, func(e *store.Engagement) bool {
 		if e.Ending || e.AwaySince.IsZero() || at.Sub(e.AwaySince) < d.abandonAfter {
 			return false
+		}
+		if d.customerPresent(e) {
+			return false // back since the look that found this due
 		}
 		e.Ending = true
 		return true

@@ -567,7 +567,7 @@ func TestTakeOver(t *testing.T) {
 		want[Chat](f, 200, "POST", path+":accept", ann.json())
 		f.refused(409, "conflict", "engagementId", "POST", path+":accept", bob.json())
 		f.refused(409, "conflict", "engagementId", "POST", path+":accept", strings.TrimSuffix(bob.json(), "}")+`,"takeOver":false}`)
-		f.refused(400, "bad-request", "", "POST", path+":accept", strings.TrimSuffix(bob.json(), "}")+`,"takeOver":"yes"}`)
+		f.refused(400, "constraint-violation", "takeOver", "POST", path+":accept", strings.TrimSuffix(bob.json(), "}")+`,"takeOver":"yes"}`)
 		events := f.hear(e.Customer)
 		c := want[Chat](f, 200, "POST", path+":accept", takeOver(bob))
 		if c.State != StateActive || c.types() != "CUSTOMER Cleo, AGENT Bob" {
