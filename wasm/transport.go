@@ -66,8 +66,8 @@ func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, 
 	if controller := js.Global().Get("AbortController"); controller.Type() == js.TypeFunction {
 		abort := controller.New()
 		options.Set("signal", abort.Get("signal"))
-		// Aborted once it is complete, a request counts as failed with whoever watches the
-		// page's network, and its connection may be closed. The status is set last.
+		// Only what is unfinished is aborted: a request whose answer is given up here, or whose
+		// caller is. The status is set last.
 		defer func() {
 			if err != nil || answer.Status == 0 {
 				abort.Call("abort")
@@ -99,7 +99,8 @@ func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, 
 	}
 	keepable = r.Method == "GET" && !strings.Contains(header("Cache-Control"), "no-store")
 	length, err := strconv.ParseUint(header("Content-Length"), 10, 31)
-	short := err == nil && length <= wire.MaxAnswer
+	// Of an answer without content no length is said, and Chromium gives it a stream, too.
+	short := status == 204 || err == nil && length <= wire.MaxAnswer
 	if answer.Body, err = readBody(ctx, response, short); err == nil {
 		answer.Status = status
 	}
