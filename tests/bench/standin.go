@@ -217,7 +217,7 @@ func (c *chat) serveStream(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		switch f.Type {
 		case wire.FrameAuthenticate:
-			reply := wire.ServerFrame{Type: wire.FrameReady, HeartbeatInterval: wire.HeartbeatInterval, Resumed: true, LastEventID: c.position}
+			reply := wire.ServerFrame{Type: wire.FrameReady, HeartbeatInterval: wire.HeartbeatInterval, Resumed: true, LastEventID: c.position, ServerTime: time.Now()}
 			c.line = l
 			l.write(reply.Append(nil))
 			select {
