@@ -113,7 +113,7 @@
 
   const eventNamed = (name) => {
     const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;
-    if (EventType[known] === known) return known;
+    if (known && EventType[known] === known) return known;
     mistake("ACS-203: Event does not exist - " + String(name).slice(0, 64));
   };
 

@@ -55,7 +55,7 @@ func TestRowsInitArguments(t *testing.T) {
 	})
 	t.Run("INIT-4 appkey", func(t *testing.T) {
 		refused(t, "ACS-302", "appkey", `undefined`, `null`, `""`)
-		refused(t, "ACS-305", "appkey", `"not the key"`) // by the server
+		refused(t, "ACS-302", "appkey", `"not the key"`) // by the server
 	})
 	t.Run("INIT-5 params", func(t *testing.T) {
 		s.at(t).want([]string{"rejects ACS-302", "rejects ACS-302", "rejects ACS-302", "rejects ACS-302", "rejects ACS-302", "rejects ACS-302"},

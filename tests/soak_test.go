@@ -182,7 +182,7 @@ func TestSoakRounds(t *testing.T) {
 		var list []reading
 		add := func() {
 			// What Go's runtime leaves of a stopped timer runs out by itself.
-			b.js(nil, `await soak.collect(() => sdk.init({ hostURL: "", more: "x".repeat(2e4) })); clock.skip(60); await fetch("/t/icon.svg")`)
+			b.js(nil, `await soak.collect(() => sdk.init({ hostURL: "", displayName: "x".repeat(2e4) })); clock.skip(60); await fetch("/t/icon.svg")`)
 			at = append(at, (len(list)+1)*rounds/stretches)
 			list = append(list, f.read(b))
 		}

@@ -188,7 +188,7 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 			}
 		case !present:
 			since, ok := a.staff[id]
-			if !ok {
+			if !ok || since.Before(joined) { // of an earlier stay
 				since = now
 			}
 			if absent == nil {
