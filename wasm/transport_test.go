@@ -134,12 +134,12 @@ func TestFetchWithoutStream(t *testing.T) {
 			t.Cleanup(func() { js.Global().Set("fetch", real) })
 			answer := func(text string) (sdk.Response, error) {
 				js.Global().Set("fetch", js.Global().Get("Function").New("text", `return () => Promise.resolve(
-					{status: 201, headers: {get: (name) => name === "Retry-After" ? "7" : undefined}, `+c.answer+`})`).Invoke(text))
+					{status: 429, headers: {get: (name) => name === "Retry-After" ? "7" : undefined}, `+c.answer+`})`).Invoke(text))
 				return do(t, testContext(t), "POST", "/", "x")
 			}
 			for _, text := range []string{"", "ä€😀", strings.Repeat("x", wire.MaxAnswer)} {
 				r, err := answer(text)
-				if err != nil || r.Status != 201 || r.RetryAfter != 7*time.Second || string(r.Body) != text {
+				if err != nil || r.Status != 429 || r.RetryAfter != 7*time.Second || string(r.Body) != text {
 					t.Errorf("%d bytes: status %d, %d bytes, error %v", len(text), r.Status, len(r.Body), err)
 				}
 			}
