@@ -32,6 +32,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,9 @@ func inTest(f func(t *testing.T)) {
 // work is the worker: orders come in, reports go out, one JSON object a line. It ends
 // after a life that failed, for its goroutines may still be there.
 func work(t *testing.T) {
+	// A life leaves a few megabytes of garbage. Collecting it less often takes a fifth off
+	// the time of a life.
+	debug.SetGCPercent(800)
 	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
 	for {
 		var o order

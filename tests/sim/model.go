@@ -410,10 +410,12 @@ func (l *log) read() {
 			if l.steppedAt > 0 && l.steppedAt >= l.now-took {
 				took = unmeasured // a measurement during which a clock is set bounds one side only
 			}
+			before := l.clockError
 			if l.clockError < 0 || took < l.clockError {
 				l.clockError = took
 			}
 			if l.phase == initing && !l.took() {
+				l.clockError = before // nor did it measure by it
 				break
 			}
 			if !l.hasPlace || !e.Resumed && l.phase == initing && !l.begun() {
