@@ -15,7 +15,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// desk is an agent's program: it speaks the API of DESK.md.
+// desk is an agent's program: it speaks the API of docs/desk-api.md.
 type desk struct {
 	t          *testing.T
 	url        string // of the desk's API

@@ -26,9 +26,9 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/demo"
+	"openchat/web/desk"
 	"openchat/web/gateway"
-	"openchat/web/gateway/desk"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // version is set by the build.

@@ -32,7 +32,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
 // limit is how long anything here may take; only a test that fails waits for it.

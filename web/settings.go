@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
 // settings is everything that a flag or the environment sets, as it was given.

@@ -18,7 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
 // hurry is how much shorter the times are here than in production.

@@ -1,6 +1,6 @@
 // Package sdktest is a whole chat platform in memory: gateway, bot and agents
 // behind an sdk.Transport, without a network and without real time. It speaks
-// web/gateway/PROTOCOL.md, written from that text alone, so that a mistake of the
+// docs/protocol.md, written from that text alone, so that a mistake of the
 // SDK is not excused by the same mistake here.
 //
 // It is meant for testing/synctest bubbles: everything that takes time uses

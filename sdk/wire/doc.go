@@ -1,6 +1,6 @@
 // Package wire is the language spoken between the browser SDK and the gateway:
 // the bodies of the REST calls, the frames of the event stream, and the words,
-// codes and limits both sides agree on. web/gateway/PROTOCOL.md is its prose;
+// codes and limits both sides agree on. docs/protocol.md is its prose;
 // the transcripts in testdata are its golden examples, and both sides' tests
 // read them.
 //

@@ -22,7 +22,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// chat stands in for the server of one page: as much of web/gateway/PROTOCOL.md as the
+// chat stands in for the server of one page: as much of docs/protocol.md as the
 // SDK needs for a chat, and the same events for the clients beside it, the raw one and
 // centrifuge-js. It costs as little as it can: what is measured is the page.
 //

@@ -17,10 +17,10 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
-// agent is a desk's program, written after DESK.md: it is told of every message over
+// agent is a desk's program, written after docs/desk-api.md: it is told of every message over
 // its socket, and after a lost connection reads what it has missed of its own chats.
 type agent struct {
 	name, id string

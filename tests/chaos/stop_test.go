@@ -18,7 +18,7 @@ import (
 	"openchat/sdk"
 	"openchat/sdk/native"
 	"openchat/sdk/wire"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
 // A graceful stop keeps its time and its status also when the store does not answer,

@@ -25,8 +25,8 @@ import (
 	"openchat/sdk"
 	"openchat/sdk/native"
 	"openchat/sdk/wire"
+	"openchat/web/desk"
 	"openchat/web/gateway"
-	"openchat/web/gateway/desk"
 )
 
 // Site is one account with its secrets, set up as in production: its customers' tokens

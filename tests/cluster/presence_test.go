@@ -14,7 +14,7 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/native"
-	"openchat/web/gateway/desk"
+	"openchat/web/desk"
 )
 
 // deskFrame is a frame of a desk's socket.

@@ -16,7 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // caller is whom a sound token speaks for.
@@ -27,7 +27,7 @@ type caller struct {
 	Expiry        time.Time
 }
 
-// Errors of the verifier, in PROTOCOL.md's terms.
+// Errors of the verifier, in docs/protocol.md's terms.
 var (
 	errUnauthorized = errors.New("no token, or not one that a known key has signed for now") // 401
 	errExpired      = errors.New("the token has expired")                                    // 401

@@ -12,7 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
+	"openchat/web/httpapi"
 )
 
 // tokenClaims is Claims on the line.
@@ -56,10 +56,10 @@ func readClaims(text []byte) (*tokenClaims, error) {
 	}
 	if err := json.Unmarshal(text, &in); err != nil {
 		var wrong *wire.TypeError
-		if !errors.As(door.ShapeError(text, err), &wrong) || wrong.Field == "" {
+		if !errors.As(httpapi.ShapeError(text, err), &wrong) || wrong.Field == "" {
 			return nil, &refusal{kind: errUnauthorized, Violation: wire.Violation{Message: "the claims are not one JSON object in UTF-8 that has each name once"}}
 		}
-		return nil, refuseClaim(errUnauthorized, wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
+		return nil, refuseClaim(errUnauthorized, wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
 	}
 	if v := checkIdentifiers(in.Identifiers); v != nil {
 		return nil, &refusal{errUnauthorized, *v}

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // What a stream and an event cost, where it does not depend on the machine. A bound is

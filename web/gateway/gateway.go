@@ -1,6 +1,6 @@
 // Package gateway is the customers' door: the REST calls, the event stream and the
-// authentication of PROTOCOL.md. It is stateless: what it tells is in
-// web/gateway/store, so any number of gateways serve any session, and one that was
+// authentication of docs/protocol.md. It is stateless: what it tells is in
+// web/store, so any number of gateways serve any session, and one that was
 // killed is replaced by the next.
 //
 //	st, err := store.Open(ctx, store.Config{Dir: "data"})
@@ -24,9 +24,8 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/drain"
-	"openchat/web/gateway/store"
+	"openchat/web/httpapi"
+	"openchat/web/store"
 )
 
 // Tenant is one integration of an account.
@@ -109,14 +108,14 @@ type Gateway struct {
 	tokens  *verifier
 	origins map[string]bool
 	limits  *limiters
-	waiting door.Waiting
+	waiting httpapi.Waiting
 	hub     *hub
 	handler http.Handler
 	id      string        // tells its announcements from those of others
 	streams atomic.Uint64 // numbers them
 
 	cancel context.CancelFunc // ends following
-	drain  *drain.Drain       // counts calls and streams
+	drain  *httpapi.Drain     // counts calls and streams
 	mu     sync.Mutex
 	open   int // streams, also those not yet authenticated
 }
@@ -134,10 +133,10 @@ func New(cfg Config) (*Gateway, error) {
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
 		origins: map[string]bool{},
 		limits:  newLimiters(cfg.RequestRate, cfg.RequestBurst),
-		waiting: door.Waiting{Max: cfg.MaxWaiting},
+		waiting: httpapi.Waiting{Max: cfg.MaxWaiting},
 		hub:     newHub(),
 		id:      rand.Text(),
-		drain:   drain.New(),
+		drain:   httpapi.NewDrain(),
 	}
 	for _, o := range cfg.AllowedOrigins {
 		g.origins[strings.ToLower(o)] = true

@@ -22,7 +22,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 const (

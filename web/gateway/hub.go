@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // hub knows the open streams by customer. Its one callback at the store hands every

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // problem is an error whose text is for the caller.

@@ -18,8 +18,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/store"
+	"openchat/web/httpapi"
+	"openchat/web/store"
 )
 
 const (
@@ -291,9 +291,9 @@ func otherShape(body []byte, err error) *problem {
 	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():
 		return malformed("The body is not the JSON that is expected: " + err.Error() + ".")
 	case wrong.Field == "":
-		return malformed("The body " + door.MustBe(wrong.Want) + ".")
+		return malformed("The body " + httpapi.MustBe(wrong.Want) + ".")
 	}
-	return invalid(wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
+	return invalid(wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
 }
 
 func (g *Gateway) createSession(r *http.Request) (answer, error) {
@@ -563,7 +563,7 @@ type tokenRequest struct {
 // UTF-8 would be the same customer.
 func decodeTokenRequest(text []byte) (in tokenRequest, err error) {
 	if err = json.Unmarshal(text, &in); err != nil {
-		err = door.ShapeError(text, err)
+		err = httpapi.ShapeError(text, err)
 	}
 	return in, err
 }
@@ -656,7 +656,7 @@ func (g *Gateway) mintForServer(r *http.Request) (answer, error) {
 }
 
 func (g *Gateway) getJWT(r *http.Request) (answer, error) {
-	if err := g.limit("getJWT " + door.Address(r, g.cfg.BehindProxy)); err != nil {
+	if err := g.limit("getJWT " + httpapi.Address(r, g.cfg.BehindProxy)); err != nil {
 		return answer{}, err
 	}
 	token, t, err := g.mint(r, func(*tokenRequest) (Tenant, time.Duration, error) {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/store"
+	"openchat/web/httpapi"
+	"openchat/web/store"
 )
 
 // stream is one connection of a session's event stream. Two goroutines serve it: the
@@ -24,7 +24,7 @@ import (
 // wake tells the writer to look.
 type stream struct {
 	g         *Gateway
-	conn      *door.Conn
+	conn      *httpapi.Conn
 	sessionID string
 	number    uint64          // tells the gateway's streams apart
 	known     func()          // the client is not a stranger any more
@@ -102,7 +102,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		g.problem(w, r, p)
 		return
 	}
-	known, ok := g.waiting.Enter(door.Address(r, g.cfg.BehindProxy))
+	known, ok := g.waiting.Enter(httpapi.Address(r, g.cfg.BehindProxy))
 	if !ok {
 		g.leave()
 		p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many streams of this address have not authenticated.")
@@ -121,7 +121,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 		s.sessionID = "" // no session has it, and it is not for the log
 	}
 	var err error
-	s.conn, err = door.Accept(w, r, websocket.AcceptOptions{
+	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{wire.Subprotocol},
 		// WebSocket's own pings, which the library answers, count like any frame.
 		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },

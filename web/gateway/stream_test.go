@@ -15,7 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // told says what an event frame tells, in few words.

@@ -12,7 +12,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/sdk/wire/wiretest"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // TestTranscripts plays the golden transcripts with a scripted client against the

@@ -1,4 +1,4 @@
-// The desk's calls (web/gateway/desk/DESK.md).
+// The desk's calls (docs/desk-api.md).
 
 const BASE = "/api/desk/v1/engagements";
 const TIMEOUT = 15_000; // ms until a call without an answer counts as failed

@@ -1,18 +1,4 @@
-// Package drain lets a server stop without breaking off what it has begun: it counts
-// calls and connections in, refuses new ones once the stop has begun, waits for the
-// rest, and in the end breaks off what does not end by itself.
-//
-//	d := drain.New()
-//	…
-//	r, end, ok := d.Call(w, r, time.Minute)	// or Begin and End, for a connection
-//	if !ok {
-//		… // 503: come back
-//	}
-//	defer end()
-//	…
-//	d.Leave()
-//	err := d.Wait(ctx)
-package drain
+package httpapi
 
 import (
 	"context"
@@ -33,8 +19,21 @@ const (
 	breakTime = time.Second
 )
 
-// Drain counts what is in hand. Make one with New. Its methods are safe for concurrent
-// use.
+// Drain lets a server stop without breaking off what it has begun: it counts calls and
+// connections in, refuses new ones once the stop has begun, waits for the rest, and in the
+// end breaks off what does not end by itself. Make one with NewDrain. Its methods are safe
+// for concurrent use.
+//
+//	d := httpapi.NewDrain()
+//	…
+//	r, end, ok := d.Call(w, r, time.Minute)	// or Begin and End, for a connection
+//	if !ok {
+//		… // 503: come back
+//	}
+//	defer end()
+//	…
+//	d.Leave()
+//	err := d.Wait(ctx)
 type Drain struct {
 	mu          sync.Mutex // orders Add before Wait's Wait
 	leaving     chan struct{}
@@ -50,8 +49,8 @@ type kind struct {
 	breakOff context.CancelFunc
 }
 
-// New returns a Drain with nothing in hand.
-func New() *Drain {
+// NewDrain returns a Drain with nothing in hand.
+func NewDrain() *Drain {
 	d := &Drain{leaving: make(chan struct{})}
 	for _, k := range []*kind{&d.connections, &d.calls} {
 		k.ctx, k.breakOff = context.WithCancel(context.Background())

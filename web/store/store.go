@@ -1,6 +1,6 @@
 // Package store is the gateway's truth: sessions, engagements and messages in one
 // NATS JetStream stream. Both doors, the customers' (web/gateway) and the agents'
-// (web/gateway/desk), write through it and follow it, so neither keeps a state of
+// (web/desk), write through it and follow it, so neither keeps a state of
 // its own that could disagree.
 //
 // Start with Open, which runs a NATS server inside the process or connects to an
@@ -162,7 +162,7 @@ type EncodedEvent struct {
 	JSON      []byte // wire.Event.Append
 }
 
-// Query asks for a page of history; see PROTOCOL.md. Before and After are
+// Query asks for a page of history; see docs/protocol.md. Before and After are
 // messageIndexes, 0 for absent; at most one is set. Size is 1–50.
 type Query struct {
 	Before, After int64

@@ -14,7 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // Whoever does not have the credential, and only almost has it, is told the same.

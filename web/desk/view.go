@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // view is the projection: every chat that has not ended, the last that have, and

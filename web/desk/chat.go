@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // State says what a chat needs.

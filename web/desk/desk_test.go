@@ -19,7 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 const credential = "a-credential-for-tests"

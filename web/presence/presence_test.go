@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // network carries announcements between tables, in order, at once.

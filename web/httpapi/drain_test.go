@@ -1,4 +1,4 @@
-package drain
+package httpapi
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 
 func TestWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := New()
+		d := NewDrain()
 		if !d.Begin() {
 			t.Fatal("refused")
 		}
@@ -42,7 +42,7 @@ func TestWaits(t *testing.T) {
 func TestBreaksOff(t *testing.T) {
 	for _, stubborn := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			d := New()
+			d := NewDrain()
 			w := httptest.NewRecorder()
 			r, end, ok := d.Call(w, httptest.NewRequest("GET", "/", nil), time.Minute)
 			if !ok {
@@ -87,7 +87,7 @@ func TestBreaksOff(t *testing.T) {
 func TestBreaksOffConnections(t *testing.T) {
 	for _, callTakes := range []time.Duration{0, 4 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			d := New()
+			d := NewDrain()
 			if !d.Begin() {
 				t.Fatal("refused")
 			}
@@ -119,7 +119,7 @@ func TestBreaksOffConnections(t *testing.T) {
 // A call ends by itself, too, and its bound holds without a stop.
 func TestCallIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := New()
+		d := NewDrain()
 		r, end, ok := d.Call(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil), time.Minute)
 		if !ok {
 			t.Fatal("refused")
@@ -139,7 +139,7 @@ func TestCallIsBounded(t *testing.T) {
 
 // A body that does not come is no longer waited for, and the call can answer still.
 func TestBreaksOffTheBody(t *testing.T) {
-	d := New()
+	d := NewDrain()
 	began := make(chan struct{})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r, end, _ := d.Call(w, r, time.Minute)

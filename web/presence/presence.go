@@ -1,6 +1,6 @@
 // Package presence knows which chats' customers and which agents are connected to any
 // process on a store. Each process announces what is connected to it over NATS, outside of
-// JetStream (PROTOCOL.md, "Presence"); nothing is stored, and what a process announced
+// JetStream (docs/protocol.md, "Presence"); nothing is stored, and what a process announced
 // ends with it.
 //
 //	t := presence.New(st, log)
@@ -21,7 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // Times and bounds of the announcements.

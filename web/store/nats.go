@@ -30,7 +30,7 @@ import (
 const (
 	streamName = "CHAT"
 	allEntries = "chat.>"
-	// dedupe is for how long a correlationId holds (PROTOCOL.md).
+	// dedupe is for how long a correlationId holds (docs/protocol.md).
 	dedupe = 24 * time.Hour
 	// headerCustomer carries the customer's real id, base64, since the subject has
 	// only its hash.

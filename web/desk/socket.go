@@ -11,15 +11,15 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/presence"
+	"openchat/web/httpapi"
+	"openchat/web/presence"
 )
 
 // socket is one connected desk. Its reader is the handler's goroutine; its writer
 // alone writes frames and closes. Either ends the other: the writer by closing, the
 // reader by stop.
 type socket struct {
-	conn   *door.Conn
+	conn   *httpapi.Conn
 	frames *rate.Limiter // that the desk sends
 	known  func()        // it is not a stranger any more
 	queue  chan []byte   // frames to be written, bounded
@@ -71,7 +71,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer d.exit()
-	known, ok := d.waiting.Enter(door.Address(r, d.proxied))
+	known, ok := d.waiting.Enter(httpapi.Address(r, d.proxied))
 	if !ok {
 		d.fail(w, r, refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many connections of this address have not authenticated."))
 		return
@@ -82,7 +82,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 		queue: make(chan []byte, d.queue), end: make(chan ending, 1),
 	}
 	var err error
-	s.conn, err = door.Accept(w, r, websocket.AcceptOptions{
+	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol},
 		// WebSocket's own pings, which the library answers, count like any frame.
 		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },

@@ -1,6 +1,6 @@
 // Package desk is a local contact center behind the gateway: a router that lets
 // every new chat in and sets a bot beside it until an agent is found, and the API
-// through which agents accept, write, leave and end (DESK.md).
+// through which agents accept, write, leave and end (docs/desk-api.md).
 //
 // It keeps no truth of its own. What it shows is a projection of the store, built
 // from what the store has and what it then hears; what it does goes through the
@@ -27,10 +27,9 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/drain"
-	"openchat/web/gateway/presence"
-	"openchat/web/gateway/store"
+	"openchat/web/httpapi"
+	"openchat/web/presence"
+	"openchat/web/store"
 )
 
 // BasePath is the root of the desk's API.
@@ -111,7 +110,7 @@ type Desk struct {
 	queue      int
 	maxSockets int
 	limits     *limiter
-	waiting    door.Waiting
+	waiting    httpapi.Waiting
 	proxied    bool
 	view       *view
 	table      *presence.Table
@@ -121,10 +120,10 @@ type Desk struct {
 	abandonAfter              time.Duration // negative: never
 	watchEvery                time.Duration
 
-	ready sync.Once    // closes view.ready
-	drain *drain.Drain // counts calls and sockets
-	mu    sync.Mutex   // guards what follows
-	count int          // of sockets
+	ready sync.Once      // closes view.ready
+	drain *httpapi.Drain // counts calls and sockets
+	mu    sync.Mutex     // guards what follows
+	count int            // of sockets
 
 	lastSeen map[string]time.Time // when an agent's socket here has ended, for a while
 }
@@ -164,10 +163,10 @@ func New(c Config) (*Desk, error) {
 		queue:      or(c.SocketQueue, 1024),
 		maxSockets: or(c.MaxSockets, 1000),
 		limits:     newLimiter(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
-		waiting:    door.Waiting{Max: or(c.MaxWaiting, 100)},
+		waiting:    httpapi.Waiting{Max: or(c.MaxWaiting, 100)},
 		proxied:    c.BehindProxy,
 		view:       newView(or(c.KeepEnded, 1000)),
-		drain:      drain.New(),
+		drain:      httpapi.NewDrain(),
 		lastSeen:   map[string]time.Time{},
 		customers:  c.Customers,
 

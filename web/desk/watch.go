@@ -7,11 +7,11 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/presence"
-	"openchat/web/gateway/store"
+	"openchat/web/presence"
+	"openchat/web/store"
 )
 
-// This file is about people who come and go without a word (DESK.md, "Customers come and go" and
+// This file is about people who come and go without a word (docs/desk-api.md, "Customers come and go" and
 // "Agents come and go"). Once a second the view is compared with who is connected, and
 // what is due is done: by any process of the store, through changes that find out
 // themselves whether another has made them.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/store"
+	"openchat/web/store"
 )
 
 // Fixed participants. The bot is a member while a chat waits; System writes lines

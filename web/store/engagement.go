@@ -99,7 +99,7 @@ func (e *Engagement) Enter(s Session) []wire.Event {
 	}
 	if s.SessionID == e.SessionID {
 		// The event can overtake the answer to POST /engagements; by this the client
-		// knows its own chat (PROTOCOL.md).
+		// knows its own chat (docs/protocol.md).
 		events[0].CorrelationID = e.CorrelationID
 	}
 	for i := range e.Members {

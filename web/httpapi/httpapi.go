@@ -1,7 +1,7 @@
-// Package door is what both doors, the customers' (web/gateway) and the agents'
-// (web/gateway/desk), do with strangers: who is at the other end, how many of them may
+// Package httpapi is what both HTTP servers, the customers' (web/gateway) and the agents'
+// (web/desk), do with strangers: who is at the other end, how many of them may
 // wait at once, and WebSockets whose closing ends in time whatever the other end does.
-package door
+package httpapi
 
 import (
 	"bufio"

@@ -14,8 +14,8 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/presence"
-	"openchat/web/gateway/store"
+	"openchat/web/presence"
+	"openchat/web/store"
 )
 
 // streams are the sessions that have a stream at a gateway.

@@ -17,8 +17,8 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/gateway/door"
-	"openchat/web/gateway/store"
+	"openchat/web/httpapi"
+	"openchat/web/store"
 )
 
 // problem is an error that the caller is told of; every other error is a failure
@@ -185,7 +185,7 @@ func (d *Desk) call(w http.ResponseWriter, r *http.Request, path string) (answer
 	case verb == "end" && !messages:
 		act = d.end
 	default:
-		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call; DESK.md lists them.")
+		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call; docs/desk-api.md lists them.")
 	}
 	if r.Method != http.MethodPost {
 		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a POST.")
@@ -206,7 +206,7 @@ func (d *Desk) only(r *http.Request, read func(*http.Request) (answer, error)) (
 	if r.Method != http.MethodGet {
 		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
 	}
-	if err := d.limit("address " + door.Address(r, d.proxied)); err != nil {
+	if err := d.limit("address " + httpapi.Address(r, d.proxied)); err != nil {
 		return answer{}, err
 	}
 	return read(r)
@@ -253,8 +253,8 @@ func decodeBody(text []byte) (*body, error) {
 	b := &body{}
 	if err := json.Unmarshal(text, b); err != nil {
 		var wrong *wire.TypeError
-		if errors.As(door.ShapeError(text, err), &wrong) && wrong.Field != "" {
-			return nil, invalid(wrong.Field, door.MustBe(wrong.Want), wire.ViolationPattern)
+		if errors.As(httpapi.ShapeError(text, err), &wrong) && wrong.Field != "" {
+			return nil, invalid(wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
 		}
 		// Not the decoder's own words: they may quote the body.
 		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings, or true or false (takeOver).")

@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzDesk reads every text as a frame of a desk and as the body of its calls: what is
-// taken holds DESK.md's limits, and what is refused is not quoted.
+// taken holds docs/desk-api.md's limits, and what is refused is not quoted.
 func FuzzDesk(f *testing.F) {
 	const id = `"agentId":"3f0c1b52-8a0e-4f7c-9a55-0d2f4c1e7b90"`
 	for _, text := range []string{
