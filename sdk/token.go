@@ -165,7 +165,9 @@ func (s *session) setToken(text string) *Error {
 	if s.user.accepted && !s.user.expired {
 		s.fallback = s.user
 	}
-	s.user = t
+	// The page's newest token counts, also if a call that is still on its way shows that the
+	// one before, which was refused, is good after all.
+	s.user, s.rejected = t, token{}
 	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, false
 	s.debug("a new token was set, it expires in ", seconds(t.claims.Expiry.Sub(s.clock.server(now))))
 	s.freshToken(now)

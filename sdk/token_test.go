@@ -524,6 +524,36 @@ func TestTokenRefused(t *testing.T) {
 			g.end()
 		})
 	})
+	t.Run("JWT-3 JWT-7 the page's newest token counts, also if the refused one before was good after all", func(t *testing.T) {
+		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
+			id := g.chat()
+			n := 0
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				switch n++; n {
+				case 1:
+					x.DelayAnswer(time.Second)
+				case 2:
+					x.Refuse(401, "unauthorized", 0)
+				}
+			})
+			g.p.OnFrame(func(f *sdktest.Frame) {
+				if f.FromClient && strings.Contains(f.Text, "authenticate") {
+					f.Delay = 2 * time.Second
+				}
+			})
+			g.c.Messages(id, 10, func(sdk.Page, error) {})
+			synctest.Wait()
+			g.send(id, "refused")
+			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 30 * time.Second})); err != nil {
+				t.Fatal(err)
+			}
+			g.clear()
+			time.Sleep(31 * time.Second)
+			if g.count(sdk.EventTokenExpired) != 1 {
+				t.Errorf("JWT-3: the token before is in use again: %s", g.typesOf())
+			}
+		})
+	})
 	t.Run("JWT-8 one reading of the time that is wrong does not end the chat", func(t *testing.T) {
 		for name, wrong := range map[string]func(g *page, id string){
 			"a ping an hour ahead": func(g *page, id string) {

@@ -196,6 +196,7 @@ type log struct {
 	unsure             bool            // a token was refused since: which is in use is not known
 	worked             bool            // a call was answered since the stream ended with a refusal
 	workedAt           time.Duration   // and when
+	answeredAt         time.Duration   // when a call was last answered as it should be
 	seen               map[string]bool // the tokens of this session
 	anyRefused         bool            // in this session
 	takenAt            time.Duration   // when the platform last took a token for the stream
@@ -208,12 +209,15 @@ type log struct {
 	sawGone, sawDenied bool // the platform said that the session is gone; 401 or the like since the token was set
 
 	// With Clocks.
-	steppedAt            time.Duration // when the device's clock was set
-	clockError           time.Duration // at most, of what the client takes for the server's time; negative: it has not measured
-	blur                 time.Duration // of instants that are known from events' dates only
-	remindedAt, toldAt   time.Duration // the last TOKEN_EXPIRY_REMINDER and TOKEN_EXPIRED
-	refusals             int           // of the stream's tokens, in a row
+	stepped              []time.Duration // when the device's clock was set
+	clockError           time.Duration   // at most, of what the client takes for the server's time; negative: it has not measured
+	errorBefore          time.Duration   // what clockError was before the last measurement
+	measuredAt           time.Duration   // the last measurement that made it less
+	blur                 time.Duration   // of instants that are known from events' dates only
+	remindedAt, toldAt   time.Duration   // the last TOKEN_EXPIRY_REMINDER and TOKEN_EXPIRED
+	refusals             int             // of the stream's tokens, in a row
 	refusedAt            time.Duration
+	unheardRefusal       bool            // the stream's token was refused, and no FAILED has come since
 	refusedAts, retryAts []time.Duration // of this session
 }
 
@@ -407,12 +411,14 @@ func (l *log) read() {
 		case wasReady:
 			l.takenAt = l.now
 			took := e.Took
-			if l.steppedAt > 0 && l.steppedAt >= l.now-took {
-				took = unmeasured // a measurement during which a clock is set bounds one side only
+			if l.steps(l.now-took) > 0 {
+				// A measurement during which a clock is set bounds one side only: the other is
+				// known from the Date of an answer, which may have taken as long as an attempt.
+				took = attemptBound
 			}
 			before := l.clockError
 			if l.clockError < 0 || took < l.clockError {
-				l.clockError = took
+				l.clockError, l.errorBefore, l.measuredAt = took, before, l.now
 			}
 			if l.phase == initing && !l.took() {
 				l.clockError = before // nor did it measure by it
@@ -435,7 +441,7 @@ func (l *log) read() {
 		case wasLeft:
 			l.left = true
 		case wasStepped:
-			l.steppedAt = l.now
+			l.stepped = append(l.stepped, l.now)
 		case wasCalm:
 			l.calm()
 		}
@@ -511,9 +517,8 @@ func (l *log) due() {
 		if l.resyncAt != 0 && l.now-l.resyncAt < 5*time.Minute {
 			limit = 5 * time.Minute // frames wait while it re-reads
 		}
-		if l.steppedAt > read {
-			limit += probing // it may have been a sleep: it asks before it judges
-		}
+		// Each may have been a sleep: it asks before it judges.
+		limit += probing * time.Duration(l.steps(read))
 		if past(read+limit) && !l.held(read, l.now) && !l.endsSoon() {
 			l.say("STREAM-4 nothing was read since %v, and the stream is not found dead", read)
 			l.stream = idle
@@ -562,6 +567,16 @@ func (l *log) life() *sdk.Config { return &l.j.life.Config }
 
 func (l *log) clocks() bool { return l.j.life.Clocks }
 
+// steps counts how often the device's clock was set since a time.
+func (l *log) steps(since time.Duration) (n int) {
+	for _, at := range l.stepped {
+		if at >= since {
+			n++
+		}
+	}
+	return n
+}
+
 // floor is the least time between two token events of a type (JWT-6).
 func (l *log) floor() time.Duration {
 	if !l.clocks() {
@@ -595,6 +610,11 @@ func (l *log) dated(e *Entry) {
 		if off = l.clockError; off < 0 || l.phase == initing {
 			return // what was decided before the first measurement may be heard after it
 		}
+		if l.held(l.measuredAt, l.now) { // so may what was decided before the last one
+			if off = l.errorBefore; off < 0 {
+				return
+			}
+		}
 	}
 	if at > l.now+off || l.free(at+off)+tick < l.now {
 		l.say("EV-6 eventDate is %v", at)
@@ -619,7 +639,7 @@ func (l *log) called(c *Call) {
 		l.last = 0
 		l.expiry, l.setAt, l.token, l.before, l.unsure = c.Expiry, l.now, c.Token, nil, false
 		l.anyRefused, l.takenAt, l.seen = false, 0, map[string]bool{c.Token: true}
-		l.clockError, l.blur, l.remindedAt, l.toldAt = -1, 0, -time.Hour, -time.Hour
+		l.clockError, l.errorBefore, l.blur, l.remindedAt, l.toldAt = -1, -1, 0, -time.Hour, -time.Hour
 		l.refusals, l.refusedAts, l.retryAts = 0, nil, nil
 		l.invalid = false
 		l.reminded, l.expired, l.warned, l.shutdownAsked = false, false, false, false
@@ -841,6 +861,9 @@ func (l *log) status(chat string) wire.EngagementStatus { return l.mirror[chat].
 
 func (l *log) answered(e *Entry) {
 	l.saw[itoa(e.Status)] = l.now
+	if e.Status/100 == 2 && l.clocks() {
+		l.answeredAt = l.now
+	}
 	if e.Status/100 == 2 && l.clocks() && (l.stream == unauthorized || l.stream == givenUp && l.refusals > 0) {
 		// JWT-7: a call may have shown that the token is good after all, if it was sent since.
 		l.worked, l.workedAt, l.unsure = true, l.now, true
@@ -878,6 +901,7 @@ func (l *log) streamRefused() {
 	if !l.clocks() {
 		return
 	}
+	l.unheardRefusal = true
 	recent := func(t time.Duration) bool { return t < l.now-tokenEvents }
 	l.retryAts = slices.DeleteFunc(l.retryAts, recent)
 	l.refusedAts = append(slices.DeleteFunc(l.refusedAts, recent), l.now)
@@ -1057,6 +1081,9 @@ func (l *log) streams(e *sdk.Event) {
 			if was == connected && l.phase == initing && l.sawGone {
 				break // SES-2: the stored session ended meanwhile
 			}
+			if !l.worked && l.held(l.failedAt, l.now) && l.answeredAt > l.failedAt-l.blur {
+				l.worked, l.workedAt = true, l.answeredAt // the page, held up, hears of both only now
+			}
 			if l.worked {
 				l.expired = false
 				l.brokeAt, l.windowOpen = l.workedAt, true
@@ -1147,6 +1174,8 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 	if !l.clocks() {
 		return
 	}
+	unheard := l.unheardRefusal
+	l.unheardRefusal = false
 	switch sdk.FailureReason(e.Reason) {
 	case sdk.FailureUnauthorized:
 	case sdk.FailureForbidden:
@@ -1157,7 +1186,8 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 			}
 		}()
 	case sdk.FailureReconnectionTimeout:
-		if n := len(l.refusedAts); n == 0 || (l.refusedAts[n-1]-at).Abs() > tick+l.blur {
+		// A window that ends with a refusal: the one event tells of both.
+		if n := len(l.refusedAts); !unheard || n == 0 || (l.refusedAts[n-1]-at).Abs() > tick+l.blur {
 			return
 		}
 	default:
