@@ -10,7 +10,7 @@ demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA
 	@exec dist/gateway --demo --addr "$${ADDR:-127.0.0.1:8080}" --data "$${DATA:-./data}" --dist dist
 
 cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DATA=folder); Ctrl-C stops them
-	@go build -o dist/tools/cluster ./tests/cluster/up
+	@go build -o dist/tools/cluster ./tests/faults/cluster/up
 	@exec dist/tools/cluster
 
 test: ## lint, sizes, all tests; installs Chromium if there is none
@@ -24,25 +24,25 @@ lint: ## gofmt, go vet, staticcheck, natively and for the browser
 
 conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
 	@tests/setup/chromium.sh && tests/setup/tools.sh
-	@go run ./tests/conformance -rows "$(ROWS)"
+	@go run ./tests/meta/conformance -rows "$(ROWS)"
 
 mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some
 	@tests/setup/chromium.sh && tests/setup/tools.sh
-	@go run ./tests/mutation -only "$(ONLY)"
+	@go run ./tests/meta/mutation -only "$(ONLY)"
 
 sim: ## random lives of the SDK, judged by a model: SEEDS=1000000 for more, SEED=n for one, FROM=n
-	@go run ./tests/sim $(if $(SEED),-seed $(SEED),-seeds $(or $(SEEDS),2000) -from $(or $(FROM),1))
+	@go run ./tests/faults/sim $(if $(SEED),-seed $(SEED),-seeds $(or $(SEEDS),2000) -from $(or $(FROM),1))
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh
 
 soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: what a page then holds
 	@tests/setup/chromium.sh
-	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestSoak' ./tests
+	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestSoak' ./tests/browser
 
 chaos: ## real faults: 200 customers, 20 agents, 3 minutes; SEED=7 DURATION=10m for others
 	@CUSTOMERS=$${CUSTOMERS:-200} AGENTS=$${AGENTS:-20} DURATION=$${DURATION:-3m} \
-		go test -count=1 -timeout 60m -v -run 'TestChaos$$' ./tests/chaos
+		go test -count=1 -timeout 60m -v -run 'TestChaos$$' ./tests/faults/chaos
 
 size: build ## what a visitor downloads, and which packages make it; fails over its bound
 	@go run ./js/pack -sizes

@@ -24,7 +24,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/tests/chromium"
+	"openchat/tests/harness"
 )
 
 // These tests load the built script and wasm in Chromium, from a site that can also
@@ -50,7 +50,7 @@ var startBrowser = sync.OnceValues(func() (context.Context, error) {
 			return nil, fmt.Errorf("build.sh: %w\n%s", err, out)
 		}
 	}
-	ctx, end, err := chromium.Start(context.Background())
+	ctx, end, err := harness.StartBrowser(context.Background())
 	if err == nil {
 		atEnd = append(atEnd, end)
 	}

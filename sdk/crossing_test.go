@@ -11,7 +11,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// What the simulation (tests/sim) found of things that cross on their way.
+// What the simulation (tests/faults/sim) found of things that cross on their way.
 
 func TestCrossing(t *testing.T) {
 	t.Run("ENG-5 MSG-6 a disconnect that fails after the news that the chat is ACTIVE has come", func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// Edges that faults planted by tests/mutation have shown to be unguarded.
+// Edges that faults planted by tests/meta/mutation have shown to be unguarded.
 
 func TestIdleEdges(t *testing.T) {
 	for _, c := range []struct {

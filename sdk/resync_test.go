@@ -10,7 +10,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// What the simulation (tests/sim) found of re-reading what was lost for good.
+// What the simulation (tests/faults/sim) found of re-reading what was lost for good.
 
 // meanwhile runs f once, when the client makes its next call of that method and path.
 func meanwhile(p *sdktest.Platform, call string, f func(*sdktest.Exchange)) {

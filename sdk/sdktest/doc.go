@@ -51,7 +51,7 @@
 //
 // Give the client a seeded sdk.Options.Random, and a seed plays the same life again but
 // for the order in which Go runs goroutines that are ready at the same virtual instant.
-// A test that shuts its clients down ends by seeing that Busy is 0. tests/sim is built
+// A test that shuts its clients down ends by seeing that Busy is 0. tests/faults/sim is built
 // of these parts.
 //
 // Requests and Frames return what was received, in order.

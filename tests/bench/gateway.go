@@ -15,7 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk"
-	"openchat/tests/cluster"
+	"openchat/tests/faults/cluster"
 )
 
 const (

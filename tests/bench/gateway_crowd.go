@@ -15,7 +15,7 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/native"
-	"openchat/tests/cluster"
+	"openchat/tests/faults/cluster"
 )
 
 // crowd is the load: visitors, each a whole native SDK with its own session, stream and

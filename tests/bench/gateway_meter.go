@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"openchat/tests/cluster"
+	"openchat/tests/faults/cluster"
 )
 
 // meter reads what a gateway's process uses.

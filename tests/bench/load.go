@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/cdproto/tracing"
 	"github.com/chromedp/chromedp"
 
-	"openchat/tests/chromium"
+	"openchat/tests/harness"
 )
 
 // condition is under what a page loads.
@@ -70,7 +70,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 	defer os.RemoveAll(profile)
 
 	// Peers that do not load at all are told of, and left out from here on.
-	browser, end, err := chromium.Start(ctx)
+	browser, end, err := harness.StartBrowser(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -134,7 +134,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 	// Warm, and after a restart: a browser with a profile that stays.
 	end()
 	start := func() (err error) {
-		browser, end, err = chromium.Start(ctx, chromedp.UserDataDir(profile))
+		browser, end, err = harness.StartBrowser(ctx, chromedp.UserDataDir(profile))
 		if err != nil {
 			end = func() {}
 		}

@@ -8,12 +8,12 @@ import (
 	"runtime"
 	"strings"
 
-	"openchat/tests/chromium"
+	"openchat/tests/harness"
 )
 
 // describeMachine tells on what the figures were measured: only there do they hold.
 func describeMachine() (string, error) {
-	browser, err := chromium.Find()
+	browser, err := harness.FindBrowser()
 	if err != nil {
 		return "", err
 	}

@@ -20,7 +20,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
-	"openchat/tests/chromium"
+	"openchat/tests/harness"
 )
 
 //go:embed pages
@@ -49,7 +49,7 @@ func openSite(ctx context.Context) (s *site, browser context.Context, end func()
 	if s, err = newSite(); err != nil {
 		return nil, nil, nil, err
 	}
-	browser, closeBrowser, err := chromium.Start(ctx)
+	browser, closeBrowser, err := harness.StartBrowser(ctx)
 	if err != nil {
 		s.Close()
 		return nil, nil, nil, err

@@ -13,7 +13,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 failed=0
 # What loads the machine to the full runs alone, after what looks at the clock.
-heavy='openchat/tests/(chaos|cluster|mutation|sim)'
+heavy='openchat/tests/(faults|meta/mutation)'
 dist/tools/gotestsum --format pkgname --jsonfile "$results/native" -- -count=1 -timeout=18m $(go list ./... | grep -vE "$heavy") || failed=1
 dist/tools/gotestsum --format pkgname --jsonfile "$results/heavy" -- -count=1 -timeout=15m -p 1 $(go list ./... | grep -E "$heavy") || failed=1
 GOOS=js GOARCH=wasm GOROOT=$(go env GOROOT) dist/tools/gotestsum --format pkgname --jsonfile "$results/wasm" -- \

@@ -1,0 +1,342 @@
+package browser
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// scriptPolicy lets a page load from anywhere but scripts: what the SDK's script runs is
+// what this policy is about.
+const scriptPolicy = "script-src 'self' 'wasm-unsafe-eval'; base-uri *"
+
+// stranger is another origin. It has an image, and a wasm that is sound and not the build's.
+type stranger struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string // paths, but for the image
+}
+
+func newStranger(t *testing.T, wasm func([]byte) []byte) *stranger {
+	t.Helper()
+	file, err := os.ReadFile("../../dist/avaya-ccaas-chat-sdk.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stranger{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		if r.URL.Path == "/x.svg" {
+			w.Header().Set("Content-Type", "image/svg+xml")
+			io.WriteString(w, `<svg xmlns="http://www.w3.org/2000/svg"/>`)
+			return
+		}
+		s.mu.Lock()
+		s.asked = append(s.asked, r.URL.Path)
+		s.mu.Unlock()
+		w.Header().Set("Content-Type", "application/wasm")
+		w.Write(wasm(file))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// changed is a wasm that does the same, in other bytes: an empty section is added.
+func changed(wasm []byte) []byte { return append(bytes.Clone(wasm), 0, 1, 0) }
+
+func (s *stranger) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// namesRead are the names that the built script may read of the page: every word of it, but
+// for those of one or two letters, which are the minifier's own, and what the wasm and Go's
+// packages for JavaScript ask for.
+func namesRead(t *testing.T) []string {
+	t.Helper()
+	found := map[string]bool{}
+	script, err := os.ReadFile("../../dist/avaya-ccaas-chat-sdk.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range regexp.MustCompile(`[A-Za-z_$][\w$]{2,}`).FindAllString(string(script), -1) {
+		found[word] = true
+	}
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := strings.TrimSpace(string(goroot)) + "/src/"
+	asks := regexp.MustCompile(`\b(?:Get|Call|New|Set)\("(\w+)"`)
+	for _, pattern := range []string{"../../wasm/*.go", root + "syscall/js/*.go", root + "syscall/*_js.go", root + "time/*_js.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files (%v)", pattern, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range asks.FindAllSubmatch(text, -1) {
+				found[string(m[1])] = true
+			}
+		}
+	}
+	var names []string
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range []string{"AvayaCCaaSChatSDK", "Zone", "currentScript", "baseURI", "visibilityState", "addEventListener", "fetch",
+		"sessionStorage", "AbortController", "Object", "process"} {
+		if !found[name] {
+			t.Errorf("%s is read, and was not found", name)
+		}
+	}
+	return names
+}
+
+// clobbers are elements whose name or id makes them a property of the document or the
+// window. %[1]s stands for the name, %[2]s for another origin.
+var clobbers = map[string]string{
+	"img":    `<img name="%[1]s" id="%[1]s" src="%[2]s/x.svg">`,
+	"a":      `<a id="%[1]s" href="%[2]s/">link</a>`,
+	"form":   `<form name="%[1]s" id="%[1]s" action="%[2]s/"><input name="src" value="%[2]s/x.js"><input name="getAttribute"><input name="integrity"><input name="init"><input name="current"></form>`,
+	"iframe": `<iframe name="%[1]s"></iframe>`,
+	"object": `<object name="%[1]s" id="%[1]s"></object>`,
+	"embed":  `<embed name="%[1]s" id="%[1]s">`,
+	// Two elements of one name are a collection, which has them by their names in turn.
+	"collection": `<a id="%[1]s"></a><a id="%[1]s" name="src" href="%[2]s/x.js"></a>`,
+}
+
+// hookPage is an origin with a page of its own, /t/own.html, under scriptPolicy.
+func (w *world) hookPage(t *testing.T, body string, more func(http.ResponseWriter, *http.Request) bool) *origin {
+	t.Helper()
+	o := w.newOrigin(t)
+	o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/t/own.html" {
+			return more != nil && more(rw, r)
+		}
+		rw.Header().Set("Content-Security-Policy", scriptPolicy)
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(rw, `<!doctype html><html lang="en"><meta charset="utf-8"><title>A page with strangers' elements</title><link rel="icon" href="/t/icon.svg"><body>`+body)
+		return true
+	})
+	return o
+}
+
+const ownScripts = `<script src="/avaya-ccaas-chat-sdk.js"></script><script src="/t/page.js"></script>`
+
+func TestClobbering(t *testing.T) {
+	w := shared(t)
+	names := namesRead(t)
+	b := newTab(t, "plain page")
+	b.open(w.origin.url + "/t/page.html")
+	var present []string
+	b.eval(&present, `%s.filter((name) => name in document || name in window)`, names)
+	present = append(present, "AvayaCCaaSChatSDK", "Zone", "Go", "porch", "process", "fs", "path")
+	if len(present) < 50 {
+		t.Fatalf("only %q are properties of a page", present)
+	}
+	for kind, element := range clobbers {
+		t.Run("NS-1 NS-2 INIT-9 STREAM-5 an element of any name hides nothing from the script: "+kind, func(t *testing.T) {
+			s := newStranger(t, changed)
+			var body strings.Builder
+			for _, name := range names {
+				// A browser spends a document on each frame: these are what a page has and may have.
+				if kind == "iframe" && !slices.Contains(present, name) {
+					continue
+				}
+				fmt.Fprintf(&body, element, name, s.URL)
+			}
+			o := w.hookPage(t, body.String()+ownScripts, nil)
+			b := newTab(t, "customer")
+			b.allow(networkTrouble)
+			b.open(o.url + "/t/own.html")
+			// The page is one in which names do hide what it has.
+			var hidden bool
+			b.eval(&hidden, hides(kind))
+			if !hidden {
+				t.Fatal("the page's elements hide nothing")
+			}
+			params := w.params(t, fresh("clobber"), tokenOptions{})
+			var r struct {
+				Error *struct{ Code, Message string }
+				Same  bool
+			}
+			if b.eval(&r, `t.init(%s)`, params); r.Error != nil || !r.Same {
+				t.Fatalf("init: %+v", r)
+			}
+			id := createChat(b)
+			b.waitEvent("MESSAGE_ARRIVED", nil)
+			agent := w.newDesk(t, "Bo "+fresh("clobber"))
+			agent.accept(id)
+			agent.say(id, "to the page")
+			b.waitText("to the page")
+			send(b, id, "from the page")
+			agent.waitText(id, "from the page")
+			// A wake-up reads whether the page is visible.
+			b.wants("STREAM-5", map[string]any{"code": "", "chats": 1, "pinged": true}, `
+				const { send } = WebSocket.prototype;
+				let pings = 0;
+				WebSocket.prototype.send = function (frame) {
+					if (frame.includes("ping")) pings++;
+					return send.call(this, frame);
+				};
+				EventTarget.prototype.dispatchEvent.call(document, new Event("visibilitychange"));
+				const list = await sdk.getEngagements(); // comes later than what the wake-up sends
+				WebSocket.prototype.send = send;
+				return { code: await code(() => sdk.resetIdleTimeout()), chats: list.length, pinged: pings > 0 }`)
+			b.wants("SHUT-1", map[string]any{"code": ""}, `return { code: await code(() => sdk.shutdown()) }`)
+			if asked := s.all(); len(asked) > 0 {
+				t.Errorf("another origin was asked for %q", asked)
+			}
+		})
+	}
+}
+
+// hides is an expression that is true where elements of a kind stand before properties.
+func hides(kind string) string {
+	if kind == "a" || kind == "collection" {
+		return `!(window.Zone === undefined)`
+	}
+	return `document.currentScript !== null && document.visibilityState !== "visible" && document.addEventListener !== EventTarget.prototype.addEventListener`
+}
+
+// The wasm of another origin is checked, however the script was led there.
+func TestWasmOfAnotherOrigin(t *testing.T) {
+	w := shared(t)
+	same := func(wasm []byte) []byte { return wasm }
+	base := func(s *stranger) string {
+		// The scripts' addresses are resolved where they stand, before the base.
+		return `<script type="module" src="/avaya-ccaas-chat-sdk.js"></script><script type="module" src="/t/page.js"></script><base href="` + s.URL + `/">`
+	}
+	for _, tt := range []struct {
+		name     string
+		wasm     func([]byte) []byte
+		page     func(s *stranger) string
+		redirect bool
+		code     string
+	}{
+		{"a base element leads a module there", changed, base, false, "ACS-311"},
+		{"a base element leads there, to the very file", same, base, false, ""},
+		{"a redirection leads there", changed, func(*stranger) string { return ownScripts }, true, "ACS-311"},
+		{"a redirection leads there, to the very file", same, func(*stranger) string { return ownScripts }, true, ""},
+	} {
+		t.Run("INIT-9 the hash is checked: "+tt.name, func(t *testing.T) {
+			s := newStranger(t, tt.wasm)
+			o := w.hookPage(t, tt.page(s), func(rw http.ResponseWriter, r *http.Request) bool {
+				if tt.redirect && strings.HasSuffix(r.URL.Path, ".wasm") {
+					http.Redirect(rw, r, s.URL+r.URL.Path, http.StatusFound)
+					return true
+				}
+				return false
+			})
+			b := newTab(t, "customer")
+			b.allow(`integrity`) // the browser's own words
+			b.open(o.url + "/t/own.html")
+			var r struct {
+				Error *struct{ Code, Message string }
+			}
+			params := w.params(t, fresh("clobber"), tokenOptions{})
+			params["hostURL"] = o.url
+			b.eval(&r, `t.init(%s)`, params)
+			got := ""
+			if r.Error != nil {
+				got = r.Error.Code
+			}
+			if got != tt.code {
+				t.Errorf("init: %+v, want %q", r.Error, tt.code)
+			}
+			if len(s.all()) == 0 {
+				t.Error("the other origin was not asked: the test does not show anything")
+			}
+		})
+	}
+}
+
+// TestClobberedDemo chats on the demo's two pages, in which images have every name that the
+// pages' scripts say.
+func TestClobberedDemo(t *testing.T) {
+	w := newWorld(t) // whose only waiting chat is this one's
+	var names strings.Builder
+	said := map[string]bool{}
+	files, err := filepath.Glob("../../web/demo/*/*.js")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("the demo's scripts: %q, %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range regexp.MustCompile(`[A-Za-z_$][\w$]+`).FindAllString(string(text), -1) {
+			if !said[word] {
+				fmt.Fprintf(&names, `<img name="%s" alt="">`, word)
+			}
+			said[word] = true
+		}
+	}
+	o := w.newOrigin(t)
+	o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/" && r.URL.Path != "/desk" {
+			return false
+		}
+		answer, err := http.Get(w.gateway.url() + r.URL.Path)
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		defer answer.Body.Close()
+		page, err := io.ReadAll(answer.Body)
+		if err != nil || bytes.Count(page, []byte("<body")) != 1 {
+			t.Errorf("%s: %v\n%s", r.URL.Path, err, page)
+		}
+		rw.Header().Set("Content-Security-Policy", answer.Header.Get("Content-Security-Policy"))
+		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		rw.Write(regexp.MustCompile(`<body[^>]*>`).ReplaceAll(page, []byte(`$0<div hidden>`+names.String()+`</div>`)))
+		return true
+	})
+	shows := func(b *tab, text string) {
+		t.Helper()
+		b.until(text, `Document.prototype.querySelector.call(document, "body").textContent.includes(%s)`, text)
+	}
+	customer := newTab(t, "customer")
+	customer.open(o.url + "/")
+	var hidden bool
+	if customer.eval(&hidden, `document.getElementById instanceof HTMLImageElement && document.activeElement instanceof HTMLImageElement`); !hidden {
+		t.Fatal("the images hide nothing")
+	}
+	customer.click(testid("launcher"))
+	customer.typeInto(testid("name"), "Ada Lovelace")
+	customer.typeInto(testid("topic"), "A lamp that hums")
+	customer.click(testid("start"))
+	shows(customer, "I am looking for an agent")
+
+	agent := newTab(t, "agent")
+	agent.open(o.url + "/desk")
+	agent.typeInto(testid("agent-name"), "Bo Mender")
+	agent.click(testid("sign-in"))
+	agent.click(testid("waiting-item") + " " + testid("accept"))
+	agent.typeInto(testid("composer"), "How does it hum?")
+	agent.enter()
+	shows(customer, "How does it hum?")
+	customer.typeInto(testid("composer"), "In B flat.")
+	customer.enter()
+	shows(agent, "In B flat.")
+}

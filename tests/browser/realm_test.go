@@ -1,0 +1,84 @@
+package browser
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRealms chats from pages whose other scripts change the language, before the SDK's
+// script or after it. pages/realms has what such scripts do.
+func TestRealms(t *testing.T) {
+	w := shared(t)
+	for _, tt := range []struct {
+		layer  string
+		before bool
+	}{
+		{"mootools", true}, {"mootools", false},
+		{"prototype", true}, {"prototype", false},
+		{"wrapped", true}, {"wrapped", false},
+		{"subclassed", true}, {"subclassed", false},
+		{"frozen", true}, {"frozen", false},
+		{"gone", false},
+	} {
+		layer, where := `<script src="/t/realms/`+tt.layer+`.js"></script>`, "after the script"
+		scripts := `<script src="/avaya-ccaas-chat-sdk.js"></script>` + layer
+		if tt.before {
+			where = "before the script"
+			scripts = layer + `<script src="/avaya-ccaas-chat-sdk.js"></script>`
+		}
+		t.Run("NS-1 NS-2 NS-13 MSG-1 PAGE-2 SHUT-1 a page that changed the language: "+tt.layer+" "+where, func(t *testing.T) {
+			o := w.hookPage(t, `<script src="/t/realm.js"></script>`+scripts, nil)
+			b := newTab(t, "customer")
+			b.open(o.url + "/t/own.html")
+			customer := fresh("realm")
+			params := w.params(t, customer, tokenOptions{})
+			params["hostURL"] = o.url
+			params["sessionParameters"] = map[string]string{"page": "a changed page"}
+			text, err := json.Marshal(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var begun string
+			b.eval(&begun, `realm.begin(%s, { logLevel: "WARN" })`, string(text))
+			id, name, _ := strings.Cut(begun, " ")
+			if name != "Customer "+customer {
+				t.Errorf("the user is %q", name)
+			}
+			agent := w.newDesk(t, "Bo "+customer)
+			agent.accept(id)
+			heard := func(event, text string) {
+				t.Helper()
+				b.wait(text, func(list []entry) bool {
+					return slices.ContainsFunc(list, func(e entry) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
+				})
+			}
+			for _, text := range numbered("theirs", 6) {
+				agent.say(id, text)
+				heard("MESSAGE_ARRIVED", text)
+			}
+			var said string
+			if b.eval(&said, `realm.say("mine ä 😀")`); said != "mine ä 😀" {
+				t.Errorf("the promise has %q", said)
+			}
+			heard("MESSAGE_DELIVERED", "mine")
+			agent.waitText(id, "mine ä 😀")
+			var history string
+			if b.eval(&history, `realm.history()`); !strings.HasSuffix(history, strings.Join(numbered("theirs", 6), "|")+"|mine ä 😀") {
+				t.Errorf("the history is %q", history)
+			}
+			var failure string
+			b.eval(&failure, `realm.failure(() => realm.engagement.sendMessage(""))`)
+			if !strings.HasPrefix(failure, "true ACSException ACS-322: Constraint Violation Error") {
+				t.Errorf("an error is %q", failure)
+			}
+			if b.eval(&failure, `realm.failure((sdk) => sdk.shutdown())`); failure != "none" {
+				t.Errorf("shutdown: %s", failure)
+			}
+			if n := count(b.log.all(), "SHUTDOWN"); n != 1 {
+				t.Errorf("SHUTDOWN came %d times", n)
+			}
+		})
+	}
+}

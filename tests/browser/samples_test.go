@@ -1,0 +1,767 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// The samples are the fenced blocks of html, js and jsx in the README and in docs/. These
+// tests take them from the documents and run them as they are printed. A block that
+// sampleSites does not name fails TestSamplesAreAllRun.
+
+// sampleSite is a site that is made of samples.
+type sampleSite struct {
+	name   string
+	html   string            // the sample that is its page, in a document of the test's
+	files  map[string]string // the sample at each path, or for a bundle at each file name
+	bundle bool              // files are bundled by esbuild, with React, into main.js
+	mode   string            // of React: "development" or "production"
+}
+
+var sampleSites = []sampleSite{
+	{name: "README", html: "README.md html 1", files: map[string]string{"chat.js": "README.md js 1"}},
+	{name: "plain", html: "docs/integration.md html 1", files: map[string]string{
+		"page.js":         "docs/integration.md page.js",
+		"chat-session.js": "docs/integration.md chat-session.js",
+		"in-turn.js":      "docs/integration.md in-turn.js",
+		"reopen.js":       "docs/integration.md reopen.js",
+		"activity.js":     "docs/integration.md activity.js",
+		"connection.js":   "docs/integration.md connection.js",
+	}},
+	reactSite("React StrictMode", "development"),
+	reactSite("React", "production"),
+}
+
+func reactSite(name, mode string) sampleSite {
+	return sampleSite{name: name, html: "docs/integration.md html 2", bundle: true, mode: mode, files: map[string]string{
+		"main.jsx":        "docs/integration.md main.jsx",
+		"Chat.jsx":        "docs/integration.md Chat.jsx",
+		"chat-session.js": "docs/integration.md chat-session.js",
+		"in-turn.js":      "docs/integration.md in-turn.js",
+		"connection.js":   "docs/integration.md connection.js",
+	}}
+}
+
+func sampleSiteNamed(t *testing.T, name string) sampleSite {
+	t.Helper()
+	i := slices.IndexFunc(sampleSites, func(s sampleSite) bool { return s.name == name })
+	if i < 0 {
+		t.Fatalf("there is no site %q", name)
+	}
+	return sampleSites[i]
+}
+
+var (
+	fencedBlock = regexp.MustCompile("(?ms)^```([a-zA-Z]+)[^\n]*\n(.*?)^```[ \t]*$")
+	fileComment = regexp.MustCompile(`^// (\S+\.jsx?)\n`)
+)
+
+// samples are the fenced blocks of html, js and jsx of all documents by name: the
+// document, and the file that the block's first line names, or else the language and
+// the block's number among those of that language that name none.
+var samples = sync.OnceValues(func() (map[string]string, error) {
+	documents, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, file := range append(documents, "../../README.md") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		document, unnamed := strings.TrimPrefix(filepath.ToSlash(file), "../../"), map[string]int{}
+		for _, block := range fencedBlock.FindAllStringSubmatch(string(text), -1) {
+			language, code := block[1], block[2]
+			if !slices.Contains([]string{"html", "js", "javascript", "mjs", "jsx", "ts", "tsx", "typescript"}, language) {
+				continue
+			}
+			name := document + " "
+			if file := fileComment.FindStringSubmatch(code); file != nil {
+				name += file[1]
+			} else {
+				unnamed[language]++
+				name += fmt.Sprint(language, " ", unnamed[language])
+			}
+			if _, twice := found[name]; twice {
+				return nil, fmt.Errorf("there are two samples %q", name)
+			}
+			found[name] = code
+		}
+	}
+	return found, nil
+})
+
+func allSamples(t *testing.T) map[string]string {
+	t.Helper()
+	all, err := samples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestSamplesAreAllRun(t *testing.T) {
+	run := map[string]bool{}
+	for _, s := range sampleSites {
+		run[s.html] = true
+		for _, name := range s.files {
+			run[name] = true
+		}
+	}
+	all := allSamples(t)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if !run[name] {
+			t.Errorf("no test runs the sample %q: add it to sampleSites", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(run)) {
+		if _, ok := all[name]; !ok {
+			t.Errorf("no document has the sample %q", name)
+		}
+	}
+}
+
+// installReact makes sure that tests/browser/samples has the React that its package.json pins.
+var installReact = sync.OnceValue(func() error {
+	if out, err := exec.Command("../setup/react.sh").CombinedOutput(); err != nil {
+		return fmt.Errorf("tests/setup/react.sh: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// bundle bundles samples by their file names, from entry on.
+func bundle(t *testing.T, files map[string]string, entry, mode string) []byte {
+	t.Helper()
+	if err := installReact(); err != nil {
+		t.Fatal(err)
+	}
+	modules, err := filepath.Abs("samples/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, code := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(code), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := api.Build(api.BuildOptions{
+		EntryPoints: []string{filepath.Join(dir, entry)},
+		Bundle:      true,
+		Platform:    api.PlatformBrowser,
+		Format:      api.FormatESModule,
+		JSX:         api.JSXAutomatic,
+		NodePaths:   []string{modules},
+		Define:      map[string]string{"process.env.NODE_ENV": fmt.Sprintf("%q", mode)},
+		LogLevel:    api.LogLevelSilent,
+	})
+	for _, m := range slices.Concat(result.Errors, result.Warnings) {
+		t.Errorf("esbuild: %s %v", m.Text, m.Location)
+	}
+	if len(result.OutputFiles) != 1 {
+		t.Fatalf("esbuild made %d files", len(result.OutputFiles))
+	}
+	return result.OutputFiles[0].Contents
+}
+
+// served is a site of samples on an origin of its own, for one customer.
+type served struct {
+	*faults
+	w        *world
+	t        *testing.T
+	customer string
+	began    journal[string] // POST /sessions that the gateway got
+	ended    journal[string] // DELETE /sessions/{id}
+	accounts journal[string] // POST /my-backend/chat
+
+	mu      sync.Mutex
+	account func(n int, rw http.ResponseWriter) // answers the n-th, from 1; nil: with a token
+	refuse  func(rw http.ResponseWriter, r *http.Request) bool
+}
+
+// token answers with what init needs, and with a token that is valid for ttl; 0: for as
+// long as the demo's.
+func (s *served) answerAccount(rw http.ResponseWriter, ttl time.Duration) {
+	params := s.w.params(s.t, s.customer, tokenOptions{ttl: ttl})
+	params["hostURL"] = s.url
+	json.NewEncoder(rw).Encode(params)
+}
+
+// serve serves a site to a new customer.
+func (w *world) serve(t *testing.T, site sampleSite) *served {
+	t.Helper()
+	all := allSamples(t)
+	files := map[string][]byte{}
+	texts := map[string]string{}
+	for path, name := range site.files {
+		code, ok := all[name]
+		if !ok {
+			t.Fatalf("no document has the sample %q", name)
+		}
+		texts[path], files["/"+path] = code, []byte(code)
+	}
+	if site.bundle {
+		files = map[string][]byte{"/main.js": bundle(t, texts, "main.jsx", site.mode)}
+		// The harness of TestSamplesReact, beside what is printed.
+		texts["harness.jsx"] = reactHarness
+		files["/harness.js"] = bundle(t, texts, "harness.jsx", site.mode)
+	}
+	document := "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>A sample</title>\n<link rel=\"icon\" href=\"/t/icon.svg\">\n<body>\n"
+	const sdk = `<script src="/avaya-ccaas-chat-sdk.js" defer></script>`
+	files["/"] = []byte(document + all[site.html])
+	files["/empty"] = []byte(document + sdk)
+	files["/harness"] = []byte(document + `<div id="root"></div>` + sdk + `<script src="/harness.js" type="module"></script>`)
+
+	s := &served{faults: w.faulty(t), w: w, t: t, customer: fresh("sample")}
+	s.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		s.mu.Lock()
+		account, refuse := s.account, s.refuse
+		s.mu.Unlock()
+		if refuse != nil && refuse(rw, r) {
+			return true
+		}
+		switch {
+		case r.URL.Path == "/my-backend/chat":
+			if r.Method != "POST" {
+				t.Errorf("%s %s", r.Method, r.URL.Path)
+			}
+			s.accounts.add("")
+			if account == nil {
+				s.answerAccount(rw, 0)
+			} else {
+				account(len(s.accounts.all()), rw)
+			}
+			return true
+		case files[r.URL.Path] != nil:
+			if strings.HasSuffix(r.URL.Path, ".js") {
+				rw.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			} else {
+				rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+				rw.Header().Set("Content-Security-Policy", strictPolicy)
+			}
+			rw.Header().Set("Cache-Control", "no-store")
+			rw.Write(files[r.URL.Path])
+			return true
+		case r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions"):
+			s.began.add(r.URL.Path)
+		case r.Method == "DELETE" && strings.Contains(r.URL.Path, "/sessions/"):
+			s.ended.add(r.URL.Path)
+		}
+		return false
+	})
+	return s
+}
+
+// answers sets how the back end answers the page's n-th request for an account.
+func (s *served) answers(f func(n int, rw http.ResponseWriter)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.account = f
+}
+
+// refuses sets what may answer a call instead of the gateway.
+func (s *served) refuses(f func(rw http.ResponseWriter, r *http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse = f
+}
+
+const (
+	say       = `#say input[name="text"]`
+	saySubmit = `#say button`
+)
+
+// visit opens the site, begins a chat if its page has a button for that and no chat goes
+// on, and waits until the page can send.
+func (s *served) visit(b *tab) {
+	b.t.Helper()
+	b.open(s.url + "/")
+	b.canSend()
+}
+
+// canSend waits until the page can send, and begins a chat where it offers that.
+func (b *tab) canSend() {
+	b.t.Helper()
+	b.until("the form or a button", `(() => {
+		const shown = (e) => e && e.offsetParent !== null && !e.disabled;
+		return shown(document.querySelector("#start")) || shown(document.querySelector('#say button'));
+	})()`)
+	var start bool
+	if b.eval(&start, `document.querySelector("#start")?.offsetParent != null`); start {
+		b.click("#start")
+	}
+	b.until("the form", `document.querySelector('#say button')?.offsetParent != null && !document.querySelector('#say button').disabled`)
+}
+
+// writes sends a text by the page's form.
+func (b *tab) writes(text string) {
+	b.t.Helper()
+	b.typeInto(say, text)
+	b.click(saySubmit)
+}
+
+// showsOnce waits for a text on the page, and fails the test if it is there twice.
+func (b *tab) showsOnce(texts ...string) {
+	b.t.Helper()
+	for _, text := range texts {
+		b.until("the text "+text, `document.body.innerText.includes(%s)`, text)
+		var n int
+		b.eval(&n, `document.body.innerText.split("\n").filter((line) => line.endsWith(%s)).length`, text)
+		if n != 1 {
+			b.t.Errorf("tab %q shows %q %d times", b.name, text, n)
+		}
+	}
+}
+
+// engagement waits for the customer's chat at a desk, the n-th from 1, and returns its id.
+func (s *served) engagement(d *desk, n int) string {
+	d.t.Helper()
+	var ids []string
+	d.wait("the customer's chat", func(f deskFrame) bool {
+		for _, c := range append(f.Chats, f.Chat) {
+			if c.CustomerName == "Customer "+s.customer && !slices.Contains(ids, c.EngagementID) {
+				ids = append(ids, c.EngagementID)
+			}
+		}
+		return len(ids) >= n
+	})
+	return ids[n-1]
+}
+
+func TestSamplesVisits(t *testing.T) {
+	w := shared(t)
+	for _, site := range sampleSites {
+		t.Run(site.name+" INIT-7 SES-1 ENG-3 ENG-4", func(t *testing.T) {
+			s := w.serve(t, site)
+			agent := w.newDesk(t, "Bo "+s.customer)
+			first := newTab(t, "first")
+			tabs := []*tab{first}
+			all := func(texts ...string) {
+				t.Helper()
+				for _, b := range tabs {
+					b.showsOnce(texts...)
+				}
+			}
+			// talk lets the agent and then the customer say something.
+			talk := func(b *tab, id, when string) {
+				t.Helper()
+				agent.say(id, "agent: "+when)
+				all("agent: " + when)
+				b.writes("customer: " + when)
+				all("customer: " + when)
+				agent.waitText(id, "customer: "+when)
+			}
+
+			s.visit(first)
+			id := s.engagement(agent, 1)
+			agent.accept(id)
+			talk(first, id, "at the first visit")
+			if sessions, streams := len(s.began.all()), len(s.lines.all()); sessions != 1 || streams != 1 {
+				t.Errorf("the first visit opened %d sessions and %d event streams", sessions, streams)
+			}
+
+			s.visit(first)
+			all("agent: at the first visit", "customer: at the first visit")
+			talk(first, id, "after the reload")
+			if n := len(s.began.all()); n != 1 {
+				t.Errorf("SES-1: %d sessions were begun, though a reload resumes the session", n)
+			}
+
+			for _, b := range []*tab{first.another("second tab"), newTab(t, "second browser")} {
+				tabs = append(tabs, b)
+				s.visit(b)
+				all("agent: at the first visit", "customer: at the first visit", "agent: after the reload", "customer: after the reload")
+				talk(b, id, "in the "+b.name)
+				talk(first, id, "in the first beside the "+b.name)
+				s.visit(b) // a reload there
+				talk(b, id, "after the reload of the "+b.name)
+			}
+
+			var list []string
+			for _, text := range texts(agent.messages(id), "") {
+				if slices.Contains(list, text) {
+					t.Errorf("%q was stored twice", text)
+				}
+				list = append(list, text)
+			}
+			if n := len(s.began.all()); n != 3 {
+				t.Errorf("%d sessions were begun by three tabs", n)
+			}
+		})
+	}
+}
+
+func TestSamplesToken(t *testing.T) {
+	w := shared(t)
+	for _, site := range sampleSites {
+		t.Run(site.name, func(t *testing.T) {
+			t.Run("JWT-1 JWT-3 the reminder's new token", func(t *testing.T) {
+				s := w.serve(t, site)
+				s.answers(func(n int, rw http.ResponseWriter) {
+					if n == 1 {
+						s.answerAccount(rw, 185*time.Second) // the reminder comes three minutes before the end
+					} else {
+						s.answerAccount(rw, 0)
+					}
+				})
+				b := newTab(t, "customer")
+				s.visit(b)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if _, err := s.line(1).frames.wait(ctx, func([]lineFrame) bool { return s.line(1).count(true, "authenticate") == 2 }); err != nil {
+					t.Fatalf("the stream was authenticated %d times", s.line(1).count(true, "authenticate"))
+				}
+				if n := len(s.accounts.all()); n != 2 {
+					t.Errorf("%d accounts were asked for", n)
+				}
+				b.writes("customer: with the second token")
+				b.showsOnce("customer: with the second token")
+				if n := len(s.lines.all()); n != 1 {
+					t.Errorf("JWT-3: %d event streams were opened", n)
+				}
+			})
+			t.Run("JWT-2 the token expires while the back end fails", func(t *testing.T) {
+				s := w.serve(t, site)
+				// The reminder comes at once. Its request fails, and the token expires.
+				s.answers(func(n int, rw http.ResponseWriter) {
+					switch n {
+					case 1:
+						s.answerAccount(rw, 6*time.Second)
+					case 2:
+						http.Error(rw, "out of order", http.StatusServiceUnavailable)
+					default:
+						s.answerAccount(rw, 0)
+					}
+				})
+				b := newTab(t, "customer")
+				b.allow(networkTrouble)
+				b.allow(`the handler of TOKEN_EXPIRY_REMINDER failed`)
+				s.visit(b)
+				agent := w.newDesk(t, "Bo "+s.customer)
+				id := s.engagement(agent, 1)
+				agent.accept(id)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if _, err := s.accounts.wait(ctx, func(list []string) bool { return len(list) >= 3 }); err != nil {
+					t.Fatalf("%d accounts were asked for", len(s.accounts.all()))
+				}
+				agent.say(id, "agent: after the expiry")
+				b.showsOnce("agent: after the expiry")
+				b.writes("customer: after the expiry")
+				b.showsOnce("customer: after the expiry")
+			})
+			t.Run("INIT-3 a token that has expired before init", func(t *testing.T) {
+				s := w.serve(t, site)
+				s.answers(func(n int, rw http.ResponseWriter) {
+					if n == 1 {
+						s.answerAccount(rw, -time.Minute)
+					} else {
+						s.answerAccount(rw, 0)
+					}
+				})
+				b := newTab(t, "customer")
+				b.allow(networkTrouble)
+				s.visit(b)
+				b.writes("customer: signed in after all")
+				b.showsOnce("customer: signed in after all")
+				if n := len(s.accounts.all()); n != 2 {
+					t.Errorf("%d accounts were asked for", n)
+				}
+			})
+		})
+	}
+}
+
+// What the plain page does when a chat or a session ends, and when there is no connection.
+func TestSamplesPlainPage(t *testing.T) {
+	w := shared(t)
+	site := sampleSiteNamed(t, "plain")
+
+	t.Run("EV-8 EV-14 ENG-4 a chat ends, a session ends, a session can not be opened", func(t *testing.T) {
+		s := w.serve(t, site)
+		b := newTab(t, "customer")
+		b.allow(networkTrouble)
+		c := began{tab: b, agent: w.newDesk(t, "Bo "+s.customer)}
+		c.step(t, "EV-8 the agent ends the chat, the customer begins another", func(t *testing.T) {
+			s.visit(b)
+			c.id = s.engagement(c.agent, 1)
+			c.agent.accept(c.id)
+			b.writes("customer: in the first chat")
+			b.showsOnce("customer: in the first chat")
+			c.agent.end(c.id)
+			b.until("the end", `document.querySelector("#status").innerText === "The chat has ended."`)
+			b.canSend()
+			c.id = s.engagement(c.agent, 2)
+			c.agent.accept(c.id)
+			b.writes("customer: in the second chat")
+			b.showsOnce("customer: in the second chat")
+			b.until("an empty log", `!document.body.innerText.includes("in the first chat")`)
+		})
+		c.step(t, "EV-14 ENG-3 the session ends, the chat goes on", func(t *testing.T) {
+			b.eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
+			b.until("the way back", `document.querySelector("#again").offsetParent !== null`)
+			b.click("#again")
+			b.canSend()
+			b.writes("customer: back again")
+			b.showsOnce("customer: in the second chat", "customer: back again")
+			c.agent.waitText(c.id, "customer: back again")
+		})
+		c.step(t, "ENG-4 SHUT-1 joining fails: the session that was opened is closed, and the next one works", func(t *testing.T) {
+			b.eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
+			ended := len(s.ended.all())
+			s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+				if !strings.HasSuffix(r.URL.Path, ":join") {
+					return false
+				}
+				problem(rw, 400, "by-the-test", "sessionId")
+				return true
+			})
+			b.click("#again")
+			b.until("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
+			s.refuses(nil)
+			b.click("#again")
+			b.canSend()
+			b.writes("customer: third time lucky")
+			b.showsOnce("customer: third time lucky")
+			if n := len(s.ended.all()); n != ended+1 {
+				t.Errorf("%d sessions were ended, not 1", n-ended)
+			}
+		})
+		c.step(t, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
+			s.answers(func(n int, rw http.ResponseWriter) { http.Error(rw, "out of order", http.StatusServiceUnavailable) })
+			b.open(s.url + "/")
+			b.until("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
+			s.answers(nil)
+			b.click("#again")
+			b.canSend()
+			b.showsOnce("customer: third time lucky")
+		})
+	})
+
+	t.Run("EV-7 STREAM-6 NS-9 EVENT_STREAM_FAILED", func(t *testing.T) {
+		s := w.serve(t, site)
+		b := newTab(t, "customer")
+		b.allow(networkTrouble)
+		b.fastClock()
+		s.visit(b)
+		s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/events") {
+				return false
+			}
+			rw.WriteHeader(503)
+			return true
+		})
+		s.line(1).cut()
+		b.until("the failure", `document.querySelector("#connection").innerText === "Reconnecting…"`)
+		b.eval(nil, `clock.skip(121)`)
+		b.until("the end of the attempts", `document.querySelector("#connection").innerText.startsWith("There is no connection.") && document.querySelector("#retry").offsetParent !== null`)
+		s.refuses(nil)
+		b.click("#retry")
+		b.until("the connection", `document.querySelector("#connection").innerText === "" && document.querySelector("#retry").offsetParent === null`)
+		b.writes("customer: connected again")
+		b.showsOnce("customer: connected again")
+	})
+
+	t.Run("IDLE-1 IDLE-3 NS-8 a reading customer is active", func(t *testing.T) {
+		s := w.serve(t, site)
+		b := newTab(t, "customer")
+		b.fastClock()
+		s.visit(b)
+		b.eval(nil, `void (window.expired = 0, window.idle = new Promise((done) =>
+			AvayaCCaaSChatSDK.on("IDLE_TIMEOUT_EXPIRED", () => done(expired++))))`)
+		var expired int
+		for x := range 3 {
+			b.eval(nil, `void (clock.skip(600), window.moved = new Promise((done) => addEventListener("pointermove", done, { once: true })))`)
+			b.run(chromedp.MouseEvent("mouseMoved", float64(20+10*x), 20))
+			b.eval(nil, `moved`)
+			b.eval(nil, `clock.skip(250)`)
+			b.settled()
+			if b.eval(&expired, `expired`); expired > 0 {
+				t.Fatal("moving the mouse was not taken for activity")
+			}
+		}
+		b.eval(nil, `(clock.skip(651), idle)`)
+		b.eval(nil, `clock.skip(60)`)
+		b.until("the way back", `document.querySelector("#again").offsetParent !== null`)
+	})
+}
+
+// What init and shutdown in quick succession come to, row by row as the document's table
+// has it, and how the samples make it work.
+func TestSamplesReopen(t *testing.T) {
+	w := shared(t)
+	s := w.serve(t, sampleSiteNamed(t, "plain"))
+	b := newTab(t, "customer")
+	c := began{tab: b}
+	b.open(s.url + "/empty")
+	b.eval(nil, `void (window.account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json())`)
+	c.step(t, "NS-13 INIT-8 SHUT-2 EV-14 the document's table", func(t *testing.T) {
+		b.wants("NS-13", map[string]any{
+			"shutdown before init":        "ACS-310",
+			"init while init runs":        "ACS-321",
+			"shutdown while init runs":    "ACS-321",
+			"the first init":              "",
+			"init after init":             "ACS-204",
+			"still there":                 "",
+			"init while shutdown runs":    "ACS-321",
+			"shutdown while one runs":     "ACS-321",
+			"the first shutdown":          "",
+			"shutdown after shutdown":     "ACS-310",
+			"init after await shutdown":   "",
+			"an old engagement":           "ACS-310",
+			"init in SHUTDOWN's handler":  "",
+			"there after SHUTDOWN's init": "",
+		}, `
+			const o = {}, params = await account();
+			o["shutdown before init"] = await code(() => sdk.shutdown());
+			const first = code(() => sdk.init(params)), at = [code(() => sdk.init(params)), code(() => sdk.shutdown())];
+			[o["init while init runs"], o["shutdown while init runs"]] = await Promise.all(at);
+			o["the first init"] = await first;
+			o["init after init"] = await code(() => sdk.init(params));
+			o["still there"] = await code(() => sdk.getEngagements());
+			const engagement = await sdk.createEngagement();
+			const ending = code(() => sdk.shutdown()), then = [code(() => sdk.init(params)), code(() => sdk.shutdown())];
+			[o["init while shutdown runs"], o["shutdown while one runs"]] = await Promise.all(then);
+			o["the first shutdown"] = await ending;
+			o["shutdown after shutdown"] = await code(() => sdk.shutdown());
+			o["init after await shutdown"] = await code(() => sdk.init(params));
+			o["an old engagement"] = await code(() => engagement.sendMessage("x"));
+			const again = new Promise((done) => sdk.on("SHUTDOWN", () => done(code(() => sdk.init(params)))));
+			await sdk.shutdown();
+			o["init in SHUTDOWN's handler"] = await again;
+			o["there after SHUTDOWN's init"] = await code(() => sdk.getEngagements());
+			sdk.off("SHUTDOWN");
+			await sdk.shutdown();
+			return o;`)
+	})
+	c.step(t, "INIT-8 NS-13 inTurn: init, shutdown, init in one tick", func(t *testing.T) {
+		b.wants("INIT-8", map[string]any{"outcomes": []string{"", "", "", "", ""}, "there": ""}, `
+			const { inTurn } = await import("/in-turn.js"), params = await account();
+			const outcomes = await Promise.all([sdk.init, sdk.shutdown, sdk.init, sdk.shutdown, sdk.init].map((f, i) =>
+				code(() => inTurn(() => (i %% 2 ? f() : f(params))))));
+			return { outcomes, there: await code(() => sdk.getEngagements()) };`)
+	})
+	c.step(t, "INIT-8 NS-13 reopen: three at once, and where no session is open", func(t *testing.T) {
+		b.wants("INIT-8", map[string]any{"outcomes": []string{"", "", ""}, "there": "", "again": "", "failed": "Error", "after": ""}, `
+			const { reopen } = await import("/reopen.js");
+			const outcomes = await Promise.all([0, 1, 2].map(() => code(() => reopen(account))));
+			const there = await code(() => sdk.getEngagements());
+			await sdk.shutdown();
+			const again = await code(() => reopen(account));
+			const failed = await reopen(async () => { throw new Error("no back end") }).catch((e) => e.name);
+			return { outcomes, there, again, failed, after: await code(() => reopen(account)) };`)
+	})
+}
+
+// reactHarness mounts and unmounts the document's component by the test's hand.
+const reactHarness = `
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { flushSync } from "react-dom";
+import { Chat } from "./Chat.jsx";
+
+const fetchAccount = async () => (await fetch("/my-backend/chat", { method: "POST" })).json();
+const root = createRoot(document.getElementById("root"));
+window.mount = (on) => flushSync(() => root.render(on ? <StrictMode><Chat fetchAccount={fetchAccount} /></StrictMode> : null));
+`
+
+func TestSamplesReact(t *testing.T) {
+	w := shared(t)
+	for _, name := range []string{"React StrictMode", "React"} {
+		t.Run(name, func(t *testing.T) {
+			s := w.serve(t, sampleSiteNamed(t, name))
+			b := newTab(t, "customer")
+			c := began{tab: b, agent: w.newDesk(t, "Bo "+s.customer)}
+			b.open(s.url + "/harness")
+			c.step(t, "INIT-8 mounted and unmounted in one tick: nothing is opened", func(t *testing.T) {
+				b.eval(nil, `void (mount(true), mount(false))`)
+				b.eval(nil, `import("/harness.js")`) // some turns later
+				if n := len(s.began.all()) + len(s.accounts.all()); n != 0 {
+					t.Errorf("%d requests were made", n)
+				}
+			})
+			c.step(t, "INIT-8 NS-13 mounted three times in one tick: one session, one stream", func(t *testing.T) {
+				b.eval(nil, `void (mount(true), mount(false), mount(true), mount(false), mount(true))`)
+				b.canSend()
+				c.id = s.engagement(c.agent, 1)
+				c.agent.accept(c.id)
+				b.writes("customer: mounted")
+				b.showsOnce("customer: mounted")
+				if sessions, streams := len(s.began.all()), len(s.lines.all()); sessions != 1 || streams != 1 {
+					t.Errorf("%d sessions and %d event streams were opened", sessions, streams)
+				}
+			})
+			c.step(t, "SHUT-1 ENG-4 unmounted: the session ends, the chat goes on, mounted again it is joined", func(t *testing.T) {
+				b.eval(nil, `mount(false)`)
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				defer cancel()
+				if _, err := s.ended.wait(ctx, func(list []string) bool { return len(list) == 1 }); err != nil {
+					t.Fatal("the session was not ended")
+				}
+				<-s.line(1).over
+				c.agent.say(c.id, "agent: while nothing is mounted")
+				b.eval(nil, `mount(true)`)
+				b.canSend()
+				b.showsOnce("customer: mounted", "agent: while nothing is mounted")
+			})
+			c.step(t, "INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
+				b.eval(nil, `mount(false)`)
+				gate, reached := make(chan struct{}), make(chan struct{})
+				var once sync.Once
+				s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+					if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
+						once.Do(func() { close(reached) })
+						<-gate
+					}
+					return false
+				})
+				b.eval(nil, `mount(true)`)
+				<-reached
+				b.eval(nil, `void (mount(false), mount(true))`)
+				close(gate)
+				b.canSend()
+				b.writes("customer: mounted in the middle")
+				b.showsOnce("customer: mounted in the middle", "agent: while nothing is mounted")
+				if streams, over := len(s.lines.all()), len(s.ended.all()); streams != over+1 {
+					t.Errorf("%d event streams were opened, %d sessions ended", streams, over)
+				}
+			})
+		})
+	}
+}
+
+// onNewDocument runs a script in each document of the tab, before its own scripts.
+func (b *tab) onNewDocument(script string) {
+	b.t.Helper()
+	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+		_, err := page.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
+		return err
+	}))
+}
+
+// fastClock puts the clock of all documents of the tab into the test's hand.
+func (b *tab) fastClock() {
+	b.t.Helper()
+	text, err := os.ReadFile("pages/fastclock.js")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.onNewDocument(string(text))
+}

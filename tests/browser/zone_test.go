@@ -1,0 +1,91 @@
+package browser
+
+import (
+	"net/http"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestZones chats from a page that works in a zone of zone.js, as Angular's pages do. What
+// the SDK does is no work of the page's zone, and handlers run in the zone of their on.
+func TestZones(t *testing.T) {
+	w := shared(t)
+	if out, err := exec.Command("../setup/zone.sh").CombinedOutput(); err != nil {
+		t.Fatalf("tests/setup/zone.sh: %v\n%s", err, out)
+	}
+	const zone, script = `<script src="/t/zone.umd.js"></script>`, `<script src="/avaya-ccaas-chat-sdk.js"></script>`
+	for where, scripts := range map[string]string{"before": zone + script, "after": script + zone} {
+		t.Run("NS-1 NS-2 SHUT-1 a page in a zone, zone.js "+where+" the script", func(t *testing.T) {
+			o := w.hookPage(t, scripts+`<script src="/t/zone.js"></script>`, func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/t/zone.umd.js" {
+					return false
+				}
+				http.ServeFile(rw, r, "zone/node_modules/zone.js/bundles/zone.umd.min.js")
+				return true
+			})
+			b := newTab(t, "customer")
+			b.open(o.url + "/t/own.html")
+			customer := fresh("zone")
+			params := w.params(t, customer, tokenOptions{})
+			params["hostURL"] = o.url
+
+			type result struct{ Value, Zone string }
+			call := func(f string, args ...any) string {
+				t.Helper()
+				var r result
+				if b.eval(&r, `app.call(`+f+`)`, args...); r.Zone != "app" {
+					t.Errorf("NS-1 after the promise of %s the page is in zone %q", f, r.Zone)
+				}
+				return r.Value
+			}
+			// stable asks when the page's own calls are over, and the chat goes on.
+			stable := func(when string) {
+				t.Helper()
+				var r struct {
+					Pending   bool
+					Scheduled []string
+				}
+				if b.eval(&r, `app.look()`); r.Pending || len(r.Scheduled) > 0 {
+					t.Errorf("NS-1 %s the zone has pending macrotasks: %v; it was given %q", when, r.Pending, r.Scheduled)
+				}
+			}
+			heard := func(event, text, in string) {
+				t.Helper()
+				b.wait(event+" "+text, func(list []entry) bool {
+					i := slices.IndexFunc(list, func(e entry) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
+					if i < 0 {
+						return false
+					}
+					if data := decode[result](t, list[i]); data.Zone != in {
+						t.Errorf("NS-2 the handler of %s ran in zone %q, want %q", event, data.Zone, in)
+					}
+					return true
+				})
+			}
+			call(`(sdk) => sdk.init(%s).then(() => "")`, params)
+			heard("INITIALIZED", "", "app")
+			stable("after init")
+			id := call(`(sdk) => sdk.createEngagement().then((e) => (window.engagement = e).engagementId)`)
+			heard("PARTICIPANT_ADDED", "", "<root>")
+			agent := w.newDesk(t, "Bo "+customer)
+			agent.accept(id)
+			agent.say(id, "to the page")
+			heard("MESSAGE_ARRIVED", "to the page", "app")
+			call(`() => engagement.sendMessage("from the page").then((m) => m.messageId)`)
+			heard("MESSAGE_DELIVERED", "from the page", "other")
+			agent.waitText(id, "from the page")
+			b.eval(nil, `void app.tell((sdk) => sdk.resetIdleTimeout())`)
+			call(`() => engagement.getMessages().then((page) => String(page.items.length))`)
+			stable("while the chat goes on")
+			b.eval(nil, `void app.hear("MESSAGE_ARRIVED")`)
+			agent.say(id, "to the other zone")
+			heard("MESSAGE_ARRIVED", "to the other zone", "other")
+			call(`(sdk) => sdk.shutdown().then(() => "")`)
+			stable("after shutdown")
+			call(`(sdk) => sdk.init(%s).then(() => "")`, params)
+			stable("after a second init")
+		})
+	}
+}

@@ -1,0 +1,25 @@
+// Package chaos proves the promise of the README against real faults: many customers
+// (sdk/native) and agents (the desk's API) write to each other while the gateway and
+// its NATS server are killed and restarted, stopped and frozen, and while the
+// customers' links suffer latency, slicing, resets, black holes and refusals. Then the
+// faults stop, everything settles, and the logs of all are compared with what is
+// stored: every acknowledged message is in every participant's log, once, in order;
+// nothing is there that nobody sent; every promise has settled.
+//
+//	make chaos                       200 customers, 20 agents, 3 minutes
+//	make chaos SEED=7 DURATION=10m   other faults, for longer
+//	go test ./tests/faults/chaos     the short form, which make test runs
+//
+// How it stands: process_test.go builds and runs the real gateway and a real NATS
+// server as processes; weather_test.go is the links, each a TCP fault proxy
+// (toxiproxy), and the faults; customer_test.go and agent_test.go are who writes;
+// verdict_test.go judges the logs, and is tested itself; chaos_test.go puts them
+// together and prints the table. stop_test.go is the gateway's graceful stop where it
+// needs another NATS server or the SDK.
+//
+// The choice of faults follows from SEED, which is printed. What they hit does not:
+// real processes on a real clock are not repeatable to the millisecond.
+//
+// Environment: SEED, DURATION, CUSTOMERS, AGENTS; OPENCHAT_LOG=1 shows the processes'
+// logs as they come.
+package chaos

@@ -1,0 +1,155 @@
+package meta
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// listed is what go list tells of a package.
+type listed struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func goList(t *testing.T, env []string, args ...string) (list []listed) {
+	t.Helper()
+	c := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,TestImports,XTestImports"}, args...)...)
+	c.Dir = "../.."
+	c.Env = append(os.Environ(), env...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v\n%s", args, err, stderr.Bytes())
+	}
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		switch err := d.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			if len(list) == 0 {
+				t.Fatalf("go list %v: no package", args)
+			}
+			return list
+		case err != nil:
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+var wasmEnv = []string{"GOOS=js", "GOARCH=wasm"}
+
+// The core has no platform: what it needs of one, it is given.
+func TestWallsCoreHasNoPlatform(t *testing.T) {
+	for _, p := range goList(t, wasmEnv, "./sdk", "./sdk/wire") {
+		for _, banned := range []string{"syscall/js", "syscall", "os", "os/exec", "os/signal"} {
+			if slices.Contains(p.Imports, banned) {
+				t.Errorf("%s imports %s", p.ImportPath, banned)
+			}
+		}
+	}
+}
+
+// What the core links is downloaded by every visitor.
+func TestWallsCoreIsSmall(t *testing.T) {
+	for _, p := range goList(t, wasmEnv, "-deps", "./sdk", "./sdk/wire") {
+		switch p.ImportPath {
+		case "net", "net/http", "crypto/tls", "encoding/json", "fmt", "reflect":
+			t.Errorf("sdk depends on %s; see it with: GOOS=js GOARCH=wasm go list -deps ./sdk", p.ImportPath)
+		}
+	}
+}
+
+// A mistake in the core is not excused by the same one in the gateway.
+func TestWallsBetweenSides(t *testing.T) {
+	in := func(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
+	for _, p := range goList(t, nil, "./sdk/...", "./web/...") {
+		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			switch {
+			case in(p.ImportPath, "openchat/web") && in(i, "openchat/sdk") && !in(i, "openchat/sdk/wire"):
+				t.Errorf("%s imports %s: of sdk, the gateway may import sdk/wire only", p.ImportPath, i)
+			case in(p.ImportPath, "openchat/sdk") && in(i, "openchat/web"):
+				t.Errorf("%s imports %s: sdk may not import the gateway", p.ImportPath, i)
+			}
+		}
+	}
+}
+
+// One goroutine owns a session's state, and the others send it messages.
+func TestWallsCoreHasNoMutex(t *testing.T) {
+	for _, file := range goFiles(t, "../../sdk") {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		files := token.NewFileSet()
+		f, err := parser.ParseFile(files, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "sync" && (s.Sel.Name == "Mutex" || s.Sel.Name == "RWMutex") {
+				t.Errorf("%s: a mutex", files.Position(n.Pos()))
+			}
+			return true
+		})
+		for _, i := range f.Imports {
+			if path, _ := strconv.Unquote(i.Path.Value); path == "sync" && i.Name != nil {
+				t.Errorf("%s: sync under another name", files.Position(i.Pos()))
+			}
+		}
+	}
+}
+
+// The door is for browsers only, so that the rest of the module builds anywhere.
+func TestWallsDoorIsTagged(t *testing.T) {
+	wasm := func(tag string) bool { return tag == "js" || tag == "wasm" }
+	for _, file := range goFiles(t, "../../wasm") {
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tagged := false
+		for _, group := range f.Comments {
+			for _, c := range group.List {
+				if !constraint.IsGoBuild(c.Text) || c.Pos() > f.Package {
+					continue
+				}
+				x, err := constraint.Parse(c.Text)
+				if err != nil {
+					t.Fatal(err)
+				}
+				tagged = x.Eval(wasm) && !x.Eval(func(tag string) bool { return tag == "js" }) &&
+					!x.Eval(func(tag string) bool { return tag == "wasm" })
+			}
+		}
+		if !tagged {
+			t.Errorf("%s lacks //go:build js && wasm", file)
+		}
+	}
+}
+
+func goFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no Go files in %s: %v", dir, err)
+	}
+	return files
+}
