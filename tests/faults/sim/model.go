@@ -31,7 +31,6 @@ const (
 	stable        = 10 * time.Second
 	tokenEvents   = 10 * time.Second // JWT-6: between two of a type
 	askAgain      = 5 * time.Minute  // JWT-6, JWT-7: the most while tokens are refused
-	unmeasured    = 2 * time.Second  // JWT-8: of dates, by the Date of answers only
 	probing       = 5 * time.Second  // STREAM-4: longer, when the device's clock was set meanwhile
 	fewRefusals   = 8                // JWT-6: of the stream in tokenEvents, whatever the page does
 )
@@ -598,7 +597,7 @@ func (l *log) when(e *Entry) time.Duration {
 	}
 	l.blur = max(l.blur, l.clockError)
 	if l.phase == initing {
-		l.blur = max(l.blur, unmeasured)
+		l.blur = max(l.blur, attemptBound) // what an answer told of the time, which may have taken so long
 	}
 	return min(at, e.At)
 }
@@ -786,7 +785,8 @@ func (l *log) code(c *Call) {
 	lie := ""
 	switch code {
 	case 310:
-		if l.phase != none && l.phase != closing && !l.shutdownAsked && !l.endsSoon() {
+		ended := l.endedAt >= c.At // the session of the call has; the page has begun another since
+		if l.phase != none && l.phase != closing && !l.shutdownAsked && !ended && !l.endsSoon() {
 			lie = "there is a session"
 		}
 	case 321:
