@@ -1,10 +1,11 @@
-// Command mutation plants the faults of faults.go, one at a time, in a copy of the
+// Command mutation plants the faults of mutants.go, one at a time, in a copy of the
 // tree, and shows which test catches each.
 //
 //	go run ./tests/meta/mutation                 all, as make mutation
 //	go run ./tests/meta/mutation -only 'MSG-|ENG-4'   those whose words match
 //	go run ./tests/meta/mutation -native         tests in virtual time only: minutes
-//	go run ./tests/meta/mutation -list           the faults, without running anything
+//	go run ./tests/meta/mutation -list           the faults and their places, without running anything
+//	go run ./tests/meta/mutation -refresh        rewrites faults.go: files, functions and names as they are today
 //	go run ./tests/meta/mutation -sim            some faults, and random lives (tests/faults/sim) only
 //
 // A fault in sdk/ or web/ first meets the native tests of its package. What these do not
@@ -13,8 +14,8 @@
 // must fail twice to count, so that one that is only slow catches nothing.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
-// whose old text is not in its file exactly once is an error, and so is one that does
-// not compile: the list keeps up with the code or is mended.
+// follows its code when that is renamed or moved (match.go). One whose code is gone, or may
+// be in several places, is an error, and so is one that does not compile.
 package main
 
 import (
@@ -42,7 +43,7 @@ import (
 // fault is one mistake.
 type fault struct {
 	breaks   string // what, with the rows it breaks
-	file     string
+	file, in string // where it was last, and in which function
 	old, new string
 }
 
@@ -58,17 +59,25 @@ const (
 )
 
 // fast makes builds in the copy quick: nobody downloads them.
-var fast = fault{"", "js/pack/main.go", "brotli.NewWriterLevel(w, brotli.BestCompression)", "brotli.NewWriterLevel(w, brotli.BestSpeed)"}
+var fast = fault{"", "js/pack/main.go", "", "brotli.NewWriterLevel(w, brotli.BestCompression)", "brotli.NewWriterLevel(w, brotli.BestSpeed)"}
 
 func main() {
 	only := flag.String("only", "", "plant only faults whose words or file match this `regexp`")
 	native := flag.Bool("native", false, "run no tests in Chromium")
 	sim := flag.Bool("sim", false, "let random lives show the faults that they must")
-	list := flag.Bool("list", false, "check and print the faults")
+	list := flag.Bool("list", false, "check and print the faults, and say which are found by their shape only")
+	renew := flag.Bool("refresh", false, "write the places and names of today into faults.go")
 	workers := flag.Int("workers", runtime.NumCPU(), "native test `runs` at once")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *renew {
+		if err := refresh("."); err != nil {
+			fmt.Fprintln(os.Stderr, "mutation:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	good, err := run(ctx, *only, *native, *list, *sim, *workers)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
@@ -79,15 +88,27 @@ func main() {
 }
 
 func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers int) (good bool, err error) {
-	all := faults
+	code, err := readCode(os.DirFS("."))
+	if err != nil {
+		return false, err
+	}
+	all, err := code.locate(append(slices.Clone(faults), fast))
+	if err != nil {
+		return false, err
+	}
+	quick, all := all[len(all)-1], all[:len(all)-1]
 	if sim {
-		if all, err = inSimulation(); err != nil {
+		if all, err = inSimulation(all); err != nil {
 			return false, err
 		}
 	}
 	chosen, err := choose(all, only)
 	if err != nil {
 		return false, err
+	}
+	if list {
+		printList(os.Stdout, chosen)
+		return true, nil
 	}
 	scratch, err := os.MkdirTemp("", "openchat-mutation-")
 	if err != nil {
@@ -101,17 +122,6 @@ func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers i
 			return false, err
 		}
 	}
-	if err := copies[0].check(append(slices.Clone(faults), fast)); err != nil {
-		return false, err
-	}
-	if list {
-		for _, f := range chosen {
-			fmt.Printf("%-28s %s\n", f.file, f.breaks)
-		}
-		fmt.Printf("%d faults\n", len(chosen))
-		return true, nil
-	}
-
 	if sim {
 		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
 		return err == nil && report(os.Stdout, chosen, verdicts, false), err
@@ -121,14 +131,30 @@ func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers i
 		return false, err
 	}
 	if !nativeOnly {
-		if err := runBrowser(ctx, copies[0], chosen, verdicts); err != nil {
+		if err := runBrowser(ctx, copies[0], quick, chosen, verdicts); err != nil {
 			return false, err
 		}
 	}
 	return report(os.Stdout, chosen, verdicts, nativeOnly), nil
 }
 
-func choose(all []fault, only string) (chosen []fault, err error) {
+// printList prints faults with their places.
+func printList(w io.Writer, list []mutant) {
+	byShapeOnly := 0
+	for _, f := range list {
+		fmt.Fprintf(w, "%-28s %s%s\n", f.file, f.breaks, f.accuracy)
+		if f.accuracy == byShape {
+			byShapeOnly++
+		}
+	}
+	fmt.Fprintf(w, "%d faults", len(list))
+	if byShapeOnly > 0 {
+		fmt.Fprintf(w, ", %d of them found by their shape only: see whether they are what they say, then run -refresh", byShapeOnly)
+	}
+	fmt.Fprintln(w)
+}
+
+func choose(all []mutant, only string) (chosen []mutant, err error) {
 	is, err := regexp.Compile(only)
 	if err != nil {
 		return nil, fmt.Errorf("-only: %w", err)
@@ -152,7 +178,7 @@ type verdict struct {
 }
 
 // report prints the table and tells whether all were caught.
-func report(w io.Writer, list []fault, verdicts []verdict, nativeOnly bool) bool {
+func report(w io.Writer, list []mutant, verdicts []verdict, nativeOnly bool) bool {
 	fmt.Fprintln(w, "| file | fault | caught by |")
 	fmt.Fprintln(w, "|---|---|---|")
 	caught, tried := 0, 0
@@ -178,15 +204,15 @@ func report(w io.Writer, list []fault, verdicts []verdict, nativeOnly bool) bool
 	return caught == tried
 }
 
-func isNative(f fault) bool { return strings.HasPrefix(f.file, "sdk/") || isServer(f) }
+func isNative(f mutant) bool { return strings.HasPrefix(f.file, "sdk/") || isServer(f) }
 
 // isServer reports whether a fault is in a Go file of the server's.
-func isServer(f fault) bool {
+func isServer(f mutant) bool {
 	return strings.HasPrefix(f.file, "web/") && strings.HasSuffix(f.file, ".go")
 }
 
 // runNative lets the workers, each in a copy of its own, plant the faults of the core.
-func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verdict) error {
+func runNative(ctx context.Context, copies []tree, list []mutant, verdicts []verdict) error {
 	if !slices.ContainsFunc(list, isNative) {
 		return nil
 	}
@@ -197,7 +223,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 		}
 		return nil
 	}
-	if slices.ContainsFunc(list, func(f fault) bool { return isNative(f) && !isServer(f) }) {
+	if slices.ContainsFunc(list, func(f mutant) bool { return isNative(f) && !isServer(f) }) {
 		if err := sound(copies[0].native(ctx, "./sdk/...")); err != nil {
 			return err
 		}
@@ -211,7 +237,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 			}
 		}
 	}
-	return plantEach(ctx, copies, list, verdicts, isNative, func(c tree, f fault) (by string, err error) {
+	return plantEach(ctx, copies, list, verdicts, isNative, func(c tree, f mutant) (by string, err error) {
 		if isServer(f) {
 			return c.server(ctx, f)
 		}
@@ -225,7 +251,7 @@ func runNative(ctx context.Context, copies []tree, list []fault, verdicts []verd
 
 // plantEach lets the copies share the chosen faults: each plants one at a time, and test
 // says what catches it.
-func plantEach(ctx context.Context, copies []tree, list []fault, verdicts []verdict, chosen func(fault) bool, test func(tree, fault) (by string, err error)) error {
+func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, chosen func(mutant) bool, test func(tree, mutant) (by string, err error)) error {
 	next := make(chan int)
 	var group sync.WaitGroup
 	for _, c := range copies {
@@ -260,12 +286,12 @@ feed:
 
 // runBrowser plants what has not been caught, one after the other: tests in Chromium
 // have real time, and share it badly.
-func runBrowser(ctx context.Context, c tree, list []fault, verdicts []verdict) error {
+func runBrowser(ctx context.Context, c tree, quick mutant, list []mutant, verdicts []verdict) error {
 	left := func(i int) bool { return verdicts[i].by == "" && verdicts[i].err == nil }
-	if !slices.ContainsFunc(list, func(f fault) bool { return left(slices.Index(list, f)) }) {
+	if !slices.ContainsFunc(list, func(f mutant) bool { return left(slices.Index(list, f)) }) {
 		return nil
 	}
-	if _, err := c.with(fast, func() (string, error) {
+	if _, err := c.with(quick, func() (string, error) {
 		progress("the copy's tests in Chromium, without a fault")
 		for _, pkg := range []string{"./js", "./tests/browser"} {
 			if by, err := c.inBrowser(ctx, pkg, nil); err != nil || by != "" {
@@ -293,7 +319,7 @@ func runBrowser(ctx context.Context, c tree, list []fault, verdicts []verdict) e
 
 func progress(text string) { fmt.Fprintln(os.Stderr, text) }
 
-func tell(began time.Time, f fault, v verdict) {
+func tell(began time.Time, f mutant, v verdict) {
 	by := v.by
 	switch {
 	case v.err != nil:
@@ -336,35 +362,18 @@ func (c tree) fill(ctx context.Context) error {
 	return nil
 }
 
-// check finds what is wrong with the list.
-func (c tree) check(list []fault) error {
-	var all []error
-	seen := map[string]bool{}
-	for _, f := range list {
-		text, err := os.ReadFile(filepath.Join(string(c), f.file))
-		switch n := bytes.Count(text, []byte(f.old)); {
-		case err != nil:
-			all = append(all, err)
-		case n != 1:
-			all = append(all, fmt.Errorf("%s: %s: its old text is there %d times, not once:\n%s", f.file, f.breaks, n, f.old))
-		case f.old == f.new:
-			all = append(all, fmt.Errorf("%s: %s: changes nothing", f.file, f.breaks))
-		case seen[f.breaks]:
-			all = append(all, fmt.Errorf("%s: %s: is there twice", f.file, f.breaks))
-		}
-		seen[f.breaks] = true
-	}
-	return errors.Join(all...)
-}
-
-// with plants a fault for as long as f runs.
-func (c tree) with(f fault, run func() (string, error)) (by string, err error) {
+// with plants a fault for as long as run runs.
+func (c tree) with(f mutant, run func() (string, error)) (by string, err error) {
 	name := filepath.Join(string(c), f.file)
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(name, bytes.Replace(text, []byte(f.old), []byte(f.new), 1), 0o666); err != nil {
+	planted, ok := f.plant(string(text))
+	if !ok {
+		return "", fmt.Errorf("%s has changed", f.file)
+	}
+	if err := os.WriteFile(name, []byte(planted), 0o666); err != nil {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(name, text, 0o666)) }()
@@ -383,7 +392,7 @@ func (c tree) native(ctx context.Context, pkg string) (by string, err error) {
 }
 
 // server runs the tests of a server's package: first those that name the fault's rows.
-func (c tree) server(ctx context.Context, f fault) (by string, err error) {
+func (c tree) server(ctx context.Context, f mutant) (by string, err error) {
 	pkg := filepath.Dir(f.file)
 	names, err := c.naming(pkg, rowID.FindAllString(f.breaks, -1))
 	if err != nil {
@@ -399,7 +408,7 @@ func (c tree) server(ctx context.Context, f fault) (by string, err error) {
 
 var rowID = regexp.MustCompile(`\b[A-Z]+-[0-9]+\b`)
 
-func (c tree) caughtInBrowser(ctx context.Context, f fault) (by string, err error) {
+func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by string, err error) {
 	if strings.HasPrefix(f.file, "wasm/") {
 		if by, err = c.throughTheDoor(ctx); err != nil || by != "" {
 			return by, err

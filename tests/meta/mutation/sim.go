@@ -49,10 +49,10 @@ var simulated = []string{
 // simulation lets lives happen in copies of the tree with a fault each, until one fails,
 // and tells which seed that was and what the model said. A fault that is not seen within
 // so many seeds has survived.
-func simulation(ctx context.Context, list []fault, copies []tree, seeds int) ([]verdict, error) {
+func simulation(ctx context.Context, list []mutant, copies []tree, seeds int) ([]verdict, error) {
 	verdicts := make([]verdict, len(list))
-	all := func(fault) bool { return true }
-	return verdicts, plantEach(ctx, copies, list, verdicts, all, func(c tree, _ fault) (string, error) { return c.simulate(ctx, seeds) })
+	all := func(mutant) bool { return true }
+	return verdicts, plantEach(ctx, copies, list, verdicts, all, func(c tree, _ mutant) (string, error) { return c.simulate(ctx, seeds) })
 }
 
 // simulate plays seeds from 1 on until one fails.
@@ -85,13 +85,13 @@ func (c tree) simulate(ctx context.Context, seeds int) (by string, err error) {
 }
 
 // inSimulation chooses the faults of simulated.
-func inSimulation() (list []fault, err error) {
+func inSimulation(all []mutant) (list []mutant, err error) {
 	for _, breaks := range simulated {
-		i := slices.IndexFunc(faults, func(f fault) bool { return f.breaks == breaks })
+		i := slices.IndexFunc(all, func(f mutant) bool { return f.breaks == breaks })
 		if i < 0 {
 			return nil, fmt.Errorf("no fault is called %q", breaks)
 		}
-		list = append(list, faults[i])
+		list = append(list, all[i])
 	}
 	return list, nil
 }

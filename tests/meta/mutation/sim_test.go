@@ -10,7 +10,7 @@ import (
 // The simulation can fail: each fault of its list is planted in a copy of the tree, and
 // some seed's life shows it. The table names the first that does, and what the model said.
 func TestSimulationCanFail(t *testing.T) {
-	list, err := inSimulation()
+	list, err := inSimulation(located(t))
 	if err != nil {
 		t.Fatal(err)
 	}
