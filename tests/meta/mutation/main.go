@@ -1,4 +1,4 @@
-// Command mutation plants the faults of mutants.go, one at a time, in a copy of the
+// Command mutation plants the faults of faults.go, one at a time, in a copy of the
 // tree, and shows which test catches each.
 //
 //	go run ./tests/meta/mutation                 all, as make mutation
@@ -59,7 +59,7 @@ const (
 )
 
 // fast makes builds in the copy quick: nobody downloads them.
-var fast = fault{"", "js/pack/main.go", "", "brotli.NewWriterLevel(w, brotli.BestCompression)", "brotli.NewWriterLevel(w, brotli.BestSpeed)"}
+var fast = fault{"the compression is not the best", "js/pack/main.go", "", "brotli.NewWriterLevel(w, brotli.BestCompression)", "brotli.NewWriterLevel(w, brotli.BestSpeed)"}
 
 func main() {
 	only := flag.String("only", "", "plant only faults whose words or file match this `regexp`")
@@ -72,7 +72,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if *renew {
-		if err := refresh("."); err != nil {
+		if err := refresh(); err != nil {
 			fmt.Fprintln(os.Stderr, "mutation:", err)
 			os.Exit(1)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,21 +20,29 @@ import (
 // place. Otherwise the whole production code of its language is searched for places of the
 // same shape: the same keywords, operators and literals, and names that stand for the old
 // ones consistently. Where a chain of names has become longer or shorter ("s.stream.state",
-// "st.state"), its last name must be the same.
+// "st.state"), its last name must be the same. A place that was already there beside the
+// fault's when the list was last refreshed (rivals.go) is none.
 //
-// Among them, the place counts that has most in common with the old text: names by their
-// weight (how rare they are), with part of it for those that share words, and the function,
-// the file and the folder that the fault names. It must have at least half of what there is
-// to have (enough), and more than any other place by a margin. Against it counts a name that
-// was not renamed as far as one can see, because the old one is still used in that folder,
-// or because the new one is an old one of another fault.
+// The place that counts has most in common with the fault, in bits: its names and literals,
+// by how rare they are, with part of that for names that share words; the function, the file
+// and the folder. It must have at least half of what there is to have (enough), a part of
+// the names and literals alone (familiar), and more than any other place (margin). A name
+// counts against a place when it does not seem renamed: the old one is still used in that
+// folder, and the new one is one of the list's old ones.
 const (
-	enough = 0.5  // the least score that counts, of what is there to have
-	margin = 0.06 // by how much of that it must be better than all others
+	enough   = 0.5 // the least score that counts, of what is there to have
+	familiar = 0.3 // the least part of names and literals that must be there, whatever the context
+	similar  = 0.4 // the least that makes another place a rival
+	margin   = 2.0 // by how much it must be better than all others, in bits
+
+	// otherChain is what counts of a name's weight in a chain that is longer or shorter.
+	otherChain = 0.5
 
 	functionWeight = 12.0
 	fileWeight     = 3.0
 	folderWeight   = 5.0
+	// alike is what counts of a name's weight where all its words are there.
+	alike = 0.75
 	// contradiction is how much of a name's weight it costs when it seems not renamed.
 	contradiction = 0.5
 )
@@ -116,15 +125,24 @@ func readCode(root fs.FS) (*code, error) {
 }
 
 func newCode(texts map[string]string) *code {
-	c := &code{counts: map[language]map[string]int{golang: {}, javascript: {}}, total: map[language]int{}, folders: map[string]map[string]bool{}}
+	var files []*source
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		s := newSource(name, texts[name])
-		c.files = append(c.files, s)
-		folder := path.Dir(name)
+		files = append(files, newSource(name, texts[name]))
+	}
+	return codeOf(files)
+}
+
+func codeOf(files []*source) *code {
+	c := &code{files, map[language]map[string]int{golang: {}, javascript: {}}, map[language]int{}, map[string]map[string]bool{}}
+	for _, s := range files {
+		folder := path.Dir(s.name)
 		if c.folders[folder] == nil {
 			c.folders[folder] = map[string]bool{}
 		}
 		for _, u := range s.units {
+			if isLiteral(u.text) {
+				c.counts[s.language][u.text]++
+			}
 			for _, x := range u.names {
 				c.counts[s.language][x.text]++
 				c.total[s.language]++
@@ -135,7 +153,12 @@ func newCode(texts map[string]string) *code {
 	return c
 }
 
-// weight is a name's information in bits, by how often it is used.
+// isLiteral reports whether a token is a string or a number.
+func isLiteral(text string) bool {
+	return text != "" && (strings.IndexByte("\"'`}", text[0]) >= 0 && len(text) > 1 || isDigit(text[0]))
+}
+
+// weight is the information of a name or of a literal in bits, by how often it is used.
 func (c *code) weight(l language, name string) float64 {
 	return math.Log2(float64(2+c.total[l]) / float64(1+c.counts[l][name]))
 }
@@ -147,11 +170,7 @@ type renaming struct {
 	chains  map[string]string // beginnings of chains that became longer or shorter
 }
 
-func newRenaming() *renaming {
-	return &renaming{
-		[2]map[string]string{{}, {}}, [2]map[string]string{{}, {}}, map[string]string{},
-	}
-}
+func newRenaming() *renaming { return &renaming{chains: map[string]string{}} }
 
 func kind(member bool) int {
 	if member {
@@ -168,6 +187,9 @@ func (r *renaming) add(member bool, from, to string) bool {
 	}
 	if _, ok := r.inverse[k][to]; ok {
 		return false
+	}
+	if r.names[k] == nil {
+		r.names[k], r.inverse[k] = map[string]string{}, map[string]string{}
 	}
 	r.names[k][from], r.inverse[k][to] = to, from
 	return true
@@ -238,6 +260,18 @@ type span struct{ start, end int }
 
 // match compares a pattern with the units from a place on.
 func match(pattern, all []unit) (at span, r *renaming, ok bool) {
+	if first := &pattern[0]; !first.alike(&all[0]) {
+		return at, nil, false // most places, quickly
+	} else if len(pattern) > 1 && len(all) > 1 && !all[1].optional && !pattern[1].optional && !pattern[1].alike(&all[1]) {
+		return at, nil, false
+	}
+	return matchAll(pattern, all)
+}
+
+// alike reports whether two units may be the same but for their names.
+func (u *unit) alike(other *unit) bool { return u.text == other.text && u.chain() == other.chain() }
+
+func matchAll(pattern, all []unit) (at span, r *renaming, ok bool) {
 	r = newRenaming()
 	at.start = -1
 	i := 0
@@ -328,8 +362,8 @@ func words(name string) (list []string) {
 	for i := 1; i <= len(runes); i++ {
 		if i == len(runes) ||
 			unicode.IsUpper(runes[i]) && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) ||
-			runes[i] == '_' || runes[i] == '.' {
-			if w := strings.ToLower(strings.Trim(string(runes[begin:i]), "_.")); w != "" {
+			strings.ContainsRune("_./", runes[i]) {
+			if w := strings.ToLower(strings.Trim(string(runes[begin:i]), "_./")); w != "" {
 				list = append(list, w)
 			}
 			begin = i
@@ -362,6 +396,23 @@ type search struct {
 	old map[language]map[string]bool
 	// learned has what became of names, as far as the places found so far agree.
 	learned map[language]map[string]string
+	// shapes has the places of each fault's shape.
+	shapes map[string][]*candidate
+}
+
+func newSearch(c *code, list []fault) *search {
+	s := &search{c, map[language]map[string]bool{golang: {}, javascript: {}}, map[language]map[string]string{}, map[string][]*candidate{}}
+	for _, f := range list {
+		l := languageOf(f.file)
+		for _, u := range units(lex(l, f.old), nil) {
+			for _, x := range u.names {
+				if s.old[l] != nil {
+					s.old[l][x.text] = true
+				}
+			}
+		}
+	}
+	return s
 }
 
 // candidate is a place of a pattern's shape.
@@ -369,11 +420,39 @@ type candidate struct {
 	*source
 	span
 	renaming *renaming
-	score    float64 // 1 where all is as the fault says
+	function string
+	literals []string // of the pattern
+	score    float64  // what it has in common with the fault, in bits
+	known    float64  // the part of its names and literals that are the fault's, by weight
+	share    float64  // of what there is to have; 1 where all is as the fault says
 }
 
 func (c *candidate) String() string {
 	return fmt.Sprintf("%s:%d", c.name, 1+strings.Count(c.text[:c.start], "\n"))
+}
+
+// rival is a place that is like a fault's, and is not it: a function and the code in it.
+type rival struct{ in, text string }
+
+func (c *candidate) rival() rival {
+	var text []string
+	for _, x := range lex(c.language, c.text[c.start:c.end]) {
+		text = append(text, x.text)
+	}
+	return rival{c.function, strings.Join(text, " ")}
+}
+
+// rivalsOf finds the places that a search could take for a fault's if that were gone.
+func (s *search) rivalsOf(f fault, found *candidate) (list []rival) {
+	own := found.rival()
+	for _, c := range s.places(f, func(*source) bool { return true }) {
+		s.score(f, c)
+		if r := c.rival(); c.share >= similar && r != own && !slices.Contains(list, r) {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b rival) int { return cmp.Or(cmp.Compare(a.in, b.in), cmp.Compare(a.text, b.text)) })
+	return list
 }
 
 // score compares a place with what a fault says.
@@ -388,9 +467,9 @@ func (s *search) score(f fault, c *candidate) {
 		case from == to || s.learned[l][from] == to:
 			have += w
 		case s.code.folders[folder][from] && s.old[l][to]:
-			have += w * (similarity(from, to) - contradiction)
+			have += w * (alike*similarity(from, to) - contradiction)
 		default:
-			have += w * similarity(from, to)
+			have += w * alike * similarity(from, to)
 		}
 	}
 	for _, names := range c.renaming.names {
@@ -399,18 +478,39 @@ func (s *search) score(f fault, c *candidate) {
 		}
 	}
 	for from, to := range c.renaming.chains {
-		count(from, to)
+		chain := strings.Split(to, ".")
+		for name := range strings.SplitSeq(from, ".") {
+			if w := s.code.weight(l, name); slices.Contains(chain, name) {
+				have += w * otherChain
+			}
+			most += s.code.weight(l, name)
+		}
 	}
-	context := func(w float64, alike float64) {
+	for _, text := range c.literals {
+		w := s.code.weight(l, text)
 		most += w
-		have += w * alike
+		have += w
 	}
-	if in := c.in(c.start); f.in != "" || in != "" {
-		context(functionWeight, similarity(f.in, in))
+	c.known = have / max(1, most)
+	context := func(w float64, from, to string) {
+		most += w
+		have += w * similarity(from, to)
 	}
-	context(fileWeight, similarity(path.Base(f.file), path.Base(c.name)))
-	context(folderWeight, similarity(path.Dir(f.file), folder))
-	c.score = have / most
+	if f.in != "" || c.function != "" {
+		context(functionWeight, f.in, c.function)
+	}
+	context(fileWeight, path.Base(f.file), path.Base(c.name))
+	context(folderWeight, path.Dir(f.file), folder)
+	if top(f.file) != top(c.name) {
+		have -= folderWeight
+	}
+	c.score, c.share = have, have/most
+}
+
+// top is the first folder of a file's path.
+func top(file string) string {
+	first, _, _ := strings.Cut(file, "/")
+	return first
 }
 
 // places finds all places of a fault's shape in some files.
@@ -420,13 +520,19 @@ func (s *search) places(f fault, chosen func(*source) bool) (list []*candidate) 
 	if len(pattern) == 0 {
 		return nil
 	}
+	var literals []string
+	for _, u := range pattern {
+		if isLiteral(u.text) && !slices.Contains(literals, u.text) {
+			literals = append(literals, u.text)
+		}
+	}
 	for _, file := range s.code.files {
 		if file.language != l || !chosen(file) {
 			continue
 		}
 		for i := range file.units {
 			if at, r, ok := match(pattern, file.units[i:]); ok {
-				c := &candidate{source: file, span: at, renaming: r}
+				c := &candidate{source: file, span: at, renaming: r, function: file.in(at.start), literals: literals}
 				list = append(list, c)
 			}
 		}
@@ -445,7 +551,7 @@ func (s *search) find(f fault) (*candidate, accuracy, error) {
 	here := s.places(f, func(c *source) bool { return c.name == f.file })
 	here = slices.DeleteFunc(here, func(c *candidate) bool { return !identical(c) })
 	if len(here) > 1 && f.in != "" {
-		inside := slices.DeleteFunc(slices.Clone(here), func(c *candidate) bool { return c.in(c.start) != f.in })
+		inside := slices.DeleteFunc(slices.Clone(here), func(c *candidate) bool { return c.function != f.in })
 		if len(inside) > 0 {
 			here = inside
 		}
@@ -456,26 +562,23 @@ func (s *search) find(f fault) (*candidate, accuracy, error) {
 	if len(here) > 1 {
 		return nil, exact, ambiguous(here)
 	}
-	all := s.places(f, func(*source) bool { return true })
+	all, ok := s.shapes[f.old]
+	if !ok {
+		all = s.places(f, func(*source) bool { return true })
+		s.shapes[f.old] = all
+	}
+	all = slices.DeleteFunc(slices.Clone(all), func(c *candidate) bool { return slices.Contains(rivals[f.breaks], c.rival()) })
 	for _, c := range all {
 		s.score(f, c)
 	}
-	slices.SortStableFunc(all, func(a, b *candidate) int {
-		switch {
-		case a.score > b.score:
-			return -1
-		case a.score < b.score:
-			return 1
-		}
-		return 0
-	})
-	if len(all) == 0 || all[0].score < enough {
+	slices.SortStableFunc(all, func(a, b *candidate) int { return cmp.Compare(b.score, a.score) })
+	if len(all) == 0 || all[0].share < enough || all[0].known < familiar {
 		return nil, exact, errGone
 	}
-	if rivals := slices.IndexFunc(all, func(c *candidate) bool { return c.score <= all[0].score-margin }); rivals < 0 && len(all) > 1 {
+	if n := slices.IndexFunc(all, func(c *candidate) bool { return c.score <= all[0].score-margin }); n < 0 && len(all) > 1 {
 		return nil, exact, ambiguous(all)
-	} else if rivals > 1 {
-		return nil, exact, ambiguous(all[:rivals])
+	} else if n > 1 {
+		return nil, exact, ambiguous(all[:n])
 	}
 	if identical(all[0]) {
 		return all[0], moved, nil
@@ -494,17 +597,7 @@ func ambiguous(list []*candidate) error {
 // locate finds the places of all faults of a list. What is wrong with the list is one error
 // for each fault that it concerns; the other faults' mutants are returned with it.
 func (c *code) locate(list []fault) ([]mutant, error) {
-	s := &search{c, map[language]map[string]bool{golang: {}, javascript: {}}, map[language]map[string]string{}}
-	for _, f := range list {
-		l := languageOf(f.file)
-		for _, u := range units(lex(l, f.old), nil) {
-			for _, x := range u.names {
-				if s.old[l] != nil {
-					s.old[l][x.text] = true
-				}
-			}
-		}
-	}
+	s := newSearch(c, list)
 	found := make([]*candidate, len(list))
 	how := make([]accuracy, len(list))
 	errs := make([]error, len(list))
@@ -527,8 +620,12 @@ func (c *code) locate(list []fault) ([]mutant, error) {
 		wrong := func(err error) { all = append(all, fmt.Errorf("%s: %s: %w:\n%s", f.file, f.breaks, err, f.old)) }
 		if seen[f.breaks] {
 			wrong(errors.New("is there twice"))
+			continue
 		}
 		seen[f.breaks] = true
+		if languageOf(f.file) == unknownLanguage {
+			errs[i] = errors.New("is in no language of which this command knows")
+		}
 		if errs[i] != nil {
 			wrong(errs[i])
 			continue
@@ -575,7 +672,7 @@ func (s *search) learn(found []*candidate) {
 // mutant says what planting a fault at a place means.
 func (s *search) mutant(f fault, c *candidate, how accuracy) mutant {
 	m := mutant{f, c.start, how}
-	m.file, m.in, m.old = c.name, c.in(c.start), c.text[c.start:c.end]
+	m.file, m.in, m.old = c.name, c.function, c.text[c.start:c.end]
 	// A name that only the new text has, and that is used nowhere any more, was renamed as
 	// it was for the other faults.
 	others := func(name string) string {

@@ -348,8 +348,8 @@ func (s *source) in(offset int) string {
 // functionsGo finds a file's declarations, and the packages of Go's library that it imports.
 func functionsGo(text string) (list []function, standard []string) {
 	set := token.NewFileSet()
-	file, err := parser.ParseFile(set, "", text, parser.SkipObjectResolution)
-	if file == nil || err != nil {
+	file, _ := parser.ParseFile(set, "", text, parser.SkipObjectResolution)
+	if file == nil {
 		return nil, nil
 	}
 	add := func(name string, n ast.Node) {
