@@ -27,24 +27,26 @@ import (
 // by how rare they are, with part of that for names that share words; the function, the file
 // and the folder. It must have at least half of what there is to have (enough), a part of
 // the names and literals alone (familiar), and more than any other place (margin). A name
-// counts against a place when it does not seem renamed: the old one is still used in that
-// folder, and the new one is one of the list's old ones.
+// counts against a place as far as it does not seem renamed: the old one is still used in
+// that folder, or the new one is one of the list's old ones.
 const (
 	enough   = 0.5 // the least score that counts, of what is there to have
-	familiar = 0.3 // the least part of names and literals that must be there, whatever the context
+	familiar = 0.4 // the least part of names and literals that must be there, whatever the context
 	similar  = 0.4 // the least that makes another place a rival
 	margin   = 2.0 // by how much it must be better than all others, in bits
 
 	// otherChain is what counts of a name's weight in a chain that is longer or shorter.
 	otherChain = 0.5
 
-	functionWeight = 12.0
+	functionWeight = 9.0
+	receiverWeight = 3.0
 	fileWeight     = 3.0
 	folderWeight   = 5.0
 	// alike is what counts of a name's weight where all its words are there.
 	alike = 0.75
-	// contradiction is how much of a name's weight it costs when it seems not renamed.
-	contradiction = 0.5
+	// contradiction is how much of a name's weight it costs that the old name is still used
+	// in the folder, and again that the new one is an old one of the list.
+	contradiction = 0.25
 )
 
 // accuracy is how a fault's place was found.
@@ -466,8 +468,11 @@ func (s *search) score(f fault, c *candidate) {
 		switch {
 		case from == to || s.learned[l][from] == to:
 			have += w
-		case s.code.folders[folder][from] && s.old[l][to]:
+		case s.code.folders[folder][from]:
 			have += w * (alike*similarity(from, to) - contradiction)
+			if s.old[l][to] {
+				have -= w * contradiction
+			}
 		default:
 			have += w * alike * similarity(from, to)
 		}
@@ -497,7 +502,10 @@ func (s *search) score(f fault, c *candidate) {
 		have += w * similarity(from, to)
 	}
 	if f.in != "" || c.function != "" {
-		context(functionWeight, f.in, c.function)
+		receiver, name := method(f.in)
+		otherReceiver, otherName := method(c.function)
+		context(receiverWeight, receiver, otherReceiver)
+		context(functionWeight, name, otherName)
 	}
 	context(fileWeight, path.Base(f.file), path.Base(c.name))
 	context(folderWeight, path.Dir(f.file), folder)
@@ -505,6 +513,14 @@ func (s *search) score(f fault, c *candidate) {
 		have -= folderWeight
 	}
 	c.score, c.share = have, have/most
+}
+
+// method takes the name of a method apart.
+func method(name string) (receiver, method string) {
+	if i := strings.IndexByte(name, '.'); i >= 0 {
+		return name[:i], name[i+1:]
+	}
+	return "", name
 }
 
 // top is the first folder of a file's path.
