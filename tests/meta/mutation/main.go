@@ -6,7 +6,7 @@
 //	go run ./tests/meta/mutation -native         tests in virtual time only: minutes
 //	go run ./tests/meta/mutation -list           the faults and their places, without running anything
 //	go run ./tests/meta/mutation -refresh        rewrites faults.go: files, functions and names as they are today
-//	go run ./tests/meta/mutation -sim            some faults, and random lives (tests/faults/sim) only
+//	go run ./tests/meta/mutation -sim            some faults, and the simulation (tests/faults/sim) only
 //
 // A fault in sdk/ or web/ first meets the native tests of its package. What these do not
 // catch, and faults in wasm/ and js/, meets the built artefact in Chromium: first the
@@ -52,7 +52,7 @@ const (
 	nativeTimeout  = time.Minute
 	serverTimeout  = 4 * time.Minute // of a package of web/, with its stores on disk
 	browserTimeout = 8 * time.Minute
-	// simSeeds is how many random lives a fault may survive.
+	// simSeeds is how many seeds of the simulation a fault may survive.
 	simSeeds = 2000
 	// nativeSeeds is how many follow the native tests that did not see a fault.
 	nativeSeeds = 200
@@ -64,7 +64,7 @@ var fast = fault{"the compression is not the best", "js/pack/main.go", "", "brot
 func main() {
 	only := flag.String("only", "", "plant only faults whose words or file match this `regexp`")
 	native := flag.Bool("native", false, "run no tests in Chromium")
-	sim := flag.Bool("sim", false, "let random lives show the faults that they must")
+	sim := flag.Bool("sim", false, "run the simulation only, with the faults that it must show")
 	list := flag.Bool("list", false, "check and print the faults, and say which are found by their shape only")
 	renew := flag.Bool("refresh", false, "write the places and names of today into faults.go")
 	workers := flag.Int("workers", runtime.NumCPU(), "native test `runs` at once")
@@ -264,7 +264,7 @@ func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []ver
 					return
 				}
 				verdicts[i] = verdict{by, true, err}
-				tell(began, f, verdicts[i])
+				printVerdict(began, f, verdicts[i])
 			}
 		})
 	}
@@ -308,7 +308,7 @@ func runBrowser(ctx context.Context, c tree, quick mutant, list []mutant, verdic
 				return "", ctx.Err()
 			}
 			verdicts[i] = verdict{by, true, err}
-			tell(began, f, verdicts[i])
+			printVerdict(began, f, verdicts[i])
 		}
 		return "", nil
 	}); err != nil {
@@ -319,7 +319,7 @@ func runBrowser(ctx context.Context, c tree, quick mutant, list []mutant, verdic
 
 func progress(text string) { fmt.Fprintln(os.Stderr, text) }
 
-func tell(began time.Time, f mutant, v verdict) {
+func printVerdict(began time.Time, f mutant, v verdict) {
 	by := v.by
 	switch {
 	case v.err != nil:
@@ -383,7 +383,7 @@ func (c tree) with(f mutant, run func() (string, error)) (by string, err error) 
 // bounded keeps a fault from eating all the memory that there is; in bytes.
 const bounded = "prlimit --as=12000000000"
 
-// native runs a package's tests, and then random lives.
+// native runs a package's tests, and then the simulation.
 func (c tree) native(ctx context.Context, pkg string) (by string, err error) {
 	if by, err = c.test(ctx, nativeTimeout, nil, "-exec", bounded, pkg); by == "" && err == nil {
 		by, err = c.simulate(ctx, nativeSeeds)
@@ -410,7 +410,7 @@ var rowID = regexp.MustCompile(`\b[A-Z]+-[0-9]+\b`)
 
 func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by string, err error) {
 	if strings.HasPrefix(f.file, "wasm/") {
-		if by, err = c.throughTheDoor(ctx); err != nil || by != "" {
+		if by, err = c.inBridge(ctx); err != nil || by != "" {
 			return by, err
 		}
 	}
@@ -435,8 +435,8 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by string, err err
 	return "", nil
 }
 
-// throughTheDoor runs the tests of wasm/, inside Chromium.
-func (c tree) throughTheDoor(ctx context.Context) (by string, err error) {
+// inBridge runs the tests of wasm/, inside Chromium.
+func (c tree) inBridge(ctx context.Context) (by string, err error) {
 	runner, err := filepath.Abs("dist/tools/wasmexec")
 	if err != nil {
 		return "", err

@@ -47,9 +47,6 @@ var rivals = map[string][]rival{
 	"JWT-2 TOKEN_EXPIRED is not raised": {
 		{"session.raiseTokenEvents", "s . emit ( Event { Type : EventTokenExpiryReminder , ExpiryDate : s . user . claims . Expiry } )"},
 	},
-	"SES-1 the session id is not stored": {
-		{"session.createSession", "wire . IsUUID ( info . SessionID )"},
-	},
 	"INIT-5 sessionParameters do not reach the gateway": {
 		{"session.attempt", "Appkey : s . params . Appkey ,"},
 		{"session.authenticate", "Appkey : s . params . Appkey ,"},
@@ -135,10 +132,6 @@ var rivals = map[string][]rival{
 	},
 	"STREAM-7 a chat that was created and has ended in what was lost is never told": {
 		{"session.newestPage", "e . member || e . joinedID != 0"},
-		{"session.resync", "e . created || e . joinedID != 0"},
-	},
-	"STREAM-7 resumed is false before INITIALIZED": {
-		{"session.wake", "|| s . phase == closed"},
 	},
 	"INIT-4 a missing appkey is taken": {
 		{"InitParams.check", `if p . HostURL == "" {`},

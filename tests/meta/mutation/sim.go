@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// simulated are the faults that random lives (tests/faults/sim) must show, as make test does
+// simulated are the faults that the simulation (tests/faults/sim) must show, as make test does
 // with -sim: what they break, as in faults. They are of all kinds that the simulation is
 // there for.
 var simulated = []string{
@@ -46,7 +46,7 @@ var simulated = []string{
 	"SHUT-2 the stream's reader outlives the session",
 }
 
-// simulation lets lives happen in copies of the tree with a fault each, until one fails,
+// simulation plays seeds in copies of the tree with a fault each, until one fails,
 // and tells which seed that was and what the model said. A fault that is not seen within
 // so many seeds has survived.
 func simulation(ctx context.Context, list []mutant, copies []tree, seeds int) ([]verdict, error) {
