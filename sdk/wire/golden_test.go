@@ -1,0 +1,230 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+var update = flag.Bool("update", false, "write testdata/golden.txt anew")
+
+// goldenTypes are all types that have a codec, each with the values of its discriminator:
+// the member named Type decides which others are written.
+var goldenTypes = []struct {
+	of    any
+	types []string
+}{
+	{of: wire.Session{}},
+	{of: wire.Engagement{}},
+	{of: wire.Message{}},
+	{of: wire.MessagePage{}},
+	{of: wire.CreateSession{}},
+	{of: wire.CreateEngagement{}},
+	{of: wire.EngagementCall{}},
+	{of: wire.SendMessage{}},
+	{of: wire.Problem{}},
+	{wire.ClientFrame{}, []string{"authenticate", "ping", "pong", "other"}},
+	{wire.ServerFrame{}, []string{"ready", "authenticated", "event", "ping", "pong", "other"}},
+	{wire.Event{}, []string{
+		"ENGAGEMENT_ACTIVE", "ENGAGEMENT_TERMINATED", "ENGAGEMENT_ERROR", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED",
+		"MESSAGES", "SESSION_TERMINATED", "OTHER",
+	}},
+}
+
+var goldenDecoders = map[string]func([]byte) (any, error){
+	"Session":          decodesAny(wire.DecodeSession),
+	"Engagement":       decodesAny(wire.DecodeEngagement),
+	"Message":          decodesAny(wire.DecodeMessage),
+	"MessagePage":      decodesAny(wire.DecodeMessagePage),
+	"CreateSession":    decodesAny(wire.DecodeCreateSession),
+	"CreateEngagement": decodesAny(wire.DecodeCreateEngagement),
+	"EngagementCall":   decodesAny(wire.DecodeEngagementCall),
+	"SendMessage":      decodesAny(wire.DecodeSendMessage),
+	"Problem":          decodesAny(wire.DecodeProblem),
+	"ClientFrame":      decodesAny(wire.DecodeClientFrame),
+	"ServerFrame":      decodesAny(wire.DecodeServerFrame),
+	"Event":            decodesAny(wire.DecodeEvent),
+}
+
+func decodesAny[T any](decode func([]byte) (T, error)) func([]byte) (any, error) {
+	return func(text []byte) (any, error) { return decode(text) }
+}
+
+// fill gives v a value that is not zero, and that shows where it came from.
+func fill(v reflect.Value, name string) {
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(day.Add(time.Duration(len(name)) * time.Millisecond)))
+		return
+	case time.Duration:
+		v.Set(reflect.ValueOf(time.Duration(len(name)) * time.Second))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(`"` + name + `"`)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(len(name)))
+	case reflect.Uint64:
+		v.SetUint(uint64(1000 + len(name)))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"b": name, "a": "", "<\n": "é"}))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i), name+strconv.Itoa(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), name)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), name+"."+v.Type().Field(i).Name)
+		}
+	default:
+		panic("no value for " + v.Type().String())
+	}
+}
+
+// goldenRecord is what the package makes of one value: its JSON, and what is read in that.
+func goldenRecord(t *testing.T, name string, v reflect.Value) (record string, text []byte) {
+	t.Helper()
+	p := reflect.New(v.Type())
+	p.Elem().Set(v)
+	text = p.Interface().(interface{ Append([]byte) []byte }).Append(nil)
+	if !json.Valid(text) {
+		t.Errorf("%s: no JSON: %s", name, text)
+	}
+	return name + "\n\t" + string(text) + "\n" + goldenRead(t, v.Type().Name(), text, v.Interface()), text
+}
+
+// goldenRead is what is read in a text, or "same" for what it was made of.
+func goldenRead(t *testing.T, typeName string, text []byte, from any) string {
+	t.Helper()
+	got, err := goldenDecoders[typeName](text)
+	if err != nil {
+		t.Errorf("%s: %v in %s", typeName, err, text)
+	}
+	if reflect.DeepEqual(got, from) {
+		return "\tsame\n"
+	}
+	// By way of a map, so that the order of a struct's fields is of no account.
+	var value any
+	shown, err := json.Marshal(got)
+	if err == nil {
+		err = json.Unmarshal(shown, &value)
+	}
+	if err == nil {
+		shown, err = json.Marshal(value)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return "\t" + string(shown) + "\n"
+}
+
+// TestGolden compares every type, with all its members, without each, and with each
+// alone, with what testdata/golden.txt has: the bytes, and what is read in them. Run it
+// with -update after a change of the protocol, and look at the difference.
+func TestGolden(t *testing.T) {
+	var all strings.Builder
+	for _, g := range goldenTypes {
+		whole := reflect.TypeOf(g.of)
+		union := map[string]json.RawMessage{}
+		discriminators := g.types
+		if discriminators == nil {
+			discriminators = []string{""}
+		}
+		for _, discriminator := range discriminators {
+			add := func(name string, v reflect.Value) {
+				if discriminator != "" {
+					v.FieldByName("Type").SetString(discriminator)
+					name += " of " + discriminator
+				}
+				record, text := goldenRecord(t, whole.Name()+" "+name, v)
+				all.WriteString(record)
+				members := map[string]json.RawMessage{}
+				if err := json.Unmarshal(text, &members); err != nil {
+					t.Error(err)
+				}
+				for name, value := range members {
+					if len(value) > len(union[name]) {
+						union[name] = value
+					}
+				}
+			}
+			empty := func() reflect.Value { return reflect.New(whole).Elem() }
+			full := func() reflect.Value {
+				v := empty()
+				fill(v, whole.Name())
+				if m := v.FieldByName("Message"); m.IsValid() {
+					m.SetZero() // it replaces other members
+				}
+				return v
+			}
+			add("full", full())
+			add("empty", empty())
+			for i := range whole.NumField() {
+				if name := whole.Field(i).Name; name != "Type" {
+					v := empty()
+					fill(v.Field(i), name)
+					add("with "+name, v)
+					if discriminator == "" {
+						v = full()
+						v.Field(i).SetZero()
+						add("without "+name, v)
+					}
+				}
+			}
+		}
+		// Readers take every member, of whatever discriminator.
+		for _, discriminator := range g.types {
+			name := map[bool]string{true: "eventType", false: "type"}[whole.Name() == "Event"]
+			union[name] = json.RawMessage(strconv.Quote(discriminator))
+			text, err := json.Marshal(union)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.WriteString(whole.Name() + " of " + discriminator + " with every member\n" + goldenRead(t, whole.Name(), text, nil))
+		}
+	}
+	checkGolden(t, all.String())
+}
+
+func checkGolden(t *testing.T, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", "golden.txt")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	if slices.Equal(gotLines, wantLines) {
+		return
+	}
+	if len(gotLines) != len(wantLines) {
+		t.Errorf("%d lines, golden.txt has %d", len(gotLines), len(wantLines))
+	}
+	for i := range min(len(gotLines), len(wantLines)) {
+		if gotLines[i] != wantLines[i] {
+			t.Fatalf("line %d\n%s, golden.txt has\n%s", i+1, gotLines[i], wantLines[i])
+		}
+	}
+}
