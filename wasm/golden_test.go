@@ -1,0 +1,129 @@
+//go:build js && wasm
+
+package main
+
+import (
+	_ "embed"
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"openchat/sdk"
+)
+
+//go:embed testdata/golden.txt
+var golden string
+
+// TestGolden compares everything that the bridge delivers, with all members, without
+// members, and with each alone, with testdata/golden.txt.
+func TestGolden(t *testing.T) {
+	got, want := strings.Split(goldenText(), "\n"), strings.Split(golden, "\n")
+	if len(got) != len(want) {
+		t.Errorf("%d lines, golden.txt has %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Errorf("line %d\n%s, golden.txt has\n%s", i+1, got[i], want[i])
+		}
+	}
+}
+
+// fill gives v a value that is not zero, and that shows where it came from.
+func fill(v reflect.Value, name string) {
+	switch v.Interface().(type) {
+	case time.Time:
+		v.Set(reflect.ValueOf(time.UnixMilli(1772600767089 + int64(len(name)))))
+		return
+	case time.Duration:
+		v.Set(reflect.ValueOf(time.Duration(len(name)) * 101 * time.Millisecond))
+		return
+	}
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(`"` + name + `"`)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(len(name)))
+	case reflect.Uint64:
+		v.SetUint(uint64(1000 + len(name)))
+	case reflect.Map:
+		v.Set(reflect.ValueOf(map[string]string{"<\n": name}))
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		for i := range v.Len() {
+			fill(v.Index(i), name+strconv.Itoa(i))
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem(), name)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			fill(v.Field(i), name+"."+v.Type().Field(i).Name)
+		}
+	default:
+		panic("no value for " + v.Type().String())
+	}
+}
+
+// goldenText is what the bridge delivers of everything that it can deliver.
+func goldenText() string {
+	var all strings.Builder
+	line := func(name string, text []byte) { all.WriteString(name + "\t" + string(text) + "\n") }
+	var user sdk.UserContext
+	line("UserContext empty", appendUser(nil, &user))
+	fill(reflect.ValueOf(&user).Elem(), "UserContext")
+	line("UserContext full", appendUser(nil, &user))
+	line("engagements", appendEngagements(nil, &user.Engagements))
+	line("no engagements", appendEngagements(nil, new([]sdk.Engagement)))
+	var page sdk.Page
+	line("Page empty", appendPage(nil, &page))
+	fill(reflect.ValueOf(&page).Elem(), "Page")
+	line("Page full", appendPage(nil, &page))
+	var message sdk.Message
+	line("Message empty", appendMessage(nil, &message))
+	line("Message full", appendMessage(nil, &page.Items[0]))
+	line("Engagement full", appendEngagement(nil, &user.Engagements[0]))
+	line("log", appendLog(nil, sdk.LogWarn, "a \"line\""))
+	for _, kind := range []sdk.EventType{
+		sdk.EventInitialized, sdk.EventShutdown, sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventIdleTimeoutExpired,
+		sdk.EventStreamConnecting, sdk.EventStreamConnected, sdk.EventStreamFailed, sdk.EventStreamClosed,
+		sdk.EventEngagementActive, sdk.EventEngagementTerminated, sdk.EventEngagementError,
+		sdk.EventParticipantAdded, sdk.EventParticipantDisconnected, sdk.EventMessageArrived, sdk.EventMessageDelivered,
+		"", // an engagement that changed without an event
+	} {
+		// INITIALIZED always has a User, MESSAGE_* a Message, and no others have.
+		event := func(member string) {
+			e := sdk.Event{Type: kind}
+			v := reflect.ValueOf(&e).Elem()
+			for i := range v.NumField() {
+				switch name := v.Type().Field(i).Name; name {
+				case "Type":
+				case "User":
+					if kind == sdk.EventInitialized {
+						fill(v.Field(i), name)
+					}
+				case "Message":
+					if kind == sdk.EventMessageArrived || kind == sdk.EventMessageDelivered {
+						fill(v.Field(i), name)
+					}
+				default:
+					if name == member || member == "full" {
+						fill(v.Field(i), name)
+					}
+				}
+			}
+			line(string(kind)+" "+member, appendEvent(nil, &e))
+		}
+		event("full")
+		event("empty")
+		for i := range reflect.TypeFor[sdk.Event]().NumField() {
+			if name := reflect.TypeFor[sdk.Event]().Field(i).Name; name != "Type" && name != "User" && name != "Message" {
+				event(name)
+			}
+		}
+	}
+	return all.String()
+}
