@@ -5,6 +5,7 @@ package main
 import (
 	_ "embed"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,6 +88,12 @@ func goldenText() string {
 	line("Message full", appendMessage(nil, &page.Items[0]))
 	line("Engagement full", appendEngagement(nil, &user.Engagements[0]))
 	line("log", appendLog(nil, sdk.LogWarn, "a \"line\""))
+	// In an order that does not depend on that of the fields.
+	var fields []string
+	for i := range reflect.TypeFor[sdk.Event]().NumField() {
+		fields = append(fields, reflect.TypeFor[sdk.Event]().Field(i).Name)
+	}
+	slices.Sort(fields)
 	for _, kind := range []sdk.EventType{
 		sdk.EventInitialized, sdk.EventShutdown, sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventIdleTimeoutExpired,
 		sdk.EventStreamConnecting, sdk.EventStreamConnected, sdk.EventStreamFailed, sdk.EventStreamClosed,
@@ -98,20 +105,20 @@ func goldenText() string {
 		event := func(member string) {
 			e := sdk.Event{Type: kind}
 			v := reflect.ValueOf(&e).Elem()
-			for i := range v.NumField() {
-				switch name := v.Type().Field(i).Name; name {
+			for _, name := range fields {
+				switch name {
 				case "Type":
 				case "User":
 					if kind == sdk.EventInitialized {
-						fill(v.Field(i), name)
+						fill(v.FieldByName(name), name)
 					}
 				case "Message":
 					if kind == sdk.EventMessageArrived || kind == sdk.EventMessageDelivered {
-						fill(v.Field(i), name)
+						fill(v.FieldByName(name), name)
 					}
 				default:
 					if name == member || member == "full" {
-						fill(v.Field(i), name)
+						fill(v.FieldByName(name), name)
 					}
 				}
 			}
@@ -119,8 +126,8 @@ func goldenText() string {
 		}
 		event("full")
 		event("empty")
-		for i := range reflect.TypeFor[sdk.Event]().NumField() {
-			if name := reflect.TypeFor[sdk.Event]().Field(i).Name; name != "Type" && name != "User" && name != "Message" {
+		for _, name := range fields {
+			if name != "Type" && name != "User" && name != "Message" {
 				event(name)
 			}
 		}

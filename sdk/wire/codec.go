@@ -32,7 +32,7 @@ func (r *decoder) boolean() bool {
 	return false
 }
 
-// leniently reads an integer that some senders put into a string; the platform's
+// lenientInteger reads an integer that some senders put into a string; the platform's
 // own documentation shows "status": "400".
 func (r *decoder) lenientInteger() int64 {
 	if r.err == nil && r.peek() == '"' {
@@ -56,6 +56,11 @@ func (r *decoder) time() time.Time {
 		r.expect("date")
 	}
 	return t
+}
+
+// seconds reads a whole number of seconds, within what a Duration holds.
+func (r *decoder) seconds() time.Duration {
+	return time.Duration(min(max(r.integer(), 0), 1<<31)) * time.Second
 }
 
 func (r *decoder) eventID() EventID {
@@ -93,58 +98,86 @@ func ParseEventID(s string) (EventID, error) {
 // String returns the decimal form.
 func (id EventID) String() string { return strconv.FormatUint(uint64(id), 10) }
 
-// encoder appends one JSON object; a member's comma depends on what stands before.
-type encoder struct{ b []byte }
+// Encoder appends JSON to B. A member's comma depends on what stands before.
+type Encoder struct{ B []byte }
 
-func (w *encoder) name(name string) {
-	if c := w.b[len(w.b)-1]; c != '{' && c != '[' {
-		w.b = append(w.b, ',')
+// Name appends a member's name; its value must follow.
+func (w *Encoder) Name(name string) {
+	if c := w.B[len(w.B)-1]; c != '{' && c != '[' {
+		w.B = append(w.B, ',')
 	}
-	w.b = append(w.b, '"')
-	w.b = append(w.b, name...)
-	w.b = append(w.b, '"', ':')
+	w.B = append(w.B, '"')
+	w.B = append(w.B, name...)
+	w.B = append(w.B, '"', ':')
 }
 
-func (w *encoder) open()  { w.b = append(w.b, '{') }
-func (w *encoder) close() { w.b = append(w.b, '}') }
+// Open begins an object.
+func (w *Encoder) Open() { w.B = append(w.B, '{') }
 
-func (w *encoder) quote(s string) { w.b = AppendQuote(w.b, s) }
+// Close ends an object.
+func (w *Encoder) Close() { w.B = append(w.B, '}') }
 
-func (w *encoder) str(name, s string) {
-	w.name(name)
-	w.quote(s)
+// Str appends a member that is a string.
+func (w *Encoder) Str(name, s string) {
+	w.Name(name)
+	w.B = AppendQuote(w.B, s)
 }
 
-func (w *encoder) optStr(name, s string) {
+// OptStr appends a member that is a string, unless that is empty.
+func (w *Encoder) OptStr(name, s string) {
 	if s != "" {
-		w.str(name, s)
+		w.Str(name, s)
 	}
 }
 
-func (w *encoder) integer(name string, n int64) {
-	w.name(name)
-	w.b = strconv.AppendInt(w.b, n, 10)
+// Integer appends a member that is an integer.
+func (w *Encoder) Integer(name string, n int64) {
+	w.Name(name)
+	w.B = strconv.AppendInt(w.B, n, 10)
 }
 
-func (w *encoder) boolean(name string, v bool) {
-	w.name(name)
-	w.b = strconv.AppendBool(w.b, v)
+// Boolean appends a member that is true or false.
+func (w *Encoder) Boolean(name string, v bool) {
+	w.Name(name)
+	w.B = strconv.AppendBool(w.B, v)
 }
 
-func (w *encoder) time(name string, t time.Time) {
+func (w *Encoder) time(name string, t time.Time) {
 	if t.IsZero() {
 		return
 	}
-	w.name(name)
-	w.b = append(w.b, '"')
-	w.b = AppendTime(w.b, t)
-	w.b = append(w.b, '"')
+	w.Name(name)
+	w.B = append(w.B, '"')
+	w.B = AppendTime(w.B, t)
+	w.B = append(w.B, '"')
 }
 
-func (w *encoder) eventID(name string, id EventID) {
+func (w *Encoder) eventID(name string, id EventID) {
 	if id != 0 {
-		w.str(name, id.String())
+		w.Str(name, id.String())
 	}
+}
+
+// Strings appends a member that is an object of strings, unless that is empty. It is in
+// the order of the keys, so that the same value always has the same bytes.
+func (w *Encoder) Strings(name string, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = AppendInOrder(keys, k)
+	}
+	w.Name(name)
+	w.Open()
+	for i, k := range keys {
+		if i > 0 {
+			w.B = append(w.B, ',')
+		}
+		w.B = append(AppendQuote(w.B, k), ':')
+		w.B = AppendQuote(w.B, m[k])
+	}
+	w.Close()
 }
 
 // AppendInOrder adds s to a list that is in order, and keeps it so. The lists of the line
@@ -157,105 +190,14 @@ func AppendInOrder(list []string, s string) []string {
 	return list
 }
 
-// strings writes m in the order of its keys, so that the same value always has
-// the same bytes.
-func (w *encoder) strings(name string, m map[string]string) {
-	if len(m) == 0 {
-		return
-	}
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = AppendInOrder(keys, k)
-	}
-	w.name(name)
-	w.open()
-	for i, k := range keys {
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
-		w.quote(k)
-		w.b = append(w.b, ':')
-		w.quote(m[k])
-	}
-	w.close()
-}
-
-func appendArray[T any](w *encoder, name string, list []T, element func(*T)) {
-	w.name(name)
-	w.b = append(w.b, '[')
+// AppendArray appends an array of what element appends.
+func AppendArray[T any](w *Encoder, list []T, element func(*T, *Encoder)) {
+	w.B = append(w.B, '[')
 	for i := range list {
 		if i > 0 {
-			w.b = append(w.b, ',')
+			w.B = append(w.B, ',')
 		}
-		element(&list[i])
+		element(&list[i], w)
 	}
-	w.b = append(w.b, ']')
-}
-
-// known returns the words that every event frame is made of, whose reading then takes no
-// memory; "" for any other.
-func known(text []byte) string {
-	switch string(text) {
-	case "type":
-		return "type"
-	case "id":
-		return "id"
-	case "event":
-		return "event"
-	case "eventType":
-		return "eventType"
-	case "eventDate":
-		return "eventDate"
-	case "engagementId":
-		return "engagementId"
-	case "dialogId":
-		return "dialogId"
-	case "correlationId":
-		return "correlationId"
-	case "sessionId":
-		return "sessionId"
-	case "messageId":
-		return "messageId"
-	case "messageIndex":
-		return "messageIndex"
-	case "body":
-		return "body"
-	case "elementType":
-		return "elementType"
-	case "elementText":
-		return "elementText"
-	case "text":
-		return "text"
-	case "textFormat":
-		return "textFormat"
-	case "senderParticipantId":
-		return "senderParticipantId"
-	case "senderParticipantName":
-		return "senderParticipantName"
-	case "senderParticipantType":
-		return "senderParticipantType"
-	case "receivedAt":
-		return "receivedAt"
-	case "lastUpdatedAt":
-		return "lastUpdatedAt"
-	case "eventId":
-		return "eventId"
-	case "participantId":
-		return "participantId"
-	case "participantType":
-		return "participantType"
-	case "displayName":
-		return "displayName"
-	case string(EventMessages):
-		return string(EventMessages)
-	case string(TextPlain):
-		return string(TextPlain)
-	case string(ParticipantCustomer):
-		return string(ParticipantCustomer)
-	case string(ParticipantAgent):
-		return string(ParticipantAgent)
-	case string(ParticipantBot):
-		return string(ParticipantBot)
-	}
-	return ""
+	w.B = append(w.B, ']')
 }

@@ -12,20 +12,6 @@ const (
 	TokenPrefix = "jwt."
 )
 
-// EventType says what an Event reports.
-type EventType string
-
-// Event types of the stream. A receiver skips the ones it does not know.
-const (
-	EventEngagementActive        EventType = "ENGAGEMENT_ACTIVE"
-	EventEngagementTerminated    EventType = "ENGAGEMENT_TERMINATED"
-	EventEngagementError         EventType = "ENGAGEMENT_ERROR"
-	EventParticipantAdded        EventType = "PARTICIPANT_ADDED"
-	EventParticipantDisconnected EventType = "PARTICIPANT_DISCONNECTED"
-	EventMessages                EventType = "MESSAGES"
-	EventSessionTerminated       EventType = "SESSION_TERMINATED"
-)
-
 // EngagementStatus is the state of an engagement as one session sees it.
 type EngagementStatus string
 
@@ -68,11 +54,6 @@ const (
 	ReasonSystemClosed Reason = "SYSTEM_CLOSED"
 )
 
-// Valid reports whether r is one of the reasons above.
-func (r Reason) Valid() bool {
-	return r == ReasonUserClosed || r == ReasonUserInactive || r == ReasonSystemClosed
-}
-
 // TextFormat is the markup of a message's text.
 type TextFormat string
 
@@ -83,27 +64,8 @@ const (
 	TextHTML     TextFormat = "HTML"
 )
 
-// Valid reports whether f is one of the formats above.
-func (f TextFormat) Valid() bool {
-	return f == TextPlain || f == TextMarkdown || f == TextHTML
-}
-
 // ElementText is the only element type a customer's client sends.
 const ElementText = "text"
-
-// FrameType is the "type" member of a frame.
-type FrameType string
-
-// Frame types. Client sends authenticate; server sends ready, authenticated and
-// event; either sends ping and answers with pong.
-const (
-	FrameAuthenticate  FrameType = "authenticate"
-	FrameReady         FrameType = "ready"
-	FrameAuthenticated FrameType = "authenticated"
-	FrameEvent         FrameType = "event"
-	FramePing          FrameType = "ping"
-	FramePong          FrameType = "pong"
-)
 
 // Close codes of the event stream.
 const (

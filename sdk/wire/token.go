@@ -16,6 +16,15 @@ type Claims struct {
 	Expiry        time.Time
 }
 
+// tokenClaims are the claims as they stand in a token.
+type tokenClaims struct {
+	Subject       string `wire:"sub"`
+	IntegrationID string `wire:"integrationId"`
+	CustomerName  string `wire:"customerName"`
+	IssuedAt      int64  `wire:"iat,thousandths"` // in milliseconds since 1970
+	Expiry        int64  `wire:"exp,thousandths"` // as IssuedAt
+}
+
 var (
 	errToken       = errors.New("it is not a JWT with an exp claim")
 	errTokenMillis = errors.New("its exp claim is in milliseconds, it must be in seconds since 1970")
@@ -37,30 +46,16 @@ func ReadToken(token string) (c Claims, err error) {
 	if !ok {
 		return c, errToken
 	}
-	var exp, iat int64 // milliseconds
 	r := newDecoder(text)
-	r.object(func(name string) {
-		switch name {
-		case "sub":
-			c.Subject = r.str()
-		case "integrationId":
-			c.IntegrationID = r.str()
-		case "customerName":
-			c.CustomerName = r.str()
-		case "exp":
-			exp = r.thousandths()
-		case "iat":
-			iat = r.thousandths()
-		default:
-			r.skip()
-		}
-	})
+	read := r.tokenClaims()
+	exp, iat := read.Expiry, read.IssuedAt
 	if r.end() != nil || exp <= 0 {
-		return Claims{}, errToken
+		return c, errToken
 	}
 	if exp >= maxExpiry {
-		return Claims{}, errTokenMillis
+		return c, errTokenMillis
 	}
+	c.Subject, c.IntegrationID, c.CustomerName = read.Subject, read.IntegrationID, read.CustomerName
 	c.Expiry = time.UnixMilli(exp).UTC()
 	if iat > 0 && iat < exp {
 		c.IssuedAt = time.UnixMilli(iat).UTC()

@@ -4,143 +4,123 @@ import "time"
 
 // Session is the answer to POST and GET /sessions.
 type Session struct {
-	SessionID         string
-	ParticipantID     string
-	DisplayName       string // empty: neither the token nor the client gave one
-	SessionParameters map[string]string
-	SessionStatus     SessionStatus
-	CreatedAt         time.Time
-	LastUpdatedAt     time.Time
+	SessionID         string            `wire:"sessionId"`
+	ParticipantID     string            `wire:"participantId,optional"`
+	DisplayName       string            `wire:"displayName,optional"` // empty: neither the token nor the client gave one
+	SessionParameters map[string]string `wire:"sessionParameters"`
+	SessionStatus     SessionStatus     `wire:"sessionStatus"`
+	CreatedAt         time.Time         `wire:"createdAt"`
+	LastUpdatedAt     time.Time         `wire:"lastUpdatedAt"`
 }
 
 // Participant is one member of an engagement.
 type Participant struct {
-	ParticipantID   string
-	ParticipantType ParticipantType
-	DisplayName     string // may be empty: the SDK then names it by its type (ENG-6)
+	ParticipantID   string          `wire:"participantId"`
+	ParticipantType ParticipantType `wire:"participantType"`
+	DisplayName     string          `wire:"displayName,optional"` // may be empty: the SDK then names it by its type (ENG-6)
 }
 
 // Engagement is a chat as one session sees it.
+//
+//wire:list
 type Engagement struct {
-	EngagementID     string
-	DialogID         string
-	EngagementStatus EngagementStatus // of the asking session (ENG-3)
-	Participants     []Participant
-	CreatedAt        time.Time
-	LastUpdatedAt    time.Time
+	EngagementID     string           `wire:"engagementId"`
+	DialogID         string           `wire:"dialogId"`
+	EngagementStatus EngagementStatus `wire:"engagementStatus"` // of the asking session (ENG-3)
+	Participants     []Participant    `wire:"participants"`
+	CreatedAt        time.Time        `wire:"createdAt"`
+	LastUpdatedAt    time.Time        `wire:"lastUpdatedAt"`
 	// NewestIndex is the messageIndex of the newest stored message, 0 when there
 	// is none: from here a client counts what it still has to hear of.
-	NewestIndex int64
+	NewestIndex int64 `wire:"newestIndex"`
 	// EventID is the stream position of the change that this snapshot shows last.
 	// A message with a lower EventID belongs to the history of a session that
 	// joined with this answer; a later one comes as an event.
-	EventID EventID
+	EventID EventID `wire:"eventId"`
 }
 
 // Body is the content of a message.
 type Body struct {
-	ElementType string // "text" for everything a customer sends
-	Text        string
-	TextFormat  TextFormat
+	ElementType string     `wire:"elementType"` // "text" for everything a customer sends
+	Text        string     `wire:"elementText.text"`
+	TextFormat  TextFormat `wire:"elementText.textFormat"`
 }
 
 // Message is a stored message.
 type Message struct {
-	MessageID             string
-	EngagementID          string
-	DialogID              string
-	MessageIndex          int64 // from 1, without gaps within a dialog
-	Body                  Body
-	SenderParticipantID   string
-	SenderParticipantName string
-	SenderParticipantType ParticipantType
-	SessionID             string // the customer's session that sent it; empty for others
-	CorrelationID         string // the sender's idempotency key
-	ParentMessageID       string
-	ReceivedAt            time.Time
-	LastUpdatedAt         time.Time
+	MessageID             string          `wire:"messageId"`
+	EngagementID          string          `wire:"engagementId"`
+	DialogID              string          `wire:"dialogId"`
+	MessageIndex          int64           `wire:"messageIndex"` // from 1, without gaps within a dialog
+	Body                  Body            `wire:"body"`
+	SenderParticipantID   string          `wire:"senderParticipantId"`
+	SenderParticipantName string          `wire:"senderParticipantName,optional"`
+	SenderParticipantType ParticipantType `wire:"senderParticipantType"`
+	SessionID             string          `wire:"sessionId,optional"`     // the customer's session that sent it; empty for others
+	CorrelationID         string          `wire:"correlationId,optional"` // the sender's idempotency key
+	ParentMessageID       string          `wire:"parentMessageId,optional"`
+	ReceivedAt            time.Time       `wire:"receivedAt"`
+	LastUpdatedAt         time.Time       `wire:"lastUpdatedAt"`
 	// EventID is where the message stands in the event stream; 0 when unknown.
-	EventID EventID
+	EventID EventID `wire:"eventId"`
 }
-
-// Event is what an event frame carries. Which members are set depends on Type.
-type Event struct {
-	Type          EventType
-	Date          time.Time
-	EngagementID  string
-	DialogID      string
-	CorrelationID string
-	// SessionID, on any event but MESSAGES, says that the event is about this
-	// session only. The gateway sends such an event to no other session.
-	SessionID   string
-	Participant Participant // PARTICIPANT_ADDED, PARTICIPANT_DISCONNECTED
-	Message     *Message    // MESSAGES
-	Reason      Reason      // SESSION_TERMINATED
-	ErrorType   string      // ENGAGEMENT_ERROR
-	ErrorTitle  string      // ENGAGEMENT_ERROR
-	ErrorDetail string      // ENGAGEMENT_ERROR
-}
-
-// EventID is a position in the event stream: rising, not dense, written as a
-// decimal string. Zero means "none".
-type EventID uint64
 
 // CreateSession is the body of POST /sessions.
 type CreateSession struct {
-	IntegrationID     string
-	DisplayName       string
-	SessionParameters map[string]string
-	CorrelationID     string
+	IntegrationID     string            `wire:"integrationId"`
+	DisplayName       string            `wire:"displayName,optional"`
+	SessionParameters map[string]string `wire:"sessionParameters"`
+	CorrelationID     string            `wire:"correlationId,optional"`
 }
 
 // CreateEngagement is the body of POST /engagements.
 type CreateEngagement struct {
-	SessionID            string
-	EngagementParameters map[string]string
-	CorrelationID        string
+	SessionID            string            `wire:"sessionId"`
+	EngagementParameters map[string]string `wire:"engagementParameters"`
+	CorrelationID        string            `wire:"correlationId,optional"`
 }
 
 // EngagementCall is the body of :join and :disconnect. Reason is used by
 // :disconnect only.
 type EngagementCall struct {
-	SessionID     string
-	DialogID      string
-	Reason        Reason
-	CorrelationID string
+	SessionID     string `wire:"sessionId"`
+	DialogID      string `wire:"dialogId"`
+	Reason        Reason `wire:"reason,optional"`
+	CorrelationID string `wire:"correlationId,optional"`
 }
 
 // SendMessage is the body of POST /engagements/{id}/messages.
 type SendMessage struct {
-	SessionID       string
-	DialogID        string
-	Body            Body
-	ParentMessageID string
-	CorrelationID   string
+	SessionID       string `wire:"sessionId"`
+	DialogID        string `wire:"dialogId"`
+	Body            Body   `wire:"body"`
+	ParentMessageID string `wire:"parentMessageId,optional"`
+	CorrelationID   string `wire:"correlationId,optional"`
 }
 
 // MessagePage is the answer to GET /engagements/{id}/messages: messages in rising
 // order of messageIndex.
 type MessagePage struct {
-	Messages    []Message
-	NewestIndex int64 // of the engagement at the time of the answer
-	HasOlder    bool
-	HasNewer    bool
+	Messages    []Message `wire:"messages"`
+	NewestIndex int64     `wire:"newestIndex"` // of the engagement at the time of the answer
+	HasOlder    bool      `wire:"hasOlder"`
+	HasNewer    bool      `wire:"hasNewer"`
 }
 
 // Problem is an RFC 9457 error body.
 type Problem struct {
-	Type       string
-	Title      string
-	Status     int
-	Detail     string
-	Violations []Violation
+	Type       string      `wire:"type"`
+	Title      string      `wire:"title"`
+	Status     int         `wire:"status,lenient"`
+	Detail     string      `wire:"detail,optional"`
+	Violations []Violation `wire:"violations,optional"`
 }
 
 // Violation names one field of a request that was refused.
 type Violation struct {
-	Field   string
-	Message string
-	Code    int
+	Field   string `wire:"field"`
+	Message string `wire:"message"`
+	Code    int    `wire:"code,lenient"`
 }
 
 // Has reports whether a violation names field.
@@ -151,31 +131,4 @@ func (p *Problem) Has(field string) bool {
 		}
 	}
 	return false
-}
-
-// ClientFrame is a frame from client to gateway. Which members are set depends on
-// Type.
-type ClientFrame struct {
-	Type   FrameType
-	Token  string // authenticate
-	Appkey string // authenticate
-	// ClientID, in authenticate, tells one running SDK from another: the gateway
-	// lets the same client replace its own dead connection, and refuses a second
-	// client that resumes a session whose first is alive (SES-4).
-	ClientID    string
-	LastEventID EventID // authenticate: resume after this event; 0: begin now
-}
-
-// ServerFrame is a frame from gateway to client. Which members are set depends on
-// Type.
-type ServerFrame struct {
-	Type              FrameType
-	HeartbeatInterval time.Duration // ready; whole seconds on the line
-	// ServerTime is the gateway's clock when it made a ready, ping or pong, in whole
-	// milliseconds. Zero: it does not say.
-	ServerTime  time.Time
-	Resumed     bool    // ready: no event after lastEventId was lost
-	LastEventID EventID // ready: where the stream begins when not resumed
-	ID          EventID // event
-	Event       Event   // event
 }
