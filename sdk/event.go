@@ -20,11 +20,11 @@ const (
 	EventStreamConnected         EventType = "EVENT_STREAM_CONNECTED"
 	EventStreamFailed            EventType = "EVENT_STREAM_FAILED"
 	EventStreamClosed            EventType = "EVENT_STREAM_CLOSED"
-	EventEngagementActive        EventType = "ENGAGEMENT_ACTIVE"
-	EventEngagementTerminated    EventType = "ENGAGEMENT_TERMINATED"
-	EventEngagementError         EventType = "ENGAGEMENT_ERROR"
-	EventParticipantAdded        EventType = "PARTICIPANT_ADDED"
-	EventParticipantDisconnected EventType = "PARTICIPANT_DISCONNECTED"
+	EventEngagementActive                  = EventType(wire.EventEngagementActive)
+	EventEngagementTerminated              = EventType(wire.EventEngagementTerminated)
+	EventEngagementError                   = EventType(wire.EventEngagementError)
+	EventParticipantAdded                  = EventType(wire.EventParticipantAdded)
+	EventParticipantDisconnected           = EventType(wire.EventParticipantDisconnected)
 	EventMessageArrived          EventType = "MESSAGE_ARRIVED"
 	EventMessageDelivered        EventType = "MESSAGE_DELIVERED"
 )
@@ -43,26 +43,31 @@ const (
 	FailureReconnectionTimeout FailureReason = "RECONNECTION_TIMEOUT" // the window is over
 )
 
-// Event is one event for the page. Which members are set depends on Type.
+// Event is one event for the page. Members with a list in their tag "for" are those of these
+// types only; of a pointer there, the value's members are all that follow.
 type Event struct {
 	Type EventType
-	Date time.Time // eventDate; TOKEN_EXPIRED: expiredDate
 
-	User *UserContext // INITIALIZED: the same that Init's callback gets
+	User *UserContext `page:",inline" for:"EventInitialized"` // the same that Init's callback gets
 
-	EngagementID string      // ENGAGEMENT_*, PARTICIPANT_*, MESSAGE_*
-	DialogID     string      // as EngagementID
-	Participant  Participant // PARTICIPANT_*
-	Message      *Message    // MESSAGE_*
+	Date time.Time `page:"eventDate,EventTokenExpired=expiredDate"`
 
-	Reason      string        // SHUTDOWN: a wire.Reason; EVENT_STREAM_FAILED: a FailureReason
-	Text        string        // EVENT_STREAM_FAILED: message
-	RetryAfter  time.Duration // EVENT_STREAM_FAILED: until the next attempt; 0: none
-	Resumed     bool          // EVENT_STREAM_CONNECTED (STREAM-7)
-	ExpiryDate  time.Time     // TOKEN_EXPIRY_REMINDER
-	GracePeriod time.Duration // IDLE_TIMEOUT_EXPIRED
+	Message *Message `page:",inline" for:"EventMessageArrived,EventMessageDelivered"`
 
-	ErrorType, ErrorTitle, ErrorDetail string // ENGAGEMENT_ERROR
+	EngagementID string      `page:"engagementId,optional"`    // ENGAGEMENT_*, PARTICIPANT_*, MESSAGE_*
+	DialogID     string      `page:"dialogId,if=EngagementID"` // as EngagementID
+	Participant  Participant `page:"participant" for:"EventParticipantAdded,EventParticipantDisconnected"`
+
+	Text        string        `page:"message" for:"EventStreamFailed"`
+	Reason      string        `page:"reason,optional=EventShutdown" for:"EventShutdown,EventStreamFailed"` // a wire.Reason; a FailureReason
+	RetryAfter  time.Duration `page:"retryAfter,seconds" for:"EventStreamFailed"`                          // until the next attempt; 0: none
+	Resumed     bool          `page:"resumed" for:"EventStreamConnected"`                                  // STREAM-7
+	ExpiryDate  time.Time     `page:"expiryDate" for:"EventTokenExpiryReminder"`
+	GracePeriod time.Duration `page:"gracePeriod,seconds" for:"EventIdleTimeoutExpired"`
+
+	ErrorType   string `page:"type" for:"EventEngagementError"`
+	ErrorTitle  string `page:"title" for:"EventEngagementError"`
+	ErrorDetail string `page:"detail,optional" for:"EventEngagementError"`
 
 	// Changed is the engagement as it is from this event on, nil when this event
 	// changes none. Whoever mirrors engagements applies it before handlers run (ENG-7).
@@ -74,48 +79,48 @@ type Participant = wire.Participant
 
 // Engagement is a snapshot of a chat. It is never changed after it was handed out.
 type Engagement struct {
-	EngagementID     string
-	DialogID         string
-	EngagementStatus wire.EngagementStatus
-	CreatedAt        time.Time
-	LastUpdatedAt    time.Time
-	Participants     []Participant
+	EngagementID     string                `page:"engagementId"`
+	DialogID         string                `page:"dialogId"`
+	EngagementStatus wire.EngagementStatus `page:"engagementStatus"`
+	CreatedAt        time.Time             `page:"createdAt"`
+	LastUpdatedAt    time.Time             `page:"lastUpdatedAt"`
+	Participants     []Participant         `page:"participants"`
 }
 
 // Message is a chat message as pages see it (MSG-2).
 type Message struct {
-	MessageID         string
-	EngagementID      string
-	DialogID          string
-	MessageIndex      int64
-	Body              wire.Body
-	SenderParticipant Participant
-	ReceivedAt        time.Time
-	LastUpdatedAt     time.Time
-	ParentMessageID   string // empty: none
+	MessageID         string      `page:"messageId"`
+	EngagementID      string      `page:"engagementId"`
+	DialogID          string      `page:"dialogId"`
+	MessageIndex      int64       `page:"messageIndex"`
+	Body              wire.Body   `page:"body"`
+	SenderParticipant Participant `page:"senderParticipant"`
+	ReceivedAt        time.Time   `page:"receivedAt"`
+	LastUpdatedAt     time.Time   `page:"lastUpdatedAt"`
+	ParentMessageID   string      `page:"parentMessageId,optional"` // empty: none
 }
 
 // UserContext is what Init resolves with (INIT-7).
 type UserContext struct {
-	DisplayName       string // empty: unknown
-	Engagements       []Engagement
-	SessionParameters map[string]string
+	DisplayName       string            `page:"displayName,optional"` // empty: unknown
+	Engagements       []Engagement      `page:"engagements"`
+	SessionParameters map[string]string `page:"sessionParameters"`
 }
 
 // Page is one page of an engagement's history, and all that is needed to turn to
 // the next: it is a plain value and owns nothing (PAGE-2).
 type Page struct {
-	Items       []Message // newest first
-	HasPrevious bool      // an older page exists
-	HasNext     bool      // a newer page exists
-	Cursor      Cursor
+	Items       []Message `page:"items"`       // newest first
+	HasPrevious bool      `page:"hasPrevious"` // an older page exists
+	HasNext     bool      `page:"hasNext"`     // a newer page exists
+	Cursor      Cursor    `page:"cursor,inline,text"`
 }
 
 // Cursor is where a Page stands in its snapshot.
 type Cursor struct {
 	EngagementID string
 	DialogID     string
-	Size         int
+	Size         int   `page:"size"`
 	Oldest       int64 // messageIndex of the page's oldest message; 0: the page is empty
 	Newest       int64 // and of its newest
 	End          int64 // messageIndex of the snapshot's newest message (PAGE-3)

@@ -4,64 +4,24 @@ package main
 
 import (
 	"runtime"
-	"strconv"
-	"strings"
 	"syscall/js"
 
 	"openchat/sdk"
 	"openchat/sdk/wire"
 )
 
-// The contract between core (Go) and porch (JavaScript). It stands in the same words
-// in wasm/bridge.go and js/avaya-ccaas-chat-sdk.js.
-//
-// Core to porch, once: started(build, command). At any time: bound(f, id), a function of one
-// argument that calls f with id and that.
-//
-// Porch to core: command(op, id, ...arguments) returns undefined, or an error text when
-// the call failed at once. id names a pending call, which is settled once by deliver; 0:
-// the call is over when command returns. An absent argument is undefined.
-//
-//	op                 arguments                  settled with
-//	init               params text, config text   user
-//	shutdown           reason                     nothing
-//	createEngagement   parameters text            engagement
-//	getEngagements                                [engagement]
-//	getEngagementById  engagementId               engagement, or nothing
-//	join               engagementId               engagement
-//	disconnect         engagementId, reason       engagement
-//	sendMessage        engagementId, text, parent message
-//	getMessages        engagementId, size         page
-//	turn               cursor, "older"/"newer"    page
-//	setJwtToken        token                      (id 0, as all below)
-//	resetIdleTimeout
-//	retryConnection
-//	setLogLevel        level
-//	wake               "visible"/"online"/"offline"/"away"
-//	drained
-//
-// Core to porch, in the order in which things happened: deliver(list) returns whether
-// there is room for more. After a false the core holds back events until "drained". The
-// list is the text of an array of
-//
-//	{"settle":id,"value":…} or {"settle":id,"error":{code,message,cause?}}
-//	{"event":type,"payload":{…},"engagement":engagement?}
-//	{"log":level,"line":…}
-//
-// Texts are JSON. Times are numbers, milliseconds since 1970. A cursor is a string that
-// only the core reads.
-
-// maxOut is how many bytes for the porch are collected before they are handed over.
+// maxOut is how many bytes for the shim are collected before they are delivered.
 const maxOut = 32 << 10
 
-// bridge is the core's end of the contract. Goroutines of a wasm take turns only where
-// they block, so out and full need no lock.
+// bridge is this side of the contract. Goroutines of a wasm take turns only where they
+// block, so out and full need no lock.
 type bridge struct {
 	client  *sdk.Client
 	deliver js.Value
 	command js.Func
-	out     []byte        // what the porch has not been told yet, without the end
-	full    bool          // the porch has no room
+	out     []byte        // the list that is to be delivered next, without its end
+	item    wire.Encoder  // of out and the item that is being appended
+	full    bool          // the shim has no room
 	drained chan struct{} // holds a token when full may have changed
 }
 
@@ -80,7 +40,10 @@ func newBridge(deliver js.Value) *bridge {
 		if err == nil {
 			return nil
 		}
-		return string(appendError(nil, err))
+		var w wire.Encoder
+		f := failureOf(err)
+		encodeFailure(&f, &w)
+		return string(w.B)
 	})
 	return b
 }
@@ -118,61 +81,68 @@ func panicText(r any) string {
 	return "panic"
 }
 
-// tell adds one item, which add appends, to what the porch will be told.
-func (b *bridge) tell(add func(dst []byte) []byte) {
+// add appends one item, which encode appends, to the list that is to be delivered. An
+// encode that panics leaves the list as it was.
+func (b *bridge) add(encode func(w *wire.Encoder)) {
 	separator := byte(',')
 	if len(b.out) == 0 {
 		separator = '['
 	}
-	b.out = add(append(b.out, separator))
+	b.item.B = append(b.out, separator)
+	encode(&b.item)
+	b.out = b.item.B
 	if len(b.out) > maxOut {
 		b.flush()
 	}
 }
 
-// flush tells the porch.
+// flush delivers the list.
 func (b *bridge) flush() {
 	if len(b.out) == 0 {
 		return
 	}
 	list := string(append(b.out, ']'))
 	b.out = b.out[:0]
-	// The porch's deliver does not throw; if it did, the list is lost and Go goes on.
+	// The shim's deliver does not throw; if it did, the list is lost and Go goes on.
 	defer func() { _ = recover() }()
 	if !b.deliver.Invoke(list).Bool() {
 		b.full = true
 	}
 }
 
-// event is the core's Deliver. Waiting here is what keeps the porch's queue bounded:
+// event is the core's Deliver. Waiting here is what keeps the shim's queue bounded:
 // the core then stops reading the stream.
 func (b *bridge) event(e sdk.Event) {
 	for b.full {
 		<-b.drained
 	}
-	b.tell(func(dst []byte) []byte { return appendEvent(dst, &e) })
+	b.add(func(w *wire.Encoder) { encodeRaised(&raised{e.Type, &e, e.Changed}, w) })
 }
 
 func (b *bridge) log(level sdk.LogLevel, line string) {
-	b.tell(func(dst []byte) []byte { return appendLog(dst, level, line) })
+	b.add(func(w *wire.Encoder) { encodeLogLine(&logLine{level, line}, w) })
 	b.flush()
 }
 
-// settle returns the callback that settles call id; value appends what it is settled
-// with, nil for nothing.
-func settle[T any](b *bridge, id int, value func(dst []byte, v *T) []byte) func(T, error) {
+// settle returns the callback that settles call id; encode writes the value with which it
+// is settled, nil for nothing.
+func settle[T any](b *bridge, id int, encode func(v *T, w *wire.Encoder)) func(T, error) {
 	return func(v T, err error) {
-		b.tell(func(dst []byte) []byte {
-			dst = strconv.AppendInt(append(dst, `{"settle":`...), int64(id), 10)
-			switch {
-			case err != nil:
-				dst = appendError(append(dst, `,"error":`...), err)
-			case value != nil:
-				dst = value(append(dst, `,"value":`...), &v)
-			}
-			return append(dst, '}')
-		})
+		item := settlement{ID: id}
+		if encode != nil {
+			item.Value = func(w *wire.Encoder) { encode(&v, w) }
+		}
+		b.settle(&item, err)
 	}
+}
+
+// settle adds an item that settles a call, with its value or with err.
+func (b *bridge) settle(item *settlement, err error) {
+	if err != nil {
+		f := failureOf(err)
+		item.Value, item.Error = nil, &f
+	}
+	b.add(func(w *wire.Encoder) { encodeSettlement(item, w) })
 }
 
 // run performs one command. Its error is for what the core can not answer by itself.
@@ -188,7 +158,7 @@ func (b *bridge) run(a arguments) error {
 		if err != nil {
 			return err
 		}
-		c.Init(p, config, settle(b, id, appendUser))
+		c.Init(p, config, settle(b, id, encodeUserContext))
 	case "shutdown":
 		reason, err := a.optional(2, "reason")
 		if err != nil {
@@ -201,11 +171,11 @@ func (b *bridge) run(a arguments) error {
 		if err != nil {
 			return err
 		}
-		c.CreateEngagement(m, settle(b, id, appendEngagement))
+		c.CreateEngagement(m, settle(b, id, encodeEngagement))
 	case "getEngagements":
-		c.Engagements(settle(b, id, appendEngagements))
+		c.Engagements(settle(b, id, encodeEngagements))
 	case "getEngagementById":
-		found, none := settle(b, id, appendEngagement), settle[struct{}](b, id, nil)
+		found, none := settle(b, id, encodeEngagement), settle[struct{}](b, id, nil)
 		c.EngagementByID(a.str(2), func(e sdk.Engagement, ok bool, err error) {
 			if ok && err == nil {
 				found(e, nil)
@@ -214,13 +184,13 @@ func (b *bridge) run(a arguments) error {
 			}
 		})
 	case "join":
-		c.Join(a.str(2), settle(b, id, appendEngagement))
+		c.Join(a.str(2), settle(b, id, encodeEngagement))
 	case "disconnect":
 		reason, err := a.optional(3, "reason")
 		if err != nil {
 			return err
 		}
-		c.Disconnect(a.str(2), wire.Reason(reason), settle(b, id, appendEngagement))
+		c.Disconnect(a.str(2), wire.Reason(reason), settle(b, id, encodeEngagement))
 	case "sendMessage":
 		if a.at(3).Type() != js.TypeString {
 			return constraint("text must be a string")
@@ -229,9 +199,9 @@ func (b *bridge) run(a arguments) error {
 		if err != nil {
 			return err
 		}
-		c.SendMessage(a.str(2), a.str(3), parent, settle(b, id, appendMessage))
+		c.SendMessage(a.str(2), a.str(3), parent, settle(b, id, encodeMessage))
 	case "getMessages":
-		c.Messages(a.str(2), a.pageSize(3), settle(b, id, appendPage))
+		c.Messages(a.str(2), a.pageSize(3), settle(b, id, encodePage))
 	case "turn":
 		cursor, err := parseCursor(a.str(2))
 		if err != nil {
@@ -241,7 +211,7 @@ func (b *bridge) run(a arguments) error {
 		if a.str(3) == "newer" {
 			to = sdk.Newer
 		}
-		c.Turn(cursor, to, settle(b, id, appendPage))
+		c.Turn(cursor, to, settle(b, id, encodePage))
 	case "setJwtToken":
 		return c.SetJWTToken(a.str(2))
 	case "resetIdleTimeout":
@@ -333,33 +303,4 @@ func (a arguments) pageSize(i int) int {
 		return wire.DefaultPageSize
 	}
 	return a.integer(i)
-}
-
-// appendCursor writes a cursor as the porch keeps it.
-func appendCursor(dst []byte, c *sdk.Cursor) []byte {
-	dst = append(dst, c.EngagementID...)
-	dst = append(dst, ' ')
-	dst = append(dst, c.DialogID...)
-	for _, n := range []uint64{uint64(c.Size), uint64(c.Oldest), uint64(c.Newest), uint64(c.End), uint64(c.Seen), uint64(c.Own)} {
-		dst = append(dst, ' ')
-		dst = strconv.AppendUint(dst, n, 10)
-	}
-	return dst
-}
-
-func parseCursor(s string) (c sdk.Cursor, err error) {
-	var n [6]uint64
-	fields := strings.Split(s, " ")
-	if len(fields) != 2+len(n) {
-		return c, constraint("not a cursor")
-	}
-	c.EngagementID, c.DialogID = fields[0], fields[1]
-	for i := range n {
-		if n[i], err = strconv.ParseUint(fields[2+i], 10, 64); err != nil {
-			return c, constraint("not a cursor")
-		}
-	}
-	c.Size, c.Oldest, c.Newest, c.End = int(n[0]), int64(n[1]), int64(n[2]), int64(n[3])
-	c.Seen, c.Own = wire.EventID(n[4]), wire.EventID(n[5])
-	return c, nil
 }

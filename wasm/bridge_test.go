@@ -186,7 +186,7 @@ func TestItemsAreToldTogether(t *testing.T) {
 		t.Errorf("told in %d lists, want 1", p.lists)
 	}
 	for range maxOut / 100 {
-		settle(p.b, 1, func(dst []byte, s *string) []byte { return wire.AppendQuote(dst, *s) })(strings.Repeat("x", 100), nil)
+		settle(p.b, 1, func(s *string, w *wire.Encoder) { w.B = wire.AppendQuote(w.B, *s) })(strings.Repeat("x", 100), nil)
 	}
 	p.next(t)
 	if len(p.b.out) > maxOut {
@@ -256,11 +256,11 @@ func TestEncoding(t *testing.T) {
 	const engagementText = `{"engagementId":"e","dialogId":"d","engagementStatus":"ACTIVE","createdAt":` + ms + `,"lastUpdatedAt":` + ms +
 		`,"participants":[` + someoneText + `,` + someoneText + `]}`
 
-	t.Run("MSG-2 Message", func(t *testing.T) { same(t, appendMessage(nil, message), "{"+messageMembers+"}") })
-	t.Run("ENG-1 Engagement", func(t *testing.T) { same(t, appendEngagement(nil, &engagement), engagementText) })
+	t.Run("MSG-2 Message", func(t *testing.T) { same(t, text(encodeMessage, message), "{"+messageMembers+"}") })
+	t.Run("ENG-1 Engagement", func(t *testing.T) { same(t, text(encodeEngagement, &engagement), engagementText) })
 	t.Run("INIT-7 UserContext", func(t *testing.T) {
-		same(t, appendUser(nil, &sdk.UserContext{}), `{"engagements":[]}`)
-		same(t, appendUser(nil, &sdk.UserContext{
+		same(t, text(encodeUserContext, &sdk.UserContext{}), `{"engagements":[]}`)
+		same(t, text(encodeUserContext, &sdk.UserContext{
 			DisplayName: "Ann", Engagements: []sdk.Engagement{engagement, engagement},
 			SessionParameters: map[string]string{`createdAt"`: "1"},
 		}), `{"displayName":"Ann","engagements":[`+engagementText+`,`+engagementText+`],"sessionParameters":{"createdAt\"":"1"}}`)
@@ -276,15 +276,15 @@ func TestEncoding(t *testing.T) {
 				t.Errorf("%s is not tested", c.Type().Field(i).Name)
 			}
 		}
-		text := appendPage(nil, &page)
+		text := text(encodePage, &page)
 		same(t, text, `{"items":[{`+messageMembers+`},{`+messageMembers+`}],"hasPrevious":true,"hasNext":false,"size":10,"cursor":"e d 10 1 2 1099511627776 18446744073709551615 7"}`)
 		if c, err := parseCursor(parse(text).Get("cursor").String()); err != nil || c != page.Cursor {
 			t.Errorf("the cursor comes back as %+v, %v", c, err)
 		}
 	})
 	t.Run("Errors", func(t *testing.T) {
-		same(t, appendError(nil, &sdk.Error{Code: 306, Message: "far", Cause: errors.New("why")}), `{"code":"ACS-306","message":"far","cause":"why"}`)
-		same(t, appendError(nil, context.Canceled), `{"code":"ACS-311","message":"Unexpected error in the SDK","cause":"context canceled"}`)
+		same(t, text(encodeFailure, new(failureOf(&sdk.Error{Code: 306, Message: "far", Cause: errors.New("why")}))), `{"code":"ACS-306","message":"far","cause":"why"}`)
+		same(t, text(encodeFailure, new(failureOf(context.Canceled))), `{"code":"ACS-311","message":"Unexpected error in the SDK","cause":"context canceled"}`)
 	})
 
 	const head = `{"eventDate":` + ms + `,"engagementId":"e","dialogId":"d"`
@@ -312,9 +312,9 @@ func TestEncoding(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			c.e.Date = at
 			want := `{"event":"` + string(c.e.Type) + `","payload":` + c.want
-			same(t, appendEvent(nil, &c.e), want+"}")
+			same(t, text(encodeRaised, &raised{c.e.Type, &c.e, c.e.Changed}), want+"}")
 			c.e.Changed = &engagement
-			same(t, appendEvent(nil, &c.e), want+`,"engagement":`+engagementText+"}")
+			same(t, text(encodeRaised, &raised{c.e.Type, &c.e, c.e.Changed}), want+`,"engagement":`+engagementText+"}")
 		})
 	}
 }

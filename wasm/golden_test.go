@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"openchat/sdk"
+	"openchat/sdk/wire"
 )
 
 //go:embed testdata/golden.txt
@@ -69,25 +70,32 @@ func fill(v reflect.Value, name string) {
 	}
 }
 
+// text is what encode writes of v.
+func text[T any](encode func(*T, *wire.Encoder), v *T) []byte {
+	var w wire.Encoder
+	encode(v, &w)
+	return w.B
+}
+
 // goldenText is what the bridge delivers of everything that it can deliver.
 func goldenText() string {
 	var all strings.Builder
 	line := func(name string, text []byte) { all.WriteString(name + "\t" + string(text) + "\n") }
 	var user sdk.UserContext
-	line("UserContext empty", appendUser(nil, &user))
+	line("UserContext empty", text(encodeUserContext, &user))
 	fill(reflect.ValueOf(&user).Elem(), "UserContext")
-	line("UserContext full", appendUser(nil, &user))
-	line("engagements", appendEngagements(nil, &user.Engagements))
-	line("no engagements", appendEngagements(nil, new([]sdk.Engagement)))
+	line("UserContext full", text(encodeUserContext, &user))
+	line("engagements", text(encodeEngagements, &user.Engagements))
+	line("no engagements", text(encodeEngagements, new([]sdk.Engagement)))
 	var page sdk.Page
-	line("Page empty", appendPage(nil, &page))
+	line("Page empty", text(encodePage, &page))
 	fill(reflect.ValueOf(&page).Elem(), "Page")
-	line("Page full", appendPage(nil, &page))
+	line("Page full", text(encodePage, &page))
 	var message sdk.Message
-	line("Message empty", appendMessage(nil, &message))
-	line("Message full", appendMessage(nil, &page.Items[0]))
-	line("Engagement full", appendEngagement(nil, &user.Engagements[0]))
-	line("log", appendLog(nil, sdk.LogWarn, "a \"line\""))
+	line("Message empty", text(encodeMessage, &message))
+	line("Message full", text(encodeMessage, &page.Items[0]))
+	line("Engagement full", text(encodeEngagement, &user.Engagements[0]))
+	line("log", text(encodeLogLine, &logLine{sdk.LogWarn, "a \"line\""}))
 	// In an order that does not depend on that of the fields.
 	var fields []string
 	for i := range reflect.TypeFor[sdk.Event]().NumField() {
@@ -122,7 +130,7 @@ func goldenText() string {
 					}
 				}
 			}
-			line(string(kind)+" "+member, appendEvent(nil, &e))
+			line(string(kind)+" "+member, text(encodeRaised, &raised{e.Type, &e, e.Changed}))
 		}
 		event("full")
 		event("empty")

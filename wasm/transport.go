@@ -109,26 +109,26 @@ func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, 
 
 // appendFetchOptions writes what fetch takes beside the URL, but for signal and body.
 func appendFetchOptions(dst []byte, r sdk.Request, past bool) []byte {
-	o := object(dst)
-	o.open()
-	o.str("method", r.Method)
+	o := wire.Encoder{B: dst}
+	o.Open()
+	o.Str("method", r.Method)
 	if past {
-		o.str("cache", "no-store")
+		o.Str("cache", "no-store")
 	}
-	o.str("credentials", "omit")
-	o.str("redirect", "error") // the token goes to the gateway and nowhere else
+	o.Str("credentials", "omit")
+	o.Str("redirect", "error") // the token goes to the gateway and nowhere else
 	// The end of a session is told while the page is going away.
-	o.boolean("keepalive", r.Method == "DELETE")
-	o.name("headers")
-	o.open()
-	o.str("Authorization", r.Authorization)
-	o.str(wire.HeaderAppkey, r.Appkey)
+	o.Boolean("keepalive", r.Method == "DELETE")
+	o.Name("headers")
+	o.Open()
+	o.Str("Authorization", r.Authorization)
+	o.Str(wire.HeaderAppkey, r.Appkey)
 	if r.Body != nil {
-		o.str("Content-Type", "application/json")
+		o.Str("Content-Type", "application/json")
 	}
-	o.close()
-	o.close()
-	return o
+	o.Close()
+	o.Close()
+	return o.B
 }
 
 // readBody reads an answer's body: as a whole if it is short, by what is said of its

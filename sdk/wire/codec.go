@@ -98,32 +98,49 @@ func ParseEventID(s string) (EventID, error) {
 // String returns the decimal form.
 func (id EventID) String() string { return strconv.FormatUint(uint64(id), 10) }
 
-// Encoder appends JSON to B. A member's comma depends on what stands before.
+// Encoder appends JSON to B. A member's comma depends on what stands before. Its methods are
+// not inlined, for there are many calls of them and few in an event's way.
 type Encoder struct{ B []byte }
 
 // Name appends a member's name; its value must follow.
+//
+//go:noinline
 func (w *Encoder) Name(name string) {
-	if c := w.B[len(w.B)-1]; c != '{' && c != '[' {
-		w.B = append(w.B, ',')
-	}
+	w.next()
 	w.B = append(w.B, '"')
 	w.B = append(w.B, name...)
 	w.B = append(w.B, '"', ':')
 }
 
+// next separates what follows from what stands before it in its object or array.
+func (w *Encoder) next() {
+	if c := w.B[len(w.B)-1]; c != '{' && c != '[' {
+		w.B = append(w.B, ',')
+	}
+}
+
 // Open begins an object.
+//
+//go:noinline
 func (w *Encoder) Open() { w.B = append(w.B, '{') }
 
 // Close ends an object.
+//
+//go:noinline
 func (w *Encoder) Close() { w.B = append(w.B, '}') }
 
 // Str appends a member that is a string.
 func (w *Encoder) Str(name, s string) {
 	w.Name(name)
-	w.B = AppendQuote(w.B, s)
+	w.quote(s)
 }
 
+//go:noinline
+func (w *Encoder) quote(s string) { w.B = AppendQuote(w.B, s) }
+
 // OptStr appends a member that is a string, unless that is empty.
+//
+//go:noinline
 func (w *Encoder) OptStr(name, s string) {
 	if s != "" {
 		w.Str(name, s)
@@ -131,15 +148,54 @@ func (w *Encoder) OptStr(name, s string) {
 }
 
 // Integer appends a member that is an integer.
+//
+//go:noinline
 func (w *Encoder) Integer(name string, n int64) {
 	w.Name(name)
 	w.B = strconv.AppendInt(w.B, n, 10)
 }
 
 // Boolean appends a member that is true or false.
+//
+//go:noinline
 func (w *Encoder) Boolean(name string, v bool) {
 	w.Name(name)
 	w.B = strconv.AppendBool(w.B, v)
+}
+
+// Array appends an array of n elements, which element appends one by one.
+//
+//go:noinline
+func (w *Encoder) Array(n int, element func(i int)) {
+	w.B = append(w.B, '[')
+	for i := range n {
+		if i > 0 {
+			w.B = append(w.B, ',')
+		}
+		element(i)
+	}
+	w.B = append(w.B, ']')
+}
+
+// Strings appends a member that is an object of strings, unless that is empty. It is in
+// the order of the keys, so that the same value always has the same bytes.
+func (w *Encoder) Strings(name string, m map[string]string) {
+	if len(m) == 0 {
+		return
+	}
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = AppendInOrder(keys, k)
+	}
+	w.Name(name)
+	w.Open()
+	for _, k := range keys {
+		w.next()
+		w.quote(k)
+		w.B = append(w.B, ':')
+		w.quote(m[k])
+	}
+	w.Close()
 }
 
 func (w *Encoder) time(name string, t time.Time) {
@@ -158,28 +214,6 @@ func (w *Encoder) eventID(name string, id EventID) {
 	}
 }
 
-// Strings appends a member that is an object of strings, unless that is empty. It is in
-// the order of the keys, so that the same value always has the same bytes.
-func (w *Encoder) Strings(name string, m map[string]string) {
-	if len(m) == 0 {
-		return
-	}
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = AppendInOrder(keys, k)
-	}
-	w.Name(name)
-	w.Open()
-	for i, k := range keys {
-		if i > 0 {
-			w.B = append(w.B, ',')
-		}
-		w.B = append(AppendQuote(w.B, k), ':')
-		w.B = AppendQuote(w.B, m[k])
-	}
-	w.Close()
-}
-
 // AppendInOrder adds s to a list that is in order, and keeps it so. The lists of the line
 // are short, and slices.Sort is 8 KB of every visitor's download.
 func AppendInOrder(list []string, s string) []string {
@@ -188,16 +222,4 @@ func AppendInOrder(list []string, s string) []string {
 		list[i], list[i-1] = list[i-1], list[i]
 	}
 	return list
-}
-
-// AppendArray appends an array of what element appends.
-func AppendArray[T any](w *Encoder, list []T, element func(*T, *Encoder)) {
-	w.B = append(w.B, '[')
-	for i := range list {
-		if i > 0 {
-			w.B = append(w.B, ',')
-		}
-		element(&list[i], w)
-	}
-	w.B = append(w.B, ']')
 }

@@ -279,7 +279,7 @@ func (v *Engagement) append(w *Encoder) {
 	w.Str("dialogId", v.DialogID)
 	w.Str("engagementStatus", string(v.EngagementStatus))
 	w.Name("participants")
-	AppendArray(w, v.Participants, (*Participant).append)
+	w.Array(len(v.Participants), func(i int) { v.Participants[i].append(w) })
 	w.time("createdAt", v.CreatedAt)
 	w.time("lastUpdatedAt", v.LastUpdatedAt)
 	w.Integer("newestIndex", v.NewestIndex)
@@ -330,7 +330,7 @@ func DecodeEngagement(text []byte) (v Engagement, err error) {
 // AppendEngagements adds the JSON array of list to dst.
 func AppendEngagements(dst []byte, list []Engagement) []byte {
 	w := &Encoder{dst}
-	AppendArray(w, list, (*Engagement).append)
+	w.Array(len(list), func(i int) { list[i].append(w) })
 	return w.B
 }
 
@@ -608,7 +608,7 @@ func (v *MessagePage) Append(dst []byte) []byte {
 	w := &Encoder{dst}
 	w.Open()
 	w.Name("messages")
-	AppendArray(w, v.Messages, (*Message).append)
+	w.Array(len(v.Messages), func(i int) { v.Messages[i].append(w) })
 	w.Integer("newestIndex", v.NewestIndex)
 	w.Boolean("hasOlder", v.HasOlder)
 	w.Boolean("hasNewer", v.HasNewer)
@@ -646,7 +646,7 @@ func (v *Problem) Append(dst []byte) []byte {
 	w.OptStr("detail", v.Detail)
 	if len(v.Violations) > 0 {
 		w.Name("violations")
-		AppendArray(w, v.Violations, (*Violation).append)
+		w.Array(len(v.Violations), func(i int) { v.Violations[i].append(w) })
 	}
 	w.Close()
 	return w.B

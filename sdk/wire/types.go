@@ -17,7 +17,7 @@ type Session struct {
 type Participant struct {
 	ParticipantID   string          `wire:"participantId"`
 	ParticipantType ParticipantType `wire:"participantType"`
-	DisplayName     string          `wire:"displayName,optional"` // may be empty: the SDK then names it by its type (ENG-6)
+	DisplayName     string          `wire:"displayName,optional" page:"displayName"` // may be empty: the SDK then names it by its type (ENG-6)
 }
 
 // Engagement is a chat as one session sees it.

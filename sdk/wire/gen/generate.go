@@ -25,6 +25,15 @@ func generate(root string) (map[string][]byte, error) {
 	if files["sdk/wire/codec_gen.go"], err = g.source(); err != nil {
 		return nil, err
 	}
+	pages, err := schema.Load("page", filepath.Join(root, "sdk/wire"), filepath.Join(root, "sdk"), filepath.Join(root, "wasm"))
+	if err != nil {
+		return nil, err
+	}
+	g = &generator{packages: pages}
+	g.delivered(pages[2])
+	if files["wasm/encode_gen.go"], err = g.source(); err != nil {
+		return nil, err
+	}
 	return files, nil
 }
 
@@ -144,34 +153,40 @@ func (g *generator) writeMembers(p *schema.Package, s *schema.Struct) {
 	if outer != "" {
 		g.f("w.Close()")
 	}
-	g.cases(p, s, func(f *schema.Field) { g.writeMember(f) })
+	g.cases(s, s.Values(p), "", func(f *schema.Field, _ string) { g.writeMember(f) })
 }
 
 // cases generates a switch of the discriminator with the members of each of its values.
-func (g *generator) cases(p *schema.Package, s *schema.Struct, member func(*schema.Field)) {
-	var lists [][]*schema.Field
-	var constants [][]string
-	for _, c := range s.Values(p) {
-		list := slices.DeleteFunc(s.With(c.Name), func(f *schema.Field) bool { return f.Kind == schema.Pointer })
-		if len(list) == 0 {
+// member generates one member.
+func (g *generator) cases(s *schema.Struct, constants []schema.Constant, qualifier string, member func(f *schema.Field, constant string)) {
+	all := g.text
+	var bodies []string
+	var labels [][]string
+	for _, c := range constants {
+		g.text = bytes.Buffer{}
+		for _, f := range s.With(c.Name) {
+			if f.Kind != schema.Pointer {
+				member(f, c.Name)
+			}
+		}
+		body := g.text.String()
+		if body == "" {
 			continue
 		}
-		at := slices.IndexFunc(lists, func(l []*schema.Field) bool { return slices.Equal(l, list) })
+		at := slices.Index(bodies, body)
 		if at < 0 {
-			at = len(lists)
-			lists, constants = append(lists, list), append(constants, nil)
+			at = len(bodies)
+			bodies, labels = append(bodies, body), append(labels, nil)
 		}
-		constants[at] = append(constants[at], c.Name)
+		labels[at] = append(labels[at], qualifier+c.Name)
 	}
-	if lists == nil {
+	g.text = all
+	if bodies == nil {
 		return
 	}
 	g.f("switch v.Type {")
-	for i, list := range lists {
-		g.f("case %s:", strings.Join(constants[i], ", "))
-		for _, f := range list {
-			member(f)
-		}
+	for i, body := range bodies {
+		g.f("case %s:\n%s", strings.Join(labels[i], ", "), strings.TrimSpace(body))
 	}
 	g.f("}")
 }
@@ -213,7 +228,7 @@ func (g *generator) writeMember(f *schema.Field) {
 		if f.Optional {
 			g.f("if len(%s) > 0 {", value)
 		}
-		g.f("w.Name(%q)\nAppendArray(w, %s, (*%s).append)", f.Member, value, unqualified(f.Named))
+		g.f("w.Name(%q)\nw.Array(len(%s), func(i int) { %[2]s[i].append(w) })", f.Member, value)
 		if f.Optional {
 			g.f("}")
 		}
@@ -282,7 +297,7 @@ func (g *generator) decoder(s *schema.Struct, u uses) {
 // list generates the functions for an array of s.
 func (g *generator) list(s *schema.Struct) {
 	g.f("// Append%ss adds the JSON array of list to dst.", s.Name)
-	g.f("func Append%ss(dst []byte, list []%[1]s) []byte {\nw := &Encoder{dst}\nAppendArray(w, list, (*%[1]s).append)\nreturn w.B\n}\n", s.Name)
+	g.f("func Append%ss(dst []byte, list []%[1]s) []byte {\nw := &Encoder{dst}\nw.Array(len(list), func(i int) { list[i].append(w) })\nreturn w.B\n}\n", s.Name)
 	g.f("// Decode%ss reads an array.", s.Name)
 	g.f("func Decode%ss(text []byte) (list []%[1]s, err error) {\nr := newDecoder(text)\nr.array(func() { list = append(list, r.%s()) })\nreturn list, r.end()\n}\n", s.Name, lower(s.Name))
 }

@@ -13,9 +13,13 @@
 //	outer.inner      the member stands in an object of its own; fields next to each other
 //	                 with the same outer name share it
 //	optional         it is left out when it is empty; dates, event ids and maps always are
+//	optional=Const   only where the discriminator is that constant
 //	inline           no member: the struct's own members stand in its place. Of a pointer
 //	                 they are, when it is not nil, all that follows
-//	seconds          a duration, as a number of seconds
+//	text             a string that a function of the bridge (cursorText) makes of the struct;
+//	                 with inline, it follows the struct's members
+//	seconds          a duration, as a number of seconds; in milliseconds for pages, and whole
+//	                 for the protocol
 //	thousandths      an integer, read from a number a thousandth as large; for readers only
 //	lenient          an integer that some senders put into a string
 //	const            the generator makes a constant of the name, for code that is not generated
@@ -58,6 +62,7 @@ const (
 	Object               // a struct
 	Pointer              // to a struct
 	List                 // a slice of structs
+	Writer               // a function that appends the value
 )
 
 // Package is a package's part of the schema.
@@ -90,12 +95,13 @@ type Field struct {
 	Member string // the member's name
 	Outer  string // the object in which the member stands, or ""
 
-	Optional, Inline, Seconds, Thousandths, Lenient, Const bool
+	Optional, Inline, Text, Seconds, Thousandths, Lenient, Const bool
 
-	If      string            // a field
-	Renamed map[string]string // by the discriminator's constant
-	For     []string          // constants of the discriminator; empty: all
-	Except  []string          // constants of the discriminator whose values do not have it
+	If          string            // a field
+	Renamed     map[string]string // by the discriminator's constant
+	OptionalFor []string          // constants of the discriminator
+	For         []string          // constants of the discriminator; empty: all
+	Except      []string          // constants of the discriminator whose values do not have it
 }
 
 // Enum is a string type with its constants.
@@ -355,6 +361,8 @@ func (f *Field) read(value, with string) error {
 		switch {
 		case name == "if":
 			f.If = argument
+		case name == "optional" && assigned:
+			f.OptionalFor = append(f.OptionalFor, argument)
 		case assigned:
 			if f.Renamed == nil {
 				f.Renamed = map[string]string{}
@@ -362,7 +370,7 @@ func (f *Field) read(value, with string) error {
 			f.Renamed[name] = argument
 		default:
 			flag := map[string]*bool{
-				"optional": &f.Optional, "inline": &f.Inline, "seconds": &f.Seconds, "thousandths": &f.Thousandths,
+				"optional": &f.Optional, "inline": &f.Inline, "text": &f.Text, "seconds": &f.Seconds, "thousandths": &f.Thousandths,
 				"lenient": &f.Lenient, "const": &f.Const,
 			}[name]
 			if flag == nil {
@@ -371,8 +379,8 @@ func (f *Field) read(value, with string) error {
 			*flag = true
 		}
 	}
-	if (f.Member == "") != f.Inline {
-		return errors.New("a field has either a name or the option inline")
+	if (f.Member == "") != (f.Inline && !f.Text) {
+		return errors.New("a field has either a name or the option inline; of a text, both")
 	}
 	if except, negated := strings.CutPrefix(with, "!"); negated {
 		f.Except = strings.Split(except, ",")
@@ -394,6 +402,8 @@ func (l *loader) classify(p *Package, kinds map[string]ast.Expr, f *Field, x ast
 			return errors.New("a map must be of strings")
 		}
 		f.Kind = Strings
+	case *ast.FuncType:
+		f.Kind = Writer
 	default:
 		switch f.Named = typeName("", x); f.Named {
 		case "string":
@@ -422,8 +432,8 @@ func (l *loader) classify(p *Package, kinds map[string]ast.Expr, f *Field, x ast
 		return errors.New("durations, and they alone, have the option seconds")
 	case f.Optional && (f.Kind == Time || f.Kind == EventID || f.Kind == Strings):
 		return errors.New("it is left out when it is empty in any case")
-	case f.Inline && f.Kind != Object && f.Kind != Pointer, f.Kind == Pointer && !f.Inline:
-		return errors.New("inline are structs, and pointers must be")
+	case (f.Inline || f.Text) && f.Kind != Object && f.Kind != Pointer:
+		return errors.New("inline and text are for structs")
 	}
 	return nil
 }
@@ -442,7 +452,7 @@ func (s *Struct) check(p *Package) error {
 	names := map[string]bool{}
 	conditional := false
 	for _, f := range s.Fields {
-		for _, c := range slices.Concat(f.For, f.Except, slices.Collect(maps.Keys(f.Renamed))) {
+		for _, c := range slices.Concat(f.For, f.Except, f.OptionalFor, slices.Collect(maps.Keys(f.Renamed))) {
 			if !slices.Contains(constants, c) {
 				return fmt.Errorf("%s: %s is no constant of the discriminator", f.Name, c)
 			}
@@ -453,7 +463,7 @@ func (s *Struct) check(p *Package) error {
 		if f.If != "" && !slices.ContainsFunc(s.Fields, func(o *Field) bool { return o.Name == f.If }) {
 			return fmt.Errorf("%s: there is no field %s", f.Name, f.If)
 		}
-		if name := f.Outer + "." + f.Member; !f.Inline {
+		if name := f.Outer + "." + f.Member; f.Member != "" {
 			if names[name] {
 				return fmt.Errorf("%s: %s is there twice", f.Name, f.Member)
 			}
