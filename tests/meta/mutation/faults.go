@@ -873,37 +873,35 @@ func ceilSeconds`},
 	{"INIT-6 seconds are taken for milliseconds", "sdk/decode.go", "decodeConfig",
 		"time.Duration(ms) * time.Millisecond",
 		"time.Duration(ms) * time.Microsecond"},
-	{"MSG-2 messages have no receivedAt", "wasm/encode.go", "object.message",
-		`	o.time("receivedAt", m.ReceivedAt)
+	{"MSG-2 messages have no receivedAt", "wasm/encode_gen.go", "",
+		`	milliseconds(w, "receivedAt", v.ReceivedAt)
 `,
 		""},
-	{"MSG-2 a reply does not say to what", "wasm/encode.go", "object.message",
-		`	o.optional("parentMessageId", m.ParentMessageID)
+	{"MSG-2 a reply does not say to what", "wasm/encode_gen.go", "",
+		`	w.OptStr("parentMessageId", v.ParentMessageID)
 `,
 		""},
-	{"EV-7 seconds are milliseconds", "wasm/encode.go", "object.seconds",
-		`	o.integer(name, ms/1000)
+	{"EV-7 seconds are milliseconds", "wasm/encode.go", "",
+		`	w.Integer(name, ms/1000)
 `,
-		`	o.integer(name, ms)
+		`	w.Integer(name, ms)
 `},
-	{"EV-4 TOKEN_EXPIRED has an eventDate for its expiredDate", "wasm/encode.go", "object.payload",
-		`		o.time("expiredDate", e.Date)`,
-		`		o.time("eventDate", e.Date)`},
-	{"ENG-7 the page's engagements do not follow events", "wasm/encode.go", "appendEvent",
-		`	if e.Changed != nil {
+	{"EV-4 TOKEN_EXPIRED has an eventDate for its expiredDate", "wasm/encode_gen.go", "",
+		`milliseconds(w, "expiredDate", v.Date)`,
+		`milliseconds(w, "eventDate", v.Date)`},
+	{"ENG-7 the page's engagements do not follow events", "wasm/encode_gen.go", "",
+		`	if v.Engagement != nil {
 `,
 		`	if false {
 `},
-	{"EV-2 SHUTDOWN does not say why", "wasm/encode.go", "object.payload",
-		`		o.optional("reason", e.Reason)
+	{"EV-2 SHUTDOWN does not say why", "wasm/encode_gen.go", "",
+		`				w.OptStr("reason", v.Reason)
 `,
-		`		_ = e
-`},
-	{"EV-11 MESSAGE_ARRIVED has no message", "wasm/encode.go", "object.payload",
-		`		if e.Message != nil {
-			o.message`,
-		`		if false {
-			o.message`},
+		""},
+	{"EV-11 MESSAGE_ARRIVED has no message", "wasm/encode_gen.go", "",
+		`			messageMembers(v.Message, w)
+`,
+		""},
 	{"NS-6 a failed getEngagementById resolves", "wasm/bridge.go", "bridge.run",
 		"none(struct{}{}, err)",
 		"none(struct{}{}, nil)"},
@@ -941,9 +939,9 @@ func ceilSeconds`},
 	{"EV-7 the close code is lost", "wasm/transport.go", "onClose",
 		`s.finish(event.Get("code").Int(), event.Get(`,
 		"s.finish(1006, event.Get("},
-	{"INIT-4 the appkey is not sent", "wasm/transport.go", "appendFetchOptions",
-		`o.str(wire.HeaderAppkey, r.Appkey)`,
-		`o.str(wire.HeaderAppkey, "")`},
+	{"INIT-4 the appkey is not sent", "wasm/transport.go", "",
+		`o.Str(wire.HeaderAppkey, r.Appkey)`,
+		`o.Str(wire.HeaderAppkey, "")`},
 	{"NS-2 a list of handlers instead of one", "js/avaya-ccaas-chat-sdk.js", "on",
 		"if (name) handlers.set(name, { handler,",
 		"const before = handlers.get(name); if (name) handlers.set(name, { handler: before ? (p) => { before.handler(p); return handler(p); } : handler,"},
@@ -1266,11 +1264,11 @@ func ceilSeconds`},
 		`      const begun = outside(() => shown()`,
 		`      if (read("prerendering")) starting = false;
       const begun = outside(() => shown()`},
-	{"NS-1 each call of another origin asks for leave", "wasm/transport.go", "appendFetchOptions",
+	{"NS-1 each call of another origin asks for leave", "wasm/transport.go", "",
 		`	if past {
-		o.str(`,
+		o.Str(`,
 		`	if true {
-		o.str(`},
+		o.Str(`},
 	{"NS-5 chats are listed from the browser's cache", "wasm/transport.go", "transport.Do",
 		`	if keepable && !past && answer.Status < 500 {`,
 		`	if false {`},
