@@ -140,6 +140,30 @@ func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
 	}
 }
 
+// Every command of the contract is known, and is over or settled once.
+func TestContract(t *testing.T) {
+	p := newTestPorch(t)
+	for i, c := range commands {
+		args := []any{i + 1}
+		for range c.arguments {
+			args = append(args, "x")
+		}
+		refused := p.command(c.op, args...)
+		if code(refused) == "ACS-311" {
+			t.Errorf("%s is unknown", c.op)
+		}
+		if !refused.IsNull() || c.settles == "" && c.op != "shutdown" {
+			continue
+		}
+		if got := p.next(t); got.Get("settle").Int() != i+1 {
+			t.Errorf("%s: %s", c.op, js.Global().Get("JSON").Call("stringify", got))
+		}
+	}
+	if len(p.delivered) != 0 {
+		t.Errorf("%d items more were delivered", len(p.delivered))
+	}
+}
+
 func TestPanicIsRecovered(t *testing.T) {
 	p := newTestPorch(t)
 	for what, want := range map[string]any{
