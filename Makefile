@@ -10,7 +10,7 @@ demo: build ## the whole platform on http://127.0.0.1:8080 (ADDR=host:port, DATA
 	@exec dist/gateway --demo --addr "$${ADDR:-127.0.0.1:8080}" --data "$${DATA:-./data}" --dist dist
 
 cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DATA=folder); Ctrl-C stops them
-	@go build -o dist/tools/cluster ./tests/faults/cluster/up
+	@go build -o dist/tools/cluster ./tests/harness/cluster/up
 	@exec dist/tools/cluster
 
 test: ## lint, sizes, all tests; installs Chromium if there is none
@@ -38,7 +38,7 @@ fuzz: ## each fuzz target for FUZZTIME (20s)
 
 soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: what a page then holds
 	@tests/setup/chromium.sh
-	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestSoak' ./tests/browser
+	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v ./tests/faults/soak
 
 chaos: ## real faults: 200 customers, 20 agents, 3 minutes; SEED=7 DURATION=10m for others
 	@CUSTOMERS=$${CUSTOMERS:-200} AGENTS=$${AGENTS:-20} DURATION=$${DURATION:-3m} \

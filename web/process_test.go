@@ -24,7 +24,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/coder/websocket"
 	"github.com/go-json-experiment/json"
@@ -32,6 +31,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/desk"
 )
 
@@ -57,12 +57,8 @@ func TestMain(m *testing.M) {
 func built(t *testing.T) string {
 	t.Helper()
 	binary.once.Do(func() {
-		if binary.dir, binary.err = os.MkdirTemp("", "gateway"); binary.err != nil {
-			return
-		}
-		binary.path = filepath.Join(binary.dir, "gateway")
-		if out, err := exec.Command("go", "build", "-o", binary.path, ".").CombinedOutput(); err != nil {
-			binary.err = fmt.Errorf("%w: %s", err, out)
+		if binary.dir, binary.err = os.MkdirTemp("", "gateway"); binary.err == nil {
+			binary.path, binary.err = harness.BuildGateway(context.Background(), binary.dir)
 		}
 	})
 	if binary.err != nil {
@@ -74,70 +70,18 @@ func built(t *testing.T) string {
 // running is the real process.
 type running struct {
 	*testing.T
-	cmd    *exec.Cmd
-	url    string
-	stderr *logs
-	exited chan struct{} // closed when it has
-	err    error         // of its end
+	*harness.Process
 }
 
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-var address = regexp.MustCompile(`http://[^/\s]+`)
-
-// launch starts it and returns when it has said its address.
+// launch starts it and returns when it has printed its address.
 func launch(t *testing.T, command string, args ...string) *running {
 	t.Helper()
-	p := &running{T: t, cmd: exec.Command(command, args...), stderr: &logs{}, exited: make(chan struct{})}
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
-	p.cmd.Stderr = p.stderr
-	// Cleanup ends it; this does when the test's process is killed or panics.
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
+	p := &harness.Process{Name: "gateway", Path: command, Args: args, Ready: harness.AddressLine}
+	t.Cleanup(p.Kill)
+	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	found := make(chan string, 1)
-	go func() {
-		defer close(p.exited)
-		s := bufio.NewScanner(out)
-		for s.Scan() {
-			if a := address.FindString(s.Text()); a != "" {
-				select {
-				case found <- a:
-				default:
-				}
-			}
-		}
-		p.err = p.cmd.Wait()
-	}()
-	t.Cleanup(p.kill)
-	select {
-	case p.url = <-found:
-	case <-p.exited:
-		t.Fatalf("it ended with %v: %s", p.err, p.stderr)
-	case <-time.After(limit):
-		t.Fatalf("no address in %v: %s", limit, p.stderr)
-	}
-	return p
+	return &running{t, p}
 }
 
 func launchDemo(t *testing.T, data, addr string, more ...string) *running {
@@ -147,30 +91,18 @@ func launchDemo(t *testing.T, data, addr string, more ...string) *running {
 	return launch(t, built(t), append([]string{"--demo", "--addr", addr, "--data", data, "--dist", dir}, more...)...)
 }
 
-func (p *running) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended by itself
-	<-p.exited
-}
-
 // terminate asks it to stop and wants a clean end in time.
 func (p *running) terminate(signal os.Signal) {
 	p.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		p.Fatal(err)
-	}
+	p.Signal(signal)
 	p.ended(stopWithin)
 }
 
 // ended wants a clean end in time.
 func (p *running) ended(within time.Duration) {
 	p.Helper()
-	select {
-	case <-p.exited:
-	case <-time.After(within):
-		p.Fatalf("still there after %v: %s", within, p.stderr)
-	}
-	if p.err != nil {
-		p.Errorf("it ended with %v: %s", p.err, p.stderr)
+	if err := p.Wait(within); err != nil {
+		p.Error(err)
 	}
 }
 
@@ -179,7 +111,7 @@ func (p *running) call(method, path, body string, header ...string) (int, []byte
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), limit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, p.URL+path, strings.NewReader(body))
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -257,7 +189,7 @@ type stream struct {
 
 func (c *customer) stream(last wire.EventID) *stream {
 	c.Helper()
-	conn, _, err := websocket.Dial(c.Context(), c.url+wire.BasePath+"/sessions/"+c.session.SessionID+"/events", &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
+	conn, _, err := websocket.Dial(c.Context(), c.URL+wire.BasePath+"/sessions/"+c.session.SessionID+"/events", &websocket.DialOptions{Subprotocols: []string{wire.Subprotocol}})
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -286,7 +218,7 @@ func (s *stream) read() wire.ServerFrame {
 		if len(s.more) == 0 {
 			_, b, err := s.conn.Read(ctx)
 			if err != nil {
-				s.Fatalf("reading the stream: %v\n%s", err, s.stderr)
+				s.Fatalf("reading the stream: %v\n%s", err, s.Log.String())
 			}
 			s.more = bytes.Split(b, []byte(wire.FrameSeparator))
 		}
@@ -408,12 +340,12 @@ func TestChatAcrossTheProcess(t *testing.T) {
 	second := p.customer("Dora")
 	before := second.stream(0).last
 	second.create(`{}`)
-	p.kill()
-	if errors.As(p.err, new(*exec.ExitError)) == false {
-		t.Fatalf("it was to be killed: %v", p.err)
+	p.Kill()
+	if errors.As(p.Err(), new(*exec.ExitError)) == false {
+		t.Fatalf("it was to be killed: %v", p.Err())
 	}
 
-	p = launchDemo(t, data, strings.TrimPrefix(p.url, "http://"))
+	p = launchDemo(t, data, strings.TrimPrefix(p.URL, "http://"))
 	c.running, second.running = p, p
 	s = c.stream(heard)
 	if got := s.event(wire.EventMessages); got.Message.Body.Text != "Are you there?" {
@@ -448,7 +380,7 @@ func TestChatAcrossTheProcess(t *testing.T) {
 	s.event(wire.EventEngagementTerminated)
 
 	// A clean stop: streams and desks are told to come back, calls are answered.
-	conn, _, err := websocket.Dial(t.Context(), p.url+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+	conn, _, err := websocket.Dial(t.Context(), p.URL+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -463,7 +395,7 @@ func TestChatAcrossTheProcess(t *testing.T) {
 	p.terminate(syscall.SIGTERM)
 	ended.Wait()
 	for _, secret := range []string{c.token, demoDesk, demoHS256, "Are you there", "What about it", "Cleo"} {
-		if strings.Contains(p.stderr.String(), secret) {
+		if strings.Contains(p.Log.String(), secret) {
 			t.Errorf("the log holds %q", secret)
 		}
 	}
@@ -511,26 +443,17 @@ func TestPolicyInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true)) // its profile is chromedp's to make and remove
-	if path := os.Getenv("CHROMIUM"); path != "" {
-		flags = append(flags, chromedp.ExecPath(path))
+	browser, end, err := harness.StartBrowser(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
-	defer cancel()
-	ctx, cancel = chromedp.NewExecAllocator(ctx, flags...)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	defer func() {
-		if err := chromedp.Cancel(ctx); err != nil { // waits until it is gone
-			t.Error(err)
-		}
-	}()
+	defer end()
+	page := &harness.Target{Context: browser}
+	if err := page.Run(chromedp.Navigate(p.URL + "/desk")); err != nil {
+		t.Fatal(err)
+	}
 	var result map[string]string
-	err = chromedp.Run(ctx,
-		chromedp.Navigate(p.url+"/desk"),
-		chromedp.Evaluate(`(async () => {
+	if err := page.Eval(&result, `(async () => {
 			const result = {violations: ""};
 			document.addEventListener("securitypolicyviolation", e => result.violations += e.effectiveDirective + " " + e.blockedURI + "; ");
 			const first = (path, protocol, hello) => new Promise(resolve => {
@@ -551,9 +474,7 @@ func TestPolicyInChromium(t *testing.T) {
 			const script = document.createElement("script");
 			try { script.text = "1"; result.types = "not enforced"; } catch { result.types = "enforced"; }
 			return result;
-		})()`, &result, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }),
-	)
-	if err != nil {
+		})()`); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{"desk": "snapshot", "customer": "closed 4400", "before": "", "other": "refused", "types": "enforced"}
@@ -720,7 +641,7 @@ func TestOpenFiles(t *testing.T) {
 	dir := t.TempDir()
 	build(t, dir, "")
 	p := launch(t, "sh", "-c", `ulimit -Sn 256 && exec "$0" "$@"`, built(t), "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--dist", dir)
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.cmd.Process.Pid))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID()))
 	if err != nil {
 		t.Skip("this system has no /proc to look at")
 	}
@@ -744,7 +665,7 @@ type upload struct {
 
 func (c *customer) upload(path, body string) *upload {
 	c.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(c.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.URL, "http://"))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -793,7 +714,7 @@ func (u *upload) answered(want int) {
 // refuses wants 503, and to be told to come back on another connection.
 func (p *running) refuses(method, path string, header ...string) {
 	p.Helper()
-	r, err := http.NewRequestWithContext(p.Context(), method, p.url+path, strings.NewReader("{}"))
+	r, err := http.NewRequestWithContext(p.Context(), method, p.URL+path, strings.NewReader("{}"))
 	if err != nil {
 		p.Fatal(err)
 	}
@@ -821,13 +742,11 @@ func TestGracefulStop(t *testing.T) {
 			c := p.customer("Cleo")
 			s := c.stream(0)
 			calls := c.upload("/engagements", fmt.Sprintf(`{"sessionId":%q,"correlationId":"u"}`, c.session.SessionID))
-			if err := p.cmd.Process.Signal(sig); err != nil {
-				t.Fatal(err)
-			}
+			p.Signal(sig)
 			s.closed(wire.CloseServiceRestart)
 			auth := []string{"Authorization", "Bearer " + c.token, wire.HeaderAppkey, c.appkey}
 			p.refuses("GET", "/healthz")
-			p.refuses("POST", wire.BasePath+"/sessions", append(auth, "Origin", p.url)...)
+			p.refuses("POST", wire.BasePath+"/sessions", append(auth, "Origin", p.URL)...)
 			p.refuses("GET", wire.BasePath+"/engagements?sessionId="+c.session.SessionID, auth...)
 			p.refuses("POST", "/v1/getJWT")
 			p.refuses("GET", desk.BasePath+"/engagements", "Authorization", "Bearer "+demoDesk)
@@ -835,13 +754,13 @@ func TestGracefulStop(t *testing.T) {
 				{wire.BasePath + "/sessions/" + c.session.SessionID + "/events", wire.Subprotocol},
 				{desk.BasePath + "/events", desk.Subprotocol},
 			} {
-				_, res, err := websocket.Dial(t.Context(), p.url+events.path, &websocket.DialOptions{Subprotocols: []string{events.protocol}})
+				_, res, err := websocket.Dial(t.Context(), p.URL+events.path, &websocket.DialOptions{Subprotocols: []string{events.protocol}})
 				if err == nil || res == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 					t.Errorf("a stream at %s while it stops: %v, %v", events.path, res, err)
 				}
 			}
 			select {
-			case <-p.exited:
+			case <-p.Exited():
 				t.Fatal("it ended with a call in progress")
 			default:
 			}
@@ -855,21 +774,19 @@ func TestGracefulStop(t *testing.T) {
 		c, other := p.customer("Cleo"), p.customer("Dora")
 		c.stream(0) // takes nothing from now on, not even the close frame
 		half := c.upload("/engagements", fmt.Sprintf(`{"sessionId":%q,"correlationId":"u"}`, c.session.SessionID))
-		silent, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://")) // asks for nothing
+		silent, err := net.Dial("tcp", strings.TrimPrefix(p.URL, "http://")) // asks for nothing
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer silent.Close()
 		s := other.stream(0)
-		conn, _, err := websocket.Dial(t.Context(), p.url+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+		conn, _, err := websocket.Dial(t.Context(), p.URL+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.CloseNow() // a desk that does not authenticate, and takes nothing
 		began := time.Now()
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
+		p.Signal(syscall.SIGTERM)
 		s.closed(wire.CloseServiceRestart)
 		if told := time.Since(began); told > drainWithin {
 			t.Errorf("who listens was told after %v", told)

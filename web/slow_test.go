@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/desk"
 )
 
@@ -43,7 +44,7 @@ func TestSlowClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &logs{}
+	log := &harness.Output{}
 	p := &process{settings: s, log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	ctx, stop := context.WithCancel(t.Context())
 	if err := p.start(ctx, tenants); err != nil {

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/time/rate"
 
 	"openchat/sdk"
-	"openchat/tests/faults/cluster"
+	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
 
 const (
@@ -63,10 +64,10 @@ func measureGateway(ctx context.Context, o options) (r report, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if b.bin, err = cluster.Build(ctx, ".", "dist"); err != nil {
+	if b.bin, err = cluster.Build(ctx, "dist"); err != nil {
 		return r, err
 	}
-	if b.site, err = cluster.NewSite(b.dir); err != nil {
+	if b.account, err = cluster.NewAccount(b.dir); err != nil {
 		return r, err
 	}
 	one, err := b.one(ctx)
@@ -83,9 +84,9 @@ func measureGateway(ctx context.Context, o options) (r report, err error) {
 type gatewayBench struct {
 	options
 	scale
-	dir  string
-	bin  cluster.Binaries
-	site *cluster.Site
+	dir     string
+	bin     cluster.Binaries
+	account *cluster.Account
 }
 
 func (b *gatewayBench) say(format string, args ...any) {
@@ -100,7 +101,7 @@ type steady struct {
 	cpu             float64 // ms of the processes' processor time an event
 }
 
-func (b *gatewayBench) steady(ctx context.Context, c *crowd, of ...*cluster.Process) (steady, error) {
+func (b *gatewayBench) steady(ctx context.Context, c *crowd, of ...*harness.Process) (steady, error) {
 	s, found := steady{}, series{}
 	// Not counted: caches fill, and heaps find their size.
 	if _, err := c.run(ctx, eventRate, 2*time.Second, false); err != nil {
@@ -145,12 +146,12 @@ func (b *gatewayBench) flood(ctx context.Context, c *crowd) (float64, error) {
 // one measures one gateway with the NATS server inside, which syncs every message to
 // disk before it acknowledges it.
 func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
-	g, err := startMetered(ctx, b.bin, "gateway", append(b.site.Args, "--data", filepath.Join(b.dir, "data"))...)
+	g, err := startMetered(ctx, b.bin, "gateway", append(b.account.Args, "--data", filepath.Join(b.dir, "data"))...)
 	if err != nil {
 		return r, err
 	}
 	defer g.Kill()
-	c := newCrowd(b.site)
+	c := newCrowd(b.account)
 	c.balancer.Use(g.Process)
 
 	long, ratio, err := b.history(ctx, c)
@@ -219,7 +220,7 @@ func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
 
 // abandon ends the gateways and leaves the visitors without: there are too many to let
 // each say goodbye.
-func (c *crowd) abandon(gateways ...*cluster.Process) {
+func (c *crowd) abandon(gateways ...*harness.Process) {
 	c.balancer.Use()
 	for _, g := range gateways {
 		g.Kill()
@@ -242,7 +243,7 @@ func (b *gatewayBench) history(ctx context.Context, c *crowd) (t table, ratio fl
 	agents := []string{v.Agent}
 	for range supervisors {
 		agents = append(agents, uuid.NewString())
-		if err := c.desk.Supervise(ctx, v.Chat, agents[len(agents)-1]); err != nil {
+		if err := c.desk.Supervise(ctx, v.Chat, agents[len(agents)-1], "Agent"); err != nil {
 			return t, 0, err
 		}
 	}
@@ -257,7 +258,7 @@ func (b *gatewayBench) history(ctx context.Context, c *crowd) (t table, ratio fl
 			if err := allowed.Wait(ctx); err != nil {
 				return err
 			}
-			if err := c.desk.Say(ctx, v.Chat, agents[i%len(agents)], "Some words that are as many as people write in a chat.", uuid.NewString()); err != nil {
+			if err := c.desk.Send(ctx, v.Chat, agents[i%len(agents)], "Some words that are as many as people write in a chat.", uuid.NewString()); err != nil {
 				return err
 			}
 		}
@@ -355,9 +356,9 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 		return r, err
 	}
 	defer nodes.Kill()
-	c := newCrowd(b.site)
+	c := newCrowd(b.account)
 	var gateways []*meter
-	var processes []*cluster.Process
+	var processes []*harness.Process
 	defer func() {
 		for _, p := range processes {
 			p.Kill()
@@ -371,7 +372,7 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 	}
 	for len(gateways) < size {
 		g, err := startMetered(ctx, b.bin, fmt.Sprintf("gateway%d", len(gateways)+1),
-			append(b.site.Args, "--nats-url", nodes.URL, "--replicas", fmt.Sprint(size))...)
+			append(b.account.Args, "--nats-url", nodes.URL, "--replicas", fmt.Sprint(size))...)
 		if err != nil {
 			return r, err
 		}

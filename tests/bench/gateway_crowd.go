@@ -15,16 +15,17 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/native"
-	"openchat/tests/faults/cluster"
+	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
 
 // crowd is the load: visitors, each a whole native SDK with its own session, stream and
 // chat, and the agents they talk to.
 type crowd struct {
-	site      *cluster.Site
+	account   *cluster.Account
 	balancer  cluster.Balancer
 	transport *native.Transport
-	desk      *cluster.Desk
+	desk      *harness.Desk
 	visitors  []*visitor
 	window    atomic.Pointer[window] // what is being measured
 }
@@ -37,11 +38,11 @@ type visitor struct {
 // chatsPerAgent keeps agents below the rate that the desk allows each.
 const chatsPerAgent = 10
 
-func newCrowd(site *cluster.Site) *crowd {
-	c := &crowd{site: site}
+func newCrowd(account *cluster.Account) *crowd {
+	c := &crowd{account: account}
 	// The agents' connections, and those of the visitors' calls, are kept open.
 	c.transport = native.New(native.Options{HTTPClient: c.balancer.Client(256)})
-	c.desk = site.Desk(cluster.Host, c.balancer.Client(256))
+	c.desk = account.Desk(cluster.Host, c.balancer.Client(256))
 	return c
 }
 
@@ -94,7 +95,7 @@ func (c *crowd) visit(ctx context.Context, customer, agent string) (*visitor, er
 	defer cancel()
 	v := &visitor{}
 	var err error
-	v.Visitor, err = c.site.Visit(ctx, cluster.Host, c.transport, c.desk, agent, customer, func(e sdk.Event) {
+	v.Visitor, err = c.account.Visit(ctx, cluster.Host, c.transport, c.desk, agent, customer, func(e sdk.Event) {
 		switch e.Type {
 		case sdk.EventStreamConnected:
 			v.connected.Store(true)
@@ -247,7 +248,7 @@ func (c *crowd) say(ctx context.Context, v *visitor, agent bool, text string) er
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if agent {
-		return c.desk.Say(ctx, v.Chat, v.Agent, text, uuid.NewString())
+		return c.desk.Send(ctx, v.Chat, v.Agent, text, uuid.NewString())
 	}
 	return v.Send(ctx, text)
 }

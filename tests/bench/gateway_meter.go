@@ -11,12 +11,13 @@ import (
 	"strings"
 	"time"
 
-	"openchat/tests/faults/cluster"
+	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
 
 // meter reads what a gateway's process uses.
 type meter struct {
-	*cluster.Process
+	*harness.Process
 	profiles string // where it serves them
 }
 
@@ -83,7 +84,7 @@ func (m *meter) memory(ctx context.Context) (memory, error) {
 }
 
 // cpu is the processor time that processes have used.
-func cpu(list ...*cluster.Process) (time.Duration, error) {
+func cpu(list ...*harness.Process) (time.Duration, error) {
 	var ticks int64
 	for _, p := range list {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.PID()))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"openchat/tests/harness"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,10 +126,10 @@ var clobbers = map[string]string{
 }
 
 // hookPage is an origin with a page of its own, /t/own.html, under scriptPolicy.
-func (w *world) hookPage(t *testing.T, body string, more func(http.ResponseWriter, *http.Request) bool) *origin {
+func hookPage(t *testing.T, w *harness.Environment, body string, more func(http.ResponseWriter, *http.Request) bool) *harness.Origin {
 	t.Helper()
-	o := w.newOrigin(t)
-	o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+	o := w.NewOrigin(t)
+	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/t/own.html" {
 			return more != nil && more(rw, r)
 		}
@@ -143,12 +144,12 @@ func (w *world) hookPage(t *testing.T, body string, more func(http.ResponseWrite
 const ownScripts = `<script src="/avaya-ccaas-chat-sdk.js"></script><script src="/t/page.js"></script>`
 
 func TestClobbering(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	names := namesRead(t)
-	b := newTab(t, "plain page")
-	b.open(w.origin.url + "/t/page.html")
+	b := harness.NewTab(t, "plain page")
+	b.Open(w.Origin.URL + "/t/page.html")
 	var present []string
-	b.eval(&present, `%s.filter((name) => name in document || name in window)`, names)
+	b.Eval(&present, `%s.filter((name) => name in document || name in window)`, names)
 	present = append(present, "AvayaCCaaSChatSDK", "Zone", "Go", "porch", "process", "fs", "path")
 	if len(present) < 50 {
 		t.Fatalf("only %q are properties of a page", present)
@@ -164,34 +165,34 @@ func TestClobbering(t *testing.T) {
 				}
 				fmt.Fprintf(&body, element, name, s.URL)
 			}
-			o := w.hookPage(t, body.String()+ownScripts, nil)
-			b := newTab(t, "customer")
-			b.allow(networkTrouble)
-			b.open(o.url + "/t/own.html")
+			o := hookPage(t, w, body.String()+ownScripts, nil)
+			b := harness.NewTab(t, "customer")
+			b.AllowErrors(harness.NetworkErrors)
+			b.Open(o.URL + "/t/own.html")
 			// The page is one in which names do hide what it has.
 			var hidden bool
-			b.eval(&hidden, hides(kind))
+			b.Eval(&hidden, hides(kind))
 			if !hidden {
 				t.Fatal("the page's elements hide nothing")
 			}
-			params := w.params(t, fresh("clobber"), tokenOptions{})
+			params := w.InitParams(t, harness.NewCustomerID("clobber"), harness.TokenOptions{})
 			var r struct {
 				Error *struct{ Code, Message string }
 				Same  bool
 			}
-			if b.eval(&r, `t.init(%s)`, params); r.Error != nil || !r.Same {
+			if b.Eval(&r, `t.init(%s)`, params); r.Error != nil || !r.Same {
 				t.Fatalf("init: %+v", r)
 			}
-			id := createChat(b)
-			b.waitEvent("MESSAGE_ARRIVED", nil)
-			agent := w.newDesk(t, "Bo "+fresh("clobber"))
-			agent.accept(id)
-			agent.say(id, "to the page")
-			b.waitText("to the page")
-			send(b, id, "from the page")
-			agent.waitText(id, "from the page")
+			id := harness.CreateEngagement(b)
+			b.WaitEvent("MESSAGE_ARRIVED", nil)
+			agent := w.NewAgent(t, "Bo "+harness.NewCustomerID("clobber"))
+			agent.Accept(id)
+			agent.Send(id, "to the page")
+			b.WaitText("to the page")
+			harness.SendTexts(b, id, "from the page")
+			agent.WaitText(id, "from the page")
 			// A wake-up reads whether the page is visible.
-			b.wants("STREAM-5", map[string]any{"code": "", "chats": 1, "pinged": true}, `
+			b.Expect("STREAM-5", map[string]any{"code": "", "chats": 1, "pinged": true}, `
 				const { send } = WebSocket.prototype;
 				let pings = 0;
 				WebSocket.prototype.send = function (frame) {
@@ -202,7 +203,7 @@ func TestClobbering(t *testing.T) {
 				const list = await sdk.getEngagements(); // comes later than what the wake-up sends
 				WebSocket.prototype.send = send;
 				return { code: await code(() => sdk.resetIdleTimeout()), chats: list.length, pinged: pings > 0 }`)
-			b.wants("SHUT-1", map[string]any{"code": ""}, `return { code: await code(() => sdk.shutdown()) }`)
+			b.Expect("SHUT-1", map[string]any{"code": ""}, `return { code: await code(() => sdk.shutdown()) }`)
 			if asked := s.all(); len(asked) > 0 {
 				t.Errorf("another origin was asked for %q", asked)
 			}
@@ -220,7 +221,7 @@ func hides(kind string) string {
 
 // The wasm of another origin is checked, however the script was led there.
 func TestWasmOfAnotherOrigin(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	same := func(wasm []byte) []byte { return wasm }
 	base := func(s *stranger) string {
 		// The scripts' addresses are resolved where they stand, before the base.
@@ -240,22 +241,22 @@ func TestWasmOfAnotherOrigin(t *testing.T) {
 	} {
 		t.Run("INIT-9 the hash is checked: "+tt.name, func(t *testing.T) {
 			s := newStranger(t, tt.wasm)
-			o := w.hookPage(t, tt.page(s), func(rw http.ResponseWriter, r *http.Request) bool {
+			o := hookPage(t, w, tt.page(s), func(rw http.ResponseWriter, r *http.Request) bool {
 				if tt.redirect && strings.HasSuffix(r.URL.Path, ".wasm") {
 					http.Redirect(rw, r, s.URL+r.URL.Path, http.StatusFound)
 					return true
 				}
 				return false
 			})
-			b := newTab(t, "customer")
-			b.allow(`integrity`) // the browser's own words
-			b.open(o.url + "/t/own.html")
+			b := harness.NewTab(t, "customer")
+			b.AllowErrors(`integrity`) // the browser's own words
+			b.Open(o.URL + "/t/own.html")
 			var r struct {
 				Error *struct{ Code, Message string }
 			}
-			params := w.params(t, fresh("clobber"), tokenOptions{})
-			params["hostURL"] = o.url
-			b.eval(&r, `t.init(%s)`, params)
+			params := w.InitParams(t, harness.NewCustomerID("clobber"), harness.TokenOptions{})
+			params["hostURL"] = o.URL
+			b.Eval(&r, `t.init(%s)`, params)
 			got := ""
 			if r.Error != nil {
 				got = r.Error.Code
@@ -273,7 +274,7 @@ func TestWasmOfAnotherOrigin(t *testing.T) {
 // TestClobberedDemo chats on the demo's two pages, in which images have every name that the
 // pages' scripts say.
 func TestClobberedDemo(t *testing.T) {
-	w := newWorld(t) // whose only waiting chat is this one's
+	w := harness.NewEnvironment(t) // whose only waiting chat is this one's
 	var names strings.Builder
 	said := map[string]bool{}
 	files, err := filepath.Glob("../../web/demo/*/*.js")
@@ -292,12 +293,12 @@ func TestClobberedDemo(t *testing.T) {
 			said[word] = true
 		}
 	}
-	o := w.newOrigin(t)
-	o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+	o := w.NewOrigin(t)
+	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/" && r.URL.Path != "/desk" {
 			return false
 		}
-		answer, err := http.Get(w.gateway.url() + r.URL.Path)
+		answer, err := http.Get(w.Gateway.URL + r.URL.Path)
 		if err != nil {
 			t.Error(err)
 			return false
@@ -312,31 +313,31 @@ func TestClobberedDemo(t *testing.T) {
 		rw.Write(regexp.MustCompile(`<body[^>]*>`).ReplaceAll(page, []byte(`$0<div hidden>`+names.String()+`</div>`)))
 		return true
 	})
-	shows := func(b *tab, text string) {
+	shows := func(b *harness.Tab, text string) {
 		t.Helper()
-		b.until(text, `Document.prototype.querySelector.call(document, "body").textContent.includes(%s)`, text)
+		b.WaitUntil(text, `Document.prototype.querySelector.call(document, "body").textContent.includes(%s)`, text)
 	}
-	customer := newTab(t, "customer")
-	customer.open(o.url + "/")
+	customer := harness.NewTab(t, "customer")
+	customer.Open(o.URL + "/")
 	var hidden bool
-	if customer.eval(&hidden, `document.getElementById instanceof HTMLImageElement && document.activeElement instanceof HTMLImageElement`); !hidden {
+	if customer.Eval(&hidden, `document.getElementById instanceof HTMLImageElement && document.activeElement instanceof HTMLImageElement`); !hidden {
 		t.Fatal("the images hide nothing")
 	}
-	customer.click(testid("launcher"))
-	customer.typeInto(testid("name"), "Ada Lovelace")
-	customer.typeInto(testid("topic"), "A lamp that hums")
-	customer.click(testid("start"))
+	customer.Click(testid("launcher"))
+	customer.Type(testid("name"), "Ada Lovelace")
+	customer.Type(testid("topic"), "A lamp that hums")
+	customer.Click(testid("start"))
 	shows(customer, "I am looking for an agent")
 
-	agent := newTab(t, "agent")
-	agent.open(o.url + "/desk")
-	agent.typeInto(testid("agent-name"), "Bo Mender")
-	agent.click(testid("sign-in"))
-	agent.click(testid("waiting-item") + " " + testid("accept"))
-	agent.typeInto(testid("composer"), "How does it hum?")
-	agent.enter()
+	agent := harness.NewTab(t, "agent")
+	agent.Open(o.URL + "/desk")
+	agent.Type(testid("agent-name"), "Bo Mender")
+	agent.Click(testid("sign-in"))
+	agent.Click(testid("waiting-item") + " " + testid("accept"))
+	agent.Type(testid("composer"), "How does it hum?")
+	agent.PressEnter()
 	shows(customer, "How does it hum?")
-	customer.typeInto(testid("composer"), "In B flat.")
-	customer.enter()
+	customer.Type(testid("composer"), "In B flat.")
+	customer.PressEnter()
 	shows(agent, "In B flat.")
 }

@@ -4,74 +4,34 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
-// until waits until a condition of the page's document holds. It looks whenever the
-// document changes.
-func (b *tab) until(what, condition string, args ...any) {
-	b.t.Helper()
-	var held bool
-	b.eval(&held, `new Promise((resolve) => {
-		const look = () => `+condition+`;
-		if (look()) return resolve(true);
-		const observer = new MutationObserver(() => { if (look()) { observer.disconnect(); resolve(true); } });
-		observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
-		setTimeout(() => { observer.disconnect(); resolve(false); }, `+fmt.Sprint(patience.Milliseconds()-5000)+`);
-	})`, args...)
-	if !held {
-		b.t.Fatalf("tab %q: %s did not come", b.name, what)
-	}
-}
-
-// enter presses Enter. chromedp's own key events insert a line break even where the
-// page has taken the key for something else; a keyboard does not.
-func (b *tab) enter() {
-	b.t.Helper()
-	key := func(kind input.KeyType, text string) chromedp.Action {
-		return input.DispatchKeyEvent(kind).WithKey("Enter").WithCode("Enter").WithText(text).WithWindowsVirtualKeyCode(13)
-	}
-	b.run(key(input.KeyDown, "\r"), key(input.KeyUp, ""))
-}
-
 func testid(id string) string { return `[data-testid="` + id + `"]` }
 
-// click clicks as a hand does, once the thing is there to be clicked.
-func (b *tab) click(selector string) {
-	b.t.Helper()
-	b.run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
-}
-
-// typeInto types text with the keyboard.
-func (b *tab) typeInto(selector, text string) {
-	b.t.Helper()
-	b.click(selector)
-	b.run(input.InsertText(text))
-}
-
 // shown waits for a message in a timeline of the demo.
-func (b *tab) shown(text string) {
-	b.t.Helper()
-	b.until("the message "+text, `[...document.querySelectorAll('[data-testid="message-text"]')].some((e) => e.textContent.includes(%s))`, text)
+func waitShown(b *harness.Tab, text string) {
+	b.T.Helper()
+	b.WaitUntil("the message "+text, `[...document.querySelectorAll('[data-testid="message-text"]')].some((e) => e.textContent.includes(%s))`, text)
 }
 
 // timeline are the texts of all messages on the screen.
-func (b *tab) timeline() (texts []string) {
-	b.t.Helper()
-	b.eval(&texts, `[...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)`)
+func timeline(b *harness.Tab) (texts []string) {
+	b.T.Helper()
+	b.Eval(&texts, `[...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)`)
 	return texts
 }
 
 func TestDemoPages(t *testing.T) {
-	shared(t)
-	w := newWorld(t)
-	home := w.gateway.url() + "/"
+	harness.Shared(t)
+	w := harness.NewEnvironment(t)
+	home := w.Gateway.URL + "/"
 
 	t.Run("the policy", func(t *testing.T) {
 		for _, path := range []string{"", "desk", "customer/main.js", "avaya-ccaas-chat-sdk.js"} {
@@ -100,92 +60,92 @@ func TestDemoPages(t *testing.T) {
 
 	t.Run("a chat", func(t *testing.T) {
 		const markup = `<img src=x onerror="alert(1)"> & <b>bold</b>`
-		customer := newTab(t, "customer")
-		customer.size(1280, 800, false)
-		customer.open(home)
-		customer.click(testid("launcher"))
-		customer.typeInto(testid("name"), "Ada Lovelace")
-		customer.typeInto(testid("topic"), "A lamp that hums")
-		customer.click(testid("start"))
-		customer.shown("I am looking for an agent")
+		customer := harness.NewTab(t, "customer")
+		customer.SetSize(1280, 800, false)
+		customer.Open(home)
+		customer.Click(testid("launcher"))
+		customer.Type(testid("name"), "Ada Lovelace")
+		customer.Type(testid("topic"), "A lamp that hums")
+		customer.Click(testid("start"))
+		waitShown(customer, "I am looking for an agent")
 
-		agent := newTab(t, "agent")
-		agent.size(1280, 800, false)
-		agent.open(home + "desk")
-		agent.typeInto(testid("agent-name"), "Bo Mender")
-		agent.click(testid("sign-in"))
-		agent.until("the waiting chat", `document.querySelector('[data-testid="waiting-item"]')?.textContent.includes("A lamp that hums")`)
-		agent.click(testid("waiting-item") + " " + testid("accept"))
-		customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo Mender")
+		agent := harness.NewTab(t, "agent")
+		agent.SetSize(1280, 800, false)
+		agent.Open(home + "desk")
+		agent.Type(testid("agent-name"), "Bo Mender")
+		agent.Click(testid("sign-in"))
+		agent.WaitUntil("the waiting chat", `document.querySelector('[data-testid="waiting-item"]')?.textContent.includes("A lamp that hums")`)
+		agent.Click(testid("waiting-item") + " " + testid("accept"))
+		customer.WaitUntil("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo Mender")
 			|| document.querySelector('[data-testid="chat-subtitle"]').textContent.includes("Bo Mender")
 			|| document.querySelector('[data-testid="messages"]').textContent.includes("Bo Mender")`)
-		agent.until("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
-		agent.typeInto(testid("composer"), "Good morning, how does it hum?")
-		agent.click(testid("send"))
-		customer.shown("how does it hum?")
-		customer.typeInto(testid("composer"), markup)
-		customer.enter()
-		agent.shown(markup)
-		agent.typeInto(testid("composer"), "Markup stays text here.")
-		agent.enter()
-		customer.shown("Markup stays text")
-		customer.typeInto(testid("composer"), "It hums in B flat, and louder in the evening, when the children are in bed and the house is quiet.")
-		customer.click(testid("send"))
-		agent.shown("B flat")
-		for _, b := range []*tab{customer, agent} {
+		agent.WaitUntil("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
+		agent.Type(testid("composer"), "Good morning, how does it hum?")
+		agent.Click(testid("send"))
+		waitShown(customer, "how does it hum?")
+		customer.Type(testid("composer"), markup)
+		customer.PressEnter()
+		waitShown(agent, markup)
+		agent.Type(testid("composer"), "Markup stays text here.")
+		agent.PressEnter()
+		waitShown(customer, "Markup stays text")
+		customer.Type(testid("composer"), "It hums in B flat, and louder in the evening, when the children are in bed and the house is quiet.")
+		customer.Click(testid("send"))
+		waitShown(agent, "B flat")
+		for _, b := range []*harness.Tab{customer, agent} {
 			var left string
-			if b.eval(&left, `document.querySelector('[data-testid="composer"]').value`); left != "" {
-				t.Errorf("tab %q: after sending, the box holds %q", b.name, left)
+			if b.Eval(&left, `document.querySelector('[data-testid="composer"]').value`); left != "" {
+				t.Errorf("tab %q: after sending, the box holds %q", b.Name, left)
 			}
 		}
-		customer.until("delivered", `[...document.querySelectorAll('[data-testid="message"]')].at(-1).textContent.toLowerCase().includes("delivered")`)
+		customer.WaitUntil("delivered", `[...document.querySelectorAll('[data-testid="message"]')].at(-1).textContent.toLowerCase().includes("delivered")`)
 
-		customer.screenshot("demo-customer-desktop")
-		agent.screenshot("demo-desk-desktop")
-		customer.size(360, 740, true)
-		agent.size(360, 740, true)
-		customer.until("the narrow page", `document.documentElement.scrollWidth <= 360`)
-		agent.until("the narrow page", `document.documentElement.scrollWidth <= 360`)
-		customer.screenshot("demo-customer-360-dark")
-		agent.screenshot("demo-desk-360-dark")
-		customer.size(1280, 800, false)
-		agent.size(1280, 800, false)
+		customer.Screenshot("demo-customer-desktop")
+		agent.Screenshot("demo-desk-desktop")
+		customer.SetSize(360, 740, true)
+		agent.SetSize(360, 740, true)
+		customer.WaitUntil("the narrow page", `document.documentElement.scrollWidth <= 360`)
+		agent.WaitUntil("the narrow page", `document.documentElement.scrollWidth <= 360`)
+		customer.Screenshot("demo-customer-360-dark")
+		agent.Screenshot("demo-desk-360-dark")
+		customer.SetSize(1280, 800, false)
+		agent.SetSize(1280, 800, false)
 
-		before := customer.timeline()
+		before := timeline(customer)
 		if !slices.Contains(before, markup) || len(before) < 5 {
 			t.Errorf("the timeline: %q", before)
 		}
-		customer.open(home)
-		customer.shown("B flat")
-		customer.until("the same timeline", `JSON.stringify([...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)) === JSON.stringify(%s)`, before)
+		customer.Open(home)
+		waitShown(customer, "B flat")
+		customer.WaitUntil("the same timeline", `JSON.stringify([...document.querySelectorAll('[data-testid="message-text"]')].map((e) => e.textContent)) === JSON.stringify(%s)`, before)
 
 		// The agent's words still come, and a second desk joins as supervisor.
-		agent.typeInto(testid("composer"), "Still here.")
-		agent.click(testid("send"))
-		customer.shown("Still here.")
-		supervisor := newTab(t, "supervisor")
-		supervisor.size(1280, 800, true)
-		supervisor.open(home + "desk")
-		supervisor.typeInto(testid("agent-name"), "Cleo Watch")
-		supervisor.click(testid("sign-in"))
-		supervisor.click(testid("other-item") + " " + testid("supervise"))
-		supervisor.until("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
-		supervisor.shown("Still here.")
-		supervisor.typeInto(testid("composer"), "A word from the supervisor.")
-		supervisor.click(testid("send"))
-		customer.shown("A word from the supervisor.")
-		supervisor.screenshot("demo-desk-supervisor-dark")
+		agent.Type(testid("composer"), "Still here.")
+		agent.Click(testid("send"))
+		waitShown(customer, "Still here.")
+		supervisor := harness.NewTab(t, "supervisor")
+		supervisor.SetSize(1280, 800, true)
+		supervisor.Open(home + "desk")
+		supervisor.Type(testid("agent-name"), "Cleo Watch")
+		supervisor.Click(testid("sign-in"))
+		supervisor.Click(testid("other-item") + " " + testid("supervise"))
+		supervisor.WaitUntil("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
+		waitShown(supervisor, "Still here.")
+		supervisor.Type(testid("composer"), "A word from the supervisor.")
+		supervisor.Click(testid("send"))
+		waitShown(customer, "A word from the supervisor.")
+		supervisor.Screenshot("demo-desk-supervisor-dark")
 
-		customer.click(testid("end"))
-		customer.click(testid("end-yes"))
-		customer.until("the end", `!document.querySelector('[data-testid="over"]').hidden`)
-		agent.until("the end at the desk", `!document.querySelector('[data-testid="ended"]').hidden`)
-		customer.screenshot("demo-customer-over")
-		customer.click(testid("restart"))
-		customer.until("the form for another", `!document.querySelector('[data-testid="start-form"]').hidden && document.querySelector('[data-testid="start-form"]').offsetParent !== null`)
-		customer.typeInto(testid("topic"), "Another")
-		customer.click(testid("start"))
-		customer.shown("I am looking for an agent")
+		customer.Click(testid("end"))
+		customer.Click(testid("end-yes"))
+		customer.WaitUntil("the end", `!document.querySelector('[data-testid="over"]').hidden`)
+		agent.WaitUntil("the end at the desk", `!document.querySelector('[data-testid="ended"]').hidden`)
+		customer.Screenshot("demo-customer-over")
+		customer.Click(testid("restart"))
+		customer.WaitUntil("the form for another", `!document.querySelector('[data-testid="start-form"]').hidden && document.querySelector('[data-testid="start-form"]').offsetParent !== null`)
+		customer.Type(testid("topic"), "Another")
+		customer.Click(testid("start"))
+		waitShown(customer, "I am looking for an agent")
 	})
 }
 
@@ -193,13 +153,13 @@ func TestDemoPages(t *testing.T) {
 // UTF-8 can carry it, so each page makes the replacement character of it before it sends,
 // as a browser does wherever a text becomes UTF-8.
 func TestDemoHalfAnEmoji(t *testing.T) {
-	w := newWorld(t)
-	home := w.gateway.url() + "/"
+	w := harness.NewEnvironment(t)
+	home := w.Gateway.URL + "/"
 	// put writes what no keyboard of CDP can: %s is JSON, and JavaScript reads the escape.
-	put := func(b *tab, selector, text string) {
+	put := func(b *harness.Tab, selector, text string) {
 		t.Helper()
-		b.until(selector, `document.querySelector(%s)?.offsetParent`, selector)
-		b.eval(nil, `((box, text) => {
+		b.WaitUntil(selector, `document.querySelector(%s)?.offsetParent`, selector)
+		b.Eval(nil, `((box, text) => {
 			box.focus();
 			box.value = text.replace("HALF", "\ud83d").replace("REST", "\ude00");
 			box.dispatchEvent(new Event("input", { bubbles: true }));
@@ -209,65 +169,65 @@ func TestDemoHalfAnEmoji(t *testing.T) {
 	for _, older := range []bool{false, true} {
 		name := map[bool]string{false: "toWellFormed", true: "older browsers"}[older]
 		t.Run("MSG-1 "+name, func(t *testing.T) {
-			open := func(name, url string) *tab {
-				b := newTab(t, name)
+			open := func(name, url string) *harness.Tab {
+				b := harness.NewTab(t, name)
 				if older {
-					b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+					b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
 						_, err := page.AddScriptToEvaluateOnNewDocument(`delete String.prototype.toWellFormed;`).Do(ctx)
 						return err
 					}))
 				}
-				b.size(1280, 800, false)
-				b.open(url)
+				b.SetSize(1280, 800, false)
+				b.Open(url)
 				return b
 			}
 			topic := "A lamp, " + name
 			customer := open("customer", home)
-			customer.click(testid("launcher"))
+			customer.Click(testid("launcher"))
 			put(customer, testid("name"), "Ada HALF")
 			put(customer, testid("topic"), topic+" REST")
-			customer.click(testid("start"))
-			customer.shown("I am looking for an agent")
+			customer.Click(testid("start"))
+			waitShown(customer, "I am looking for an agent")
 
 			agent := open("agent", home+"desk")
 			put(agent, testid("agent-name"), "BoHALF Mender")
-			agent.click(testid("sign-in"))
+			agent.Click(testid("sign-in"))
 			item := `[...document.querySelectorAll('[data-testid="waiting-item"]')].find((e) => e.textContent.includes(%s) && e.textContent.includes("Ada \ufffd"))`
-			agent.until("the waiting chat", item, topic+" \ufffd")
-			agent.eval(nil, item+`.querySelector('[data-testid="accept"]').click()`, topic+" \ufffd")
-			customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo\ufffd Mender")`)
-			for i, from := range []*tab{agent, customer} {
-				to := []*tab{customer, agent}[i]
+			agent.WaitUntil("the waiting chat", item, topic+" \ufffd")
+			agent.Eval(nil, item+`.querySelector('[data-testid="accept"]').click()`, topic+" \ufffd")
+			customer.WaitUntil("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Bo\ufffd Mender")`)
+			for i, from := range []*harness.Tab{agent, customer} {
+				to := []*harness.Tab{customer, agent}[i]
 				put(from, testid("composer"), fmt.Sprintf("REST of it %d, and HALF", i))
-				from.click(testid("send"))
-				to.shown(fmt.Sprintf("\ufffd of it %d, and \ufffd", i))
-				from.until("the message as it was sent", `[...document.querySelectorAll('[data-testid="message"]')].some((e) => e.textContent.includes(%s) && ["sent", "delivered"].includes(e.dataset.state))`,
+				from.Click(testid("send"))
+				waitShown(to, fmt.Sprintf("\ufffd of it %d, and \ufffd", i))
+				from.WaitUntil("the message as it was sent", `[...document.querySelectorAll('[data-testid="message"]')].some((e) => e.textContent.includes(%s) && ["sent", "delivered"].includes(e.dataset.state))`,
 					fmt.Sprintf("\ufffd of it %d, and \ufffd", i))
 			}
 			put(agent, testid("composer"), "A whole one: HALFREST")
-			agent.click(testid("send"))
-			customer.shown("A whole one: 😀")
+			agent.Click(testid("send"))
+			waitShown(customer, "A whole one: 😀")
 		})
 	}
 	t.Run("MSG-1 names that an earlier visit has kept", func(t *testing.T) {
-		customer := newTab(t, "customer")
-		customer.size(1280, 800, false)
-		customer.open(home)
-		customer.eval(nil, `localStorage.setItem("hollis.customer", JSON.stringify({ customerId: crypto.randomUUID(), name: "Kept \ud83d" }))`)
-		customer.open(home)
-		customer.click(testid("launcher"))
-		customer.typeInto(testid("topic"), "A kept name")
-		customer.click(testid("start"))
-		customer.shown("I am looking for an agent")
-		agent := newTab(t, "agent")
-		agent.size(1280, 800, false)
-		agent.open(home + "desk?name=" + strings.Repeat("x", 69) + "%F0%9F%98%80")
-		agent.until("the name without a half of it", `document.querySelector('[data-testid="agent-name"]').value === "x".repeat(69)`)
-		agent.eval(nil, `sessionStorage.setItem("hollis.desk.agent", JSON.stringify({ agentId: crypto.randomUUID(), agentName: "Kept \ud83d" }))`)
-		agent.open(home + "desk")
+		customer := harness.NewTab(t, "customer")
+		customer.SetSize(1280, 800, false)
+		customer.Open(home)
+		customer.Eval(nil, `localStorage.setItem("hollis.customer", JSON.stringify({ customerId: crypto.randomUUID(), name: "Kept \ud83d" }))`)
+		customer.Open(home)
+		customer.Click(testid("launcher"))
+		customer.Type(testid("topic"), "A kept name")
+		customer.Click(testid("start"))
+		waitShown(customer, "I am looking for an agent")
+		agent := harness.NewTab(t, "agent")
+		agent.SetSize(1280, 800, false)
+		agent.Open(home + "desk?name=" + strings.Repeat("x", 69) + "%F0%9F%98%80")
+		agent.WaitUntil("the name without a half of it", `document.querySelector('[data-testid="agent-name"]').value === "x".repeat(69)`)
+		agent.Eval(nil, `sessionStorage.setItem("hollis.desk.agent", JSON.stringify({ agentId: crypto.randomUUID(), agentName: "Kept \ud83d" }))`)
+		agent.Open(home + "desk")
 		item := `[...document.querySelectorAll('[data-testid="waiting-item"]')].find((e) => e.textContent.includes("A kept name"))`
-		agent.until("the waiting chat", item)
-		agent.eval(nil, item+`.querySelector('[data-testid="accept"]').click()`)
-		customer.until("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Kept \ufffd")`)
+		agent.WaitUntil("the waiting chat", item)
+		agent.Eval(nil, item+`.querySelector('[data-testid="accept"]').click()`)
+		customer.WaitUntil("the agent's name", `document.querySelector('[data-testid="chat-title"]').textContent.includes("Kept \ufffd")`)
 	})
 }

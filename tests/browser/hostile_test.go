@@ -3,6 +3,7 @@ package browser
 import (
 	"encoding/json"
 	"fmt"
+	"openchat/tests/harness"
 	"os"
 	"slices"
 	"strings"
@@ -54,12 +55,12 @@ var unbreakable = []string{
 }
 
 // layout asks a question of pages/layout.js, whose answer is a list of what is wrong.
-func (b *tab) layout(what, question string, args ...any) {
-	b.t.Helper()
+func checkLayout(b *harness.Tab, what, question string, args ...any) {
+	b.T.Helper()
 	var found []string
-	b.eval(&found, "("+strings.ReplaceAll(questions(b.t), "%", "%%")+")."+question, args...)
+	b.Eval(&found, "("+strings.ReplaceAll(questions(b.T), "%", "%%")+")."+question, args...)
 	if len(found) > 0 {
-		b.t.Errorf("tab %q, %s: %q", b.name, what, found)
+		b.T.Errorf("tab %q, %s: %q", b.Name, what, found)
 	}
 }
 
@@ -77,28 +78,28 @@ func questions(t *testing.T) string {
 // both pages of the demo, narrow and wide.
 func TestHostileText(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	home := w.gateway.url() + "/"
+	w := harness.NewEnvironment(t)
+	home := w.Gateway.URL + "/"
 	const (
 		customerName = `<b onclick=window.pwned=1>Ann` + rlo + `</b>`
 		agentName    = rlo + `Bob <img src=x onerror=window.pwned=1>`
 		longName     = `ＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷ`
 		topic        = `</title><script>window.pwned=1</script>` + rli + `{{7*7}} ` + rlo + `cipot`
 	)
-	alerts := func(b *tab) *tab {
-		chromedp.ListenTarget(b.ctx, func(event any) {
+	alerts := func(b *harness.Tab) *harness.Tab {
+		chromedp.ListenTarget(b.Context, func(event any) {
 			if e, ok := event.(*page.EventJavascriptDialogOpening); ok {
-				b.trouble.add("a dialog opened: " + e.Message)
+				b.Errors.Add("a dialog opened: " + e.Message)
 			}
 		})
 		return b
 	}
 
 	// Another chat, of a customer with a long name and hostile parameters.
-	other := newTab(t, "other")
-	other.open(w.origin.url + "/t/page.html")
-	params := w.params(t, "other", tokenOptions{})
-	other.eval(nil, `t.init({ ...%s, displayName: "x" }, {logLevel: "WARN"})`, params)
+	other := harness.NewTab(t, "other")
+	other.Open(w.Origin.URL + "/t/page.html")
+	params := w.InitParams(t, "other", harness.TokenOptions{})
+	other.Eval(nil, `t.init({ ...%s, displayName: "x" }, {logLevel: "WARN"})`, params)
 	parameters := map[string]string{
 		"topic":                              strings.Repeat("topic", 51),
 		`<img src=x onerror=window.pwned=1>`: `"><script>window.pwned=1</script>`,
@@ -115,160 +116,160 @@ func TestHostileText(t *testing.T) {
 	var created struct {
 		Error *struct{ Text string }
 	}
-	other.eval(&created, `t.create(JSON.parse(%s))`, string(text)) // in a literal, __proto__ is none
+	other.Eval(&created, `t.create(JSON.parse(%s))`, string(text)) // in a literal, __proto__ is none
 	if created.Error != nil {
 		t.Fatal(created.Error.Text)
 	}
 
-	customer := alerts(newTab(t, "customer"))
-	customer.size(1280, 800, false)
-	customer.open(home)
-	customer.click(testid("launcher"))
-	customer.typeInto(testid("name"), customerName)
-	customer.typeInto(testid("topic"), topic)
-	customer.layout("the form", "spills()")
-	customer.click(testid("start"))
-	customer.shown("I am looking for an agent")
+	customer := alerts(harness.NewTab(t, "customer"))
+	customer.SetSize(1280, 800, false)
+	customer.Open(home)
+	customer.Click(testid("launcher"))
+	customer.Type(testid("name"), customerName)
+	customer.Type(testid("topic"), topic)
+	checkLayout(customer, "the form", "spills()")
+	customer.Click(testid("start"))
+	waitShown(customer, "I am looking for an agent")
 	var id string
-	customer.eval(&id, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].engagementId)`)
+	customer.Eval(&id, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].engagementId)`)
 
-	agent := alerts(newTab(t, "agent"))
-	agent.size(1280, 800, false)
-	agent.open(home + "desk")
-	agent.typeInto(testid("agent-name"), agentName)
-	agent.click(testid("sign-in"))
+	agent := alerts(harness.NewTab(t, "agent"))
+	agent.SetSize(1280, 800, false)
+	agent.Open(home + "desk")
+	agent.Type(testid("agent-name"), agentName)
+	agent.Click(testid("sign-in"))
 	item := fmt.Sprintf(`[data-engagement-id=%q]`, id)
-	agent.until("the waiting chat", `document.querySelector(%s)?.querySelector(".item-topic").textContent === %s`, item, topic)
-	agent.click(item + " " + testid("accept"))
-	agent.until("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
-	supervisor := w.newDesk(t, longName[:len("Ｗ")*70])
-	supervisor.call("POST", "/engagements/"+id+":supervise", supervisor.me(), nil)
-	customer.until("both names", `document.querySelector('[data-testid="chat-title"]').textContent === %s`, agentName+", "+supervisor.name)
+	agent.WaitUntil("the waiting chat", `document.querySelector(%s)?.querySelector(".item-topic").textContent === %s`, item, topic)
+	agent.Click(item + " " + testid("accept"))
+	agent.WaitUntil("the conversation", `!document.querySelector('[data-testid="composer-form"]').hidden`)
+	supervisor := w.NewAgent(t, longName[:len("Ｗ")*70])
+	supervisor.Call("POST", "/engagements/"+id+":supervise", supervisor.Me(), nil)
+	customer.WaitUntil("both names", `document.querySelector('[data-testid="chat-title"]').textContent === %s`, agentName+", "+supervisor.Name)
 
 	t.Run("texts are shown as they were written", func(t *testing.T) {
-		customer.t, agent.t = t, t
+		customer.T, agent.T = t, t
 		// By hand, once each; the rest by the API.
 		for i, text := range []string{hostile[1], hostile[7]} {
 			from, to := customer, agent
 			if i == 1 {
 				from, to = agent, customer
 			}
-			from.typeInto(testid("composer"), text)
-			from.click(testid("send"))
-			to.shown(text)
+			from.Type(testid("composer"), text)
+			from.Click(testid("send"))
+			waitShown(to, text)
 		}
 		for i, text := range slices.Concat(hostile, unbreakable) {
 			if i%2 == 0 {
-				supervisor.say(id, text)
+				supervisor.Send(id, text)
 				continue
 			}
 			var failed string
-			customer.eval(&failed, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].sendMessage(%s)).then(() => "", String)`, text)
+			customer.Eval(&failed, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].sendMessage(%s)).then(() => "", String)`, text)
 			if failed != "" {
 				t.Errorf("%.30q: %s", text, failed)
 			}
 		}
-		supervisor.say(id, "the end")
-		for _, b := range []*tab{customer, agent} {
-			b.shown("the end")
-			want := texts(supervisor.messages(id), "")
-			got := b.timeline()
-			wantTexts(t, b.name, got, want[len(want)-len(got):])
+		supervisor.Send(id, "the end")
+		for _, b := range []*harness.Tab{customer, agent} {
+			waitShown(b, "the end")
+			want := harness.TextsFrom(supervisor.Messages(id), "")
+			got := timeline(b)
+			harness.ExpectTexts(t, b.Name, got, want[len(want)-len(got):])
 			if len(got) < len(hostile) {
-				t.Errorf("tab %q shows %d messages", b.name, len(got))
+				t.Errorf("tab %q shows %d messages", b.Name, len(got))
 			}
-			b.layout("what texts became", "foreign()")
+			checkLayout(b, "what texts became", "foreign()")
 		}
-		if got := texts(supervisor.messages(id), ""); !slices.Equal(got[len(got)-1-len(hostile)-len(unbreakable):len(got)-1], slices.Concat(hostile, unbreakable)) {
+		if got := harness.TextsFrom(supervisor.Messages(id), ""); !slices.Equal(got[len(got)-1-len(hostile)-len(unbreakable):len(got)-1], slices.Concat(hostile, unbreakable)) {
 			t.Errorf("stored: %q", got)
 		}
 	})
 
 	t.Run("the layout is whole", func(t *testing.T) {
-		customer.t, agent.t = t, t
+		customer.T, agent.T = t, t
 		for _, width := range []int64{360, 1280} {
-			for _, b := range []*tab{customer, agent} {
-				b.size(width, 740, width == 360)
-				b.eval(nil, `new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))`)
+			for _, b := range []*harness.Tab{customer, agent} {
+				b.SetSize(width, 740, width == 360)
+				b.Eval(nil, `new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)))`)
 				what := fmt.Sprint(width, " px")
-				b.layout(what, "spills()")
-				b.layout(what, "overlaps()")
-				b.layout(what, "times()")
-				b.screenshot(fmt.Sprint("hostile-", b.name, "-", width))
-				b.layout(what+", cut off", "cut(%s)", unbreakable)
-				b.layout(what, "away()")
+				checkLayout(b, what, "spills()")
+				checkLayout(b, what, "overlaps()")
+				checkLayout(b, what, "times()")
+				b.Screenshot(fmt.Sprint("hostile-", b.Name, "-", width))
+				checkLayout(b, what+", cut off", "cut(%s)", unbreakable)
+				checkLayout(b, what, "away()")
 			}
 			// The names in the customer's title: one after the other, each for itself.
-			customer.layout("the title", `backwards('[data-testid="chat-title"]', %s)`, ", ")
-			customer.layout("the title", `backwards('[data-testid="chat-title"]', %s)`, "ＷＷ")
-			agent.layout("tags", `backwards('.tag', %s)`, "Supervisor")
-			agent.layout("the tag", `backwards('.tag', %s)`, "Agent")
+			checkLayout(customer, "the title", `backwards('[data-testid="chat-title"]', %s)`, ", ")
+			checkLayout(customer, "the title", `backwards('[data-testid="chat-title"]', %s)`, "ＷＷ")
+			checkLayout(agent, "tags", `backwards('.tag', %s)`, "Supervisor")
+			checkLayout(agent, "the tag", `backwards('.tag', %s)`, "Agent")
 		}
 	})
 
 	t.Run("a reader who has gone up stays there", func(t *testing.T) {
-		customer.t = t
+		customer.T = t
 		var at, later float64
-		customer.eval(&at, `new Promise((done) => { const s = document.getElementById("scroller"); s.onscroll = () => done(s.scrollTop); s.scrollTop -= 500 })`)
-		supervisor.say(id, "news")
-		customer.shown("news")
+		customer.Eval(&at, `new Promise((done) => { const s = document.getElementById("scroller"); s.onscroll = () => done(s.scrollTop); s.scrollTop -= 500 })`)
+		supervisor.Send(id, "news")
+		waitShown(customer, "news")
 		var hidden bool
-		customer.eval(&hidden, `document.querySelector('[data-testid="jump"]').hidden`)
-		if customer.eval(&later, `document.getElementById("scroller").scrollTop`); later != at || hidden {
+		customer.Eval(&hidden, `document.querySelector('[data-testid="jump"]').hidden`)
+		if customer.Eval(&later, `document.getElementById("scroller").scrollTop`); later != at || hidden {
 			t.Errorf("from %v to %v; the button that leads to the news is hidden: %v", at, later, hidden)
 		}
-		customer.click(testid("jump"))
-		customer.layout("after the jump", "away()")
+		customer.Click(testid("jump"))
+		checkLayout(customer, "after the jump", "away()")
 	})
 
 	t.Run("the other chat at the desk", func(t *testing.T) {
-		agent.t = t
+		agent.T = t
 		for _, width := range []int64{1280, 360} {
-			agent.size(width, 740, false)
+			agent.SetSize(width, 740, false)
 			if width == 1280 {
-				agent.click(`[data-testid="waiting-item"] .item-open`)
-				agent.until("its parameters", `document.querySelector('[data-testid="parameters"]').textContent.includes("{{constructor}}")`)
+				agent.Click(`[data-testid="waiting-item"] .item-open`)
+				agent.WaitUntil("its parameters", `document.querySelector('[data-testid="parameters"]').textContent.includes("{{constructor}}")`)
 			}
 			var got []string
-			agent.eval(&got, `[...document.querySelectorAll('[data-testid="parameters"] dt')].map((e) => e.textContent + "=" + e.nextElementSibling.textContent).sort()`)
+			agent.Eval(&got, `[...document.querySelectorAll('[data-testid="parameters"] dt')].map((e) => e.textContent + "=" + e.nextElementSibling.textContent).sort()`)
 			var want []string
 			for k, v := range parameters {
 				want = append(want, k+"="+v)
 			}
 			slices.Sort(want)
 			slices.Sort(got)
-			wantTexts(t, "parameters", got, want)
-			agent.layout(fmt.Sprint(width, " px"), "spills()")
-			agent.layout("what texts became", "foreign()")
-			agent.layout("keys", `backwards('[data-testid="parameters"] dt', %s)`, "__proto__")
-			agent.screenshot(fmt.Sprint("hostile-parameters-", width))
+			harness.ExpectTexts(t, "parameters", got, want)
+			checkLayout(agent, fmt.Sprint(width, " px"), "spills()")
+			checkLayout(agent, "what texts became", "foreign()")
+			checkLayout(agent, "keys", `backwards('[data-testid="parameters"] dt', %s)`, "__proto__")
+			agent.Screenshot(fmt.Sprint("hostile-parameters-", width))
 		}
 	})
 
 	t.Run("4,096 astral characters are twice the bound", func(t *testing.T) {
-		customer.t = t
-		customer.size(360, 740, false)
-		customer.typeInto(testid("composer"), strings.Repeat("😀", 4096))
-		customer.until("the counter", `document.querySelector('[data-testid="counter"]').textContent.startsWith("4096 ")`)
+		customer.T = t
+		customer.SetSize(360, 740, false)
+		customer.Type(testid("composer"), strings.Repeat("😀", 4096))
+		customer.WaitUntil("the counter", `document.querySelector('[data-testid="counter"]').textContent.startsWith("4096 ")`)
 		var disabled bool
-		if customer.eval(&disabled, `document.querySelector('[data-testid="send"]').disabled`); !disabled {
+		if customer.Eval(&disabled, `document.querySelector('[data-testid="send"]').disabled`); !disabled {
 			t.Error("it can be sent")
 		}
-		customer.layout("the box", "spills()")
-		customer.screenshot("hostile-composer-360")
+		checkLayout(customer, "the box", "spills()")
+		customer.Screenshot("hostile-composer-360")
 	})
 
 	t.Run("Trusted Types are enforced", func(t *testing.T) {
-		for _, b := range []*tab{customer, agent} {
-			b.t = t
-			b.check() // until here nothing violated the policy
-			b.allow(`TrustedHTML|TrustedScript|trusted-types|unsafe-eval|require-trusted-types|policy violated|Content Security Policy`)
+		for _, b := range []*harness.Tab{customer, agent} {
+			b.T = t
+			b.CheckErrors() // until here nothing violated the policy
+			b.AllowErrors(`TrustedHTML|TrustedScript|trusted-types|unsafe-eval|require-trusted-types|policy violated|Content Security Policy`)
 			var passed []string
-			b.run(chromedp.Evaluate("("+questions(t)+").strings()", &passed, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+			b.Run(chromedp.Evaluate("("+questions(t)+").strings()", &passed, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 				return p.WithAllowUnsafeEvalBlockedByCSP(false) // as for the page's own scripts
 			}))
 			if len(passed) > 0 {
-				t.Errorf("tab %q: markup or code was made of strings by %q", b.name, passed)
+				t.Errorf("tab %q: markup or code was made of strings by %q", b.Name, passed)
 			}
 		}
 	})

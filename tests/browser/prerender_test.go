@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync"
@@ -19,9 +20,9 @@ import (
 // nothing for one that is. What its pages (pages/prerendered.js) report comes by requests, and
 // so go the test's commands to the page that is shown.
 type visitor struct {
-	*faults
+	*harness.FaultyOrigin
 	calls    callLog
-	reports  journal[entry]
+	reports  harness.Log[harness.Report]
 	commands chan string
 	gone     chan struct{} // gets a value when a prerendered page is thrown away
 	loaded   chan struct{} // closed when the wasm has been sent
@@ -33,25 +34,25 @@ type reported struct {
 	Data   json.RawMessage
 }
 
-func newVisitor(t *testing.T, w *world) *visitor {
+func newVisitor(t *testing.T, w *harness.Environment) *visitor {
 	t.Helper()
-	v := &visitor{faults: w.faulty(t), commands: make(chan string), gone: make(chan struct{}, 1), loaded: make(chan struct{})}
-	customer := fresh("prerender")
+	v := &visitor{FaultyOrigin: w.FaultyOrigin(t), commands: make(chan string), gone: make(chan struct{}, 1), loaded: make(chan struct{})}
+	customer := harness.NewCustomerID("prerender")
 	var once sync.Once
-	v.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	v.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		switch {
-		case unrestricted(rw, r): // the rules of what to prerender are inline
+		case harness.ServeWithoutPolicy(rw, r): // the rules of what to prerender are inline
 		case r.URL.Path == "/t/account":
-			json.NewEncoder(rw).Encode(w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
+			json.NewEncoder(rw).Encode(w.InitParams(t, customer, harness.TokenOptions{TTL: 10 * time.Hour}))
 		case r.URL.Path == "/t/report":
-			var e entry
+			var e harness.Report
 			if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
 				t.Errorf("a report: %v", err)
 			}
-			if verbose {
+			if harness.Verbose {
 				fmt.Printf("    visitor: %s\n", e)
 			}
-			v.reports.add(e)
+			v.reports.Add(e)
 		case r.URL.Path == "/t/command":
 			select {
 			case command := <-v.commands:
@@ -77,21 +78,18 @@ func newVisitor(t *testing.T, w *world) *visitor {
 		}
 		return true
 	})
-	user, err := target.CreateBrowserContext().Do(browserExecutor())
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := target.DisposeBrowserContext(user).Do(browserExecutor()); err != nil {
-			t.Error(err)
-		}
 		if t.Failed() {
-			for _, e := range v.reports.all() {
+			for _, e := range v.reports.All() {
 				t.Log(e)
 			}
 		}
 	})
-	if _, err := target.CreateTarget(v.url + "/t/launcher.html").WithBrowserContextID(user).WithNewWindow(true).Do(browserExecutor()); err != nil {
+	browser, err := harness.SharedBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.CreateTarget(v.URL + "/t/launcher.html").WithBrowserContextID(harness.NewProfile(t)).WithNewWindow(true).Do(harness.Executor(browser)); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -99,32 +97,32 @@ func newVisitor(t *testing.T, w *world) *visitor {
 
 // tell gives a command to the page that is shown.
 func (v *visitor) tell(command string) {
-	v.t.Helper()
+	v.T.Helper()
 	select {
 	case v.commands <- command:
-	case <-time.After(patience):
-		v.t.Fatalf("no page took the command %q", command)
+	case <-time.After(harness.Timeout):
+		v.T.Fatalf("no page took the command %q", command)
 	}
 }
 
-func (v *visitor) mark() int { return len(v.reports.all()) }
+func (v *visitor) mark() int { return len(v.reports.All()) }
 
 // wait waits for a report since mark, and returns it.
 func (v *visitor) wait(name string, mark int) reported {
-	v.t.Helper()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, fmt.Errorf("not in %v", patience))
+	v.T.Helper()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), harness.Timeout, fmt.Errorf("not in %v", harness.Timeout))
 	defer cancel()
-	list, err := v.reports.wait(ctx, func(list []entry) bool { return lastNamed(list[mark:], name) >= 0 })
+	list, err := v.reports.Wait(ctx, func(list []harness.Report) bool { return lastNamed(list[mark:], name) >= 0 })
 	if err != nil {
-		v.t.Fatalf("waited for the report %q: %v", name, err)
+		v.T.Fatalf("waited for the report %q: %v", name, err)
 	}
-	return decode[reported](v.t, list[mark:][lastNamed(list[mark:], name)])
+	return decode[reported](v.T, list[mark:][lastNamed(list[mark:], name)])
 }
 
 // look returns the session that is stored where the page sees it, and whether the page was
 // prerendered.
 func (v *visitor) look() (session string, prerendered bool) {
-	v.t.Helper()
+	v.T.Helper()
 	mark := v.mark()
 	v.tell("look")
 	var found struct {
@@ -132,7 +130,7 @@ func (v *visitor) look() (session string, prerendered bool) {
 		WasPrerendered bool
 	}
 	if err := json.Unmarshal(v.wait("look", mark).Data, &found); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	return found.Session, found.WasPrerendered
 }
@@ -140,40 +138,40 @@ func (v *visitor) look() (session string, prerendered bool) {
 // prerender has the page that is shown prerender the other one, and returns when that has
 // called init and waited for longer than init may take.
 func (v *visitor) prerender() {
-	v.t.Helper()
+	v.T.Helper()
 	mark := v.mark()
 	v.tell("prerender")
 	r := v.wait("begun", mark)
 	if !r.Hidden {
-		v.t.Fatal("the page was not prerendered")
+		v.T.Fatal("the page was not prerendered")
 	}
 	var codes map[string]string
 	if err := json.Unmarshal(r.Data, &codes); err != nil {
-		v.t.Fatal(err)
+		v.T.Fatal(err)
 	}
 	for call, want := range map[string]string{"init": "ACS-321", "list": "ACS-321", "shutdown": "ACS-321", "reset": "ACS-321", "level": "ACS-303"} {
 		if codes[call] != want {
-			v.t.Errorf("NS-13: %s in the hidden page fails with %s, want %s", call, codes[call], want)
+			v.T.Errorf("NS-13: %s in the hidden page fails with %s, want %s", call, codes[call], want)
 		}
 	}
 	v.wait("waited", mark)
-	for _, e := range v.reports.all()[mark:] {
+	for _, e := range v.reports.All()[mark:] {
 		if strings.HasPrefix(e.Name, "EVENT_STREAM_") || e.Name == "INITIALIZED" || e.Name == "init" {
-			v.t.Errorf("the hidden page reports %s", e)
+			v.T.Errorf("the hidden page reports %s", e)
 		}
 	}
 }
 
 // made fails the test unless so many sessions were made, and streams opened.
 func (v *visitor) made(what string, sessions, streams int) {
-	v.t.Helper()
+	v.T.Helper()
 	if s, e := v.calls.of("POST sessions"), v.calls.of("GET events"); s != sessions || e != streams {
-		v.t.Errorf("%s: %d sessions were made and %d streams opened, want %d and %d", what, s, e, sessions, streams)
+		v.T.Errorf("%s: %d sessions were made and %d streams opened, want %d and %d", what, s, e, sessions, streams)
 	}
 }
 
 func TestPrerender(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 
 	t.Run("INIT-8 INIT-9 NS-13 a prerendered page begins its session when it is shown", func(t *testing.T) {
 		v := newVisitor(t, w)
@@ -190,12 +188,12 @@ func TestPrerender(t *testing.T) {
 			t.Fatalf("the stored session is %q; was the page prerendered: %v", first, prerendered)
 		}
 		var names []string
-		for _, e := range v.reports.all()[mark:] {
+		for _, e := range v.reports.All()[mark:] {
 			if e.Name != "look" {
 				names = append(names, e.Name)
 			}
 		}
-		wantTexts(t, "the reports", names, []string{"shown", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED", "init"})
+		harness.ExpectTexts(t, "the reports", names, []string{"shown", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED", "init"})
 
 		// A reload, and the way back and forward, are as for any other page (SES-1).
 		for i, way := range [][]string{{"reload"}, {"back", "forward"}} {
@@ -235,11 +233,11 @@ func TestPrerender(t *testing.T) {
 		v.tell("leave")
 		select {
 		case <-v.gone:
-		case <-time.After(patience):
+		case <-time.After(harness.Timeout):
 			t.Fatal("the prerendered page was not thrown away")
 		}
 		v.made("thrown away", 0, 0)
-		if i := slices.IndexFunc(v.reports.all(), func(e entry) bool { return e.Name == "init" }); i >= 0 {
+		if i := slices.IndexFunc(v.reports.All(), func(e harness.Report) bool { return e.Name == "init" }); i >= 0 {
 			t.Errorf("init of a page that was never shown settled")
 		}
 	})

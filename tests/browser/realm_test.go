@@ -2,6 +2,7 @@ package browser
 
 import (
 	"encoding/json"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 // TestRealms chats from pages whose other scripts change the language, before the SDK's
 // script or after it. pages/realms has what such scripts do.
 func TestRealms(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, tt := range []struct {
 		layer  string
 		before bool
@@ -29,54 +30,54 @@ func TestRealms(t *testing.T) {
 			scripts = layer + `<script src="/avaya-ccaas-chat-sdk.js"></script>`
 		}
 		t.Run("NS-1 NS-2 NS-13 MSG-1 PAGE-2 SHUT-1 a page that changed the language: "+tt.layer+" "+where, func(t *testing.T) {
-			o := w.hookPage(t, `<script src="/t/realm.js"></script>`+scripts, nil)
-			b := newTab(t, "customer")
-			b.open(o.url + "/t/own.html")
-			customer := fresh("realm")
-			params := w.params(t, customer, tokenOptions{})
-			params["hostURL"] = o.url
+			o := hookPage(t, w, `<script src="/t/realm.js"></script>`+scripts, nil)
+			b := harness.NewTab(t, "customer")
+			b.Open(o.URL + "/t/own.html")
+			customer := harness.NewCustomerID("realm")
+			params := w.InitParams(t, customer, harness.TokenOptions{})
+			params["hostURL"] = o.URL
 			params["sessionParameters"] = map[string]string{"page": "a changed page"}
 			text, err := json.Marshal(params)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var begun string
-			b.eval(&begun, `realm.begin(%s, { logLevel: "WARN" })`, string(text))
+			b.Eval(&begun, `realm.begin(%s, { logLevel: "WARN" })`, string(text))
 			id, name, _ := strings.Cut(begun, " ")
 			if name != "Customer "+customer {
 				t.Errorf("the user is %q", name)
 			}
-			agent := w.newDesk(t, "Bo "+customer)
-			agent.accept(id)
+			agent := w.NewAgent(t, "Bo "+customer)
+			agent.Accept(id)
 			heard := func(event, text string) {
 				t.Helper()
-				b.wait(text, func(list []entry) bool {
-					return slices.ContainsFunc(list, func(e entry) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
+				b.Wait(text, func(list []harness.Report) bool {
+					return slices.ContainsFunc(list, func(e harness.Report) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
 				})
 			}
-			for _, text := range numbered("theirs", 6) {
-				agent.say(id, text)
+			for _, text := range harness.Numbered("theirs", 6) {
+				agent.Send(id, text)
 				heard("MESSAGE_ARRIVED", text)
 			}
 			var said string
-			if b.eval(&said, `realm.say("mine ä 😀")`); said != "mine ä 😀" {
+			if b.Eval(&said, `realm.say("mine ä 😀")`); said != "mine ä 😀" {
 				t.Errorf("the promise has %q", said)
 			}
 			heard("MESSAGE_DELIVERED", "mine")
-			agent.waitText(id, "mine ä 😀")
+			agent.WaitText(id, "mine ä 😀")
 			var history string
-			if b.eval(&history, `realm.history()`); !strings.HasSuffix(history, strings.Join(numbered("theirs", 6), "|")+"|mine ä 😀") {
+			if b.Eval(&history, `realm.history()`); !strings.HasSuffix(history, strings.Join(harness.Numbered("theirs", 6), "|")+"|mine ä 😀") {
 				t.Errorf("the history is %q", history)
 			}
 			var failure string
-			b.eval(&failure, `realm.failure(() => realm.engagement.sendMessage(""))`)
+			b.Eval(&failure, `realm.failure(() => realm.engagement.sendMessage(""))`)
 			if !strings.HasPrefix(failure, "true ACSException ACS-322: Constraint Violation Error") {
 				t.Errorf("an error is %q", failure)
 			}
-			if b.eval(&failure, `realm.failure((sdk) => sdk.shutdown())`); failure != "none" {
+			if b.Eval(&failure, `realm.failure((sdk) => sdk.shutdown())`); failure != "none" {
 				t.Errorf("shutdown: %s", failure)
 			}
-			if n := count(b.log.all(), "SHUTDOWN"); n != 1 {
+			if n := harness.CountEvents(b.Reports.All(), "SHUTDOWN"); n != 1 {
 				t.Errorf("SHUTDOWN came %d times", n)
 			}
 		})

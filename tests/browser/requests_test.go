@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"openchat/tests/harness"
 	"strings"
 	"sync"
 	"testing"
@@ -21,14 +22,14 @@ import (
 type watched struct {
 	mu   sync.Mutex
 	urls map[network.RequestID]string // of calls that have begun and not ended
-	ends journal[string]              // what became of the ended ones: "method URL", and why if it failed
+	ends harness.Log[string]          // what became of the ended ones: "method URL", and why if it failed
 }
 
 // requests records from now on what becomes of each call of the gateway.
-func (b *tab) requests() *watched {
-	b.t.Helper()
+func watchRequests(b *harness.Tab) *watched {
+	b.T.Helper()
 	w := &watched{urls: map[network.RequestID]string{}}
-	chromedp.ListenTarget(b.ctx, func(event any) {
+	chromedp.ListenTarget(b.Context, func(event any) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		switch e := event.(type) {
@@ -42,23 +43,23 @@ func (b *tab) requests() *watched {
 			w.end(e.RequestID, fmt.Sprintf(": %s, canceled: %v", e.ErrorText, e.Canceled))
 		}
 	})
-	b.run(network.Enable())
+	b.Run(network.Enable())
 	return w
 }
 
 func (w *watched) end(id network.RequestID, why string) {
 	if call := w.urls[id]; call != "" {
 		delete(w.urls, id)
-		w.ends.add(call + why)
+		w.ends.Add(call + why)
 	}
 }
 
 // over waits until so many calls of a kind have ended, and returns the ends of all.
 func (w *watched) over(t *testing.T, kind string, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("not in time"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), harness.Timeout, errors.New("not in time"))
 	defer cancel()
-	list, err := w.ends.wait(ctx, func(list []string) bool {
+	list, err := w.ends.Wait(ctx, func(list []string) bool {
 		found := 0
 		for _, s := range list {
 			if strings.HasPrefix(s, kind+" ") {
@@ -77,14 +78,14 @@ func (w *watched) over(t *testing.T, kind string, n int) []string {
 // asks for leave before a call unless it remembers it.
 func TestRequestsAcrossOrigins(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	site, api := w.newOrigin(t), w.faulty(t)
-	site.answer(t, unrestricted)
+	w := harness.Shared(t)
+	site, api := w.NewOrigin(t), w.FaultyOrigin(t)
+	site.Intercept(t, harness.ServeWithoutPolicy)
 	var mu sync.Mutex
 	asked, made := map[string]int{}, map[string]int{} // by URL
-	api.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+	api.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 		// The gateway's demo takes pages of its own host only.
-		r.Host = strings.TrimPrefix(site.url, "http://")
+		r.Host = strings.TrimPrefix(site.URL, "http://")
 		mu.Lock()
 		defer mu.Unlock()
 		if r.Method == "OPTIONS" {
@@ -94,14 +95,14 @@ func TestRequestsAcrossOrigins(t *testing.T) {
 		}
 		return false
 	})
-	b := newTab(t, "customer")
-	b.open(site.url + "/t/page.html")
-	requests := b.requests()
-	params := w.params(t, fresh("cors"), tokenOptions{})
-	params["hostURL"] = api.url
+	b := harness.NewTab(t, "customer")
+	b.Open(site.URL + "/t/page.html")
+	requests := watchRequests(b)
+	params := w.InitParams(t, harness.NewCustomerID("cors"), harness.TokenOptions{})
+	params["hostURL"] = api.URL
 	const sends, lists, rounds = 11, 5, 5
 	var id string
-	b.js(&id, `
+	b.JS(&id, `
 		const params = %s;
 		for (let i = 1; i < `+fmt.Sprint(rounds)+`; i++) {
 			await sdk.init(params, {});
@@ -151,21 +152,21 @@ func TestRequestsAcrossOrigins(t *testing.T) {
 // older gateway may.
 func TestRequestsPastTheCache(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	customer := fresh("cached")
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	customer := harness.NewCustomerID("cached")
 	var mu sync.Mutex
 	reached := 0
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != "GET" || !strings.HasSuffix(r.URL.Path, "/chat/v1/engagements") {
 			return false
 		}
 		mu.Lock()
 		reached++
 		mu.Unlock()
-		status, body, err := f.forward(r)
+		status, body, err := f.Forward(r)
 		if err != nil {
-			lose()
+			harness.AbortConnection()
 		}
 		rw.Header().Set("Content-Type", "application/json")
 		rw.Header().Set("Cache-Control", "private, max-age=600")
@@ -174,10 +175,10 @@ func TestRequestsPastTheCache(t *testing.T) {
 		return true
 	})
 	t.Run("NS-5 SES-1 no answer comes from the browser's cache, in this load and the next", func(t *testing.T) {
-		b := newTab(t, "customer")
+		b := harness.NewTab(t, "customer")
 		for chats := range 3 {
-			w.openAt(b, f.origin, "page.html", customer, tokenOptions{}, `{}`)
-			b.wants("NS-5", map[string]any{"before": chats, "after": chats + 1}, `
+			w.OpenPage(b, f.Origin, "page.html", customer, harness.TokenOptions{}, `{}`)
+			b.Expect("NS-5", map[string]any{"before": chats, "after": chats + 1}, `
 				const before = (await sdk.getEngagements()).length;
 				await sdk.createEngagement();
 				return { before, after: (await sdk.getEngagements()).length }`)
@@ -212,7 +213,7 @@ const polyfill = `
 
 func TestPolyfilledFetch(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, c := range []struct{ name, script string }{
 		{"whose answers are array buffers", fmt.Sprintf(polyfill, "true")},
 		{"whose answers are texts", fmt.Sprintf(polyfill, "false")},
@@ -220,13 +221,13 @@ func TestPolyfilledFetch(t *testing.T) {
 		{"and a Response of the page's own", fmt.Sprintf(polyfill, "true") + `window.Response = class Response {};`},
 	} {
 		t.Run("INIT-9 MSG-1 PAGE-1 SHUT-1 a polyfill of fetch "+c.name, func(t *testing.T) {
-			b := newTab(t, "customer")
-			b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+			b := harness.NewTab(t, "customer")
+			b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
 				_, err := page.AddScriptToEvaluateOnNewDocument(c.script).Do(ctx)
 				return err
 			}))
-			w.openAt(b, w.origin, "page.html", fresh("polyfill"), tokenOptions{}, `{}`)
-			b.wants("MSG-1", map[string]any{"sent": true, "stored": true, "listed": 1, "shut": "", "polyfilled": true}, `
+			w.OpenPage(b, w.Origin, "page.html", harness.NewCustomerID("polyfill"), harness.TokenOptions{}, `{}`)
+			b.Expect("MSG-1", map[string]any{"sent": true, "stored": true, "listed": 1, "shut": "", "polyfilled": true}, `
 				const added = new Promise((done) => (t.react.PARTICIPANT_ADDED = done));
 				const e = await sdk.createEngagement();
 				await added;
@@ -243,13 +244,13 @@ func TestPolyfilledFetch(t *testing.T) {
 // TestRowsSendsWait holds the first message back at the gateway.
 func TestRowsSendsWait(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	s := newSurface(t, f.origin, w.params(t, fresh("row-wait"), tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(networkTrouble)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	s := newSurface(t, f.Origin, w.InitParams(t, harness.NewCustomerID("row-wait"), harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(harness.NetworkErrors)
 	held, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+	f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/messages") {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"openchat/tests/harness"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,9 +18,9 @@ import (
 )
 
 // tokenWith signs a token of the customer anew, with claims changed; nil removes one.
-func (w *world) tokenWith(t *testing.T, customer string, changes jwt.MapClaims) string {
+func tokenWith(t *testing.T, w *harness.Environment, customer string, changes jwt.MapClaims) string {
 	t.Helper()
-	text, _ := w.token(t, customer, tokenOptions{ttl: 15 * time.Minute})
+	text, _ := w.Token(t, customer, harness.TokenOptions{TTL: 15 * time.Minute})
 	claims := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser().ParseUnverified(text, claims); err != nil {
 		t.Fatal(err)
@@ -27,7 +28,7 @@ func (w *world) tokenWith(t *testing.T, customer string, changes jwt.MapClaims) 
 	maps.Copy(claims, changes)
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
 	claims["jti"] = uuid.NewString()
-	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(tokenSecret))
+	text, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(harness.TokenSecret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,12 +39,12 @@ const memberNames = `["createdAt","dialogId","disconnect","engagementId","engage
 
 func TestRowsEngagementObject(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 
 	t.Run("ENG-1 members", func(t *testing.T) {
-		c.wants("ENG-1", map[string]any{
+		c.Expect("ENG-1", map[string]any{
 			"names": json.RawMessage(memberNames), "ids": []bool{true, true}, "dates": []bool{true, true}, "status": "ACTIVE",
 			"same": true, "list": true, "shape": []string{"displayName", "participantId", "participantType"}, "is": true,
 			"methods": []string{"function", "function", "function", "function", "function", "function"},
@@ -59,11 +60,11 @@ func TestRowsEngagementObject(t *testing.T) {
 				shape: Object.keys(e.participants[0]).sort(),
 				is: e instanceof sdk.Engagement,
 				methods: [e.getParticipants, e.getParticipantById, e.join, e.disconnect, e.sendMessage, e.getMessages].map((f) => typeof f),
-			}`, c.id)
+			}`, c.ID)
 	})
 
 	t.Run("ENG-2 own, enumerable, bound, live", func(t *testing.T) {
-		c.wants("ENG-2", map[string]any{
+		c.Expect("ENG-2", map[string]any{
 			"own": true, "live": true, "rest": "rest", "spread": "spread", "taken": "taken", "pages": true, "id": "PARTICIPANT",
 			"copied": true, "left": false, "kept": true,
 		}, `
@@ -88,11 +89,11 @@ func TestRowsEngagementObject(t *testing.T) {
 				id: getParticipantById(first.participantId) === undefined ? "none" : "PARTICIPANT",
 				copied: JSON.stringify(assigned.getParticipants()) === JSON.stringify(getParticipants()),
 				kept: engagement.participants[0].participantId === first.participantId && engagement.participants.length === 2,
-			}`, c.id)
+			}`, c.ID)
 	})
 
 	t.Run("ENG-6 participants by id", func(t *testing.T) {
-		c.wants("ENG-6", map[string]any{"all": true, "unknown": true, "nothing": true, "name": "AGENT " + c.agent.name}, `
+		c.Expect("ENG-6", map[string]any{"all": true, "unknown": true, "nothing": true, "name": "AGENT " + c.Agent.Name}, `
 			const e = await sdk.getEngagementById(%s);
 			const agent = e.participants.find((p) => p.participantType === "AGENT");
 			return {
@@ -100,86 +101,86 @@ func TestRowsEngagementObject(t *testing.T) {
 				unknown: e.getParticipantById("00000000-0000-4000-8000-000000000000") === undefined,
 				nothing: e.getParticipantById() === undefined,
 				name: agent.participantType + " " + agent.displayName,
-			}`, c.id)
+			}`, c.ID)
 	})
 
 	t.Run("ENG-4 join refuses: active, unknown to the server", func(t *testing.T) {
-		c.wants("ENG-4", map[string]any{"active": "ACS-315"}, `return { active: await code(() => sdk.getEngagementById(%s).join()) }`, c.id)
+		c.Expect("ENG-4", map[string]any{"active": "ACS-315"}, `return { active: await code(() => sdk.getEngagementById(%s).join()) }`, c.ID)
 	})
 
 	t.Run("ENG-5 disconnect refuses another reason, and stays in", func(t *testing.T) {
-		c.wants("ENG-5", map[string]any{"codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322"}, "status": "ACTIVE"}, `
+		c.Expect("ENG-5", map[string]any{"codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322"}, "status": "ACTIVE"}, `
 			const e = await sdk.getEngagementById(%s);
 			const codes = [];
 			for (const reason of ["BORED", "user_closed", "", 7]) codes.push(await code(() => e.disconnect(reason)));
-			return { codes, status: e.engagementStatus }`, c.id)
+			return { codes, status: e.engagementStatus }`, c.ID)
 	})
 
 	t.Run("ENG-5 ENG-3 ENG-7 disconnect: only the chat's own end is heard", func(t *testing.T) {
-		var sent journal[string]
-		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		var sent harness.Log[string]
+		f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, ":disconnect") {
 				body, _ := io.ReadAll(r.Body)
-				sent.add(string(body))
+				sent.Add(string(body))
 				r.Body = io.NopCloser(strings.NewReader(string(body)))
 			}
 			return false
 		})
-		defer f.rest(nil)
-		c.settled()
-		mark := c.mark()
-		c.js(nil, `
+		defer f.InterceptREST(nil)
+		c.WaitSettled()
+		mark := c.Mark()
+		c.JS(nil, `
 			t.seen = [];
 			const e = await sdk.getEngagementById(%s);
 			t.left = e;
 			for (const type of ["PARTICIPANT_DISCONNECTED", "ENGAGEMENT_TERMINATED", "MESSAGE_ARRIVED"]) {
 				t.react[type] = (p) => t.seen.push(type + " " + (p.participant ? p.participant.participantType : "") + " " + e.engagementStatus +
 					" " + e.participants.some((q) => p.participant && q.participantId === p.participant.participantId));
-			}`, c.id)
-		f.last().hold()
-		c.agent.say(c.id, "after the page has left")
-		c.wants("ENG-5", map[string]any{"during": "TERMINATING", "value": true, "codes": []string{"ACS-313", "ACS-313", "ACS-312"}}, `
+			}`, c.ID)
+		f.NewestStream().Hold()
+		c.Agent.Send(c.ID, "after the page has left")
+		c.Expect("ENG-5", map[string]any{"during": "TERMINATING", "value": true, "codes": []string{"ACS-313", "ACS-313", "ACS-312"}}, `
 			const p = t.left.disconnect("SYSTEM_CLOSED");
 			const value = (await p) === undefined;
 			return { value, during: t.left.engagementStatus,
 				codes: [await code(() => t.left.sendMessage("x")), await code(() => t.left.disconnect()), await code(() => t.left.join())] }`)
-		f.last().release()
-		c.since(mark, "ENGAGEMENT_TERMINATED", 1)
-		c.settled()
+		f.NewestStream().Release()
+		c.WaitNth(mark, "ENGAGEMENT_TERMINATED", 1)
+		c.WaitSettled()
 		var seen []string
-		c.eval(&seen, `t.seen`)
-		wantTexts(t, "ENG-5: heard after disconnect", seen, []string{"PARTICIPANT_DISCONNECTED CUSTOMER TERMINATING false", "ENGAGEMENT_TERMINATED  TERMINATED false"})
-		wantTexts(t, "ENG-5: events after disconnect", events(c.heard(mark)), []string{"PARTICIPANT_DISCONNECTED", "ENGAGEMENT_TERMINATED"})
-		if all := sent.all(); len(all) != 1 || !strings.Contains(all[0], `"reason":"SYSTEM_CLOSED"`) {
+		c.Eval(&seen, `t.seen`)
+		harness.ExpectTexts(t, "ENG-5: heard after disconnect", seen, []string{"PARTICIPANT_DISCONNECTED CUSTOMER TERMINATING false", "ENGAGEMENT_TERMINATED  TERMINATED false"})
+		harness.ExpectTexts(t, "ENG-5: events after disconnect", harness.EventNames(c.Since(mark)), []string{"PARTICIPANT_DISCONNECTED", "ENGAGEMENT_TERMINATED"})
+		if all := sent.All(); len(all) != 1 || !strings.Contains(all[0], `"reason":"SYSTEM_CLOSED"`) {
 			t.Errorf("ENG-5: the server was told %q", all)
 		}
-		c.wants("ENG-4", map[string]any{"codes": []string{"ACS-312", "ACS-313", "ACS-313"}, "status": "TERMINATED"}, `
+		c.Expect("ENG-4", map[string]any{"codes": []string{"ACS-312", "ACS-313", "ACS-313"}, "status": "TERMINATED"}, `
 			return { status: t.left.engagementStatus,
 				codes: [await code(() => t.left.join()), await code(() => t.left.disconnect()), await code(() => t.left.sendMessage("x"))] }`)
 	})
 
 	t.Run("ENG-5 the default reason, and each that is allowed", func(t *testing.T) {
-		var sent journal[string]
-		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		var sent harness.Log[string]
+		f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, ":disconnect") {
 				body, _ := io.ReadAll(r.Body)
-				sent.add(regexp.MustCompile(`"reason":"(\w+)"`).FindString(string(body)))
+				sent.Add(regexp.MustCompile(`"reason":"(\w+)"`).FindString(string(body)))
 				r.Body = io.NopCloser(strings.NewReader(string(body)))
 			}
 			return false
 		})
-		defer f.rest(nil)
+		defer f.InterceptREST(nil)
 		for i, reason := range []string{"", "USER_CLOSED", "USER_INACTIVE"} {
-			mark := c.mark()
-			id := createChat(c.tab)
-			c.since(mark, "ENGAGEMENT_ACTIVE", 1)
+			mark := c.Mark()
+			id := harness.CreateEngagement(c.Tab)
+			c.WaitNth(mark, "ENGAGEMENT_ACTIVE", 1)
 			arg := "%s"
 			if reason == "" {
 				arg, reason = "undefined && %s", "USER_CLOSED"
 			}
-			c.js(nil, `await sdk.getEngagementById(%s).disconnect(`+arg+`)`, id, reason)
-			c.since(mark, "ENGAGEMENT_TERMINATED", 1)
-			if got := sent.all()[i]; got != `"reason":"`+reason+`"` {
+			c.JS(nil, `await sdk.getEngagementById(%s).disconnect(`+arg+`)`, id, reason)
+			c.WaitNth(mark, "ENGAGEMENT_TERMINATED", 1)
+			if got := sent.All()[i]; got != `"reason":"`+reason+`"` {
 				t.Errorf("ENG-5: told %s, want %s", got, reason)
 			}
 		}
@@ -188,16 +189,16 @@ func TestRowsEngagementObject(t *testing.T) {
 
 func TestRowsEngagementLife(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	customer := fresh("row")
-	b := newTab(t, "customer")
-	b.allow(networkTrouble)
-	w.openAt(b, f.origin, "page.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
-	agent := w.newDesk(t, "Bo "+customer)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	customer := harness.NewCustomerID("row")
+	b := harness.NewTab(t, "customer")
+	b.AllowErrors(harness.NetworkErrors)
+	w.OpenPage(b, f.Origin, "page.html", customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+	agent := w.NewAgent(t, "Bo "+customer)
 
 	// A handler looks at what its event changed.
-	b.js(nil, `
+	b.JS(nil, `
 		t.seen = [];
 		const look = (type) => (t.react[type] = (p) => {
 			const e = t.e || {};
@@ -207,23 +208,23 @@ func TestRowsEngagementLife(t *testing.T) {
 		["ENGAGEMENT_ACTIVE", "ENGAGEMENT_TERMINATED", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED"].forEach(look);`)
 	var id string
 	t.Run("ENG-3 ENG-8 pending until the session is in", func(t *testing.T) {
-		f.last().hold()
-		b.eval(nil, `(async () => {
+		f.NewestStream().Hold()
+		b.Eval(nil, `(async () => {
 			t.creating = AvayaCCaaSChatSDK.createEngagement({topic: "A lamp", nothing: ""});
 			t.e = await t.creating;
 		})()`)
-		b.wants("ENG-3", map[string]any{"status": "PENDING", "pending": []string{"ACS-313", "ACS-313"}, "same": true}, `
+		b.Expect("ENG-3", map[string]any{"status": "PENDING", "pending": []string{"ACS-313", "ACS-313"}, "same": true}, `
 			return {
 				status: t.e.engagementStatus,
 				pending: [await code(() => t.e.sendMessage("too early")), await code(() => t.e.disconnect())],
 				same: (await sdk.getEngagementById(t.e.engagementId)) === t.e,
 			}`)
-		f.last().release()
-		b.waitEvent("MESSAGE_ARRIVED", nil)
-		b.eval(&id, `t.e.engagementId`)
+		f.NewestStream().Release()
+		b.WaitEvent("MESSAGE_ARRIVED", nil)
+		b.Eval(&id, `t.e.engagementId`)
 	})
 	t.Run("ENG-8 parameters reach the desk, and their bounds", func(t *testing.T) {
-		agent.wait("the chat", func(d deskFrame) bool {
+		agent.Wait("the chat", func(d harness.DeskFrame) bool {
 			for _, c := range append(d.Chats, d.Chat) {
 				if c.EngagementID == id {
 					return c.Topic == "A lamp" && maps.Equal(c.EngagementParameters, map[string]string{"topic": "A lamp", "nothing": ""})
@@ -233,7 +234,7 @@ func TestRowsEngagementLife(t *testing.T) {
 		})
 		long := strings.Repeat("k", 65)
 		var messages []string
-		b.js(&messages, `
+		b.JS(&messages, `
 			const list = [];
 			for (const p of [{a: 1}, {a: null}, {a: undefined}, {[%s]: "v"}, {a: "v".repeat(257)}, "text", [1], 7]) {
 				try { await sdk.createEngagement(p); list.push("none") } catch (e) { list.push(e.code + " " + e.message) }
@@ -244,29 +245,29 @@ func TestRowsEngagementLife(t *testing.T) {
 				t.Errorf("ENG-8: parameters %d: %s", i, m)
 			}
 		}
-		b.wants("ENG-8", map[string]any{"fine": ""}, `
+		b.Expect("ENG-8", map[string]any{"fine": ""}, `
 			let e;
 			const fine = await code(async () => (e = await sdk.createEngagement({["k".repeat(64)]: "v".repeat(256)})));
 			t.spare = e;
 			return { fine }`)
-		b.wait("the spare chat", func(list []entry) bool { return count(list, "ENGAGEMENT_ACTIVE") >= 2 })
-		b.js(nil, `await t.spare.disconnect()`)
-		b.waitEvent("ENGAGEMENT_TERMINATED", nil)
+		b.Wait("the spare chat", func(list []harness.Report) bool { return harness.CountEvents(list, "ENGAGEMENT_ACTIVE") >= 2 })
+		b.JS(nil, `await t.spare.disconnect()`)
+		b.WaitEvent("ENGAGEMENT_TERMINATED", nil)
 	})
 	t.Run("ENG-7 ENG-3 a handler sees the change", func(t *testing.T) {
-		b.js(nil, `t.seen = t.seen.slice(0, 3)`)
-		agent.accept(id)
-		b.wait("the agent", func(list []entry) bool {
-			return slices.ContainsFunc(list, func(e entry) bool {
+		b.JS(nil, `t.seen = t.seen.slice(0, 3)`)
+		agent.Accept(id)
+		b.Wait("the agent", func(list []harness.Report) bool {
+			return slices.ContainsFunc(list, func(e harness.Report) bool {
 				return e.Name == "PARTICIPANT_DISCONNECTED" && strings.Contains(string(e.Data), id) && strings.Contains(string(e.Data), "BOT")
 			})
 		})
-		b.settled()
-		agent.end(id)
-		b.wait("the end", func(list []entry) bool { return count(list, "ENGAGEMENT_TERMINATED") >= 2 })
-		b.settled()
+		b.WaitSettled()
+		agent.EndChat(id)
+		b.Wait("the end", func(list []harness.Report) bool { return harness.CountEvents(list, "ENGAGEMENT_TERMINATED") >= 2 })
+		b.WaitSettled()
 		var seen []string
-		b.eval(&seen, `t.seen`)
+		b.Eval(&seen, `t.seen`)
 		want := []string{
 			"ENGAGEMENT_ACTIVE  ACTIVE ",
 			"PARTICIPANT_ADDED CUSTOMER ACTIVE CUSTOMER",
@@ -285,33 +286,33 @@ func TestRowsEngagementLife(t *testing.T) {
 		if len(seen) > 0 && strings.HasPrefix(seen[0], want[0]) {
 			seen[0] = want[0]
 		}
-		wantTexts(t, "ENG-7: what handlers saw", seen, want)
+		harness.ExpectTexts(t, "ENG-7: what handlers saw", seen, want)
 	})
 	t.Run("ENG-4 join of an ended one, also where only the server knows", func(t *testing.T) {
-		b.wants("ENG-4", map[string]any{"over": "ACS-312"}, `return { over: await code(() => t.e.join()) }`)
+		b.Expect("ENG-4", map[string]any{"over": "ACS-312"}, `return { over: await code(() => t.e.join()) }`)
 	})
 }
 
 // Another session of the customer's.
 func TestRowsSecondSession(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-	customer := strings.TrimPrefix(c.agent.name, "Bo ")
-	second := c.another("second")
-	second.allow(networkTrouble)
-	w.openAt(second, f.origin, "page.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+	customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
+	second := c.Another("second")
+	second.AllowErrors(harness.NetworkErrors)
+	w.OpenPage(second, f.Origin, "page.html", customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
 
 	t.Run("ENG-3 PENDING for the session that is not in", func(t *testing.T) {
-		second.wants("ENG-3", map[string]any{"status": "PENDING", "codes": []string{"ACS-313", "ACS-313"}}, `
+		second.Expect("ENG-3", map[string]any{"status": "PENDING", "codes": []string{"ACS-313", "ACS-313"}}, `
 			t.e = (await sdk.getEngagements())[0];
 			return { status: t.e.engagementStatus, codes: [await code(() => t.e.sendMessage("x")), await code(() => t.e.disconnect())] }`)
 	})
 	t.Run("PAGE-1 getMessages before join", func(t *testing.T) {
-		c.agent.say(c.id, "history")
-		c.waitText("history")
-		second.wants("PAGE-1", map[string]any{"newest": "history", "status": "PENDING"}, `
+		c.Agent.Send(c.ID, "history")
+		c.WaitText("history")
+		second.Expect("PAGE-1", map[string]any{"newest": "history", "status": "PENDING"}, `
 			const it = await t.e.getMessages();
 			return { newest: it.items[0].body.elementText.text, status: t.e.engagementStatus }`)
 	})
@@ -324,59 +325,59 @@ func TestRowsSecondSession(t *testing.T) {
 			{409, "conflict", "engagementId", "ACS-312"},
 			{400, "bad-request", "dialogId", "ACS-322"},
 		} {
-			f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+			f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 				if !strings.HasSuffix(r.URL.Path, ":join") {
 					return false
 				}
-				problem(rw, tt.status, tt.kind, tt.field)
+				harness.WriteProblem(rw, tt.status, tt.kind, tt.field)
 				return true
 			})
-			second.wants("ENG-4", map[string]any{"code": tt.code, "status": "PENDING"}, `return { code: await code(() => t.e.join()), status: t.e.engagementStatus }`)
+			second.Expect("ENG-4", map[string]any{"code": tt.code, "status": "PENDING"}, `return { code: await code(() => t.e.join()), status: t.e.engagementStatus }`)
 		}
-		f.rest(nil)
+		f.InterceptREST(nil)
 	})
 	t.Run("ENG-9 nothing before the join", func(t *testing.T) {
-		c.agent.say(c.id, "not for the second")
-		c.js(nil, `await sdk.getEngagementById(%s).sendMessage("nor this")`, c.id)
-		c.waitText("nor this")
-		second.settled()
-		for _, e := range second.log.all() {
-			if e.Kind == "event" && strings.Contains(string(e.Data), c.id) && e.Name != "INITIALIZED" {
+		c.Agent.Send(c.ID, "not for the second")
+		c.JS(nil, `await sdk.getEngagementById(%s).sendMessage("nor this")`, c.ID)
+		c.WaitText("nor this")
+		second.WaitSettled()
+		for _, e := range second.Reports.All() {
+			if e.Kind == "event" && strings.Contains(string(e.Data), c.ID) && e.Name != "INITIALIZED" {
 				t.Errorf("ENG-9: heard before the join: %s", e)
 			}
 		}
 	})
 	t.Run("ENG-4 EV-13 join gives the same object, and its first events", func(t *testing.T) {
-		mark := second.mark()
-		second.wants("ENG-4", map[string]any{"same": true}, `return { same: (await t.e.join()) === t.e }`)
-		second.since(mark, "PARTICIPANT_ADDED", 2)
-		second.settled()
-		wantTexts(t, "EV-13: after the join", events(second.heard(mark)), []string{"ENGAGEMENT_ACTIVE", "PARTICIPANT_ADDED", "PARTICIPANT_ADDED"})
-		second.wants("ENG-3", map[string]any{"status": "ACTIVE", "who": []string{"CUSTOMER", "AGENT"}, "again": "ACS-315"}, `
+		mark := second.Mark()
+		second.Expect("ENG-4", map[string]any{"same": true}, `return { same: (await t.e.join()) === t.e }`)
+		second.WaitNth(mark, "PARTICIPANT_ADDED", 2)
+		second.WaitSettled()
+		harness.ExpectTexts(t, "EV-13: after the join", harness.EventNames(second.Since(mark)), []string{"ENGAGEMENT_ACTIVE", "PARTICIPANT_ADDED", "PARTICIPANT_ADDED"})
+		second.Expect("ENG-3", map[string]any{"status": "ACTIVE", "who": []string{"CUSTOMER", "AGENT"}, "again": "ACS-315"}, `
 			return { status: t.e.engagementStatus, who: t.e.participants.map((p) => p.participantType), again: await code(() => t.e.join()) }`)
 	})
 	t.Run("ENG-9 SES-1 after a resume the participants hold the customer", func(t *testing.T) {
-		mark := second.mark()
-		w.openAt(second, f.origin, "page.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
-		second.wants("ENG-9", map[string]any{"status": "ACTIVE", "customer": true, "name": "Customer " + customer}, `
+		mark := second.Mark()
+		w.OpenPage(second, f.Origin, "page.html", customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		second.Expect("ENG-9", map[string]any{"status": "ACTIVE", "customer": true, "name": "Customer " + customer}, `
 			t.e = t.user.engagements[0];
 			const me = t.e.participants.find((p) => p.participantType === "CUSTOMER");
 			return { status: t.e.engagementStatus, customer: !!me, name: me && me.displayName }`)
-		c.agent.say(c.id, "after the resume")
-		second.since(mark, "MESSAGE_ARRIVED", 1)
+		c.Agent.Send(c.ID, "after the resume")
+		second.WaitNth(mark, "MESSAGE_ARRIVED", 1)
 	})
 	t.Run("ENG-9 nothing of a chat after its end", func(t *testing.T) {
 		// The customer leaves in the second session, so both have left.
-		mark, other := c.mark(), second.mark()
-		second.js(nil, `await t.e.disconnect()`)
-		second.since(other, "ENGAGEMENT_TERMINATED", 1)
-		c.since(mark, "ENGAGEMENT_TERMINATED", 1)
-		c.settled()
-		second.settled()
-		for _, b := range []*tab{c.tab, second} {
-			list := events(b.log.all())
+		mark, other := c.Mark(), second.Mark()
+		second.JS(nil, `await t.e.disconnect()`)
+		second.WaitNth(other, "ENGAGEMENT_TERMINATED", 1)
+		c.WaitNth(mark, "ENGAGEMENT_TERMINATED", 1)
+		c.WaitSettled()
+		second.WaitSettled()
+		for _, b := range []*harness.Tab{c.Tab, second} {
+			list := harness.EventNames(b.Reports.All())
 			if list[len(list)-1] != "ENGAGEMENT_TERMINATED" {
-				t.Errorf("ENG-9: tab %q heard %q after the end", b.name, list[slices.Index(list, "ENGAGEMENT_TERMINATED"):])
+				t.Errorf("ENG-9: tab %q heard %q after the end", b.Name, list[slices.Index(list, "ENGAGEMENT_TERMINATED"):])
 			}
 		}
 	})
@@ -384,41 +385,41 @@ func TestRowsSecondSession(t *testing.T) {
 
 func TestRowsNames(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, tt := range []struct{ row, display, claim, want string }{
 		{"ENG-6 the token's name goes first", `"From init"`, "From the token", "From the token"},
 		{"ENG-6 INIT-5 displayName where the token has none", `"From init"`, "", "From init"},
 		{"ENG-6 by type where nobody says", `undefined`, "", "Customer"},
 	} {
 		t.Run(tt.row, func(t *testing.T) {
-			f := w.faulty(t)
+			f := w.FaultyOrigin(t)
 			// Agents without a name.
-			f.rewrite(func(_ *line, up bool, frame []byte) []byte {
+			f.Rewrite(func(_ *harness.EventStream, up bool, frame []byte) []byte {
 				if up || !strings.Contains(string(frame), `"AGENT"`) {
 					return frame
 				}
 				return regexp.MustCompile(`"(displayName|senderParticipantName)":"[^"]*"`).ReplaceAll(frame, []byte(`"$1":null`))
 			})
-			customer := fresh("row")
-			b := newTab(t, "customer")
-			b.open(f.url + "/t/page.html")
-			p := w.params(t, customer, tokenOptions{})
+			customer := harness.NewCustomerID("row")
+			b := harness.NewTab(t, "customer")
+			b.Open(f.URL + "/t/page.html")
+			p := w.InitParams(t, customer, harness.TokenOptions{})
 			changes := jwt.MapClaims{"customerName": nil}
 			if tt.claim != "" {
 				changes["customerName"] = tt.claim
 			}
-			p["token"] = w.tokenWith(t, customer, changes)
-			b.eval(nil, `t.init({...%s, displayName: `+tt.display+`}, {logLevel: "WARN"})`, p)
-			id := createChat(b)
-			agent := w.newDesk(t, "Somebody")
-			agent.accept(id)
-			agent.say(id, "nameless")
-			b.waitText("nameless")
-			b.wants("ENG-6", map[string]any{"names": []string{tt.want, "Agent"}, "sender": tt.want}, `
+			p["token"] = tokenWith(t, w, customer, changes)
+			b.Eval(nil, `t.init({...%s, displayName: `+tt.display+`}, {logLevel: "WARN"})`, p)
+			id := harness.CreateEngagement(b)
+			agent := w.NewAgent(t, "Somebody")
+			agent.Accept(id)
+			agent.Send(id, "nameless")
+			b.WaitText("nameless")
+			b.Expect("ENG-6", map[string]any{"names": []string{tt.want, "Agent"}, "sender": tt.want}, `
 				const e = await sdk.getEngagementById(%s);
 				const m = await e.sendMessage("mine");
 				return { names: e.participants.map((p) => p.displayName), sender: m.senderParticipant.displayName }`, id)
-			if got := b.waitEvent("MESSAGE_ARRIVED", func(m message) bool { return m.SenderParticipant.ParticipantType == "AGENT" }).message(t).SenderParticipant.DisplayName; got != "Agent" {
+			if got := b.WaitEvent("MESSAGE_ARRIVED", func(m harness.Message) bool { return m.SenderParticipant.ParticipantType == "AGENT" }).Message(t).SenderParticipant.DisplayName; got != "Agent" {
 				t.Errorf("ENG-6: the message is of %q", got)
 			}
 		})

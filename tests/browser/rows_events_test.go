@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"openchat/tests/harness"
 	"os"
 	"regexp"
 	"strconv"
@@ -30,11 +31,11 @@ const (
 var eventID = regexp.MustCompile(`"id":"(\d+)"`)
 
 // inject puts an event into the stream, as the gateway would send it next.
-func (l *line) inject(t *testing.T, event string) {
+func inject(l *harness.EventStream, t *testing.T, event string) {
 	t.Helper()
 	last := 0
-	for _, f := range l.frames.all() {
-		if m := eventID.FindStringSubmatch(f.text); m != nil && !f.up {
+	for _, f := range l.Frames.All() {
+		if m := eventID.FindStringSubmatch(f.Text); m != nil && !f.Up {
 			last, _ = strconv.Atoi(m[1])
 		}
 	}
@@ -43,20 +44,20 @@ func (l *line) inject(t *testing.T, event string) {
 	}
 	// Positions of the gateway's own next change are a hundred further on.
 	frame := fmt.Sprintf(`{"type":"event","id":"%d","event":%s}`, last+50, event)
-	l.frames.add(lineFrame{false, frame})
-	if err := l.page.Write(context.Background(), websocket.MessageText, []byte(frame)); err != nil {
+	l.Frames.Add(harness.Frame{Text: frame})
+	if err := l.Page.Write(context.Background(), websocket.MessageText, []byte(frame)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestRowsEvents(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	customer := fresh("row-ev")
-	s := newSurface(t, f.origin, w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(networkTrouble)
-	agent := w.newDesk(t, "Bo "+customer)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	customer := harness.NewCustomerID("row-ev")
+	s := newSurface(t, f.Origin, w.InitParams(t, customer, harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(harness.NetworkErrors)
+	agent := w.NewAgent(t, "Bo "+customer)
 	var chat, dialog string
 
 	t.Run("EV-1 EV-6 EVENT_STREAM_CONNECTING, EVENT_STREAM_CONNECTED, INITIALIZED", func(t *testing.T) {
@@ -80,8 +81,8 @@ func TestRowsEvents(t *testing.T) {
 	})
 	t.Run("EV-10 EV-11 an agent comes, both write", func(t *testing.T) {
 		s.at(t)
-		agent.accept(chat)
-		agent.say(chat, "from the agent")
+		agent.Accept(chat)
+		agent.Send(chat, "from the agent")
 		s.want([]any{shapeMember, "AGENT Bo " + customer, shapeMessage, "AGENT", shapeMessage, "CUSTOMER", true, "PLAINTEXT"}, `await text("from the agent");
 			const added = heard.filter((h) => h.type === "PARTICIPANT_ADDED").pop().payload, arrived = heard.filter((h) => h.type === "MESSAGE_ARRIVED").pop().payload;
 			const sent = await engagement.sendMessage("from the customer"); const delivered = await event("MESSAGE_DELIVERED");
@@ -97,17 +98,17 @@ func TestRowsEvents(t *testing.T) {
 			{`"type":"urn:chat:routing","title":"No agents","detail":"Nobody is there"`, "{detail:string dialogId:string engagementId:string eventDate:Date title:string type:string}"},
 			{`"type":"urn:chat:routing","title":"No agents","unknown":{"a":[1]}`, "{dialogId:string engagementId:string eventDate:Date title:string type:string}"},
 		} {
-			f.last().inject(t, fmt.Sprintf(`{"eventType":"ENGAGEMENT_ERROR","eventDate":"2026-01-02T03:04:05.678Z","engagementId":%q,"dialogId":%q,%s}`, chat, dialog, c.members))
+			inject(f.NewestStream(), t, fmt.Sprintf(`{"eventType":"ENGAGEMENT_ERROR","eventDate":"2026-01-02T03:04:05.678Z","engagementId":%q,"dialogId":%q,%s}`, chat, dialog, c.members))
 			s.want([]any{c.shape, "2026-01-02T03:04:05.678Z", "No agents", true},
 				fmt.Sprintf(`const e = await event("ENGAGEMENT_ERROR", %d); return [shape(e), e.eventDate.toJSON(), e.title, e.engagementId === engagement.engagementId]`, i+1))
 			// Later events must be beyond it.
-			agent.say(chat, fmt.Sprint("after error ", i))
+			agent.Send(chat, fmt.Sprint("after error ", i))
 			s.result(fmt.Sprintf(`await text("after error %d")`, i))
 		}
 	})
 	t.Run("EV-8 EV-10 the end of a chat", func(t *testing.T) {
 		s.at(t).result(`forget()`)
-		agent.end(chat)
+		agent.EndChat(chat)
 		s.want([]any{"PARTICIPANT_DISCONNECTED CUSTOMER " + shapeMember, "ENGAGEMENT_TERMINATED " + shapeEngagement, "TERMINATED", 0}, `await event("ENGAGEMENT_TERMINATED");
 			const gone = heard.filter((h) => h.type === "PARTICIPANT_DISCONNECTED").pop().payload;
 			return ["PARTICIPANT_DISCONNECTED " + gone.participant.participantType + " " + shape(gone), heard[heard.length - 1].type + " " + shape(heard[heard.length - 1].payload),
@@ -117,13 +118,13 @@ func TestRowsEvents(t *testing.T) {
 		s.at(t).result(`forget()`)
 		for i, c := range []struct {
 			reason string
-			end    func(*line)
+			end    func(*harness.EventStream)
 		}{
-			{"SERVER_ERROR", func(l *line) { l.close(1011, "by the test") }},
-			{"SERVER_ERROR", func(l *line) { l.close(1012, "by the test") }},
-			{"SERVER_UNREACHABLE", (*line).cut},
+			{"SERVER_ERROR", func(l *harness.EventStream) { l.Close(1011, "by the test") }},
+			{"SERVER_ERROR", func(l *harness.EventStream) { l.Close(1012, "by the test") }},
+			{"SERVER_UNREACHABLE", (*harness.EventStream).Cut},
 		} {
-			c.end(f.last())
+			c.end(f.NewestStream())
 			s.want([]any{shapeFailed, c.reason, true, "EVENT_STREAM_CONNECTED"}, fmt.Sprintf(`const e = await event("EVENT_STREAM_FAILED", %d); const {message, reason, retryAfter} = e;
 				await event("EVENT_STREAM_CONNECTED", %d);
 				return [shape(e), reason, message.length > 0 && retryAfter >= 0 && retryAfter <= 30 && Number.isInteger(retryAfter), names().pop()]`, i+1, i+1))
@@ -131,29 +132,29 @@ func TestRowsEvents(t *testing.T) {
 	})
 	t.Run("EV-7 RECONNECTION_TIMEOUT", func(t *testing.T) {
 		s.at(t).result(`forget()`)
-		f.rest(noStream)
-		f.last().cut()
+		f.InterceptREST(noStream)
+		f.NewestStream().Cut()
 		s.want([]any{shapeFailed, 0, "returns"}, `await event("EVENT_STREAM_FAILED"); clock.skip(125); let last;
 			for (let n = 2; !last || last.reason !== "RECONNECTION_TIMEOUT"; n++) last = await event("EVENT_STREAM_FAILED", n);
 			forget(); return [shape(last), last.retryAfter, outcome(() => sdk.retryConnection())]`)
-		f.rest(nil)
+		f.InterceptREST(nil)
 		s.result(`await event("EVENT_STREAM_CONNECTED")`)
 	})
 	t.Run("EV-7 FORBIDDEN and UNAUTHORIZED, with EV-4, until a new token is set", func(t *testing.T) {
 		s.at(t)
-		fresh, _ := w.token(t, customer, tokenOptions{ttl: 10 * time.Hour})
+		fresh, _ := w.Token(t, customer, harness.TokenOptions{TTL: 10 * time.Hour})
 		s.result(`forget()`)
-		f.last().close(4403, "by the test")
+		f.NewestStream().Close(4403, "by the test")
 		s.want([]any{shapeFailed, "FORBIDDEN", true, 0, "EVENT_STREAM_CONNECTED"}, `const e = await event("EVENT_STREAM_FAILED"); const expired = names().filter((n) => n === "TOKEN_EXPIRED").length;
 			sdk.setJwtToken(`+quoted(fresh)+`); await event("EVENT_STREAM_CONNECTED"); return [shape(e), e.reason, e.retryAfter > 0, expired, names().pop()]`)
 		s.result(`forget()`)
-		f.last().close(4401, "by the test")
+		f.NewestStream().Close(4401, "by the test")
 		s.want([]any{shapeFailed, "UNAUTHORIZED", 0, "{expiredDate:Date}", "EVENT_STREAM_CONNECTED"}, `const e = await event("EVENT_STREAM_FAILED"); const expired = await event("TOKEN_EXPIRED");
 			sdk.setJwtToken(`+quoted(fresh)+`); await event("EVENT_STREAM_CONNECTED"); return [shape(e), e.reason, e.retryAfter, shape(expired), names().pop()]`)
 	})
 	t.Run("EV-7 SDK_SESSION_INVALID, then EV-2 EV-14 SHUTDOWN", func(t *testing.T) {
 		s.at(t).result(`forget()`)
-		f.last().close(4404, "by the test")
+		f.NewestStream().Close(4404, "by the test")
 		s.want([]any{[]string{"EVENT_STREAM_FAILED", "SHUTDOWN"}, "SDK_SESSION_INVALID", shapeDate, "rejects ACS-310"}, `const e = await event("SHUTDOWN");
 			return [names(), heard[0].payload.reason, shape(e), await outcome(() => sdk.getEngagements())]`)
 	})
@@ -179,7 +180,7 @@ func TestRowsEvents(t *testing.T) {
 		s.load() // the clock was put forward
 		mine := s.params
 		exp := time.Now().Add(20 * time.Minute).Unix()
-		s.give(w.signed(t, customer, tokenSecret, func(c jwt.MapClaims) { c["exp"] = exp }))
+		s.give(signed(t, w, customer, harness.TokenSecret, func(c jwt.MapClaims) { c["exp"] = exp }))
 		s.want([]any{[]string{}, "{eventDate:Date expiryDate:Date}", exp * 1000, true, "{expiredDate:Date}", exp * 1000, "UNAUTHORIZED", 1, 1}, fmt.Sprintf(`const exp = %d * 1000;
 			await sdk.init(params, {idleTimeout: 0}); forget(); clock.skip((exp - Date.now()) / 1000 - 185); await sdk.getEngagements(); await task(); const early = names();
 			clock.skip(10); const reminder = await event("TOKEN_EXPIRY_REMINDER"); clock.skip((exp - Date.now()) / 1000 + 1);
@@ -189,7 +190,7 @@ func TestRowsEvents(t *testing.T) {
 		s.give(mine)
 	})
 	t.Run("EV-7 UNEXPECTED_ERROR: the core dies, and init works again", func(t *testing.T) {
-		s.at(t).allow("the SDK's core ended unexpectedly")
+		s.at(t).AllowErrors("the SDK's core ended unexpectedly")
 		s.want([]any{shapeFailed, "UNEXPECTED_ERROR", 0, "rejects ACS-311", "rejects ACS-310", "resolves"}, `await sdk.init(params, {}); const e = await sdk.createEngagement(); await event("ENGAGEMENT_ACTIVE"); forget();
 			const { getTime } = Date.prototype; Date.prototype.getTime = () => { throw new Error("sabotage") };
 			const call = outcome(() => e.sendMessage("x")); Date.prototype.getTime = getTime;
@@ -201,17 +202,17 @@ func TestRowsEvents(t *testing.T) {
 
 func TestRowsHandlers(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
 	var calls callLog
 	release := make(chan struct{})
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, ".wasm") {
 			<-release
 		}
 		return calls.hook(rw, r)
 	})
-	s := newSurface(t, f.origin, w.params(t, fresh("row-on"), tokenOptions{ttl: 10 * time.Hour}))
+	s := newSurface(t, f.Origin, w.InitParams(t, harness.NewCustomerID("row-on"), harness.TokenOptions{TTL: 10 * time.Hour}))
 
 	t.Run("NS-2 INIT-7 handlers registered right after the script tag, before the wasm", func(t *testing.T) {
 		// The page has registered its handlers; the wasm is held back.
@@ -225,7 +226,7 @@ func TestRowsHandlers(t *testing.T) {
 			await engagement.sendMessage("hello"); await text("hello"); return [who, got]`)
 	})
 	t.Run("NS-2 EV-12 what a handler throws or rejects is logged at ERROR, and stops nothing", func(t *testing.T) {
-		s.at(t).allow("the handler of MESSAGE_DELIVERED failed")
+		s.at(t).AllowErrors("the handler of MESSAGE_DELIVERED failed")
 		s.console()
 		s.want([]any{[]string{"1", "2", "3", "4", "5", "6", "7"}}, `const got = [];
 			const fail = [() => { throw new Error("thrown") }, async () => { throw new Error("rejected at once") }, async () => { await null; throw new Error("rejected later") },
@@ -291,7 +292,7 @@ func TestRowsHandlers(t *testing.T) {
 		a, b := calls.of("POST sessions"), calls.of("GET events")
 		during()
 		if a, b = calls.of("POST sessions")-a, calls.of("GET events")-b; a != sessions || b != streams {
-			s.t.Errorf("%d sessions and %d event streams were made, want %d and %d", a, b, sessions, streams)
+			s.T.Errorf("%d sessions and %d event streams were made, want %d and %d", a, b, sessions, streams)
 		}
 	}
 	for _, when := range []string{"before the wasm is there", "after"} {
@@ -339,8 +340,8 @@ const interleavings = 500
 
 func TestRowsInterleavings(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	s := newSurface(t, w.newOrigin(t), nil)
+	w := harness.Shared(t)
+	s := newSurface(t, w.NewOrigin(t), nil)
 	s.url = strings.Replace(s.url, "surface.html", "interleave.html", 1)
 	first, n := 1, interleavings
 	if text := os.Getenv("PROPERTY_SEED"); text != "" {
@@ -352,14 +353,14 @@ func TestRowsInterleavings(t *testing.T) {
 	}
 	t.Run("EV-12 MSG-3 MSG-5 MSG-6 500 random interleavings of frames, answers and awaits", func(t *testing.T) {
 		t.Logf("seeds %d to %d; PROPERTY_SEED=… replays one", first, first+n-1)
-		s.at(t).open(s.url)
+		s.at(t).Open(s.url)
 		var sum struct{ Sent, Heard, Before, Frames, Lost int }
 		for at := first; at < first+n; at += 50 {
 			var r struct {
 				Failures                          []string
 				Sent, Heard, Before, Frames, Lost int
 			}
-			s.eval(&r, `interleave(%s, %s)`, at, min(50, first+n-at))
+			s.Eval(&r, `interleave(%s, %s)`, at, min(50, first+n-at))
 			for _, f := range r.Failures {
 				t.Errorf("%s (PROPERTY_SEED=… go test -run '%s' ./tests)", f, t.Name())
 			}

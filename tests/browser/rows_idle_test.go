@@ -5,32 +5,32 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/memory"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
 
 func TestRowsIdle(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 
 	t.Run("IDLE-1 NS-8 what resets the timer, and what does not", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 300}`)
-		second := createChat(c.tab)
-		c.js(nil, `
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 300}`)
+		second := harness.CreateEngagement(c.Tab)
+		c.JS(nil, `
 			t.e = await sdk.getEngagementById(%s);
 			t.f = await sdk.getEngagementById(%s);
 			t.expired = () => t.n;
 			t.n = 0;
 			t.react.IDLE_TIMEOUT_EXPIRED = () => t.n++;
-			sdk.resetIdleTimeout();`, c.id, second)
+			sdk.resetIdleTimeout();`, c.ID, second)
 		// Nearly all of the time passes before each, and after it: only one that resets
 		// the timer keeps it from running out.
 		for _, tt := range []struct{ name, act string }{
@@ -41,81 +41,81 @@ func TestRowsIdle(t *testing.T) {
 			{"disconnect", `await t.f.disconnect()`},
 			{"join, though refused", `await code(() => t.e.join())`},
 		} {
-			c.js(nil, `clock.skip(290); await sdk.getEngagements(); `+tt.act+`; clock.skip(290); await sdk.getEngagements();`)
-			c.settled()
+			c.JS(nil, `clock.skip(290); await sdk.getEngagements(); `+tt.act+`; clock.skip(290); await sdk.getEngagements();`)
+			c.WaitSettled()
 			var n int
-			c.eval(&n, `t.n`)
+			c.Eval(&n, `t.n`)
 			if n != 0 {
 				t.Fatalf("IDLE-1: the timer ran out in spite of %s", tt.name)
 			}
-			c.js(nil, `sdk.resetIdleTimeout()`)
+			c.JS(nil, `sdk.resetIdleTimeout()`)
 		}
 		// Neither looking nor being spoken to is activity.
 		for _, s := range []string{`await sdk.getEngagements()`, `await t.e.getMessages()`, `await sdk.getEngagementById(t.e.engagementId)`, `sdk.setLogLevel("WARN")`} {
-			c.js(nil, `clock.skip(70); `+s)
-			c.agent.say(c.id, "are you there?")
+			c.JS(nil, `clock.skip(70); `+s)
+			c.Agent.Send(c.ID, "are you there?")
 		}
-		c.js(nil, `clock.skip(25)`)
-		c.waitEvent("IDLE_TIMEOUT_EXPIRED", nil)
+		c.JS(nil, `clock.skip(25)`)
+		c.WaitEvent("IDLE_TIMEOUT_EXPIRED", nil)
 	})
 
 	t.Run("IDLE-2 EV-5 the warning, and activity in the grace period", func(t *testing.T) {
 		t.Parallel()
-		c := w.chatAt(t, w.faulty(t).origin, "fast.html", `{logLevel: "WARN", idleTimeout: 400, idleShutdownGraceTimeout: 45}`)
-		c.js(nil, `
+		c := w.StartChatAt(t, w.FaultyOrigin(t).Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 400, idleShutdownGraceTimeout: 45}`)
+		c.JS(nil, `
 			t.warnings = [];
 			console.warn = (...words) => t.warnings.push(words.join(" "));
 			sdk.on("IDLE_TIMEOUT", (p) => { t.got = p; note(JSON.stringify({ kind: "event", name: "IDLE_TIMEOUT_EXPIRED", data: p })) });
 			sdk.resetIdleTimeout();
 			t.e = await sdk.getEngagementById(%s);
 			clock.skip(399);
-			await sdk.getEngagements();`, c.id)
-		c.settled()
-		if count(c.log.all(), "IDLE_TIMEOUT_EXPIRED") != 0 {
+			await sdk.getEngagements();`, c.ID)
+		c.WaitSettled()
+		if harness.CountEvents(c.Reports.All(), "IDLE_TIMEOUT_EXPIRED") != 0 {
 			t.Fatal("IDLE-2: a second too early")
 		}
 		for i, act := range []string{`sdk.resetIdleTimeout()`, `await t.e.sendMessage("still here")`, `await code(() => t.e.join())`} {
-			mark := c.mark()
-			c.js(nil, `clock.skip(401)`)
-			c.since(mark, "IDLE_TIMEOUT_EXPIRED", 1)
-			c.wants("IDLE-2", map[string]any{"grace": 45, "date": true, "names": []string{"eventDate", "gracePeriod"}, "warned": i + 1}, `
+			mark := c.Mark()
+			c.JS(nil, `clock.skip(401)`)
+			c.WaitNth(mark, "IDLE_TIMEOUT_EXPIRED", 1)
+			c.Expect("IDLE-2", map[string]any{"grace": 45, "date": true, "names": []string{"eventDate", "gracePeriod"}, "warned": i + 1}, `
 				return { grace: t.got.gracePeriod, date: t.got.eventDate instanceof Date && Math.abs(t.got.eventDate - Date.now()) < 30000, names: Object.keys(t.got).sort(),
 					warned: t.warnings.filter((s) => s.includes("ACS-206")).length }`)
 			// In the last moment, and then it starts over: the whole idle time, not the rest of the grace.
-			c.js(nil, `clock.skip(40); `+act+`; clock.skip(300); await sdk.getEngagements()`)
-			c.settled()
-			if n := count(c.heard(mark), "SHUTDOWN") + count(c.heard(mark), "IDLE_TIMEOUT_EXPIRED"); n != 1 {
-				t.Fatalf("IDLE-2: after %s: %q", act, events(c.heard(mark)))
+			c.JS(nil, `clock.skip(40); `+act+`; clock.skip(300); await sdk.getEngagements()`)
+			c.WaitSettled()
+			if n := harness.CountEvents(c.Since(mark), "SHUTDOWN") + harness.CountEvents(c.Since(mark), "IDLE_TIMEOUT_EXPIRED"); n != 1 {
+				t.Fatalf("IDLE-2: after %s: %q", act, harness.EventNames(c.Since(mark)))
 			}
-			c.js(nil, `sdk.resetIdleTimeout()`)
+			c.JS(nil, `sdk.resetIdleTimeout()`)
 		}
 	})
 
 	t.Run("IDLE-1 IDLE-2 IDLE-3 SHUT-1 EV-14 the defaults by a fast clock; the chat lives on", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		deleted := f.deletions()
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN"}`)
-		other := newTab(t, "other")
-		w.openAt(other, w.origin, "page.html", strings.TrimPrefix(c.agent.name, "Bo "), tokenOptions{}, `{logLevel: "WARN"}`)
-		other.js(nil, `await (await sdk.getEngagements())[0].join()`)
-		other.waitEvent("ENGAGEMENT_ACTIVE", nil)
-		c.js(nil, `
+		f := w.FaultyOrigin(t)
+		deleted := deletions(f)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN"}`)
+		other := harness.NewTab(t, "other")
+		w.OpenPage(other, w.Origin, "page.html", strings.TrimPrefix(c.Agent.Name, "Bo "), harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		other.JS(nil, `await (await sdk.getEngagements())[0].join()`)
+		other.WaitEvent("ENGAGEMENT_ACTIVE", nil)
+		c.JS(nil, `
 			t.at = {};
 			for (const type of ["IDLE_TIMEOUT_EXPIRED", "EVENT_STREAM_CLOSED", "SHUTDOWN"]) t.react[type] = () => (t.at[type] = Date.now());
 			sdk.resetIdleTimeout();
 			t.at.begin = Date.now();
 			clock.speed(60);`)
-		c.waitEvent("SHUTDOWN", nil)
+		c.WaitEvent("SHUTDOWN", nil)
 		var at map[string]float64
-		c.js(&at, `clock.speed(1); return t.at`)
+		c.JS(&at, `clock.speed(1); return t.at`)
 		// At this speed 10 ms of this machine are 0.6 s.
 		idle, grace := (at["IDLE_TIMEOUT_EXPIRED"]-at["begin"])/1000, (at["SHUTDOWN"]-at["IDLE_TIMEOUT_EXPIRED"])/1000
 		if idle < 300 || idle > 330 || grace < 30 || grace > 60 {
 			t.Errorf("IDLE-3: expired after %.1f s, shut down %.1f s later; want 300 and 30", idle, grace)
 		}
-		list := c.log.all()
-		if s := events(list); !slices.Equal(s[len(s)-3:], []string{"IDLE_TIMEOUT_EXPIRED", "EVENT_STREAM_CLOSED", "SHUTDOWN"}) {
+		list := c.Reports.All()
+		if s := harness.EventNames(list); !slices.Equal(s[len(s)-3:], []string{"IDLE_TIMEOUT_EXPIRED", "EVENT_STREAM_CLOSED", "SHUTDOWN"}) {
 			t.Errorf("IDLE-3: %q", s)
 		}
 		if s := string(list[len(list)-1].Data); !strings.Contains(s, `"reason":"USER_INACTIVE"`) {
@@ -124,26 +124,26 @@ func TestRowsIdle(t *testing.T) {
 		if all := deleted.all(); len(all) != 1 || all[0] != "reason=USER_INACTIVE" {
 			t.Errorf("IDLE-3: the server was told %q", all)
 		}
-		c.wants("IDLE-3", map[string]any{"stored": nil, "code": "ACS-310"}, `return { stored: sessionStorage.getItem("ccaasClientSessionId"), code: await code(() => sdk.getEngagements()) }`)
-		c.agent.say(c.id, "who else is here?")
-		other.waitText("who else is here?")
-		send(other, c.id, "I am")
-		if count(other.log.all(), "ENGAGEMENT_TERMINATED") != 0 {
+		c.Expect("IDLE-3", map[string]any{"stored": nil, "code": "ACS-310"}, `return { stored: sessionStorage.getItem("ccaasClientSessionId"), code: await code(() => sdk.getEngagements()) }`)
+		c.Agent.Send(c.ID, "who else is here?")
+		other.WaitText("who else is here?")
+		harness.SendTexts(other, c.ID, "I am")
+		if harness.CountEvents(other.Reports.All(), "ENGAGEMENT_TERMINATED") != 0 {
 			t.Error("IDLE-3: the chat was closed")
 		}
 	})
 
 	t.Run("IDLE-1 INIT-6 idleTimeout 0: never", func(t *testing.T) {
 		t.Parallel()
-		customer := fresh("row")
-		b := newTab(t, "customer")
-		b.allow(networkTrouble)
-		w.openAt(b, w.origin, "fast.html", customer, tokenOptions{ttl: 24 * time.Hour}, `{logLevel: "WARN", idleTimeout: 0}`)
+		customer := harness.NewCustomerID("row")
+		b := harness.NewTab(t, "customer")
+		b.AllowErrors(harness.NetworkErrors)
+		w.OpenPage(b, w.Origin, "fast.html", customer, harness.TokenOptions{TTL: 24 * time.Hour}, `{logLevel: "WARN", idleTimeout: 0}`)
 		for range 5 {
-			b.js(nil, `clock.skip(3400); await sdk.getEngagements()`)
+			b.JS(nil, `clock.skip(3400); await sdk.getEngagements()`)
 		}
-		b.settled()
-		if n := count(b.log.all(), "IDLE_TIMEOUT_EXPIRED"); n != 0 {
+		b.WaitSettled()
+		if n := harness.CountEvents(b.Reports.All(), "IDLE_TIMEOUT_EXPIRED"); n != 0 {
 			t.Error("IDLE-1: the timer is not off")
 		}
 	})
@@ -151,45 +151,45 @@ func TestRowsIdle(t *testing.T) {
 
 func TestRowsShutdown(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 
 	t.Run("SHUT-1 SHUT-2 NS-11 EV-2 by the page", func(t *testing.T) {
 		t.Parallel()
 		for _, reason := range []string{"", "USER_CLOSED", "USER_INACTIVE"} {
-			f := w.faulty(t)
-			deleted := f.deletions()
-			c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-			mark := c.mark()
+			f := w.FaultyOrigin(t)
+			deleted := deletions(f)
+			c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+			mark := c.Mark()
 			arg := "%s"
 			if reason == "" {
 				arg, reason = "undefined && %s", "USER_CLOSED"
 			}
-			c.wants("SHUT-1", map[string]any{"refused": "ACS-322", "resolved": true, "stored": nil, "keys": 0}, `
+			c.Expect("SHUT-1", map[string]any{"refused": "ACS-322", "resolved": true, "stored": nil, "keys": 0}, `
 				t.e = await sdk.getEngagementById(%s);
 				t.it = await t.e.getMessages();
 				t.was = JSON.stringify({...t.e});
 				const refused = await code(() => sdk.shutdown("BORED"));
 				const resolved = (await sdk.shutdown(`+arg+`)) === undefined;
-				return { refused, resolved, stored: sessionStorage.getItem("ccaasClientSessionId"), keys: sessionStorage.length + localStorage.length }`, c.id, reason)
-			c.since(mark, "SHUTDOWN", 1)
-			list := c.heard(mark)
-			wantTexts(t, "SHUT-1", events(list), []string{"EVENT_STREAM_CLOSED", "SHUTDOWN"})
+				return { refused, resolved, stored: sessionStorage.getItem("ccaasClientSessionId"), keys: sessionStorage.length + localStorage.length }`, c.ID, reason)
+			c.WaitNth(mark, "SHUTDOWN", 1)
+			list := c.Since(mark)
+			harness.ExpectTexts(t, "SHUT-1", harness.EventNames(list), []string{"EVENT_STREAM_CLOSED", "SHUTDOWN"})
 			var p struct {
 				Reason    string
 				EventDate time.Time
 			}
-			if err := json.Unmarshal(c.since(mark, "SHUTDOWN", 1).Data, &p); err != nil || p.Reason != reason || time.Since(p.EventDate) > time.Minute {
+			if err := json.Unmarshal(c.WaitNth(mark, "SHUTDOWN", 1).Data, &p); err != nil || p.Reason != reason || time.Since(p.EventDate) > time.Minute {
 				t.Errorf("SHUT-1: SHUTDOWN %+v, want %s (%v)", p, reason, err)
 			}
 			if all := deleted.all(); len(all) != 1 || all[0] != "reason="+reason {
 				t.Errorf("SHUT-1: the server was told %q", all)
 			}
 			select {
-			case <-f.last().over:
-			case <-time.After(patience):
+			case <-f.NewestStream().Ended:
+			case <-time.After(harness.Timeout):
 				t.Error("SHUT-2: the stream is still open")
 			}
-			c.wants("SHUT-2", map[string]any{
+			c.Expect("SHUT-2", map[string]any{
 				"codes": slices.Repeat([]string{"ACS-310"}, 5), "moves": []string{"ACS-310"}, "kept": true, "member": true, "void": slices.Repeat([]string{"ACS-310"}, 4),
 			}, `
 				const codes = [];
@@ -198,9 +198,9 @@ func TestRowsShutdown(t *testing.T) {
 				return { codes, moves: [await code(() => t.it.previous())], kept: JSON.stringify({...t.e}) === t.was, member: t.e.getParticipants().length === 2,
 					void: [() => sdk.setJwtToken("x"), () => sdk.resetIdleTimeout(), () => sdk.resetTimer(), () => sdk.retryConnection()].map(sync) }`)
 			// The chat lives on: a new session sees it.
-			customer := strings.TrimPrefix(c.agent.name, "Bo ")
-			w.initWith(c.tab, customer, tokenOptions{}, `{logLevel: "WARN"}`)
-			c.wants("SHUT-1", map[string]any{"ids": []string{c.id}, "status": "PENDING", "other": true, "old": "ACS-310"}, `
+			customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
+			w.Init(c.Tab, customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+			c.Expect("SHUT-1", map[string]any{"ids": []string{c.ID}, "status": "PENDING", "other": true, "old": "ACS-310"}, `
 				return { ids: t.user.engagements.map((e) => e.engagementId), status: t.user.engagements[0].engagementStatus, other: t.user.engagements[0] !== t.e,
 					old: await code(() => t.e.sendMessage("x")) }`)
 		}
@@ -211,29 +211,29 @@ func TestRowsShutdown(t *testing.T) {
 		for _, how := range []string{"hangs", "breaks", "fails"} {
 			t.Run("SHUT-1 "+how, func(t *testing.T) {
 				t.Parallel()
-				f := w.faulty(t)
-				b := newTab(t, how)
-				b.allow(networkTrouble)
-				w.openAt(b, f.origin, "page.html", fresh("row"), tokenOptions{}, `{logLevel: "WARN"}`)
-				f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+				f := w.FaultyOrigin(t)
+				b := harness.NewTab(t, how)
+				b.AllowErrors(harness.NetworkErrors)
+				w.OpenPage(b, f.Origin, "page.html", harness.NewCustomerID("row"), harness.TokenOptions{}, `{logLevel: "WARN"}`)
+				f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 					if r.Method == "DELETE" {
 						switch how {
 						case "hangs":
 							<-r.Context().Done()
 						case "breaks":
-							lose()
+							harness.AbortConnection()
 						case "fails":
-							problem(rw, 503, "server-error", "")
+							harness.WriteProblem(rw, 503, "server-error", "")
 						}
 					}
 					return r.Method == "DELETE"
 				})
-				mark := b.mark()
-				b.wants("SHUT-1", map[string]any{"resolved": true, "soon": true, "stored": nil}, `
+				mark := b.Mark()
+				b.Expect("SHUT-1", map[string]any{"resolved": true, "soon": true, "stored": nil}, `
 				const begin = Date.now();
 				const resolved = (await sdk.shutdown()) === undefined;
 				return { resolved, soon: Date.now() - begin <= 5000, stored: sessionStorage.getItem("ccaasClientSessionId") }`)
-				wantTexts(t, "SHUT-1: where the server "+how, events(b.heard(mark)), []string{"EVENT_STREAM_CLOSED", "SHUTDOWN"})
+				harness.ExpectTexts(t, "SHUT-1: where the server "+how, harness.EventNames(b.Since(mark)), []string{"EVENT_STREAM_CLOSED", "SHUTDOWN"})
 			})
 		}
 	})
@@ -241,16 +241,16 @@ func TestRowsShutdown(t *testing.T) {
 	t.Run("SHUT-3 EV-7 EV-14 ended by the server", func(t *testing.T) {
 		t.Parallel()
 		for _, how := range []string{"told", "close code", "404"} {
-			f := w.faulty(t)
-			c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-			customer := strings.TrimPrefix(c.agent.name, "Bo ")
+			f := w.FaultyOrigin(t)
+			c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+			customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
 			var id string
-			c.js(&id, `t.e = await sdk.getEngagementById(%s); return sessionStorage.getItem("ccaasClientSessionId")`, c.id)
-			mark := c.mark()
+			c.JS(&id, `t.e = await sdk.getEngagementById(%s); return sessionStorage.getItem("ccaasClientSessionId")`, c.ID)
+			mark := c.Mark()
 			switch how {
 			case "told": // by another program of the customer's
-				token, appkey := w.token(t, customer, tokenOptions{})
-				r, err := http.NewRequest("DELETE", w.gateway.url()+"/api/digital/chat/v1/sessions/"+id+"?reason=SYSTEM_CLOSED", nil)
+				token, appkey := w.Token(t, customer, harness.TokenOptions{})
+				r, err := http.NewRequest("DELETE", w.Gateway.URL+"/api/digital/chat/v1/sessions/"+id+"?reason=SYSTEM_CLOSED", nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -262,25 +262,25 @@ func TestRowsShutdown(t *testing.T) {
 				}
 				a.Body.Close()
 			case "close code":
-				f.last().close(4404, "gone")
+				f.NewestStream().Close(4404, "gone")
 			case "404":
-				f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+				f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 					if isSend(r) {
-						problem(rw, 404, "not-found", "sessionId")
+						harness.WriteProblem(rw, 404, "not-found", "sessionId")
 					}
 					return isSend(r)
 				})
-				c.wants("SHUT-3", map[string]any{"code": "ACS-320"}, `return { code: await code(() => t.e.sendMessage("x")) }`)
+				c.Expect("SHUT-3", map[string]any{"code": "ACS-320"}, `return { code: await code(() => t.e.sendMessage("x")) }`)
 			}
-			e := c.since(mark, "EVENT_STREAM_FAILED", 1)
+			e := c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
 			if s := string(e.Data); !strings.Contains(s, `"reason":"SDK_SESSION_INVALID"`) || !strings.Contains(s, `"retryAfter":0`) {
 				t.Errorf("SHUT-3: %s: %s", how, e)
 			}
-			c.since(mark, "SHUTDOWN", 1)
-			wantTexts(t, "SHUT-3: "+how, events(c.heard(mark)), []string{"EVENT_STREAM_FAILED", "SHUTDOWN"})
-			c.wants("SHUT-3", map[string]any{"codes": []string{"ACS-310", "ACS-310"}, "stored": nil}, `
+			c.WaitNth(mark, "SHUTDOWN", 1)
+			harness.ExpectTexts(t, "SHUT-3: "+how, harness.EventNames(c.Since(mark)), []string{"EVENT_STREAM_FAILED", "SHUTDOWN"})
+			c.Expect("SHUT-3", map[string]any{"codes": []string{"ACS-310", "ACS-310"}, "stored": nil}, `
 				return { codes: [await code(() => sdk.getEngagements()), await code(() => t.e.sendMessage("x"))], stored: sessionStorage.getItem("ccaasClientSessionId") }`)
-			w.initWith(c.tab, customer, tokenOptions{}, `{logLevel: "WARN"}`)
+			w.Init(c.Tab, customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
 		}
 	})
 }
@@ -290,43 +290,18 @@ type left struct {
 	timers, sockets, aborters, listeners int
 }
 
-// objects returns how many objects of a class are alive, after the collector has run, for
-// which a condition on o holds.
-func (b *tab) objects(class, condition string) (n int) {
-	b.t.Helper()
-	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		p, _, err := runtime.Evaluate(class + ".prototype").WithObjectGroup("left").Do(ctx)
-		if err != nil {
-			return err
-		}
-		list, err := runtime.QueryObjects(p.ObjectID).WithObjectGroup("left").Do(ctx) // it collects first
-		if err != nil {
-			return err
-		}
-		r, _, err := runtime.CallFunctionOn("function () { return this.filter((o) => " + condition + ").length }").WithObjectID(list.ObjectID).WithReturnByValue(true).Do(ctx)
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal(r.Value, &n); err != nil {
-			return err
-		}
-		return runtime.ReleaseObjectGroup("left").Do(ctx)
-	}))
-	return n
-}
-
-func (b *tab) left() (l left) {
-	b.t.Helper()
-	l.sockets = b.objects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
-	l.aborters = b.objects("AbortController", "true")
+func leftovers(b *harness.Tab) (l left) {
+	b.T.Helper()
+	l.sockets = b.CountObjects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
+	l.aborters = b.CountObjects("AbortController", "true")
 	// Go's runtime leaves the timeout of a timer that was stopped, if it was the last, to
 	// run out by itself; it then sets none.
-	b.js(&l.timers, `
+	b.JS(&l.timers, `
 		clock.skip(60);
 		for (let i = 0; i < 20; i++) await new Promise((f) => { const c = new MessageChannel(); c.port1.onmessage = () => { c.port1.close(); f() }; c.port2.postMessage(0) });
 		await fetch("/t/icon.svg");
 		return clock.pending()`)
-	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
+	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
 		_, _, n, err := memory.GetDOMCounters().Do(ctx)
 		l.listeners = int(n)
 		return err
@@ -336,25 +311,25 @@ func (b *tab) left() (l left) {
 
 func TestRowsShutdownLeavesNothing(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	t.Run("SHUT-2 20 rounds leave no timer, socket or callback", func(t *testing.T) {
-		f := w.faulty(t)
-		customer := fresh("row")
-		b := newTab(t, "rounds")
-		b.allow("429") // rounds may go faster than the customer's rate allows; the SDK waits, and the browser says so
-		w.openAt(b, f.origin, "fast.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
-		b.js(nil, `t.params = %s; t.rounds = async (n) => {
+		f := w.FaultyOrigin(t)
+		customer := harness.NewCustomerID("row")
+		b := harness.NewTab(t, "rounds")
+		b.AllowErrors("429") // rounds may go faster than the customer's rate allows; the SDK waits, and the browser says so
+		w.OpenPage(b, f.Origin, "fast.html", customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		b.JS(nil, `t.params = %s; t.rounds = async (n) => {
 			for (let i = 0; i < n; i++) {
 				const e = await sdk.createEngagement();
 				await e.getMessages();
 				if (i %% 2) await sdk.shutdown(); else { const p = sdk.shutdown(); e.join().catch(() => {}); await p }
 				if (i + 1 < n) await sdk.init({ hostURL: location.origin, ...t.params });
 			}
-		}`, w.params(t, customer, tokenOptions{}))
-		b.js(nil, `await t.rounds(4)`)
-		early := b.left()
-		b.js(nil, `await sdk.init({ hostURL: location.origin, ...t.params }); await t.rounds(16)`)
-		late := b.left()
+		}`, w.InitParams(t, customer, harness.TokenOptions{}))
+		b.JS(nil, `await t.rounds(4)`)
+		early := leftovers(b)
+		b.JS(nil, `await sdk.init({ hostURL: location.origin, ...t.params }); await t.rounds(16)`)
+		late := leftovers(b)
 		t.Logf("after 4 rounds %+v, after 20 %+v", early, late)
 		if early.timers != 0 || late.timers != 0 {
 			t.Errorf("SHUT-2: %d timers are left, later %d", early.timers, late.timers)
@@ -367,20 +342,20 @@ func TestRowsShutdownLeavesNothing(t *testing.T) {
 		if late.aborters > early.aborters+40 || late.listeners > early.listeners+40 {
 			t.Errorf("SHUT-2: AbortControllers grow from %d to %d, listeners from %d to %d", early.aborters, late.aborters, early.listeners, late.listeners)
 		}
-		for _, l := range f.lines.all() {
+		for _, l := range f.Streams.All() {
 			select {
-			case <-l.over:
-			case <-time.After(patience):
-				t.Error(fmt.Sprint("SHUT-2: event stream ", l.number, " is still open"))
+			case <-l.Ended:
+			case <-time.After(harness.Timeout):
+				t.Error(fmt.Sprint("SHUT-2: event stream ", l.Number, " is still open"))
 			}
 		}
 	})
 }
 
 // deletions counts the calls that end a session, by their queries.
-func (f *faults) deletions() *calls {
+func deletions(f *harness.FaultyOrigin) *calls {
 	deleted := &calls{}
-	f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+	f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "DELETE" {
 			deleted.add(r.URL.RawQuery)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"openchat/tests/harness"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +16,11 @@ import (
 // TestRowsInitArguments needs no session: init refuses each of these.
 func TestRowsInitArguments(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	o := w.newOrigin(t)
-	customer := fresh("row-init")
-	s := newSurface(t, o, w.params(t, customer, tokenOptions{}))
-	s.allow(networkTrouble)
+	w := harness.Shared(t)
+	o := w.NewOrigin(t)
+	customer := harness.NewCustomerID("row-init")
+	s := newSurface(t, o, w.InitParams(t, customer, harness.TokenOptions{}))
+	s.AllowErrors(harness.NetworkErrors)
 	// refused tries JavaScript values as one member of params.
 	refused := func(t *testing.T, code, member string, values ...string) {
 		t.Helper()
@@ -48,9 +49,9 @@ func TestRowsInitArguments(t *testing.T) {
 	t.Run("INIT-3 token", func(t *testing.T) {
 		refused(t, "ACS-308", "token", `undefined`, `null`, `""`)
 		refused(t, "ACS-305", "token", `"no token"`, `"a.b.c"`, `"e30.e30.e30"`, `"jwt."`)
-		expired := w.signed(t, customer, tokenSecret, func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Minute).Unix() })
-		forged := w.signed(t, customer, "another secret than the gateway's, as long as it", func(jwt.MapClaims) {})
-		elsewhere := w.signed(t, customer, tokenSecret, func(c jwt.MapClaims) { c["accountId"] = "NOBODY" })
+		expired := signed(t, w, customer, harness.TokenSecret, func(c jwt.MapClaims) { c["exp"] = time.Now().Add(-time.Minute).Unix() })
+		forged := signed(t, w, customer, "another secret than the gateway's, as long as it", func(jwt.MapClaims) {})
+		elsewhere := signed(t, w, customer, harness.TokenSecret, func(c jwt.MapClaims) { c["accountId"] = "NOBODY" })
 		refused(t, "ACS-305", "token", quoted(expired["token"].(string)), quoted(forged["token"].(string)), quoted(elsewhere["token"].(string)))
 	})
 	t.Run("INIT-4 appkey", func(t *testing.T) {
@@ -80,19 +81,19 @@ func TestRowsInitArguments(t *testing.T) {
 
 func TestRowsInit(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	s := newSurface(t, f.origin, w.params(t, fresh("row-init"), tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(networkTrouble)
-	s.allow(mistakes.String())
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	s := newSurface(t, f.Origin, w.InitParams(t, harness.NewCustomerID("row-init"), harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(harness.NetworkErrors)
+	s.AllowErrors(mistakes.String())
 
 	t.Run("INIT-1 INIT-2 INIT-3 what is fine: slash, path prefix, letter case, jwt. prefix", func(t *testing.T) {
 		s.at(t)
-		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			r.URL.Path = strings.TrimPrefix(r.URL.Path, "/some/prefix")
 			return false
 		})
-		defer f.rest(nil)
+		defer f.InterceptREST(nil)
 		s.want([]string{"resolves", "resolves", "resolves", "resolves", "resolves", "resolves"}, `const got = [], host = params.hostURL;
 			for (const change of [{}, {hostURL: host + "/"}, {hostURL: host + "/some/prefix"}, {hostURL: host.replace("http", "HTTP") + "/some/prefix/"},
 				{token: "jwt." + params.token}, {integrationId: params.integrationId.toUpperCase(), displayName: undefined, sessionParameters: undefined}]) {
@@ -110,7 +111,7 @@ func TestRowsInit(t *testing.T) {
 			await sdk.shutdown(); return [same, order, kept, user.displayName.startsWith("Customer row-init"), typeof user.engagements]`)
 		// The token carries no name here.
 		named := s.params
-		s.give(w.signed(t, fresh("row-init"), tokenSecret, func(c jwt.MapClaims) { delete(c, "customerName") }))
+		s.give(signed(t, w, harness.NewCustomerID("row-init"), harness.TokenSecret, func(c jwt.MapClaims) { delete(c, "customerName") }))
 		s.want([]any{"Ann", "Ann", false, "Customer"}, `
 			const user = await sdk.init({...params, displayName: "Ann"}, {}); const e = await sdk.createEngagement(); await event("PARTICIPANT_ADDED");
 			const shown = e.participants[0].displayName; await sdk.shutdown(); forget();
@@ -196,14 +197,14 @@ func TestRowsInit(t *testing.T) {
 			window int
 		}{{`{}`, 120}, {`{reconnectionTimeout: 300}`, 300}, {`{reconnectionTimeout: 301}`, 120}} {
 			s.result(`forget(); await sdk.init(params, ` + c.config + `)`)
-			f.rest(noStream)
-			f.last().cut()
+			f.InterceptREST(noStream)
+			f.NewestStream().Cut()
 			// Attempts fail for as long as the window is open.
 			s.want([]any{c.config, true, 0}, fmt.Sprintf(`const failed = (await event("EVENT_STREAM_FAILED")).reason;
 				clock.skip(%d); await event("EVENT_STREAM_FAILED", 2); const open = names().length; clock.skip(20);
 				while (heard[heard.length - 1].payload.reason !== "RECONNECTION_TIMEOUT") await event("EVENT_STREAM_FAILED", names().filter((n) => n === "EVENT_STREAM_FAILED").length + 1);
 				return [%s, !heard.slice(0, open).some((h) => h.payload.reason === "RECONNECTION_TIMEOUT"), heard[heard.length - 1].payload.retryAfter]`, c.window-15, quoted(c.config)))
-			f.rest(nil)
+			f.InterceptREST(nil)
 			s.result(`await sdk.shutdown()`)
 		}
 	})
@@ -218,17 +219,17 @@ func TestRowsInit(t *testing.T) {
 // noStream lets no event stream through.
 func noStream(_ http.ResponseWriter, r *http.Request) bool {
 	if strings.HasSuffix(r.URL.Path, "/events") {
-		lose()
+		harness.AbortConnection()
 	}
 	return false
 }
 
 func TestRowsInitFails(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	s := newSurface(t, f.origin, w.params(t, fresh("row-init"), tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(networkTrouble)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	s := newSurface(t, f.Origin, w.InitParams(t, harness.NewCustomerID("row-init"), harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(harness.NetworkErrors)
 	// The wasm's own loading is not what is timed here.
 	s.want("resolves", `await sdk.init(params, {}); return outcome(() => sdk.shutdown())`)
 
@@ -236,7 +237,7 @@ func TestRowsInitFails(t *testing.T) {
 	// After each failure: as before. Handlers are kept, calls say ACS-310, init works.
 	sound := func(t *testing.T) {
 		t.Helper()
-		f.rest(nil)
+		f.InterceptREST(nil)
 		s.at(t).want([]any{"rejects ACS-310", "throws ACS-310", "resolves", "INITIALIZED", "resolves"}, `forget();
 			const refused = [await outcome(() => sdk.getEngagements()), outcome(() => sdk.resetIdleTimeout())];
 			const again = await outcome(() => sdk.init(params, {}));
@@ -251,7 +252,7 @@ func TestRowsInitFails(t *testing.T) {
 	}{
 		{"INIT-9 unreachable server: ACS-306 within 30 s", func(w http.ResponseWriter, r *http.Request) bool {
 			if api(r) {
-				lose()
+				harness.AbortConnection()
 			}
 			return false
 		}, 26, 4, "ACS-306"},
@@ -264,14 +265,14 @@ func TestRowsInitFails(t *testing.T) {
 		{"INIT-9 no event stream: ACS-306 within 30 s", noStream, 26, 4, "ACS-306"},
 		{"INIT-9 5xx after the retries: ACS-311", func(w http.ResponseWriter, r *http.Request) bool {
 			if api(r) {
-				problem(w, 503, "server-error", "")
+				harness.WriteProblem(w, 503, "server-error", "")
 			}
 			return api(r)
 		}, 22, 5, "ACS-311"},
 	} {
 		t.Run(c.name+", then INIT-10 as before", func(t *testing.T) {
 			s.at(t)
-			f.rest(c.hook)
+			f.InterceptREST(c.hook)
 			s.want([]string{"pending", "rejects " + c.code}, fmt.Sprintf(`forget(); let how = "pending"; const p = outcome(() => sdk.init(params, {})).then((h) => how = h);
 				await task(); clock.skip(%d); await task(); await task(); const before = how; clock.skip(%d); return [before, await p]`, c.before, c.after))
 			sound(t)
@@ -294,7 +295,7 @@ func TestRowsInitFails(t *testing.T) {
 	} {
 		t.Run("INIT-9 "+c.name+": "+c.code+", then INIT-10 as before", func(t *testing.T) {
 			s.at(t)
-			f.rest(func(w http.ResponseWriter, r *http.Request) bool {
+			f.InterceptREST(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != c.method || !strings.HasSuffix(r.URL.Path, "/chat/v1"+c.path) {
 					return false
 				}
@@ -309,7 +310,7 @@ func TestRowsInitFails(t *testing.T) {
 	}
 	t.Run("INIT-10 handlers stay across a failed init, a shutdown and a re-init, until off", func(t *testing.T) {
 		s.at(t)
-		f.rest(nil)
+		f.InterceptREST(nil)
 		s.want([]int{2, 2, 1}, `let on = 0, ended = 0, wasOff = 0; sdk.on("INITIALIZED", () => on++); sdk.on("SHUTDOWN", () => ended++); sdk.on("EVENT_STREAM_CONNECTED", () => wasOff++);
 			await outcome(() => sdk.init({...params, token: ""}, {})); await sdk.init(params, {}); sdk.off("EVENT_STREAM_CONNECTED"); await sdk.shutdown();
 			await sdk.init(params, {}); await sdk.shutdown(); await task(); return [on, ended, wasOff]`)

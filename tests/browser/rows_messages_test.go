@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"openchat/tests/harness"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,13 +24,13 @@ func isSend(r *http.Request) bool {
 
 func TestRowsMessages(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 
 	t.Run("MSG-1 bounds", func(t *testing.T) {
 		parent := uuid.NewString()
-		c.wants("MSG-1", map[string]any{
+		c.Expect("MSG-1", map[string]any{
 			"fine": []int{1, 4096, 4096}, "codes": []string{"ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322", "ACS-322"},
 			"parent": parent, "none": []bool{true, true, true},
 		}, `
@@ -43,9 +44,9 @@ func TestRowsMessages(t *testing.T) {
 			for (const text of ["", "x".repeat(4097), "\u{1F600}".repeat(2048) + "x", undefined, null, 7, {}]) codes.push(await code(() => e.sendMessage(text)));
 			for (const id of ["", " ", "not a UUID", 7]) codes.push(await code(() => e.sendMessage("x", id)));
 			const child = await e.sendMessage("a reply", %s);
-			return { fine, codes, parent: child.parentMessageId, none: (await Promise.all([[], [undefined], [null]].map((id) => e.sendMessage("none", ...id)))).map((m) => m.parentMessageId === undefined) }`, c.id, parent)
-		c.waitText("none")
-		if !strings.Contains(string(c.waitEvent("MESSAGE_DELIVERED", func(m message) bool { return m.Body.ElementText.Text == "a reply" }).Data), parent) {
+			return { fine, codes, parent: child.parentMessageId, none: (await Promise.all([[], [undefined], [null]].map((id) => e.sendMessage("none", ...id)))).map((m) => m.parentMessageId === undefined) }`, c.ID, parent)
+		c.WaitText("none")
+		if !strings.Contains(string(c.WaitEvent("MESSAGE_DELIVERED", func(m harness.Message) bool { return m.Body.ElementText.Text == "a reply" }).Data), parent) {
 			t.Error("MSG-1: MESSAGE_DELIVERED has no parentMessageId")
 		}
 	})
@@ -54,28 +55,28 @@ func TestRowsMessages(t *testing.T) {
 			status            int
 			kind, field, code string
 		}{{404, "not-found", "engagementId", "ACS-314"}, {409, "conflict", "sessionId", "ACS-313"}, {409, "conflict", "engagementId", "ACS-313"}} {
-			f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+			f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 				if isSend(r) {
-					problem(rw, tt.status, tt.kind, tt.field)
+					harness.WriteProblem(rw, tt.status, tt.kind, tt.field)
 				}
 				return isSend(r)
 			})
-			c.wants("MSG-1", map[string]any{"code": tt.code}, `return { code: await code(async () => (await sdk.getEngagementById(%s)).sendMessage("x")) }`, c.id)
+			c.Expect("MSG-1", map[string]any{"code": tt.code}, `return { code: await code(async () => (await sdk.getEngagementById(%s)).sendMessage("x")) }`, c.ID)
 		}
-		f.rest(nil)
+		f.InterceptREST(nil)
 	})
 	t.Run("MSG-2 the shape: resolved, heard and read alike; plain", func(t *testing.T) {
-		mark := c.mark()
-		c.js(nil, `
+		mark := c.Mark()
+		c.JS(nil, `
 			t.got = {};
 			t.react.MESSAGE_DELIVERED = t.react.MESSAGE_ARRIVED = (p) => { t.got[p.body.elementText.text] = p };
-			t.got.resolved = await (await sdk.getEngagementById(%s)).sendMessage("shaped");`, c.id)
-		c.agent.say(c.id, "shaped too")
-		c.since(mark, "MESSAGE_DELIVERED", 1)
-		c.since(mark, "MESSAGE_ARRIVED", 1)
-		c.settled()
+			t.got.resolved = await (await sdk.getEngagementById(%s)).sendMessage("shaped");`, c.ID)
+		c.Agent.Send(c.ID, "shaped too")
+		c.WaitNth(mark, "MESSAGE_DELIVERED", 1)
+		c.WaitNth(mark, "MESSAGE_ARRIVED", 1)
+		c.WaitSettled()
 		keys := []string{"body", "dialogId", "engagementId", "lastUpdatedAt", "messageId", "messageIndex", "receivedAt", "senderParticipant"}
-		c.wants("MSG-2", map[string]any{
+		c.Expect("MSG-2", map[string]any{
 			"names": [][]string{keys, keys, keys}, "extra": []string{"eventDate"}, "body": json.RawMessage(`{"elementType":"text","elementText":{"text":"shaped","textFormat":"PLAINTEXT"}}`),
 			"dates": true, "plain": true, "senders": []string{"CUSTOMER", "AGENT"}, "sender": []string{"displayName", "participantId", "participantType"},
 			"same": true, "spread": true, "cloned": true, "pushed": true, "ids": true, "ordered": true,
@@ -99,10 +100,10 @@ func TestRowsMessages(t *testing.T) {
 				pushed: JSON.stringify(history.state.list[1]) === JSON.stringify(heard),
 				ids: [resolved.messageId, resolved.dialogId, resolved.engagementId, resolved.senderParticipant.participantId].every((id) => id.length === 36),
 				ordered: other.messageIndex === resolved.messageIndex + 1,
-			}`, c.id)
+			}`, c.ID)
 	})
 	t.Run("MSG-2 a body, whatever the line carries", func(t *testing.T) {
-		f.rewrite(func(_ *line, up bool, frame []byte) []byte {
+		f.Rewrite(func(_ *harness.EventStream, up bool, frame []byte) []byte {
 			var m struct {
 				Event map[string]json.RawMessage `json:"event"`
 				ID    string                     `json:"id"`
@@ -124,10 +125,10 @@ func TestRowsMessages(t *testing.T) {
 			frame, _ = json.Marshal(m)
 			return frame
 		})
-		defer f.rewrite(nil)
-		mark := c.mark()
+		defer f.Rewrite(nil)
+		mark := c.Mark()
 		for _, s := range []string{"no body", "in markdown", "in HTML", "in runes"} {
-			c.agent.say(c.id, s)
+			c.Agent.Send(c.ID, s)
 		}
 		for i, want := range []string{
 			`{"elementType":"text","elementText":{"text":"","textFormat":"PLAINTEXT"}}`,
@@ -136,7 +137,7 @@ func TestRowsMessages(t *testing.T) {
 			`{"elementType":"text","elementText":{"text":"in runes","textFormat":"PLAINTEXT"}}`,
 		} {
 			var m struct{ Body json.RawMessage }
-			e := c.since(mark, "MESSAGE_ARRIVED", i+1)
+			e := c.WaitNth(mark, "MESSAGE_ARRIVED", i+1)
 			if err := json.Unmarshal(e.Data, &m); err != nil || string(m.Body) != want {
 				t.Errorf("MSG-2: body %s, want %s (%v)", m.Body, want, err)
 			}
@@ -151,30 +152,30 @@ func TestRowsMessages(t *testing.T) {
 			fails[i] = rnd.IntN(4) == 0
 		}
 		var n atomic.Int32
-		f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !isSend(r) || !fails[int(n.Add(1))%len(fails)] {
 				return false
 			}
 			if n.Load()%2 == 0 {
-				lose()
+				harness.AbortConnection()
 			}
-			problem(rw, 503, "server-error", "")
+			harness.WriteProblem(rw, 503, "server-error", "")
 			return true
 		})
-		defer f.rest(nil)
-		texts20 := numbered("ordered", 12)
-		send(c.tab, c.id, texts20...)
+		defer f.InterceptREST(nil)
+		texts20 := harness.Numbered("ordered", 12)
+		harness.SendTexts(c.Tab, c.ID, texts20...)
 		var stored []string
-		for _, s := range texts(c.agent.messages(c.id), "CUSTOMER") {
+		for _, s := range harness.TextsFrom(c.Agent.Messages(c.ID), "CUSTOMER") {
 			if strings.HasPrefix(s, "ordered") {
 				stored = append(stored, s)
 			}
 		}
-		wantTexts(t, "MSG-3: stored", stored, texts20)
+		harness.ExpectTexts(t, "MSG-3: stored", stored, texts20)
 	})
 	t.Run("MSG-4 the answer is lost after the gateway has acted", func(t *testing.T) {
 		var keys calls
-		f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !isSend(r) {
 				return false
 			}
@@ -183,33 +184,33 @@ func TestRowsMessages(t *testing.T) {
 			n := keys.add(regexp.MustCompile(`"correlationId":"([^"]+)"`).FindString(string(body)))
 			switch n {
 			case 1: // the connection breaks
-				f.forward(r)
-				lose()
+				f.Forward(r)
+				harness.AbortConnection()
 			case 2: // a proxy gives up on a gateway that has answered
-				f.forward(r)
-				problem(rw, 502, "server-error", "")
+				f.Forward(r)
+				harness.WriteProblem(rw, 502, "server-error", "")
 				return true
 			}
 			return false
 		})
-		defer f.rest(nil)
-		mark := c.mark()
-		f.last().hold() // else the event proves the first attempt
-		c.wants("MSG-4", map[string]any{"outcome": "lost once", "settlements": 1}, `
+		defer f.InterceptREST(nil)
+		mark := c.Mark()
+		f.NewestStream().Hold() // else the event proves the first attempt
+		c.Expect("MSG-4", map[string]any{"outcome": "lost once", "settlements": 1}, `
 			let settlements = 0;
 			const p = (await sdk.getEngagementById(%s)).sendMessage("lost once");
 			p.then(() => settlements++, () => settlements++);
 			const m = await p;
-			return { outcome: m.body.elementText.text, settlements }`, c.id)
-		f.last().release()
-		c.agent.say(c.id, "next")
-		c.waitText("next")
+			return { outcome: m.body.elementText.text, settlements }`, c.ID)
+		f.NewestStream().Release()
+		c.Agent.Send(c.ID, "next")
+		c.WaitText("next")
 		if all := keys.all(); len(all) != 3 || all[0] == "" || all[1] != all[0] || all[2] != all[0] {
 			t.Errorf("MSG-4: the attempts' keys: %q", all)
 		}
 		// By its text: the event of what was sent before may come after the mark.
 		delivered := 0
-		for _, s := range c.texts(c.heard(mark), "MESSAGE_DELIVERED", "") {
+		for _, s := range c.Texts(c.Since(mark), "MESSAGE_DELIVERED", "") {
 			if s == "lost once" {
 				delivered++
 			}
@@ -218,7 +219,7 @@ func TestRowsMessages(t *testing.T) {
 			t.Errorf("MSG-4: MESSAGE_DELIVERED %d times", delivered)
 		}
 		n := 0
-		for _, s := range texts(c.agent.messages(c.id), "CUSTOMER") {
+		for _, s := range harness.TextsFrom(c.Agent.Messages(c.ID), "CUSTOMER") {
 			if s == "lost once" {
 				n++
 			}
@@ -232,101 +233,101 @@ func TestRowsMessages(t *testing.T) {
 			text := fmt.Sprint("awaited ", i)
 			eventFirst := i%2 == 0
 			if eventFirst {
-				l := f.last()
-				f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+				l := f.NewestStream()
+				f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 					if !isSend(r) {
 						return false
 					}
-					status, body, err := f.forward(r)
+					status, body, err := f.Forward(r)
 					if err != nil {
-						lose()
+						harness.AbortConnection()
 					}
-					l.waitFrame(t, false, regexp.QuoteMeta(text))
+					l.WaitFrame(t, false, regexp.QuoteMeta(text))
 					rw.WriteHeader(status)
 					rw.Write(body)
 					return true
 				})
 			} else {
-				f.last().hold()
+				f.NewestStream().Hold()
 			}
-			mark := c.mark()
-			c.js(nil, `
+			mark := c.Mark()
+			c.JS(nil, `
 				t.gone = "";
 				t.react.MESSAGE_DELIVERED = (p) => { t.order = t.gone === p.messageId ? "after" : "before" };
 				const e = await sdk.getEngagementById(%s);
 				const m = await e.sendMessage(%s);
 				await null; await null; // a page has a line or two of its own
-				t.gone = m.messageId;`, c.id, text)
-			f.last().release()
-			c.since(mark, "MESSAGE_DELIVERED", 1)
-			c.settled()
+				t.gone = m.messageId;`, c.ID, text)
+			f.NewestStream().Release()
+			c.WaitNth(mark, "MESSAGE_DELIVERED", 1)
+			c.WaitSettled()
 			var order string
-			c.eval(&order, `t.order`)
+			c.Eval(&order, `t.order`)
 			if order != "after" {
 				t.Errorf("MSG-5: event first %v: MESSAGE_DELIVERED came %s the await", eventFirst, order)
 			}
-			f.rest(nil)
+			f.InterceptREST(nil)
 		}
-		c.wantOnceInOrder(c.log.all())
+		c.WantOnceInOrder(c.Reports.All())
 	})
 }
 
 // Two tabs of a customer and an agent talk while connections break.
 func TestRowsMessagesTwoTabs(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	t.Run("MSG-6 STREAM-3 EV-12 each once, in order, none missing", func(t *testing.T) {
-		f, g := w.faulty(t), w.faulty(t)
-		c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-		customer := strings.TrimPrefix(c.agent.name, "Bo ")
-		second := newTab(t, "second")
-		second.allow(networkTrouble)
-		w.openAt(second, g.origin, "page.html", customer, tokenOptions{}, `{logLevel: "WARN"}`)
-		second.js(nil, `await (await sdk.getEngagements())[0].join()`)
-		second.waitEvent("ENGAGEMENT_ACTIVE", nil)
+		f, g := w.FaultyOrigin(t), w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+		customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
+		second := harness.NewTab(t, "second")
+		second.AllowErrors(harness.NetworkErrors)
+		w.OpenPage(second, g.Origin, "page.html", customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		second.JS(nil, `await (await sdk.getEngagements())[0].join()`)
+		second.WaitEvent("ENGAGEMENT_ACTIVE", nil)
 
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		var mine, others []string
 		for round := range 8 {
-			for _, f := range []*faults{f, g} {
+			for _, f := range []*harness.FaultyOrigin{f, g} {
 				switch rnd.IntN(4) {
 				case 0:
-					f.last().cut()
+					f.NewestStream().Cut()
 				case 1:
-					f.last().close([]int{1001, 1012, 1011, 4429}[rnd.IntN(4)], "by the test")
+					f.NewestStream().Close([]int{1001, 1012, 1011, 4429}[rnd.IntN(4)], "by the test")
 				case 2:
-					f.last().hold()
+					f.NewestStream().Hold()
 				}
 			}
 			a, b, d := fmt.Sprint("first ", round), fmt.Sprint("second ", round), fmt.Sprint("agent ", round)
 			mine, others = append(mine, a, b), append(others, d)
-			c.agent.say(c.id, d)
+			c.Agent.Send(c.ID, d)
 			// Both speak at the same time.
-			c.eval(nil, `void (t.sending = t.send(%s, %s))`, c.id, a)
-			second.eval(nil, `void (t.sending = t.send(%s, %s))`, c.id, b)
-			c.eval(nil, `t.sending`)
-			second.eval(nil, `t.sending`)
-			for _, f := range []*faults{f, g} {
-				f.last().release()
+			c.Eval(nil, `void (t.sending = t.send(%s, %s))`, c.ID, a)
+			second.Eval(nil, `void (t.sending = t.send(%s, %s))`, c.ID, b)
+			c.Eval(nil, `t.sending`)
+			second.Eval(nil, `t.sending`)
+			for _, f := range []*harness.FaultyOrigin{f, g} {
+				f.NewestStream().Release()
 			}
 			// Not to wait for a backoff that grows with each break.
-			for _, b := range []*tab{c.tab, second} {
-				b.js(nil, `try { sdk.retryConnection() } catch {}`)
+			for _, b := range []*harness.Tab{c.Tab, second} {
+				b.JS(nil, `try { sdk.retryConnection() } catch {}`)
 			}
 		}
-		c.agent.say(c.id, "the last")
+		c.Agent.Send(c.ID, "the last")
 		others = append(others, "the last")
 		slices.Sort(mine)
-		for _, b := range []*tab{c.tab, second} {
-			b.waitText("the last")
-			list := b.log.all()
-			b.wantOnceInOrder(list)
-			delivered := b.texts(list, "MESSAGE_DELIVERED", "")
+		for _, b := range []*harness.Tab{c.Tab, second} {
+			b.WaitText("the last")
+			list := b.Reports.All()
+			b.WantOnceInOrder(list)
+			delivered := b.Texts(list, "MESSAGE_DELIVERED", "")
 			slices.Sort(delivered)
-			wantTexts(t, "MSG-6: delivered in "+b.name, delivered, mine)
-			wantTexts(t, "MSG-6: arrived in "+b.name, b.texts(list, "MESSAGE_ARRIVED", "AGENT"), others)
+			harness.ExpectTexts(t, "MSG-6: delivered in "+b.Name, delivered, mine)
+			harness.ExpectTexts(t, "MSG-6: arrived in "+b.Name, b.Texts(list, "MESSAGE_ARRIVED", "AGENT"), others)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"openchat/tests/harness"
 	"os"
 	"regexp"
 	"slices"
@@ -25,23 +26,23 @@ import (
 // In the body stand sdk, params (of init), and the helpers of surface.js: heard, event,
 // text, names, forget, outcome, task, shape.
 type surface struct {
-	*tab
+	*harness.Tab
 	url     string // of the page
 	params  map[string]any
-	printed journal[string] // "warning: …", in order
-	read    int             // of printed
+	printed harness.Log[string] // "warning: …", in order
+	read    int                 // of printed
 }
 
-func newSurface(t *testing.T, o *origin, params map[string]any) *surface {
+func newSurface(t *testing.T, o *harness.Origin, params map[string]any) *surface {
 	t.Helper()
-	s := &surface{tab: newTab(t, "page"), url: o.url + "/t/surface.html", params: params}
+	s := &surface{Tab: harness.NewTab(t, "page"), url: o.URL + "/t/surface.html", params: params}
 	s.listenTo()
 	s.load()
 	return s
 }
 
 func (s *surface) listenTo() {
-	chromedp.ListenTarget(s.ctx, func(event any) {
+	chromedp.ListenTarget(s.Context, func(event any) {
 		e, ok := event.(*runtime.EventConsoleAPICalled)
 		if !ok {
 			return
@@ -54,29 +55,29 @@ func (s *surface) listenTo() {
 			}
 			line += " " + text
 		}
-		s.printed.add(line)
+		s.printed.Add(line)
 	})
 }
 
 // load opens the page, or opens it again.
 func (s *surface) load() {
-	s.t.Helper()
-	s.open(s.url)
+	s.T.Helper()
+	s.Open(s.url)
 	s.give(s.params)
 }
 
 // give sets init's parameters; hostURL is the page's own origin.
 func (s *surface) give(params map[string]any) {
-	s.t.Helper()
+	s.T.Helper()
 	s.params = params
-	s.eval(nil, `Object.assign(page.params = {}, {hostURL: location.origin}, %s)`, params)
+	s.Eval(nil, `Object.assign(page.params = {}, {hostURL: location.origin}, %s)`, params)
 }
 
 // at makes a subtest the one that fails, until it ends.
 func (s *surface) at(t *testing.T) *surface {
-	if before := s.t; before != t {
-		s.t = t
-		t.Cleanup(func() { s.t = before })
+	if before := s.T; before != t {
+		s.T = t
+		t.Cleanup(func() { s.T = before })
 	}
 	return s
 }
@@ -84,9 +85,9 @@ func (s *surface) at(t *testing.T) *surface {
 // result runs the body of an async function in the page and returns what it returns, as
 // JSON, in which undefined is "undefined".
 func (s *surface) result(body string) string {
-	s.t.Helper()
+	s.T.Helper()
 	var text string
-	s.run(chromedp.Evaluate(`(async () => { const {sdk, heard, listen, hear, forget, names, event, text, outcome, task, shape, params} = page;
+	s.Run(chromedp.Evaluate(`(async () => { const {sdk, heard, listen, hear, forget, names, event, text, outcome, task, shape, params} = page;
 		const result = await (async () => {`+body+`})();
 		return JSON.stringify(result, (_, v) => v === undefined ? "undefined" : v) || '"undefined"' })()`,
 		&text, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
@@ -97,14 +98,14 @@ func (s *surface) result(body string) string {
 
 // want runs a body and compares what it returns.
 func (s *surface) want(want any, body string) {
-	s.t.Helper()
+	s.T.Helper()
 	got := s.result(body)
 	text, err := json.Marshal(want)
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
-	if a, b := canonical(s.t, got), canonical(s.t, string(text)); a != b {
-		s.t.Errorf("got  %s\nwant %s\nfrom %s", a, b, strings.TrimSpace(body))
+	if a, b := canonical(s.T, got), canonical(s.T, string(text)); a != b {
+		s.T.Errorf("got  %s\nwant %s\nfrom %s", a, b, strings.TrimSpace(body))
 	}
 }
 
@@ -125,14 +126,14 @@ func canonical(t *testing.T, text string) string {
 // console returns what the page has printed since the last look, without the
 // markers of the looks.
 func (s *surface) console() (lines []string) {
-	s.t.Helper()
+	s.T.Helper()
 	marker := fmt.Sprintf("the console up to %d", time.Now().UnixNano())
-	s.eval(nil, `console.debug(%s)`, marker)
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	s.Eval(nil, `console.debug(%s)`, marker)
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Timeout)
 	defer cancel()
-	list, err := s.printed.wait(ctx, func(list []string) bool { return slices.Contains(list, "debug: "+marker) })
+	list, err := s.printed.Wait(ctx, func(list []string) bool { return slices.Contains(list, "debug: "+marker) })
 	if err != nil {
-		s.t.Fatal(err)
+		s.T.Fatal(err)
 	}
 	for _, line := range list[s.read:] {
 		if !strings.Contains(line, "the console up to") {
@@ -148,7 +149,7 @@ var mistakes = regexp.MustCompile(`ACS-(203|207|208|209|210): `)
 // warned compares the codes of the warnings since the last look at the console; any
 // other line of the SDK fails the test, too.
 func (s *surface) warned(want ...string) {
-	s.t.Helper()
+	s.T.Helper()
 	var got []string
 	for _, line := range s.console() {
 		// Mistakes of the page's developer are errors the first time.
@@ -165,15 +166,15 @@ func (s *surface) warned(want ...string) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if !slices.Equal(got, want) {
-		s.t.Errorf("warnings %q, want %q", got, want)
+		s.T.Errorf("warnings %q, want %q", got, want)
 	}
 }
 
 // signed are init's parameters with a token of claims that are changed, signed by
 // the gateway's key or by another.
-func (w *world) signed(t *testing.T, customer, secret string, change func(c jwt.MapClaims)) map[string]any {
+func signed(t *testing.T, w *harness.Environment, customer, secret string, change func(c jwt.MapClaims)) map[string]any {
 	t.Helper()
-	p := w.params(t, customer, tokenOptions{})
+	p := w.InitParams(t, customer, harness.TokenOptions{})
 	claims := jwt.MapClaims{}
 	if _, _, err := jwt.NewParser().ParseUnverified(p["token"].(string), &claims); err != nil {
 		t.Fatal(err)
@@ -209,13 +210,13 @@ func refusals(code string) map[string]string {
 
 func TestRowsNamespace(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	o := w.faulty(t)
-	customer := fresh("row-ns")
+	w := harness.Shared(t)
+	o := w.FaultyOrigin(t)
+	customer := harness.NewCustomerID("row-ns")
 	// The clock is put forward below.
-	s := newSurface(t, o.origin, w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(mistakes.String() + "|init: (params|config)")
-	s.allow(networkTrouble)
+	s := newSurface(t, o.Origin, w.InitParams(t, customer, harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(mistakes.String() + "|init: (params|config)")
+	s.AllowErrors(harness.NetworkErrors)
 
 	t.Run("NS-13 before init", func(t *testing.T) {
 		s.at(t).want(refusals("ACS-310"), sessionCalls+`return all()`)
@@ -304,7 +305,7 @@ func TestRowsNamespace(t *testing.T) {
 		for i := range want {
 			want[i] = "error: [AvayaCCaaSChatSDK] " + want[i]
 		}
-		wantTexts(t, "the console", lines, want)
+		harness.ExpectTexts(t, "the console", lines, want)
 		// Names that a page makes up fill neither the console nor the memory for ever.
 		s.want("undefined", `sdk.setLogLevel("ERROR"); for (let i = 0; i < 200; i++) sdk.on("x".repeat(100000) + i, () => {}); for (let i = 0; i < 200; i++) sdk.on(i + "x".repeat(100000), () => {})`)
 		lines = s.console()
@@ -409,7 +410,7 @@ func TestRowsNamespace(t *testing.T) {
 	})
 	t.Run("NS-5 getEngagements: across sessions, each always the same object", func(t *testing.T) {
 		s.at(t)
-		other := newSurface(t, o.origin, w.params(t, customer, tokenOptions{}))
+		other := newSurface(t, o.Origin, w.InitParams(t, customer, harness.TokenOptions{}))
 		var id string
 		if err := json.Unmarshal([]byte(other.result(`await sdk.init(params, {}); return (await sdk.createEngagement()).engagementId`)), &id); err != nil {
 			t.Fatal(err)
@@ -439,7 +440,7 @@ func TestRowsNamespace(t *testing.T) {
 	})
 	t.Run("NS-7 setJwtToken", func(t *testing.T) {
 		s.at(t)
-		next, _ := w.token(t, customer, tokenOptions{ttl: 11 * time.Hour})
+		next, _ := w.Token(t, customer, harness.TokenOptions{TTL: 11 * time.Hour})
 		s.want([]any{"undefined", "throws ACS-308", "throws ACS-308", "throws ACS-308", "throws ACS-305", "resolves"}, `
 			return [sdk.setJwtToken(`+quoted(next)+`), outcome(() => sdk.setJwtToken()), outcome(() => sdk.setJwtToken("")), outcome(() => sdk.setJwtToken(5)),
 				outcome(() => sdk.setJwtToken("no token")), await outcome(() => engagement.sendMessage("with the new token"))]`)
@@ -459,18 +460,18 @@ func TestRowsNamespace(t *testing.T) {
 			window.engagement = await sdk.createEngagement(); await event("ENGAGEMENT_ACTIVE");
 			return outcome(() => sdk.retryConnection())`)
 		// Every attempt fails until the test lets one through.
-		o.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		o.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/events") {
-				lose()
+				harness.AbortConnection()
 			}
 			return false
 		})
 		s.result(`forget()`)
-		o.last().cut()
+		o.NewestStream().Cut()
 		s.want([]any{"undefined", true}, `await event("EVENT_STREAM_FAILED"); const before = names().length;
 			const r = sdk.retryConnection(); return [r, names().length === before]`)
 		s.want("EVENT_STREAM_FAILED", `await event("EVENT_STREAM_FAILED", 2); return names().filter((n) => n === "EVENT_STREAM_FAILED")[1]`)
-		o.rest(nil)
+		o.InterceptREST(nil)
 		s.want([]any{"returns", "throws ACS-318", "resolves"}, `const r = outcome(() => sdk.retryConnection()); await event("EVENT_STREAM_CONNECTED");
 			return [r, outcome(() => sdk.retryConnection()), await outcome(() => engagement.sendMessage("again"))]`)
 	})

@@ -3,6 +3,7 @@ package browser
 import (
 	"fmt"
 	"net/http"
+	"openchat/tests/harness"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,22 +15,22 @@ func isRead(r *http.Request) bool {
 
 func TestRowsPages(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-	send(c.tab, c.id, numbered("m", 25)...)
-	c.waitText("m 25")
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+	harness.SendTexts(c.Tab, c.ID, harness.Numbered("m", 25)...)
+	c.WaitText("m 25")
 	// What the bot, System and the desk said before counts, too.
-	stored := c.agent.messages(c.id)
+	stored := c.Agent.Messages(c.ID)
 	total := len(stored)
-	c.js(nil, `
+	c.JS(nil, `
 		t.warnings = [];
 		console.warn = (...words) => t.warnings.push(words.join(" "));
 		t.e = await sdk.getEngagementById(%s);
-		t.texts = (it) => it.items.map((m) => m.body.elementText.text);`, c.id)
+		t.texts = (it) => it.items.map((m) => m.body.elementText.text);`, c.ID)
 
 	t.Run("PAGE-1 the size, and its bounds", func(t *testing.T) {
-		c.wants("PAGE-1", map[string]any{
+		c.Expect("PAGE-1", map[string]any{
 			"sizes": [][]int{{10, 10}, {1, 1}, {50, total}, {10, 10}, {10, 10}, {10, 10}, {10, 10}, {10, 10}, {10, 10}, {10, 10}},
 			"warns": []int{0, 0, 0, 1, 1, 1, 1, 1, 1, 1}, "text": true,
 		}, `
@@ -44,7 +45,7 @@ func TestRowsPages(t *testing.T) {
 			return { sizes, warns, text: /ACS-211.*10/.test(t.last[0]) }`)
 	})
 	t.Run("PAGE-2 members: own, enumerable, bound; items fresh at each read", func(t *testing.T) {
-		c.wants("PAGE-2", map[string]any{
+		c.Expect("PAGE-2", map[string]any{
 			"names": []string{"getPageSize", "hasNext", "hasPrevious", "items", "next", "previous"}, "fresh": true, "newest": true, "flags": []bool{true, false},
 			"unbound": true, "same": true, "spread": true, "back": true, "sizes": []int{10, 10},
 		}, `
@@ -77,7 +78,7 @@ func TestRowsPages(t *testing.T) {
 				Older, Newer    string
 				Kept, KeptNewer bool
 			}
-			c.js(&r, `
+			c.JS(&r, `
 				const it = await t.e.getMessages(%s);
 				const down = it.items.map((m) => m.messageIndex);
 				let pages = 1;
@@ -113,7 +114,7 @@ func TestRowsPages(t *testing.T) {
 		}
 	})
 	t.Run("PAGE-4 two moves at once run one after the other", func(t *testing.T) {
-		c.wants("PAGE-4", map[string]any{"three": true, "mixed": true, "over": []string{"", "", "ACS-317", "ACS-317"}, "end": true}, `
+		c.Expect("PAGE-4", map[string]any{"three": true, "mixed": true, "over": []string{"", "", "ACS-317", "ACS-317"}, "end": true}, `
 			const it = await t.e.getMessages(5);
 			const newest = it.items[0].messageIndex;
 			await Promise.all([it.previous(), it.previous(), it.previous()]);
@@ -126,40 +127,40 @@ func TestRowsPages(t *testing.T) {
 	})
 	t.Run("PAGE-4 a failed fetch: the page stays", func(t *testing.T) {
 		var broken atomic.Bool
-		f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !isRead(r) || !broken.Load() {
 				return false
 			}
-			problem(rw, 400, "bad-request", "")
+			harness.WriteProblem(rw, 400, "bad-request", "")
 			return true
 		})
-		defer f.rest(nil)
-		c.js(nil, `t.it = await t.e.getMessages(4); await t.it.previous(); t.was = JSON.stringify(t.it.items)`)
+		defer f.InterceptREST(nil)
+		c.JS(nil, `t.it = await t.e.getMessages(4); await t.it.previous(); t.was = JSON.stringify(t.it.items)`)
 		broken.Store(true)
-		c.wants("PAGE-4", map[string]any{"previous": "ACS-317", "next": "ACS-317", "first": "ACS-316", "stays": true, "flags": []bool{true, true}}, `
+		c.Expect("PAGE-4", map[string]any{"previous": "ACS-317", "next": "ACS-317", "first": "ACS-316", "stays": true, "flags": []bool{true, true}}, `
 			return { previous: await code(() => t.it.previous()), next: await code(() => t.it.next()), first: await code(() => t.e.getMessages()),
 				stays: t.was === JSON.stringify(t.it.items), flags: [t.it.hasPrevious(), t.it.hasNext()] }`)
 		broken.Store(false)
-		c.wants("PAGE-4", map[string]any{"on": true}, `
+		c.Expect("PAGE-4", map[string]any{"on": true}, `
 			const oldest = t.it.items[3].messageIndex;
 			await t.it.previous();
 			return { on: t.it.items[0].messageIndex === oldest - 1 }`)
 	})
 	t.Run("PAGE-4 PAGE-1 a chat that the server does not have", func(t *testing.T) {
-		f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 			if isRead(r) {
-				problem(rw, 404, "not-found", "engagementId")
+				harness.WriteProblem(rw, 404, "not-found", "engagementId")
 			}
 			return isRead(r)
 		})
-		defer f.rest(nil)
-		c.wants("PAGE-4", map[string]any{"first": "ACS-316", "turn": "ACS-317", "message": true}, `
+		defer f.InterceptREST(nil)
+		c.Expect("PAGE-4", map[string]any{"first": "ACS-316", "turn": "ACS-317", "message": true}, `
 			let message = "";
 			try { await t.e.getMessages(); } catch (e) { message = e.message }
 			return { first: await code(() => t.e.getMessages()), turn: await code(() => t.it.previous()), message: message.length > 0 }`)
 	})
 	t.Run("PAGE-5 async iteration", func(t *testing.T) {
-		c.wants("PAGE-5", map[string]any{"indexes": true, "pages": (total + 6) / 7, "from": true, "hidden": true}, `
+		c.Expect("PAGE-5", map[string]any{"indexes": true, "pages": (total + 6) / 7, "from": true, "hidden": true}, `
 			const it = await t.e.getMessages(7);
 			const list = [];
 			let pages = 0;
@@ -170,11 +171,11 @@ func TestRowsPages(t *testing.T) {
 				from: half.items[0].messageIndex === %s }`, total, total, total)
 	})
 	t.Run("PAGE-3 a snapshot, however it is walked", func(t *testing.T) {
-		c.js(nil, `t.a = await t.e.getMessages(3); t.b = await t.e.getMessages(50); t.c = await t.e.getMessages(4); await t.c.previous();`)
-		send(c.tab, c.id, "later 1", "later 2")
-		c.agent.say(c.id, "later 3")
-		c.waitText("later 3")
-		c.wants("PAGE-3", map[string]any{"walked": true, "fresh": []string{"later 3", "later 2", "later 1"}}, `
+		c.JS(nil, `t.a = await t.e.getMessages(3); t.b = await t.e.getMessages(50); t.c = await t.e.getMessages(4); await t.c.previous();`)
+		harness.SendTexts(c.Tab, c.ID, "later 1", "later 2")
+		c.Agent.Send(c.ID, "later 3")
+		c.WaitText("later 3")
+		c.Expect("PAGE-3", map[string]any{"walked": true, "fresh": []string{"later 3", "later 2", "later 1"}}, `
 			const all = [];
 			const look = (it) => { for (const m of it.items) { all.push(m) } };
 			for (const it of [t.a, t.b, t.c]) {
@@ -192,10 +193,10 @@ func TestRowsPages(t *testing.T) {
 // bot greets: the answer is the origin's.
 func TestRowsPagesEmpty(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if !isRead(r) {
 			return false
 		}
@@ -204,10 +205,10 @@ func TestRowsPagesEmpty(t *testing.T) {
 		return true
 	})
 	t.Run("PAGE-1 PAGE-2 PAGE-4 PAGE-5 no messages", func(t *testing.T) {
-		c.wants("PAGE-2", map[string]any{"items": []int{}, "flags": []bool{false, false}, "codes": []string{"ACS-317", "ACS-317"}, "pages": 1, "size": 10}, `
+		c.Expect("PAGE-2", map[string]any{"items": []int{}, "flags": []bool{false, false}, "codes": []string{"ACS-317", "ACS-317"}, "pages": 1, "size": 10}, `
 			const it = await (await sdk.getEngagementById(%s)).getMessages();
 			let pages = 0;
 			for await (const page of it) pages++;
-			return { items: it.items, flags: [it.hasPrevious(), it.hasNext()], codes: [await code(() => it.previous()), await code(() => it.next())], pages, size: it.getPageSize() }`, c.id)
+			return { items: it.items, flags: [it.hasPrevious(), it.hasNext()], codes: [await code(() => it.previous()), await code(() => it.next())], pages, size: it.getPageSize() }`, c.ID)
 	})
 }

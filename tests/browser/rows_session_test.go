@@ -3,6 +3,7 @@ package browser
 import (
 	"encoding/json"
 	"net/http"
+	"openchat/tests/harness"
 	"strings"
 	"sync"
 	"testing"
@@ -44,13 +45,13 @@ func (c *callLog) of(call string) int {
 
 func TestRowsSession(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
 	var calls callLog
-	f.rest(calls.hook)
-	customer := fresh("row-ses")
-	s := newSurface(t, f.origin, w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
-	s.allow(`Failed to load resource.*404`) // what a browser says of a session that is gone
+	f.InterceptREST(calls.hook)
+	customer := harness.NewCustomerID("row-ses")
+	s := newSurface(t, f.Origin, w.InitParams(t, customer, harness.TokenOptions{TTL: 10 * time.Hour}))
+	s.AllowErrors(`Failed to load resource.*404`) // what a browser says of a session that is gone
 	var id, chat string
 	read := func(body string, into *string) {
 		t.Helper()
@@ -70,13 +71,13 @@ func TestRowsSession(t *testing.T) {
 	})
 	t.Run("SES-1 a reload resumes: same session, chat ACTIVE at once, events flow without join", func(t *testing.T) {
 		s.at(t)
-		agent := w.newDesk(t, "Bo "+customer)
-		agent.accept(chat)
+		agent := w.NewAgent(t, "Bo "+customer)
+		agent.Accept(chat)
 		s.load()
 		created := calls.of("POST sessions")
 		s.want([]any{true, chat, "ACTIVE", "CUSTOMER", "rejects ACS-315"}, `const user = await sdk.init(params, {}); const [e] = user.engagements; window.engagement = e;
 			return [sessionStorage.getItem("`+sessionKey+`") === `+quoted(id)+`, e.engagementId, e.engagementStatus, e.participants[0].participantType, await outcome(() => e.join())]`)
-		agent.say(chat, "after the reload")
+		agent.Send(chat, "after the reload")
 		s.want([]any{"MESSAGE_ARRIVED", "resolves"}, `await text("after the reload"); return [names().pop(), await outcome(() => engagement.sendMessage("me too"))]`)
 		if n := calls.of("POST sessions") - created; n != 0 {
 			t.Errorf("%d sessions were made by the reload", n)
@@ -98,7 +99,7 @@ func TestRowsSession(t *testing.T) {
 	})
 	t.Run("SES-2 the stored session is gone, is another user's, or is no id: a new one, silently", func(t *testing.T) {
 		s.at(t)
-		theirs := newSurface(t, f.origin, w.params(t, fresh("row-ses"), tokenOptions{}))
+		theirs := newSurface(t, f.Origin, w.InitParams(t, harness.NewCustomerID("row-ses"), harness.TokenOptions{}))
 		var stranger string
 		if err := json.Unmarshal([]byte(theirs.result(`await sdk.init(params, {}); return sessionStorage.getItem("`+sessionKey+`")`)), &stranger); err != nil {
 			t.Fatal(err)
@@ -148,10 +149,10 @@ func TestRowsSession(t *testing.T) {
 // A duplicated tab copies sessionStorage, as window.open does.
 func TestRowsDuplicatedTab(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
-	f := w.faulty(t)
-	customer := fresh("row-dup")
-	s := newSurface(t, f.origin, w.params(t, customer, tokenOptions{ttl: 10 * time.Hour}))
+	w := harness.Shared(t)
+	f := w.FaultyOrigin(t)
+	customer := harness.NewCustomerID("row-dup")
+	s := newSurface(t, f.Origin, w.InitParams(t, customer, harness.TokenOptions{TTL: 10 * time.Hour}))
 	t.Run("SES-4 the second of two live tabs notices, and opens a session of its own", func(t *testing.T) {
 		s.at(t).want([]any{true, "resolves", "PENDING", true, []string{"INITIALIZED"}}, `await sdk.init(params, {}); window.engagement = await sdk.createEngagement(); await event("ENGAGEMENT_ACTIVE");
 			const key = "`+sessionKey+`", mine = sessionStorage.getItem(key);

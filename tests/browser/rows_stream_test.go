@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -22,7 +23,7 @@ type failure struct {
 	EventDate  time.Time
 }
 
-func failures(t *testing.T, list []entry) (all []failure) {
+func failures(t *testing.T, list []harness.Report) (all []failure) {
 	t.Helper()
 	for _, e := range list {
 		if e.Name == "EVENT_STREAM_FAILED" {
@@ -37,12 +38,12 @@ func failures(t *testing.T, list []entry) (all []failure) {
 }
 
 // refuse lets no event stream be opened while it is on.
-func (f *faults) refuse() *atomic.Bool {
+func refuse(f *harness.FaultyOrigin) *atomic.Bool {
 	var on atomic.Bool
 	on.Store(true)
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if on.Load() && strings.HasSuffix(r.URL.Path, "/events") {
-			lose()
+			harness.AbortConnection()
 		}
 		return false
 	})
@@ -51,27 +52,27 @@ func (f *faults) refuse() *atomic.Bool {
 
 func TestRowsStream(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 
 	t.Run("STREAM-1 STREAM-2 STREAM-3 EV-6 EV-7 one word for each step", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
-		mark := c.mark()
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
+		mark := c.Mark()
 		var refused atomic.Int32
-		f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/events") && refused.Add(1) <= 2 {
-				lose()
+				harness.AbortConnection()
 			}
 			return false
 		})
-		f.last().cut()
-		c.since(mark, "EVENT_STREAM_CONNECTED", 1)
-		wantTexts(t, "STREAM-1", events(c.heard(mark)), []string{
+		f.NewestStream().Cut()
+		c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
+		harness.ExpectTexts(t, "STREAM-1", harness.EventNames(c.Since(mark)), []string{
 			"EVENT_STREAM_FAILED", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_FAILED", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_FAILED",
 			"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED",
 		})
-		list := failures(t, c.heard(mark))
+		list := failures(t, c.Since(mark))
 		if list[0].RetryAfter != 1 {
 			t.Errorf("STREAM-2: the first retry is told after %v s, want under 1", list[0].RetryAfter)
 		}
@@ -80,64 +81,64 @@ func TestRowsStream(t *testing.T) {
 				t.Errorf("EV-7: %+v", x)
 			}
 		}
-		if e := c.since(mark, "EVENT_STREAM_CONNECTED", 1); !strings.Contains(string(e.Data), `"resumed":true`) {
+		if e := c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1); !strings.Contains(string(e.Data), `"resumed":true`) {
 			t.Errorf("STREAM-7: %s", e)
 		}
-		c.wants("EV-6", map[string]any{"date": true}, `
+		c.Expect("EV-6", map[string]any{"date": true}, `
 			let got;
 			t.react.EVENT_STREAM_CLOSED = (p) => (got = p);
 			t.react.SHUTDOWN = () => {};
 			await sdk.shutdown();
 			return { date: got.eventDate instanceof Date && Object.keys(got).join() === "eventDate" }`)
-		if n := count(c.log.all(), "EVENT_STREAM_CLOSED"); n != 1 {
+		if n := harness.CountEvents(c.Reports.All(), "EVENT_STREAM_CLOSED"); n != 1 {
 			t.Errorf("STREAM-1: %d times EVENT_STREAM_CLOSED", n)
 		}
 	})
 
 	t.Run("EV-7 STREAM-1 what the close codes of the gateway come to", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 		for _, tt := range []struct {
 			code   int
 			reason string
 		}{{1001, "SERVER_ERROR"}, {1012, "SERVER_ERROR"}, {1011, "SERVER_ERROR"}, {4400, "SERVER_ERROR"}, {4408, "SERVER_ERROR"}, {4429, "SERVER_ERROR"}, {1000, "SERVER_UNREACHABLE"}} {
-			mark := c.mark()
-			f.last().close(tt.code, "by the test")
-			c.since(mark, "EVENT_STREAM_FAILED", 1)
+			mark := c.Mark()
+			f.NewestStream().Close(tt.code, "by the test")
+			c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
 			// Do not wait for the backoff.
-			c.js(nil, `sdk.retryConnection()`)
-			c.since(mark, "EVENT_STREAM_CONNECTED", 1)
-			if got := failures(t, c.heard(mark))[0]; got.Reason != tt.reason || got.RetryAfter < 1 {
+			c.JS(nil, `sdk.retryConnection()`)
+			c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
+			if got := failures(t, c.Since(mark))[0]; got.Reason != tt.reason || got.RetryAfter < 1 {
 				t.Errorf("EV-7: close code %d: %+v", tt.code, got)
 			}
 		}
-		mark := c.mark()
-		f.last().close(4403, "refused")
-		c.since(mark, "EVENT_STREAM_FAILED", 1)
-		if got := failures(t, c.heard(mark))[0]; got.Reason != "FORBIDDEN" || got.RetryAfter < 1 {
+		mark := c.Mark()
+		f.NewestStream().Close(4403, "refused")
+		c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
+		if got := failures(t, c.Since(mark))[0]; got.Reason != "FORBIDDEN" || got.RetryAfter < 1 {
 			t.Errorf("EV-7: close code 4403: %+v", got)
 		}
-		customer := strings.TrimPrefix(c.agent.name, "Bo ")
-		token, _ := w.token(t, customer, tokenOptions{})
-		c.js(nil, `sdk.setJwtToken(%s)`, token)
-		c.since(mark, "EVENT_STREAM_CONNECTED", 1)
-		mark = c.mark()
-		f.last().close(4401, "expired, says the server")
-		c.since(mark, "TOKEN_EXPIRED", 1)
-		c.since(mark, "EVENT_STREAM_FAILED", 1)
-		if got := failures(t, c.heard(mark))[0]; got.Reason != "UNAUTHORIZED" || got.RetryAfter != 0 {
+		customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
+		token, _ := w.Token(t, customer, harness.TokenOptions{})
+		c.JS(nil, `sdk.setJwtToken(%s)`, token)
+		c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
+		mark = c.Mark()
+		f.NewestStream().Close(4401, "expired, says the server")
+		c.WaitNth(mark, "TOKEN_EXPIRED", 1)
+		c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
+		if got := failures(t, c.Since(mark))[0]; got.Reason != "UNAUTHORIZED" || got.RetryAfter != 0 {
 			t.Errorf("EV-7: close code 4401: %+v", got)
 		}
-		token, _ = w.token(t, customer, tokenOptions{ttl: time.Hour})
-		c.js(nil, `sdk.setJwtToken(%s)`, token)
-		c.since(mark, "EVENT_STREAM_CONNECTED", 1)
+		token, _ = w.Token(t, customer, harness.TokenOptions{TTL: time.Hour})
+		c.JS(nil, `sdk.setJwtToken(%s)`, token)
+		c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
 	})
 
 	t.Run("STREAM-3 broken again and again while the agent talks", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "page.html", `{logLevel: "WARN"}`)
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		rnd := rand.New(rand.NewPCG(seed, 0))
@@ -145,34 +146,34 @@ func TestRowsStream(t *testing.T) {
 		for i := range 24 {
 			text := fmt.Sprint("said ", i)
 			want = append(want, text)
-			c.agent.say(c.id, text)
+			c.Agent.Send(c.ID, text)
 			if rnd.IntN(3) == 0 {
-				f.last().cut()
-				c.js(nil, `try { sdk.retryConnection() } catch {}`) // not to wait for the backoff
+				f.NewestStream().Cut()
+				c.JS(nil, `try { sdk.retryConnection() } catch {}`) // not to wait for the backoff
 			}
 		}
-		c.agent.say(c.id, "the end")
+		c.Agent.Send(c.ID, "the end")
 		want = append(want, "the end")
-		c.waitText("the end")
-		got := c.texts(c.log.all(), "MESSAGE_ARRIVED", "AGENT")
-		wantTexts(t, "STREAM-3", got, want)
-		c.wantOnceInOrder(c.log.all())
+		c.WaitText("the end")
+		got := c.Texts(c.Reports.All(), "MESSAGE_ARRIVED", "AGENT")
+		harness.ExpectTexts(t, "STREAM-3", got, want)
+		c.WantOnceInOrder(c.Reports.All())
 	})
 
 	t.Run("STREAM-2 STREAM-6 NS-9 the window over by a fast clock, then retryConnection", func(t *testing.T) {
 		t.Parallel()
 		for _, window := range []int{120, 300} {
-			f := w.faulty(t)
-			c := w.chatAt(t, f.origin, "fast.html", fmt.Sprintf(`{logLevel: "WARN", idleTimeout: 0, reconnectionTimeout: %d}`, window))
-			mark := c.mark()
-			on := f.refuse()
-			c.js(nil, `clock.speed(40)`)
-			f.last().cut()
-			c.wait("RECONNECTION_TIMEOUT", func(list []entry) bool {
-				return slices.ContainsFunc(list, func(e entry) bool { return strings.Contains(string(e.Data), "RECONNECTION_TIMEOUT") })
+			f := w.FaultyOrigin(t)
+			c := w.StartChatAt(t, f.Origin, "fast.html", fmt.Sprintf(`{logLevel: "WARN", idleTimeout: 0, reconnectionTimeout: %d}`, window))
+			mark := c.Mark()
+			on := refuse(f)
+			c.JS(nil, `clock.speed(40)`)
+			f.NewestStream().Cut()
+			c.Wait("RECONNECTION_TIMEOUT", func(list []harness.Report) bool {
+				return slices.ContainsFunc(list, func(e harness.Report) bool { return strings.Contains(string(e.Data), "RECONNECTION_TIMEOUT") })
 			})
-			c.js(nil, `clock.speed(1)`)
-			list := failures(t, c.heard(mark))
+			c.JS(nil, `clock.speed(1)`)
+			list := failures(t, c.Since(mark))
 			first, last := list[0], list[len(list)-1]
 			if s := last.EventDate.Sub(first.EventDate).Seconds(); s < float64(window)-1 || s > float64(window)+25 {
 				t.Errorf("STREAM-2: given up after %.1f s, want %d", s, window)
@@ -186,7 +187,7 @@ func TestRowsStream(t *testing.T) {
 			// Each attempt begins when it was announced.
 			var at time.Time
 			var after float64
-			for _, e := range c.heard(mark) {
+			for _, e := range c.Since(mark) {
 				var p failure
 				if err := json.Unmarshal(e.Data, &p); err != nil {
 					t.Fatal(err)
@@ -205,32 +206,32 @@ func TestRowsStream(t *testing.T) {
 				}
 			}
 			// It stays initialised, and stays given up.
-			n := len(f.lines.all())
-			c.js(nil, `clock.skip(400); await sdk.getEngagements()`)
-			c.settled()
-			if len(f.lines.all()) != n || events(c.heard(mark))[len(events(c.heard(mark)))-1] != "EVENT_STREAM_FAILED" {
+			n := len(f.Streams.All())
+			c.JS(nil, `clock.skip(400); await sdk.getEngagements()`)
+			c.WaitSettled()
+			if len(f.Streams.All()) != n || harness.EventNames(c.Since(mark))[len(harness.EventNames(c.Since(mark)))-1] != "EVENT_STREAM_FAILED" {
 				t.Error("STREAM-6: it went on by itself")
 			}
-			c.agent.say(c.id, "while given up")
+			c.Agent.Send(c.ID, "while given up")
 			on.Store(false)
-			mark = c.mark()
-			c.wants("NS-9", map[string]any{"returns": true}, `return { returns: sdk.retryConnection() === undefined }`)
-			c.since(mark, "MESSAGE_ARRIVED", 1)
-			wantTexts(t, "NS-9", events(c.heard(mark)), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "MESSAGE_ARRIVED"})
-			c.wants("NS-9", map[string]any{"code": "ACS-318"}, `return { code: await code(() => sdk.retryConnection()) }`)
+			mark = c.Mark()
+			c.Expect("NS-9", map[string]any{"returns": true}, `return { returns: sdk.retryConnection() === undefined }`)
+			c.WaitNth(mark, "MESSAGE_ARRIVED", 1)
+			harness.ExpectTexts(t, "NS-9", harness.EventNames(c.Since(mark)), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "MESSAGE_ARRIVED"})
+			c.Expect("NS-9", map[string]any{"code": "ACS-318"}, `return { code: await code(() => sdk.retryConnection()) }`)
 
 			// The retry has a window of its own.
-			mark = c.mark()
+			mark = c.Mark()
 			on.Store(true)
-			f.last().cut()
-			c.since(mark, "EVENT_STREAM_FAILED", 1)
-			c.js(nil, `clock.skip(%s)`, window-20)
-			c.since(mark, "EVENT_STREAM_FAILED", 2)
-			c.js(nil, `sdk.retryConnection()`)
-			c.since(mark, "EVENT_STREAM_FAILED", 3)
-			c.js(nil, `clock.skip(30)`)
-			c.since(mark, "EVENT_STREAM_CONNECTING", 3)
-			for _, x := range failures(t, c.heard(mark)) {
+			f.NewestStream().Cut()
+			c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
+			c.JS(nil, `clock.skip(%s)`, window-20)
+			c.WaitNth(mark, "EVENT_STREAM_FAILED", 2)
+			c.JS(nil, `sdk.retryConnection()`)
+			c.WaitNth(mark, "EVENT_STREAM_FAILED", 3)
+			c.JS(nil, `clock.skip(30)`)
+			c.WaitNth(mark, "EVENT_STREAM_CONNECTING", 3)
+			for _, x := range failures(t, c.Since(mark)) {
 				if x.Reason == "RECONNECTION_TIMEOUT" {
 					t.Error("NS-9: the old window counted")
 				}
@@ -240,135 +241,135 @@ func TestRowsStream(t *testing.T) {
 
 	t.Run("STREAM-4 half-open: found dead within 40 s, then all that was missed", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
-		c.js(nil, `t.react.EVENT_STREAM_FAILED = () => { t.failedAt = Date.now(); clock.speed(1) }`)
-		mark := c.mark()
-		f.line(1).hold()
-		c.agent.say(c.id, "into the void")
-		c.js(nil, `t.held = Date.now(); clock.speed(20)`)
-		c.since(mark, "EVENT_STREAM_FAILED", 1)
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
+		c.JS(nil, `t.react.EVENT_STREAM_FAILED = () => { t.failedAt = Date.now(); clock.speed(1) }`)
+		mark := c.Mark()
+		f.Stream(1).Hold()
+		c.Agent.Send(c.ID, "into the void")
+		c.JS(nil, `t.held = Date.now(); clock.speed(20)`)
+		c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
 		var s float64
-		c.eval(&s, `(t.failedAt - t.held) / 1000`)
+		c.Eval(&s, `(t.failedAt - t.held) / 1000`)
 		if s > 42 || s < 10 {
 			t.Errorf("STREAM-4: found dead after %.1f s, want 40 at most", s)
 		}
-		if got := failures(t, c.heard(mark))[0]; got.Reason != "SERVER_UNREACHABLE" {
+		if got := failures(t, c.Since(mark))[0]; got.Reason != "SERVER_UNREACHABLE" {
 			t.Errorf("STREAM-4: %+v", got)
 		}
-		c.since(mark, "MESSAGE_ARRIVED", 1)
-		wantTexts(t, "STREAM-4", events(c.heard(mark)), []string{"EVENT_STREAM_FAILED", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "MESSAGE_ARRIVED"})
-		f.line(1).waitFrame(t, true, `"ping"`)
+		c.WaitNth(mark, "MESSAGE_ARRIVED", 1)
+		harness.ExpectTexts(t, "STREAM-4", harness.EventNames(c.Since(mark)), []string{"EVENT_STREAM_FAILED", "EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "MESSAGE_ARRIVED"})
+		f.Stream(1).WaitFrame(t, true, `"ping"`)
 	})
 
 	t.Run("STREAM-4 a quiet connection is kept", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
-		mark := c.mark()
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
+		mark := c.Mark()
 		// A minute and forty seconds: a ping whenever 20 s have passed without a frame.
-		c.js(nil, `
+		c.JS(nil, `
 			clock.speed(20);
 			await new Promise((f) => setTimeout(f, 100000));
 			clock.speed(1);`)
-		if n := f.line(1).count(true, "ping"); n < 3 {
+		if n := f.Stream(1).CountFrames(true, "ping"); n < 3 {
 			t.Errorf("STREAM-4: %d pings", n)
 		}
-		wantTexts(t, "STREAM-4", events(c.heard(mark)), nil)
+		harness.ExpectTexts(t, "STREAM-4", harness.EventNames(c.Since(mark)), nil)
 	})
 
 	t.Run("STREAM-5 online and becoming visible try at once", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0, reconnectionTimeout: 300}`)
-		on := f.refuse()
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0, reconnectionTimeout: 300}`)
+		on := refuse(f)
 		for _, event := range []string{
 			`window.dispatchEvent(new Event("online"))`, `document.dispatchEvent(new Event("visibilitychange"))`, `window.dispatchEvent(new Event("pageshow"))`,
 			`document.dispatchEvent(new Event("resume"))`,
 		} {
 			on.Store(true)
-			mark := c.mark()
-			f.last().cut()
+			mark := c.Mark()
+			f.NewestStream().Cut()
 			// Until the next attempt is far away: the page's clock stands still from here.
-			c.wait("a long pause", func(list []entry) bool {
+			c.Wait("a long pause", func(list []harness.Report) bool {
 				all := failures(t, list[mark:])
 				return len(all) > 0 && all[len(all)-1].RetryAfter >= 1
 			})
-			c.js(nil, `clock.speed(0.0001)`)
-			c.settled()
-			c.wait("the end of an attempt that was under way", func(list []entry) bool {
-				names := events(list)
+			c.JS(nil, `clock.speed(0.0001)`)
+			c.WaitSettled()
+			c.Wait("the end of an attempt that was under way", func(list []harness.Report) bool {
+				names := harness.EventNames(list)
 				return names[len(names)-1] == "EVENT_STREAM_FAILED"
 			})
-			mark = c.mark()
+			mark = c.Mark()
 			on.Store(false)
-			c.js(nil, event)
-			c.since(mark, "EVENT_STREAM_CONNECTED", 1)
-			wantTexts(t, "STREAM-5: "+event, events(c.heard(mark)), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED"})
-			c.js(nil, `clock.speed(1)`)
+			c.JS(nil, event)
+			c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
+			harness.ExpectTexts(t, "STREAM-5: "+event, harness.EventNames(c.Since(mark)), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED"})
+			c.JS(nil, `clock.speed(1)`)
 		}
 	})
 
 	t.Run("STREAM-5 offline pauses attempts, not the window", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
 		offline := func(off bool) {
-			c.run(network.EmulateNetworkConditions(off, 0, -1, -1))
+			c.Run(network.EmulateNetworkConditions(off, 0, -1, -1))
 		}
 		for _, over := range []bool{false, true} {
-			mark := c.mark()
-			c.js(nil, `t.offline = new Promise((f) => window.addEventListener("offline", f, { once: true }))`)
+			mark := c.Mark()
+			c.JS(nil, `t.offline = new Promise((f) => window.addEventListener("offline", f, { once: true }))`)
 			offline(true)
-			c.eval(nil, `t.offline.then(() => null)`)
-			f.last().cut()
-			e := c.since(mark, "EVENT_STREAM_FAILED", 1)
+			c.Eval(nil, `t.offline.then(() => null)`)
+			f.NewestStream().Cut()
+			e := c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
 			if !strings.Contains(string(e.Data), `"retryAfter":0`) {
 				t.Errorf("STREAM-5: %s: no attempt is planned while offline", e)
 			}
-			c.agent.say(c.id, fmt.Sprint("while offline ", over))
-			c.js(nil, `clock.skip(100); await new Promise((f) => setTimeout(f, 300))`)
-			wantTexts(t, "STREAM-5: offline", events(c.heard(mark)), []string{"EVENT_STREAM_FAILED"})
+			c.Agent.Send(c.ID, fmt.Sprint("while offline ", over))
+			c.JS(nil, `clock.skip(100); await new Promise((f) => setTimeout(f, 300))`)
+			harness.ExpectTexts(t, "STREAM-5: offline", harness.EventNames(c.Since(mark)), []string{"EVENT_STREAM_FAILED"})
 			if over {
-				c.js(nil, `clock.skip(25)`)
-				c.since(mark, "EVENT_STREAM_FAILED", 2)
-				if got := failures(t, c.heard(mark))[1]; got.Reason != "RECONNECTION_TIMEOUT" {
+				c.JS(nil, `clock.skip(25)`)
+				c.WaitNth(mark, "EVENT_STREAM_FAILED", 2)
+				if got := failures(t, c.Since(mark))[1]; got.Reason != "RECONNECTION_TIMEOUT" {
 					t.Errorf("STREAM-5: the window is paused, too: %+v", got)
 				}
 				offline(false)
-				c.js(nil, `sdk.retryConnection()`)
+				c.JS(nil, `sdk.retryConnection()`)
 			} else {
 				offline(false)
 			}
-			c.since(mark, "MESSAGE_ARRIVED", 1)
-			c.waitText(fmt.Sprint("while offline ", over))
+			c.WaitNth(mark, "MESSAGE_ARRIVED", 1)
+			c.WaitText(fmt.Sprint("while offline ", over))
 		}
-		c.wantOnceInOrder(c.log.all())
+		c.WantOnceInOrder(c.Reports.All())
 	})
 
 	t.Run("STREAM-5 a wake-up finds out that an open connection is dead", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
-		c := w.chatAt(t, f.origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
-		mark := c.mark()
-		f.line(1).hold()
-		c.agent.say(c.id, "behind the dead one")
-		c.js(nil, `t.react.EVENT_STREAM_FAILED = () => (t.failedAt = Date.now()); t.woke = Date.now(); window.dispatchEvent(new Event("online")); clock.speed(10)`)
-		c.since(mark, "EVENT_STREAM_FAILED", 1)
+		f := w.FaultyOrigin(t)
+		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
+		mark := c.Mark()
+		f.Stream(1).Hold()
+		c.Agent.Send(c.ID, "behind the dead one")
+		c.JS(nil, `t.react.EVENT_STREAM_FAILED = () => (t.failedAt = Date.now()); t.woke = Date.now(); window.dispatchEvent(new Event("online")); clock.speed(10)`)
+		c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
 		var s float64
-		c.js(&s, `clock.speed(1); return (t.failedAt - t.woke) / 1000`)
+		c.JS(&s, `clock.speed(1); return (t.failedAt - t.woke) / 1000`)
 		if s < 4 || s > 9 {
 			t.Errorf("STREAM-5: dead after %.1f s, want about 5", s)
 		}
-		c.waitText("behind the dead one")
+		c.WaitText("behind the dead one")
 	})
 
 	t.Run("STREAM-7 EV-12 resumed false: what was missed comes before anything newer", func(t *testing.T) {
 		t.Parallel()
-		f := w.faulty(t)
+		f := w.FaultyOrigin(t)
 		// As a gateway that has lost events: it begins anew, and says so.
-		f.rewrite(func(l *line, up bool, frame []byte) []byte {
-			if l.number == 1 {
+		f.Rewrite(func(l *harness.EventStream, up bool, frame []byte) []byte {
+			if l.Number == 1 {
 				return frame
 			}
 			var m map[string]any
@@ -386,19 +387,19 @@ func TestRowsStream(t *testing.T) {
 			frame, _ = json.Marshal(m)
 			return frame
 		})
-		c := w.chatAt(t, f.origin, "page.html", `{logLevel: "ERROR"}`)
+		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "ERROR"}`)
 		// One of two chats ends meanwhile.
-		mark := c.mark()
-		other := createChat(c.tab)
-		c.since(mark, "MESSAGE_ARRIVED", 1)
-		c.agent.accept(other)
-		c.since(mark, "PARTICIPANT_DISCONNECTED", 1)
-		c.settled()
-		mark = c.mark()
+		mark := c.Mark()
+		other := harness.CreateEngagement(c.Tab)
+		c.WaitNth(mark, "MESSAGE_ARRIVED", 1)
+		c.Agent.Accept(other)
+		c.WaitNth(mark, "PARTICIPANT_DISCONNECTED", 1)
+		c.WaitSettled()
+		mark = c.Mark()
 		reading, goOn := make(chan struct{}), make(chan struct{})
 		var once atomic.Bool
 		gate := make(chan struct{})
-		f.rest(func(_ http.ResponseWriter, r *http.Request) bool {
+		f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/events") {
 				<-gate
 			}
@@ -408,46 +409,46 @@ func TestRowsStream(t *testing.T) {
 			}
 			return false
 		})
-		f.line(1).cut()
-		c.since(mark, "EVENT_STREAM_CONNECTING", 1)
-		lost := numbered("lost", 60) // more than a page of the re-reading
+		f.Stream(1).Cut()
+		c.WaitNth(mark, "EVENT_STREAM_CONNECTING", 1)
+		lost := harness.Numbered("lost", 60) // more than a page of the re-reading
 		for i, s := range lost {
-			c.agent.say(c.id, s)
+			c.Agent.Send(c.ID, s)
 			if i%20 == 19 {
 				<-time.After(500 * time.Millisecond) // the desk's rate
 			}
 		}
-		c.agent.end(other)
+		c.Agent.EndChat(other)
 		close(gate)
 		select {
 		case <-reading:
-		case <-time.After(patience):
+		case <-time.After(harness.Timeout):
 			t.Fatal("STREAM-7: nothing is re-read")
 		}
-		c.agent.say(c.id, "newer")
-		f.line(2).waitFrame(t, false, `newer`)
+		c.Agent.Send(c.ID, "newer")
+		f.Stream(2).WaitFrame(t, false, `newer`)
 		close(goOn)
-		c.waitText("newer")
-		c.since(mark, "ENGAGEMENT_TERMINATED", 1)
-		c.settled()
-		list := c.heard(mark)
-		if e := c.since(mark, "EVENT_STREAM_CONNECTED", 1); !strings.Contains(string(e.Data), `"resumed":false`) {
+		c.WaitText("newer")
+		c.WaitNth(mark, "ENGAGEMENT_TERMINATED", 1)
+		c.WaitSettled()
+		list := c.Since(mark)
+		if e := c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1); !strings.Contains(string(e.Data), `"resumed":false`) {
 			t.Errorf("STREAM-7: %s", e)
 		}
 		var got []string
 		for _, e := range list {
-			if e.Name == "MESSAGE_ARRIVED" && e.message(t).EngagementID == c.id {
-				got = append(got, e.message(t).Body.ElementText.Text)
+			if e.Name == "MESSAGE_ARRIVED" && e.Message(t).EngagementID == c.ID {
+				got = append(got, e.Message(t).Body.ElementText.Text)
 			}
 		}
-		wantTexts(t, "STREAM-7", got, append(lost, "newer"))
-		if n := count(list, "ENGAGEMENT_TERMINATED"); n != 1 {
+		harness.ExpectTexts(t, "STREAM-7", got, append(lost, "newer"))
+		if n := harness.CountEvents(list, "ENGAGEMENT_TERMINATED"); n != 1 {
 			t.Errorf("STREAM-7: %d times ENGAGEMENT_TERMINATED", n)
 		}
-		if lastNamed(list, "ENGAGEMENT_TERMINATED") > slices.IndexFunc(list, func(e entry) bool { return strings.Contains(string(e.Data), `"newer"`) }) {
+		if lastNamed(list, "ENGAGEMENT_TERMINATED") > slices.IndexFunc(list, func(e harness.Report) bool { return strings.Contains(string(e.Data), `"newer"`) }) {
 			t.Error("STREAM-7: the end of the other chat came after what is newer")
 		}
-		c.wantOnceInOrder(c.log.all())
-		c.wants("STREAM-7", map[string]any{"status": "TERMINATED"}, `return { status: (await sdk.getEngagementById(%s)).engagementStatus }`, other)
+		c.WantOnceInOrder(c.Reports.All())
+		c.Expect("STREAM-7", map[string]any{"status": "TERMINATED"}, `return { status: (await sdk.getEngagementById(%s)).engagementStatus }`, other)
 	})
 }

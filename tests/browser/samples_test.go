@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"openchat/tests/harness"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -183,13 +183,13 @@ func bundle(t *testing.T, files map[string]string, entry, mode string) []byte {
 
 // served is a site of samples on an origin of its own, for one customer.
 type served struct {
-	*faults
-	w        *world
+	*harness.FaultyOrigin
+	w        *harness.Environment
 	t        *testing.T
 	customer string
-	began    journal[string] // POST /sessions that the gateway got
-	ended    journal[string] // DELETE /sessions/{id}
-	accounts journal[string] // POST /my-backend/chat
+	began    harness.Log[string] // POST /sessions that the gateway got
+	ended    harness.Log[string] // DELETE /sessions/{id}
+	accounts harness.Log[string] // POST /my-backend/chat
 
 	mu      sync.Mutex
 	account func(n int, rw http.ResponseWriter) // answers the n-th, from 1; nil: with a token
@@ -199,13 +199,13 @@ type served struct {
 // token answers with what init needs, and with a token that is valid for ttl; 0: for as
 // long as the demo's.
 func (s *served) answerAccount(rw http.ResponseWriter, ttl time.Duration) {
-	params := s.w.params(s.t, s.customer, tokenOptions{ttl: ttl})
-	params["hostURL"] = s.url
+	params := s.w.InitParams(s.t, s.customer, harness.TokenOptions{TTL: ttl})
+	params["hostURL"] = s.URL
 	json.NewEncoder(rw).Encode(params)
 }
 
 // serve serves a site to a new customer.
-func (w *world) serve(t *testing.T, site sampleSite) *served {
+func serve(t *testing.T, w *harness.Environment, site sampleSite) *served {
 	t.Helper()
 	all := allSamples(t)
 	files := map[string][]byte{}
@@ -229,8 +229,8 @@ func (w *world) serve(t *testing.T, site sampleSite) *served {
 	files["/empty"] = []byte(document + sdk)
 	files["/harness"] = []byte(document + `<div id="root"></div>` + sdk + `<script src="/harness.js" type="module"></script>`)
 
-	s := &served{faults: w.faulty(t), w: w, t: t, customer: fresh("sample")}
-	s.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	s := &served{FaultyOrigin: w.FaultyOrigin(t), w: w, t: t, customer: harness.NewCustomerID("sample")}
+	s.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		s.mu.Lock()
 		account, refuse := s.account, s.refuse
 		s.mu.Unlock()
@@ -242,11 +242,11 @@ func (w *world) serve(t *testing.T, site sampleSite) *served {
 			if r.Method != "POST" {
 				t.Errorf("%s %s", r.Method, r.URL.Path)
 			}
-			s.accounts.add("")
+			s.accounts.Add("")
 			if account == nil {
 				s.answerAccount(rw, 0)
 			} else {
-				account(len(s.accounts.all()), rw)
+				account(len(s.accounts.All()), rw)
 			}
 			return true
 		case files[r.URL.Path] != nil:
@@ -254,15 +254,15 @@ func (w *world) serve(t *testing.T, site sampleSite) *served {
 				rw.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 			} else {
 				rw.Header().Set("Content-Type", "text/html; charset=utf-8")
-				rw.Header().Set("Content-Security-Policy", strictPolicy)
+				rw.Header().Set("Content-Security-Policy", harness.StrictPolicy)
 			}
 			rw.Header().Set("Cache-Control", "no-store")
 			rw.Write(files[r.URL.Path])
 			return true
 		case r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions"):
-			s.began.add(r.URL.Path)
+			s.began.Add(r.URL.Path)
 		case r.Method == "DELETE" && strings.Contains(r.URL.Path, "/sessions/"):
-			s.ended.add(r.URL.Path)
+			s.ended.Add(r.URL.Path)
 		}
 		return false
 	})
@@ -290,51 +290,51 @@ const (
 
 // visit opens the site, begins a chat if its page has a button for that and no chat goes
 // on, and waits until the page can send.
-func (s *served) visit(b *tab) {
-	b.t.Helper()
-	b.open(s.url + "/")
-	b.canSend()
+func (s *served) visit(b *harness.Tab) {
+	b.T.Helper()
+	b.Open(s.URL + "/")
+	canSend(b)
 }
 
 // canSend waits until the page can send, and begins a chat where it offers that.
-func (b *tab) canSend() {
-	b.t.Helper()
-	b.until("the form or a button", `(() => {
+func canSend(b *harness.Tab) {
+	b.T.Helper()
+	b.WaitUntil("the form or a button", `(() => {
 		const shown = (e) => e && e.offsetParent !== null && !e.disabled;
 		return shown(document.querySelector("#start")) || shown(document.querySelector('#say button'));
 	})()`)
 	var start bool
-	if b.eval(&start, `document.querySelector("#start")?.offsetParent != null`); start {
-		b.click("#start")
+	if b.Eval(&start, `document.querySelector("#start")?.offsetParent != null`); start {
+		b.Click("#start")
 	}
-	b.until("the form", `document.querySelector('#say button')?.offsetParent != null && !document.querySelector('#say button').disabled`)
+	b.WaitUntil("the form", `document.querySelector('#say button')?.offsetParent != null && !document.querySelector('#say button').disabled`)
 }
 
 // writes sends a text by the page's form.
-func (b *tab) writes(text string) {
-	b.t.Helper()
-	b.typeInto(say, text)
-	b.click(saySubmit)
+func writes(b *harness.Tab, text string) {
+	b.T.Helper()
+	b.Type(say, text)
+	b.Click(saySubmit)
 }
 
 // showsOnce waits for a text on the page, and fails the test if it is there twice.
-func (b *tab) showsOnce(texts ...string) {
-	b.t.Helper()
+func showsOnce(b *harness.Tab, texts ...string) {
+	b.T.Helper()
 	for _, text := range texts {
-		b.until("the text "+text, `document.body.innerText.includes(%s)`, text)
+		b.WaitUntil("the text "+text, `document.body.innerText.includes(%s)`, text)
 		var n int
-		b.eval(&n, `document.body.innerText.split("\n").filter((line) => line.endsWith(%s)).length`, text)
+		b.Eval(&n, `document.body.innerText.split("\n").filter((line) => line.endsWith(%s)).length`, text)
 		if n != 1 {
-			b.t.Errorf("tab %q shows %q %d times", b.name, text, n)
+			b.T.Errorf("tab %q shows %q %d times", b.Name, text, n)
 		}
 	}
 }
 
 // engagement waits for the customer's chat at a desk, the n-th from 1, and returns its id.
-func (s *served) engagement(d *desk, n int) string {
-	d.t.Helper()
+func (s *served) engagement(d *harness.Agent, n int) string {
+	d.T.Helper()
 	var ids []string
-	d.wait("the customer's chat", func(f deskFrame) bool {
+	d.Wait("the customer's chat", func(f harness.DeskFrame) bool {
 		for _, c := range append(f.Chats, f.Chat) {
 			if c.CustomerName == "Customer "+s.customer && !slices.Contains(ids, c.EngagementID) {
 				ids = append(ids, c.EngagementID)
@@ -346,62 +346,62 @@ func (s *served) engagement(d *desk, n int) string {
 }
 
 func TestSamplesVisits(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, site := range sampleSites {
 		t.Run(site.name+" INIT-7 SES-1 ENG-3 ENG-4", func(t *testing.T) {
-			s := w.serve(t, site)
-			agent := w.newDesk(t, "Bo "+s.customer)
-			first := newTab(t, "first")
-			tabs := []*tab{first}
+			s := serve(t, w, site)
+			agent := w.NewAgent(t, "Bo "+s.customer)
+			first := harness.NewTab(t, "first")
+			tabs := []*harness.Tab{first}
 			all := func(texts ...string) {
 				t.Helper()
 				for _, b := range tabs {
-					b.showsOnce(texts...)
+					showsOnce(b, texts...)
 				}
 			}
 			// talk lets the agent and then the customer say something.
-			talk := func(b *tab, id, when string) {
+			talk := func(b *harness.Tab, id, when string) {
 				t.Helper()
-				agent.say(id, "agent: "+when)
+				agent.Send(id, "agent: "+when)
 				all("agent: " + when)
-				b.writes("customer: " + when)
+				writes(b, "customer: "+when)
 				all("customer: " + when)
-				agent.waitText(id, "customer: "+when)
+				agent.WaitText(id, "customer: "+when)
 			}
 
 			s.visit(first)
 			id := s.engagement(agent, 1)
-			agent.accept(id)
+			agent.Accept(id)
 			talk(first, id, "at the first visit")
-			if sessions, streams := len(s.began.all()), len(s.lines.all()); sessions != 1 || streams != 1 {
+			if sessions, streams := len(s.began.All()), len(s.Streams.All()); sessions != 1 || streams != 1 {
 				t.Errorf("the first visit opened %d sessions and %d event streams", sessions, streams)
 			}
 
 			s.visit(first)
 			all("agent: at the first visit", "customer: at the first visit")
 			talk(first, id, "after the reload")
-			if n := len(s.began.all()); n != 1 {
+			if n := len(s.began.All()); n != 1 {
 				t.Errorf("SES-1: %d sessions were begun, though a reload resumes the session", n)
 			}
 
-			for _, b := range []*tab{first.another("second tab"), newTab(t, "second browser")} {
+			for _, b := range []*harness.Tab{first.Another("second tab"), harness.NewTab(t, "second browser")} {
 				tabs = append(tabs, b)
 				s.visit(b)
 				all("agent: at the first visit", "customer: at the first visit", "agent: after the reload", "customer: after the reload")
-				talk(b, id, "in the "+b.name)
-				talk(first, id, "in the first beside the "+b.name)
+				talk(b, id, "in the "+b.Name)
+				talk(first, id, "in the first beside the "+b.Name)
 				s.visit(b) // a reload there
-				talk(b, id, "after the reload of the "+b.name)
+				talk(b, id, "after the reload of the "+b.Name)
 			}
 
 			var list []string
-			for _, text := range texts(agent.messages(id), "") {
+			for _, text := range harness.TextsFrom(agent.Messages(id), "") {
 				if slices.Contains(list, text) {
 					t.Errorf("%q was stored twice", text)
 				}
 				list = append(list, text)
 			}
-			if n := len(s.began.all()); n != 3 {
+			if n := len(s.began.All()); n != 3 {
 				t.Errorf("%d sessions were begun by three tabs", n)
 			}
 		})
@@ -409,11 +409,11 @@ func TestSamplesVisits(t *testing.T) {
 }
 
 func TestSamplesToken(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, site := range sampleSites {
 		t.Run(site.name, func(t *testing.T) {
 			t.Run("JWT-1 JWT-3 the reminder's new token", func(t *testing.T) {
-				s := w.serve(t, site)
+				s := serve(t, w, site)
 				s.answers(func(n int, rw http.ResponseWriter) {
 					if n == 1 {
 						s.answerAccount(rw, 185*time.Second) // the reminder comes three minutes before the end
@@ -421,24 +421,24 @@ func TestSamplesToken(t *testing.T) {
 						s.answerAccount(rw, 0)
 					}
 				})
-				b := newTab(t, "customer")
+				b := harness.NewTab(t, "customer")
 				s.visit(b)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 				defer cancel()
-				if _, err := s.line(1).frames.wait(ctx, func([]lineFrame) bool { return s.line(1).count(true, "authenticate") == 2 }); err != nil {
-					t.Fatalf("the stream was authenticated %d times", s.line(1).count(true, "authenticate"))
+				if _, err := s.Stream(1).Frames.Wait(ctx, func([]harness.Frame) bool { return s.Stream(1).CountFrames(true, "authenticate") == 2 }); err != nil {
+					t.Fatalf("the stream was authenticated %d times", s.Stream(1).CountFrames(true, "authenticate"))
 				}
-				if n := len(s.accounts.all()); n != 2 {
+				if n := len(s.accounts.All()); n != 2 {
 					t.Errorf("%d accounts were asked for", n)
 				}
-				b.writes("customer: with the second token")
-				b.showsOnce("customer: with the second token")
-				if n := len(s.lines.all()); n != 1 {
+				writes(b, "customer: with the second token")
+				showsOnce(b, "customer: with the second token")
+				if n := len(s.Streams.All()); n != 1 {
 					t.Errorf("JWT-3: %d event streams were opened", n)
 				}
 			})
 			t.Run("JWT-2 the token expires while the back end fails", func(t *testing.T) {
-				s := w.serve(t, site)
+				s := serve(t, w, site)
 				// The reminder comes at once. Its request fails, and the token expires.
 				s.answers(func(n int, rw http.ResponseWriter) {
 					switch n {
@@ -450,25 +450,25 @@ func TestSamplesToken(t *testing.T) {
 						s.answerAccount(rw, 0)
 					}
 				})
-				b := newTab(t, "customer")
-				b.allow(networkTrouble)
-				b.allow(`the handler of TOKEN_EXPIRY_REMINDER failed`)
+				b := harness.NewTab(t, "customer")
+				b.AllowErrors(harness.NetworkErrors)
+				b.AllowErrors(`the handler of TOKEN_EXPIRY_REMINDER failed`)
 				s.visit(b)
-				agent := w.newDesk(t, "Bo "+s.customer)
+				agent := w.NewAgent(t, "Bo "+s.customer)
 				id := s.engagement(agent, 1)
-				agent.accept(id)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				agent.Accept(id)
+				ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 				defer cancel()
-				if _, err := s.accounts.wait(ctx, func(list []string) bool { return len(list) >= 3 }); err != nil {
-					t.Fatalf("%d accounts were asked for", len(s.accounts.all()))
+				if _, err := s.accounts.Wait(ctx, func(list []string) bool { return len(list) >= 3 }); err != nil {
+					t.Fatalf("%d accounts were asked for", len(s.accounts.All()))
 				}
-				agent.say(id, "agent: after the expiry")
-				b.showsOnce("agent: after the expiry")
-				b.writes("customer: after the expiry")
-				b.showsOnce("customer: after the expiry")
+				agent.Send(id, "agent: after the expiry")
+				showsOnce(b, "agent: after the expiry")
+				writes(b, "customer: after the expiry")
+				showsOnce(b, "customer: after the expiry")
 			})
 			t.Run("INIT-3 a token that has expired before init", func(t *testing.T) {
-				s := w.serve(t, site)
+				s := serve(t, w, site)
 				s.answers(func(n int, rw http.ResponseWriter) {
 					if n == 1 {
 						s.answerAccount(rw, -time.Minute)
@@ -476,12 +476,12 @@ func TestSamplesToken(t *testing.T) {
 						s.answerAccount(rw, 0)
 					}
 				})
-				b := newTab(t, "customer")
-				b.allow(networkTrouble)
+				b := harness.NewTab(t, "customer")
+				b.AllowErrors(harness.NetworkErrors)
 				s.visit(b)
-				b.writes("customer: signed in after all")
-				b.showsOnce("customer: signed in after all")
-				if n := len(s.accounts.all()); n != 2 {
+				writes(b, "customer: signed in after all")
+				showsOnce(b, "customer: signed in after all")
+				if n := len(s.accounts.All()); n != 2 {
 					t.Errorf("%d accounts were asked for", n)
 				}
 			})
@@ -491,75 +491,75 @@ func TestSamplesToken(t *testing.T) {
 
 // What the plain page does when a chat or a session ends, and when there is no connection.
 func TestSamplesPlainPage(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	site := sampleSiteNamed(t, "plain")
 
 	t.Run("EV-8 EV-14 ENG-4 a chat ends, a session ends, a session can not be opened", func(t *testing.T) {
-		s := w.serve(t, site)
-		b := newTab(t, "customer")
-		b.allow(networkTrouble)
-		c := began{tab: b, agent: w.newDesk(t, "Bo "+s.customer)}
-		c.step(t, "EV-8 the agent ends the chat, the customer begins another", func(t *testing.T) {
+		s := serve(t, w, site)
+		b := harness.NewTab(t, "customer")
+		b.AllowErrors(harness.NetworkErrors)
+		c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+s.customer)}
+		step(&c, t, "EV-8 the agent ends the chat, the customer begins another", func(t *testing.T) {
 			s.visit(b)
-			c.id = s.engagement(c.agent, 1)
-			c.agent.accept(c.id)
-			b.writes("customer: in the first chat")
-			b.showsOnce("customer: in the first chat")
-			c.agent.end(c.id)
-			b.until("the end", `document.querySelector("#status").innerText === "The chat has ended."`)
-			b.canSend()
-			c.id = s.engagement(c.agent, 2)
-			c.agent.accept(c.id)
-			b.writes("customer: in the second chat")
-			b.showsOnce("customer: in the second chat")
-			b.until("an empty log", `!document.body.innerText.includes("in the first chat")`)
+			c.ID = s.engagement(c.Agent, 1)
+			c.Agent.Accept(c.ID)
+			writes(b, "customer: in the first chat")
+			showsOnce(b, "customer: in the first chat")
+			c.Agent.EndChat(c.ID)
+			b.WaitUntil("the end", `document.querySelector("#status").innerText === "The chat has ended."`)
+			canSend(b)
+			c.ID = s.engagement(c.Agent, 2)
+			c.Agent.Accept(c.ID)
+			writes(b, "customer: in the second chat")
+			showsOnce(b, "customer: in the second chat")
+			b.WaitUntil("an empty log", `!document.body.innerText.includes("in the first chat")`)
 		})
-		c.step(t, "EV-14 ENG-3 the session ends, the chat goes on", func(t *testing.T) {
-			b.eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
-			b.until("the way back", `document.querySelector("#again").offsetParent !== null`)
-			b.click("#again")
-			b.canSend()
-			b.writes("customer: back again")
-			b.showsOnce("customer: in the second chat", "customer: back again")
-			c.agent.waitText(c.id, "customer: back again")
+		step(&c, t, "EV-14 ENG-3 the session ends, the chat goes on", func(t *testing.T) {
+			b.Eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
+			b.WaitUntil("the way back", `document.querySelector("#again").offsetParent !== null`)
+			b.Click("#again")
+			canSend(b)
+			writes(b, "customer: back again")
+			showsOnce(b, "customer: in the second chat", "customer: back again")
+			c.Agent.WaitText(c.ID, "customer: back again")
 		})
-		c.step(t, "ENG-4 SHUT-1 joining fails: the session that was opened is closed, and the next one works", func(t *testing.T) {
-			b.eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
-			ended := len(s.ended.all())
+		step(&c, t, "ENG-4 SHUT-1 joining fails: the session that was opened is closed, and the next one works", func(t *testing.T) {
+			b.Eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
+			ended := len(s.ended.All())
 			s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 				if !strings.HasSuffix(r.URL.Path, ":join") {
 					return false
 				}
-				problem(rw, 400, "by-the-test", "sessionId")
+				harness.WriteProblem(rw, 400, "by-the-test", "sessionId")
 				return true
 			})
-			b.click("#again")
-			b.until("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
+			b.Click("#again")
+			b.WaitUntil("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
 			s.refuses(nil)
-			b.click("#again")
-			b.canSend()
-			b.writes("customer: third time lucky")
-			b.showsOnce("customer: third time lucky")
-			if n := len(s.ended.all()); n != ended+1 {
+			b.Click("#again")
+			canSend(b)
+			writes(b, "customer: third time lucky")
+			showsOnce(b, "customer: third time lucky")
+			if n := len(s.ended.All()); n != ended+1 {
 				t.Errorf("%d sessions were ended, not 1", n-ended)
 			}
 		})
-		c.step(t, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
+		step(&c, t, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
 			s.answers(func(n int, rw http.ResponseWriter) { http.Error(rw, "out of order", http.StatusServiceUnavailable) })
-			b.open(s.url + "/")
-			b.until("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
+			b.Open(s.URL + "/")
+			b.WaitUntil("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
 			s.answers(nil)
-			b.click("#again")
-			b.canSend()
-			b.showsOnce("customer: third time lucky")
+			b.Click("#again")
+			canSend(b)
+			showsOnce(b, "customer: third time lucky")
 		})
 	})
 
 	t.Run("EV-7 STREAM-6 NS-9 EVENT_STREAM_FAILED", func(t *testing.T) {
-		s := w.serve(t, site)
-		b := newTab(t, "customer")
-		b.allow(networkTrouble)
-		b.fastClock()
+		s := serve(t, w, site)
+		b := harness.NewTab(t, "customer")
+		b.AllowErrors(harness.NetworkErrors)
+		b.ControlClock()
 		s.visit(b)
 		s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, "/events") {
@@ -568,52 +568,52 @@ func TestSamplesPlainPage(t *testing.T) {
 			rw.WriteHeader(503)
 			return true
 		})
-		s.line(1).cut()
-		b.until("the failure", `document.querySelector("#connection").innerText === "Reconnecting…"`)
-		b.eval(nil, `clock.skip(121)`)
-		b.until("the end of the attempts", `document.querySelector("#connection").innerText.startsWith("There is no connection.") && document.querySelector("#retry").offsetParent !== null`)
+		s.Stream(1).Cut()
+		b.WaitUntil("the failure", `document.querySelector("#connection").innerText === "Reconnecting…"`)
+		b.Eval(nil, `clock.skip(121)`)
+		b.WaitUntil("the end of the attempts", `document.querySelector("#connection").innerText.startsWith("There is no connection.") && document.querySelector("#retry").offsetParent !== null`)
 		s.refuses(nil)
-		b.click("#retry")
-		b.until("the connection", `document.querySelector("#connection").innerText === "" && document.querySelector("#retry").offsetParent === null`)
-		b.writes("customer: connected again")
-		b.showsOnce("customer: connected again")
+		b.Click("#retry")
+		b.WaitUntil("the connection", `document.querySelector("#connection").innerText === "" && document.querySelector("#retry").offsetParent === null`)
+		writes(b, "customer: connected again")
+		showsOnce(b, "customer: connected again")
 	})
 
 	t.Run("IDLE-1 IDLE-3 NS-8 a reading customer is active", func(t *testing.T) {
-		s := w.serve(t, site)
-		b := newTab(t, "customer")
-		b.fastClock()
+		s := serve(t, w, site)
+		b := harness.NewTab(t, "customer")
+		b.ControlClock()
 		s.visit(b)
-		b.eval(nil, `void (window.expired = 0, window.idle = new Promise((done) =>
+		b.Eval(nil, `void (window.expired = 0, window.idle = new Promise((done) =>
 			AvayaCCaaSChatSDK.on("IDLE_TIMEOUT_EXPIRED", () => done(expired++))))`)
 		var expired int
 		for x := range 3 {
-			b.eval(nil, `void (clock.skip(600), window.moved = new Promise((done) => addEventListener("pointermove", done, { once: true })))`)
-			b.run(chromedp.MouseEvent("mouseMoved", float64(20+10*x), 20))
-			b.eval(nil, `moved`)
-			b.eval(nil, `clock.skip(250)`)
-			b.settled()
-			if b.eval(&expired, `expired`); expired > 0 {
+			b.Eval(nil, `void (clock.skip(600), window.moved = new Promise((done) => addEventListener("pointermove", done, { once: true })))`)
+			b.Run(chromedp.MouseEvent("mouseMoved", float64(20+10*x), 20))
+			b.Eval(nil, `moved`)
+			b.Eval(nil, `clock.skip(250)`)
+			b.WaitSettled()
+			if b.Eval(&expired, `expired`); expired > 0 {
 				t.Fatal("moving the mouse was not taken for activity")
 			}
 		}
-		b.eval(nil, `(clock.skip(651), idle)`)
-		b.eval(nil, `clock.skip(60)`)
-		b.until("the way back", `document.querySelector("#again").offsetParent !== null`)
+		b.Eval(nil, `(clock.skip(651), idle)`)
+		b.Eval(nil, `clock.skip(60)`)
+		b.WaitUntil("the way back", `document.querySelector("#again").offsetParent !== null`)
 	})
 }
 
 // What init and shutdown in quick succession come to, row by row as the document's table
 // has it, and how the samples make it work.
 func TestSamplesReopen(t *testing.T) {
-	w := shared(t)
-	s := w.serve(t, sampleSiteNamed(t, "plain"))
-	b := newTab(t, "customer")
-	c := began{tab: b}
-	b.open(s.url + "/empty")
-	b.eval(nil, `void (window.account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json())`)
-	c.step(t, "NS-13 INIT-8 SHUT-2 EV-14 the document's table", func(t *testing.T) {
-		b.wants("NS-13", map[string]any{
+	w := harness.Shared(t)
+	s := serve(t, w, sampleSiteNamed(t, "plain"))
+	b := harness.NewTab(t, "customer")
+	c := harness.Conversation{Tab: b}
+	b.Open(s.URL + "/empty")
+	b.Eval(nil, `void (window.account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json())`)
+	step(&c, t, "NS-13 INIT-8 SHUT-2 EV-14 the document's table", func(t *testing.T) {
+		b.Expect("NS-13", map[string]any{
 			"shutdown before init":        "ACS-310",
 			"init while init runs":        "ACS-321",
 			"shutdown while init runs":    "ACS-321",
@@ -651,15 +651,15 @@ func TestSamplesReopen(t *testing.T) {
 			await sdk.shutdown();
 			return o;`)
 	})
-	c.step(t, "INIT-8 NS-13 inTurn: init, shutdown, init in one tick", func(t *testing.T) {
-		b.wants("INIT-8", map[string]any{"outcomes": []string{"", "", "", "", ""}, "there": ""}, `
+	step(&c, t, "INIT-8 NS-13 inTurn: init, shutdown, init in one tick", func(t *testing.T) {
+		b.Expect("INIT-8", map[string]any{"outcomes": []string{"", "", "", "", ""}, "there": ""}, `
 			const { inTurn } = await import("/in-turn.js"), params = await account();
 			const outcomes = await Promise.all([sdk.init, sdk.shutdown, sdk.init, sdk.shutdown, sdk.init].map((f, i) =>
 				code(() => inTurn(() => (i %% 2 ? f() : f(params))))));
 			return { outcomes, there: await code(() => sdk.getEngagements()) };`)
 	})
-	c.step(t, "INIT-8 NS-13 reopen: three at once, and where no session is open", func(t *testing.T) {
-		b.wants("INIT-8", map[string]any{"outcomes": []string{"", "", ""}, "there": "", "again": "", "failed": "Error", "after": ""}, `
+	step(&c, t, "INIT-8 NS-13 reopen: three at once, and where no session is open", func(t *testing.T) {
+		b.Expect("INIT-8", map[string]any{"outcomes": []string{"", "", ""}, "there": "", "again": "", "failed": "Error", "after": ""}, `
 			const { reopen } = await import("/reopen.js");
 			const outcomes = await Promise.all([0, 1, 2].map(() => code(() => reopen(account))));
 			const there = await code(() => sdk.getEngagements());
@@ -683,46 +683,46 @@ window.mount = (on) => flushSync(() => root.render(on ? <StrictMode><Chat fetchA
 `
 
 func TestSamplesReact(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, name := range []string{"React StrictMode", "React"} {
 		t.Run(name, func(t *testing.T) {
-			s := w.serve(t, sampleSiteNamed(t, name))
-			b := newTab(t, "customer")
-			c := began{tab: b, agent: w.newDesk(t, "Bo "+s.customer)}
-			b.open(s.url + "/harness")
-			c.step(t, "INIT-8 mounted and unmounted in one tick: nothing is opened", func(t *testing.T) {
-				b.eval(nil, `void (mount(true), mount(false))`)
-				b.eval(nil, `import("/harness.js")`) // some turns later
-				if n := len(s.began.all()) + len(s.accounts.all()); n != 0 {
+			s := serve(t, w, sampleSiteNamed(t, name))
+			b := harness.NewTab(t, "customer")
+			c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+s.customer)}
+			b.Open(s.URL + "/harness")
+			step(&c, t, "INIT-8 mounted and unmounted in one tick: nothing is opened", func(t *testing.T) {
+				b.Eval(nil, `void (mount(true), mount(false))`)
+				b.Eval(nil, `import("/harness.js")`) // some turns later
+				if n := len(s.began.All()) + len(s.accounts.All()); n != 0 {
 					t.Errorf("%d requests were made", n)
 				}
 			})
-			c.step(t, "INIT-8 NS-13 mounted three times in one tick: one session, one stream", func(t *testing.T) {
-				b.eval(nil, `void (mount(true), mount(false), mount(true), mount(false), mount(true))`)
-				b.canSend()
-				c.id = s.engagement(c.agent, 1)
-				c.agent.accept(c.id)
-				b.writes("customer: mounted")
-				b.showsOnce("customer: mounted")
-				if sessions, streams := len(s.began.all()), len(s.lines.all()); sessions != 1 || streams != 1 {
+			step(&c, t, "INIT-8 NS-13 mounted three times in one tick: one session, one stream", func(t *testing.T) {
+				b.Eval(nil, `void (mount(true), mount(false), mount(true), mount(false), mount(true))`)
+				canSend(b)
+				c.ID = s.engagement(c.Agent, 1)
+				c.Agent.Accept(c.ID)
+				writes(b, "customer: mounted")
+				showsOnce(b, "customer: mounted")
+				if sessions, streams := len(s.began.All()), len(s.Streams.All()); sessions != 1 || streams != 1 {
 					t.Errorf("%d sessions and %d event streams were opened", sessions, streams)
 				}
 			})
-			c.step(t, "SHUT-1 ENG-4 unmounted: the session ends, the chat goes on, mounted again it is joined", func(t *testing.T) {
-				b.eval(nil, `mount(false)`)
-				ctx, cancel := context.WithTimeout(t.Context(), patience)
+			step(&c, t, "SHUT-1 ENG-4 unmounted: the session ends, the chat goes on, mounted again it is joined", func(t *testing.T) {
+				b.Eval(nil, `mount(false)`)
+				ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 				defer cancel()
-				if _, err := s.ended.wait(ctx, func(list []string) bool { return len(list) == 1 }); err != nil {
+				if _, err := s.ended.Wait(ctx, func(list []string) bool { return len(list) == 1 }); err != nil {
 					t.Fatal("the session was not ended")
 				}
-				<-s.line(1).over
-				c.agent.say(c.id, "agent: while nothing is mounted")
-				b.eval(nil, `mount(true)`)
-				b.canSend()
-				b.showsOnce("customer: mounted", "agent: while nothing is mounted")
+				<-s.Stream(1).Ended
+				c.Agent.Send(c.ID, "agent: while nothing is mounted")
+				b.Eval(nil, `mount(true)`)
+				canSend(b)
+				showsOnce(b, "customer: mounted", "agent: while nothing is mounted")
 			})
-			c.step(t, "INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
-				b.eval(nil, `mount(false)`)
+			step(&c, t, "INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
+				b.Eval(nil, `mount(false)`)
 				gate, reached := make(chan struct{}), make(chan struct{})
 				var once sync.Once
 				s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -732,36 +732,17 @@ func TestSamplesReact(t *testing.T) {
 					}
 					return false
 				})
-				b.eval(nil, `mount(true)`)
+				b.Eval(nil, `mount(true)`)
 				<-reached
-				b.eval(nil, `void (mount(false), mount(true))`)
+				b.Eval(nil, `void (mount(false), mount(true))`)
 				close(gate)
-				b.canSend()
-				b.writes("customer: mounted in the middle")
-				b.showsOnce("customer: mounted in the middle", "agent: while nothing is mounted")
-				if streams, over := len(s.lines.all()), len(s.ended.all()); streams != over+1 {
+				canSend(b)
+				writes(b, "customer: mounted in the middle")
+				showsOnce(b, "customer: mounted in the middle", "agent: while nothing is mounted")
+				if streams, over := len(s.Streams.All()), len(s.ended.All()); streams != over+1 {
 					t.Errorf("%d event streams were opened, %d sessions ended", streams, over)
 				}
 			})
 		})
 	}
-}
-
-// onNewDocument runs a script in each document of the tab, before its own scripts.
-func (b *tab) onNewDocument(script string) {
-	b.t.Helper()
-	b.run(chromedp.ActionFunc(func(ctx context.Context) error {
-		_, err := page.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
-		return err
-	}))
-}
-
-// fastClock puts the clock of all documents of the tab into the test's hand.
-func (b *tab) fastClock() {
-	b.t.Helper()
-	text, err := os.ReadFile("pages/fastclock.js")
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.onNewDocument(string(text))
 }

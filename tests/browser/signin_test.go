@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"openchat/tests/harness"
 	"testing"
 )
 
@@ -11,31 +12,31 @@ import (
 // server, and posts who its customer is as the platform's public API has it, with lists, to
 // another origin's getJWT.
 func TestExistingPagesSignIn(t *testing.T) {
-	shared(t) // has built it
+	harness.Shared(t) // has built it
 	shop := httptest.NewServer(nil)
 	t.Cleanup(shop.Close)
-	w := &world{gateway: &gateway{dir: t.TempDir(), flags: []string{"--allowed-origins", shop.URL}}}
-	w.gateway.start(t)
-	t.Cleanup(w.gateway.stop)
+	w := &harness.Environment{Gateway: &harness.Gateway{Dir: t.TempDir(), Flags: []string{"--allowed-origins", shop.URL}}}
+	w.Gateway.Start(t)
+	t.Cleanup(w.Gateway.Kill)
 	shop.Config.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		rw.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(rw, `<!doctype html><title>The shop</title><link rel="icon" href="data:,">
-<script src="%s/avaya-ccaas-chat-sdk.js" defer></script><body>`, w.gateway.url())
+<script src="%s/avaya-ccaas-chat-sdk.js" defer></script><body>`, w.Gateway.URL)
 	})
 	for name, identifiers := range map[string]string{
 		"lists":          `{ emailAddresses: ["a@example.net"], userId: ["4711"] }`,
 		"single strings": `{ emailAddresses: "a@example.net", userId: "4711" }`,
 	} {
 		t.Run("INIT-3 identifiers as "+name, func(t *testing.T) {
-			b := newTab(t, "customer")
-			b.open(shop.URL)
-			customer := fresh("existing")
+			b := harness.NewTab(t, "customer")
+			b.Open(shop.URL)
+			customer := harness.NewCustomerID("existing")
 			var got struct {
 				Status       int
 				Date, Dialog string
 				Delivered    string
 			}
-			b.eval(&got, `(async () => {
+			b.Eval(&got, `(async () => {
 				const sdk = window.AvayaCCaaSChatSDK;
 				const chat = %s, customerId = %s;
 				const answer = await fetch(chat + "/v1/getJWT", {
@@ -53,7 +54,7 @@ func TestExistingPagesSignIn(t *testing.T) {
 				await active;
 				await engagement.sendMessage("from an existing page");
 				return { status: answer.status, date: answer.headers.get("Date") ?? "", dialog: engagement.dialogId, delivered: await delivered };
-			})()`, w.gateway.url(), customer)
+			})()`, w.Gateway.URL, customer)
 			if got.Status != 200 || got.Dialog == "" || got.Delivered != "from an existing page" {
 				t.Errorf("the page has %+v", got)
 			}
@@ -63,21 +64,21 @@ func TestExistingPagesSignIn(t *testing.T) {
 		})
 	}
 	t.Run("INIT-3 a refusal names the field", func(t *testing.T) {
-		b := newTab(t, "customer")
-		b.allow("status of 400")
-		b.open(shop.URL)
+		b := harness.NewTab(t, "customer")
+		b.AllowErrors("status of 400")
+		b.Open(shop.URL)
 		var got struct {
 			Status     int
 			Violations []struct{ Field, Message string }
 		}
-		b.eval(&got, `(async () => {
+		b.Eval(&got, `(async () => {
 			const answer = await fetch(%s + "/v1/getJWT", {
 				method: "POST",
 				headers: { "Content-Type": "application/json" },
 				body: JSON.stringify({ customerId: "ann", customerIdentifiers: { userId: ["1", "2", 4711] } }),
 			});
 			return answer.json();
-		})()`, w.gateway.url())
+		})()`, w.Gateway.URL)
 		if got.Status != 400 || len(got.Violations) != 1 || got.Violations[0].Field != "customerIdentifiers.userId[2]" {
 			t.Errorf("the page reads %+v", got)
 		}

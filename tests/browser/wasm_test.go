@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"openchat/tests/harness"
 	"os"
 	"strconv"
 	"strings"
@@ -12,7 +13,7 @@ import (
 
 // TestWasmDoesNotCome answers the wasm as misconfigured servers do.
 func TestWasmDoesNotCome(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	isWasm := func(r *http.Request) bool { return strings.Contains(r.URL.Path, ".wasm") }
 	for _, tt := range []struct {
 		name   string
@@ -24,8 +25,8 @@ func TestWasmDoesNotCome(t *testing.T) {
 		{"HTML", 200, "text/html", "<!doctype html><title>A single page app</title>"},
 	} {
 		t.Run("INIT-9 wasm answered with "+tt.name, func(t *testing.T) {
-			o := w.newOrigin(t)
-			o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+			o := w.NewOrigin(t)
+			o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
 				if !isWasm(r) {
 					return false
 				}
@@ -34,17 +35,17 @@ func TestWasmDoesNotCome(t *testing.T) {
 				io.WriteString(rw, tt.body)
 				return true
 			})
-			b := newTab(t, "customer")
-			b.allow(`Failed to load resource|integrity`) // the browser's own words
-			b.open(o.url + "/t/page.html")
+			b := harness.NewTab(t, "customer")
+			b.AllowErrors(`Failed to load resource|integrity`) // the browser's own words
+			b.Open(o.URL + "/t/page.html")
 			var r struct {
 				Error *struct{ Code, Message, Text string }
 			}
-			b.eval(&r, `t.init(%s)`, w.params(t, fresh("journey-h"), tokenOptions{}))
+			b.Eval(&r, `t.init(%s)`, w.InitParams(t, harness.NewCustomerID("journey-h"), harness.TokenOptions{}))
 			if r.Error == nil || r.Error.Code != "ACS-311" {
 				t.Fatalf("init: %+v, want ACS-311", r.Error)
 			}
-			for _, want := range []string{o.url + "/avaya-ccaas-chat-sdk.wasm", strconv.Itoa(tt.status), tt.mime} {
+			for _, want := range []string{o.URL + "/avaya-ccaas-chat-sdk.wasm", strconv.Itoa(tt.status), tt.mime} {
 				if !strings.Contains(r.Error.Message, want) {
 					t.Errorf("the error does not name %q: %s", want, r.Error.Message)
 				}
@@ -57,8 +58,8 @@ func TestWasmDoesNotCome(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := w.newOrigin(t)
-		o.answer(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		o := w.NewOrigin(t)
+		o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
 			if !isWasm(r) {
 				return false
 			}
@@ -66,10 +67,10 @@ func TestWasmDoesNotCome(t *testing.T) {
 			io.Copy(rw, bytes.NewReader(wasm))
 			return true
 		})
-		b := newTab(t, "customer")
-		b.open(o.url + "/t/page.html")
-		w.initPage(b, fresh("journey-h"), tokenOptions{})
-		createChat(b)
-		b.waitEvent("MESSAGE_ARRIVED", nil)
+		b := harness.NewTab(t, "customer")
+		b.Open(o.URL + "/t/page.html")
+		w.Init(b, harness.NewCustomerID("journey-h"), harness.TokenOptions{}, harness.WarnLevel)
+		harness.CreateEngagement(b)
+		b.WaitEvent("MESSAGE_ARRIVED", nil)
 	})
 }

@@ -3,6 +3,7 @@ package browser
 import (
 	"encoding/json"
 	"net/http"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,12 +19,12 @@ type rendering struct {
 }
 
 // rendered waits until the page has rendered what is wanted since mark.
-func (b *tab) rendered(mark int, what string, want func(rendering) bool) (found rendering) {
-	b.t.Helper()
-	b.wait(what, func(list []entry) bool {
+func rendered(b *harness.Tab, mark int, what string, want func(rendering) bool) (found rendering) {
+	b.T.Helper()
+	b.Wait(what, func(list []harness.Report) bool {
 		for _, e := range list[mark:] {
 			if e.Name == "rendered" {
-				if found = decode[rendering](b.t, e); want(found) {
+				if found = decode[rendering](b.T, e); want(found) {
 					return true
 				}
 			}
@@ -35,14 +36,14 @@ func (b *tab) rendered(mark int, what string, want func(rendering) bool) (found 
 
 // wildOrigin is an origin whose own back end signs the page's one customer in. The
 // wasm comes once the gate is open; nil: at once.
-func wildOrigin(t *testing.T, w *world, customer string, gate <-chan struct{}) *faults {
+func wildOrigin(t *testing.T, w *harness.Environment, customer string, gate <-chan struct{}) *harness.FaultyOrigin {
 	t.Helper()
-	f := w.faulty(t)
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	f := w.FaultyOrigin(t)
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case r.URL.Path == "/t/account":
-			params := w.params(t, customer, tokenOptions{})
-			params["hostURL"] = f.url
+			params := w.InitParams(t, customer, harness.TokenOptions{})
+			params["hostURL"] = f.URL
 			json.NewEncoder(rw).Encode(params)
 			return true
 		case gate != nil && strings.HasSuffix(r.URL.Path, ".wasm"):
@@ -57,32 +58,32 @@ func wildOrigin(t *testing.T, w *world, customer string, gate <-chan struct{}) *
 }
 
 func TestWildPage(t *testing.T) {
-	w := shared(t)
-	customer := fresh("wild")
+	w := harness.Shared(t)
+	customer := harness.NewCustomerID("wild")
 	gate := make(chan struct{})
 	f := wildOrigin(t, w, customer, gate)
-	b := newTab(t, "customer")
-	c := began{tab: b, agent: w.newDesk(t, "Bo "+customer)}
+	b := harness.NewTab(t, "customer")
+	c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+customer)}
 
-	c.step(t, "WILD before the wasm: NS-2 NS-13 INIT-8 handlers and init right after the script", func(t *testing.T) {
-		b.open(f.url + "/t/wild.html")
-		b.eval(nil, `void (wild.begun = wild.begin())`)
-		b.wait("the page's init", func(list []entry) bool { return lastNamed(list, "called init") >= 0 })
-		b.wants("NS-13", map[string]any{"list": "ACSException ACS-321", "reset": "ACSException ACS-321", "init": "ACSException ACS-321"}, `return {
+	step(&c, t, "WILD before the wasm: NS-2 NS-13 INIT-8 handlers and init right after the script", func(t *testing.T) {
+		b.Open(f.URL + "/t/wild.html")
+		b.Eval(nil, `void (wild.begun = wild.begin())`)
+		b.Wait("the page's init", func(list []harness.Report) bool { return lastNamed(list, "called init") >= 0 })
+		b.Expect("NS-13", map[string]any{"list": "ACSException ACS-321", "reset": "ACSException ACS-321", "init": "ACSException ACS-321"}, `return {
 			list: await wild.caught(() => sdk.getEngagements()),
 			reset: await wild.caught(() => sdk.resetIdleTimeout()),
 			init: await wild.caught(() => sdk.init(wild.account)),
 		}`)
 		close(gate)
-		b.eval(nil, `wild.begun`)
-		b.rendered(0, "the handler of INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
+		b.Eval(nil, `wild.begun`)
+		rendered(b, 0, "the handler of INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
 	})
-	c.step(t, "WILD an engagement, spread: ENG-2 NS-14 methods of copies", func(t *testing.T) {
-		b.eval(&c.id, `wild.start().then((e) => e.engagementId)`)
-		b.rendered(0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
-		c.agent.accept(c.id)
-		b.wants("ENG-2", map[string]any{
-			"frozen": true, "left": "undefined", "id": c.id, "created": true, "members": 11, "json": "ACTIVE", "people": true, "page": 10,
+	step(&c, t, "WILD an engagement, spread: ENG-2 NS-14 methods of copies", func(t *testing.T) {
+		b.Eval(&c.ID, `wild.start().then((e) => e.engagementId)`)
+		rendered(b, 0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
+		c.Agent.Accept(c.ID)
+		b.Expect("ENG-2", map[string]any{
+			"frozen": true, "left": "undefined", "id": c.ID, "created": true, "members": 11, "json": "ACTIVE", "people": true, "page": 10,
 		}, `
 			const { lastUpdatedAt, ...copy } = wild.state.engagement, again = Object.assign({}, { ...copy });
 			const { getMessages, getParticipants, getParticipantById } = again;
@@ -92,38 +93,38 @@ func TestWildPage(t *testing.T) {
 				members: Object.keys(again).length, json: JSON.parse(JSON.stringify(again)).engagementStatus,
 				people: getParticipantById(customer.participantId).displayName === customer.displayName, page: (await getMessages()).getPageSize(),
 			}`)
-		mark := b.mark()
-		b.eval(nil, `wild.send("from a copy of a copy")`)
-		b.rendered(mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "from a copy of a copy") && r.Ticks == 1 })
-		c.agent.waitText(c.id, "from a copy of a copy")
+		mark := b.Mark()
+		b.Eval(nil, `wild.send("from a copy of a copy")`)
+		rendered(b, mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "from a copy of a copy") && r.Ticks == 1 })
+		c.Agent.WaitText(c.ID, "from a copy of a copy")
 	})
-	c.step(t, "WILD on in every rendering: NS-2 MSG-5 MSG-6 EV-12 each message shown once, in order", func(t *testing.T) {
-		mine, theirs := numbered("mine", 8), numbered("theirs", 8)
+	step(&c, t, "WILD on in every rendering: NS-2 MSG-5 MSG-6 EV-12 each message shown once, in order", func(t *testing.T) {
+		mine, theirs := harness.Numbered("mine", 8), harness.Numbered("theirs", 8)
 		said := make(chan error, 1)
 		go func() {
 			for _, text := range theirs {
-				if err := c.agent.trySay(c.id, text); err != nil {
+				if err := c.Agent.TrySend(c.ID, text); err != nil {
 					said <- err
 					return
 				}
 			}
 			said <- nil
 		}()
-		b.eval(nil, `(async () => { for (const text of %s) await wild.send(text) })()`, mine)
+		b.Eval(nil, `(async () => { for (const text of %s) await wild.send(text) })()`, mine)
 		if err := <-said; err != nil {
 			t.Fatal(err)
 		}
-		r := b.rendered(0, "all", func(r rendering) bool {
+		r := rendered(b, 0, "all", func(r rendering) bool {
 			return slices.Contains(r.Texts, theirs[7]) && slices.Contains(r.Texts, mine[7]) && r.Ticks == 9
 		})
 		with := func(prefix string) []string {
 			return slices.DeleteFunc(slices.Clone(r.Texts), func(s string) bool { return !strings.HasPrefix(s, prefix) })
 		}
-		wantTexts(t, "shown of the customer", with("mine "), mine)
-		wantTexts(t, "shown of the agent", with("theirs "), theirs)
+		harness.ExpectTexts(t, "shown of the customer", with("mine "), mine)
+		harness.ExpectTexts(t, "shown of the agent", with("theirs "), theirs)
 	})
-	c.step(t, "WILD messages copied: MSG-2 EV-11 structuredClone, pushState and back", func(t *testing.T) {
-		b.wants("MSG-2", map[string]any{
+	step(&c, t, "WILD messages copied: MSG-2 EV-11 structuredClone, pushState and back", func(t *testing.T) {
+		b.Expect("MSG-2", map[string]any{
 			"clones": true, "dates": true, "plain": true, "stored": true, "storedDates": true, "html": 0,
 		}, `
 			const all = wild.state.messages, same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -136,29 +137,29 @@ func TestWildPage(t *testing.T) {
 				html: all.filter((m) => !m.body || !m.body.elementText || m.body.elementText.textFormat === "HTML").length,
 			}`)
 		// The payload of the event itself, not a copy of it.
-		b.eval(nil, `void AvayaCCaaSChatSDK.on("MESSAGE_ARRIVED", (m) => {
+		b.Eval(nil, `void AvayaCCaaSChatSDK.on("MESSAGE_ARRIVED", (m) => {
 			history.pushState(m, "");
 			note(JSON.stringify({ kind: "page", name: "cloned", data: structuredClone(m) }));
 		})`)
-		c.agent.say(c.id, "cloned in the handler")
-		m := b.wait("the clone", func(list []entry) bool { return lastNamed(list, "cloned") >= 0 })
-		if got := m[lastNamed(m, "cloned")].message(t); got.Body.ElementText.Text != "cloned in the handler" || got.EngagementID != c.id {
+		c.Agent.Send(c.ID, "cloned in the handler")
+		m := b.Wait("the clone", func(list []harness.Report) bool { return lastNamed(list, "cloned") >= 0 })
+		if got := m[lastNamed(m, "cloned")].Message(t); got.Body.ElementText.Text != "cloned in the handler" || got.EngagementID != c.ID {
 			t.Errorf("the clone is %+v", got)
 		}
 		var back string
-		b.eval(&back, `new Promise((done) => { addEventListener("popstate", (e) => done(e.state.last.messageId === wild.state.messages[0].messageId ? "there" : "elsewhere"), { once: true }); history.back(); })`)
+		b.Eval(&back, `new Promise((done) => { addEventListener("popstate", (e) => done(e.state.last.messageId === wild.state.messages[0].messageId ? "there" : "elsewhere"), { once: true }); history.back(); })`)
 		if back != "there" {
 			t.Errorf("history.back went %s", back)
 		}
 	})
-	c.step(t, "WILD functions without their object: NS-8 NS-11 EV-14", func(t *testing.T) {
-		mark := b.mark()
-		b.eval(nil, `wild.nudge()`)
-		b.eval(nil, `wild.end()`)
-		b.rendered(mark, "the end", func(r rendering) bool { return r.Phase == "over" })
+	step(&c, t, "WILD functions without their object: NS-8 NS-11 EV-14", func(t *testing.T) {
+		mark := b.Mark()
+		b.Eval(nil, `wild.nudge()`)
+		b.Eval(nil, `wild.end()`)
+		rendered(b, mark, "the end", func(r rendering) bool { return r.Phase == "over" })
 	})
-	c.step(t, "WILD what pages catch: NS-13 SHUT-2 e.code, e instanceof Error", func(t *testing.T) {
-		b.wants("NS-13", map[string]any{
+	step(&c, t, "WILD what pages catch: NS-13 SHUT-2 e.code, e instanceof Error", func(t *testing.T) {
+		b.Expect("NS-13", map[string]any{
 			"kept": "please start the chat first", "void": "please start the chat first", "token": "please sign in again", "url": "ACSException ACS-309",
 			"level": "ACSException ACS-303", "handler": "ACSException ACS-322", "thrown": "function",
 		}, `return {
@@ -174,57 +175,57 @@ func TestWildPage(t *testing.T) {
 }
 
 func TestWildSessionKey(t *testing.T) {
-	w := shared(t)
-	customer := fresh("wild")
+	w := harness.Shared(t)
+	customer := harness.NewCustomerID("wild")
 	f := wildOrigin(t, w, customer, nil)
 	var resumes atomic.Int64
-	hook := f.hook
-	f.rest(func(rw http.ResponseWriter, r *http.Request) bool {
+	hook := f.Hook
+	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "GET" && strings.Contains(r.URL.Path, "/sessions/") && !strings.HasSuffix(r.URL.Path, "/events") {
 			resumes.Add(1)
 		}
 		return hook(rw, r)
 	})
-	b := newTab(t, "customer")
-	c := began{tab: b}
+	b := harness.NewTab(t, "customer")
+	c := harness.Conversation{Tab: b}
 	start := func() int {
-		mark := b.mark()
-		b.open(f.url + "/t/wild.html")
-		b.eval(nil, `wild.begin()`)
-		b.rendered(mark, "INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
+		mark := b.Mark()
+		b.Open(f.URL + "/t/wild.html")
+		b.Eval(nil, `wild.begin()`)
+		rendered(b, mark, "INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
 		return mark
 	}
 	session := func() (id string) {
-		b.eval(&id, `sessionStorage.getItem("ccaasClientSessionId") || ""`)
+		b.Eval(&id, `sessionStorage.getItem("ccaasClientSessionId") || ""`)
 		return id
 	}
-	c.step(t, "WILD the session key removed by hand: SES-1 SES-2 ENG-3 the next load begins a session of its own", func(t *testing.T) {
+	step(&c, t, "WILD the session key removed by hand: SES-1 SES-2 ENG-3 the next load begins a session of its own", func(t *testing.T) {
 		start()
-		b.eval(&c.id, `wild.start().then((e) => e.engagementId)`)
-		b.rendered(0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
+		b.Eval(&c.ID, `wild.start().then((e) => e.engagementId)`)
+		rendered(b, 0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
 		first := session()
 		mark := start()
-		if r := b.rendered(mark, "the chat", func(r rendering) bool { return r.Phase == "ready" }); r.Status != "ACTIVE" || session() != first || resumes.Load() != 1 {
+		if r := rendered(b, mark, "the chat", func(r rendering) bool { return r.Phase == "ready" }); r.Status != "ACTIVE" || session() != first || resumes.Load() != 1 {
 			t.Fatalf("SES-1: after a reload %+v in session %s, before in %s", r, session(), first)
 		}
-		b.eval(nil, `void sessionStorage.removeItem("ccaasClientSessionId")`)
+		b.Eval(nil, `void sessionStorage.removeItem("ccaasClientSessionId")`)
 		mark = start()
-		if r := b.rendered(mark, "the chat", func(r rendering) bool { return r.Phase == "ready" }); r.Status != "PENDING" {
+		if r := rendered(b, mark, "the chat", func(r rendering) bool { return r.Phase == "ready" }); r.Status != "PENDING" {
 			t.Errorf("ENG-3: in the new session the chat is %s", r.Status)
 		}
 		if second := session(); second == first || len(second) != 36 || resumes.Load() != 1 {
 			t.Errorf("SES-1: the session is %s, was %s; %d were resumed", second, first, resumes.Load())
 		}
-		b.eval(nil, `wild.state.engagement.join()`)
-		b.rendered(mark, "the chat again", func(r rendering) bool { return r.Status == "ACTIVE" })
+		b.Eval(nil, `wild.state.engagement.join()`)
+		rendered(b, mark, "the chat again", func(r rendering) bool { return r.Status == "ACTIVE" })
 	})
-	c.step(t, "WILD the session key removed in a live session: SES-1 SHUT-1 which goes on and ends as ever", func(t *testing.T) {
-		mark := b.mark()
-		b.eval(nil, `void sessionStorage.removeItem("ccaasClientSessionId")`)
-		b.eval(nil, `wild.send("still here")`)
-		b.rendered(mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "still here") })
-		b.eval(nil, `wild.end()`)
-		b.rendered(mark, "the end", func(r rendering) bool { return r.Phase == "over" })
+	step(&c, t, "WILD the session key removed in a live session: SES-1 SHUT-1 which goes on and ends as ever", func(t *testing.T) {
+		mark := b.Mark()
+		b.Eval(nil, `void sessionStorage.removeItem("ccaasClientSessionId")`)
+		b.Eval(nil, `wild.send("still here")`)
+		rendered(b, mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "still here") })
+		b.Eval(nil, `wild.end()`)
+		rendered(b, mark, "the end", func(r rendering) bool { return r.Phase == "over" })
 		if id := session(); id != "" {
 			t.Errorf("SHUT-1: %s is stored after the end", id)
 		}
@@ -233,7 +234,7 @@ func TestWildSessionKey(t *testing.T) {
 
 // React's StrictMode mounts, unmounts and mounts again in one go.
 func TestWildStrictMode(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	for _, loaded := range []bool{false, true} {
 		name := "before the wasm"
 		if loaded {
@@ -241,22 +242,22 @@ func TestWildStrictMode(t *testing.T) {
 		}
 		t.Run("WILD mount, unmount, mount: INIT-8 INIT-10 NS-3 NS-13 ends initialized, once, "+name, func(t *testing.T) {
 			gate := make(chan struct{})
-			customer := fresh("wild")
+			customer := harness.NewCustomerID("wild")
 			f := wildOrigin(t, w, customer, gate)
-			b := newTab(t, "customer")
-			b.open(f.url + "/t/wild.html")
-			params := w.params(t, customer, tokenOptions{})
-			params["hostURL"] = f.url
+			b := harness.NewTab(t, "customer")
+			b.Open(f.URL + "/t/wild.html")
+			params := w.InitParams(t, customer, harness.TokenOptions{})
+			params["hostURL"] = f.URL
 			if loaded {
 				close(gate)
-				b.eval(nil, `AvayaCCaaSChatSDK.init(%s).then(() => AvayaCCaaSChatSDK.shutdown())`, params)
+				b.Eval(nil, `AvayaCCaaSChatSDK.init(%s).then(() => AvayaCCaaSChatSDK.shutdown())`, params)
 			}
-			mark := b.mark()
-			b.eval(nil, `void wild.strict(%s)`, params)
+			mark := b.Mark()
+			b.Eval(nil, `void wild.strict(%s)`, params)
 			if !loaded {
 				close(gate)
 			}
-			told := func(list []entry) (got []string) {
+			told := func(list []harness.Report) (got []string) {
 				for _, e := range list[mark:] {
 					if slices.Contains([]string{"initialized", "resolved", "rejected", "not shut down"}, e.Name) {
 						got = append(got, e.Name+" "+decode[string](t, e))
@@ -265,32 +266,32 @@ func TestWildStrictMode(t *testing.T) {
 				slices.Sort(got)
 				return got
 			}
-			list := b.wait("both mounts", func(list []entry) bool { return len(told(list)) == 4 })
-			wantTexts(t, "what came of it", told(list), []string{"initialized second", "not shut down ACS-321", "rejected second ACS-321", "resolved first"})
-			b.wants("NS-1", map[string]any{"chats": []any{}}, `return {chats: await sdk.getEngagements()}`)
+			list := b.Wait("both mounts", func(list []harness.Report) bool { return len(told(list)) == 4 })
+			harness.ExpectTexts(t, "what came of it", told(list), []string{"initialized second", "not shut down ACS-321", "rejected second ACS-321", "resolved first"})
+			b.Expect("NS-1", map[string]any{"chats": []any{}}, `return {chats: await sdk.getEngagements()}`)
 		})
 	}
 }
 
 func TestWildLaptop(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	t.Run("WILD a laptop's lid, closed and opened: STREAM-5 STREAM-4 the connection is looked at, at once", func(t *testing.T) {
-		f := w.faulty(t)
-		b := newTab(t, "customer")
-		w.openAt(b, f.origin, "fast.html", fresh("wild"), tokenOptions{ttl: 24 * time.Hour}, `{idleTimeout: 0}`)
-		l := f.line(1)
-		pings := l.count(true, "ping")
+		f := w.FaultyOrigin(t)
+		b := harness.NewTab(t, "customer")
+		w.OpenPage(b, f.Origin, "fast.html", harness.NewCustomerID("wild"), harness.TokenOptions{TTL: 24 * time.Hour}, `{idleTimeout: 0}`)
+		l := f.Stream(1)
+		pings := l.CountFrames(true, "ping")
 		// The calendar goes on, timers stand: the session looks at the clock when it next
 		// does anything.
-		b.eval(nil, `clock.sleep(3600)`)
+		b.Eval(nil, `clock.sleep(3600)`)
 		opened := time.Now()
-		b.settled()
-		l.waitFrame(t, true, `"type":"ping"`)
+		b.WaitSettled()
+		l.WaitFrame(t, true, `"type":"ping"`)
 		if d := time.Since(opened); pings == 0 && d > 15*time.Second {
 			t.Errorf("pinged %v after it was opened", d) // as any quiet connection is, after 20 s
 		}
-		b.settled()
-		if n := count(b.log.all(), "EVENT_STREAM_FAILED"); n != 0 {
+		b.WaitSettled()
+		if n := harness.CountEvents(b.Reports.All(), "EVENT_STREAM_FAILED"); n != 0 {
 			t.Error("STREAM-4: a connection that answers was given up")
 		}
 	})

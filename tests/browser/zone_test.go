@@ -2,6 +2,7 @@ package browser
 
 import (
 	"net/http"
+	"openchat/tests/harness"
 	"os/exec"
 	"slices"
 	"strings"
@@ -11,31 +12,31 @@ import (
 // TestZones chats from a page that works in a zone of zone.js, as Angular's pages do. What
 // the SDK does is no work of the page's zone, and handlers run in the zone of their on.
 func TestZones(t *testing.T) {
-	w := shared(t)
+	w := harness.Shared(t)
 	if out, err := exec.Command("../setup/zone.sh").CombinedOutput(); err != nil {
 		t.Fatalf("tests/setup/zone.sh: %v\n%s", err, out)
 	}
 	const zone, script = `<script src="/t/zone.umd.js"></script>`, `<script src="/avaya-ccaas-chat-sdk.js"></script>`
 	for where, scripts := range map[string]string{"before": zone + script, "after": script + zone} {
 		t.Run("NS-1 NS-2 SHUT-1 a page in a zone, zone.js "+where+" the script", func(t *testing.T) {
-			o := w.hookPage(t, scripts+`<script src="/t/zone.js"></script>`, func(rw http.ResponseWriter, r *http.Request) bool {
+			o := hookPage(t, w, scripts+`<script src="/t/zone.js"></script>`, func(rw http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path != "/t/zone.umd.js" {
 					return false
 				}
 				http.ServeFile(rw, r, "zone/node_modules/zone.js/bundles/zone.umd.min.js")
 				return true
 			})
-			b := newTab(t, "customer")
-			b.open(o.url + "/t/own.html")
-			customer := fresh("zone")
-			params := w.params(t, customer, tokenOptions{})
-			params["hostURL"] = o.url
+			b := harness.NewTab(t, "customer")
+			b.Open(o.URL + "/t/own.html")
+			customer := harness.NewCustomerID("zone")
+			params := w.InitParams(t, customer, harness.TokenOptions{})
+			params["hostURL"] = o.URL
 
 			type result struct{ Value, Zone string }
 			call := func(f string, args ...any) string {
 				t.Helper()
 				var r result
-				if b.eval(&r, `app.call(`+f+`)`, args...); r.Zone != "app" {
+				if b.Eval(&r, `app.call(`+f+`)`, args...); r.Zone != "app" {
 					t.Errorf("NS-1 after the promise of %s the page is in zone %q", f, r.Zone)
 				}
 				return r.Value
@@ -47,14 +48,14 @@ func TestZones(t *testing.T) {
 					Pending   bool
 					Scheduled []string
 				}
-				if b.eval(&r, `app.look()`); r.Pending || len(r.Scheduled) > 0 {
+				if b.Eval(&r, `app.look()`); r.Pending || len(r.Scheduled) > 0 {
 					t.Errorf("NS-1 %s the zone has pending macrotasks: %v; it was given %q", when, r.Pending, r.Scheduled)
 				}
 			}
 			heard := func(event, text, in string) {
 				t.Helper()
-				b.wait(event+" "+text, func(list []entry) bool {
-					i := slices.IndexFunc(list, func(e entry) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
+				b.Wait(event+" "+text, func(list []harness.Report) bool {
+					i := slices.IndexFunc(list, func(e harness.Report) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
 					if i < 0 {
 						return false
 					}
@@ -69,18 +70,18 @@ func TestZones(t *testing.T) {
 			stable("after init")
 			id := call(`(sdk) => sdk.createEngagement().then((e) => (window.engagement = e).engagementId)`)
 			heard("PARTICIPANT_ADDED", "", "<root>")
-			agent := w.newDesk(t, "Bo "+customer)
-			agent.accept(id)
-			agent.say(id, "to the page")
+			agent := w.NewAgent(t, "Bo "+customer)
+			agent.Accept(id)
+			agent.Send(id, "to the page")
 			heard("MESSAGE_ARRIVED", "to the page", "app")
 			call(`() => engagement.sendMessage("from the page").then((m) => m.messageId)`)
 			heard("MESSAGE_DELIVERED", "from the page", "other")
-			agent.waitText(id, "from the page")
-			b.eval(nil, `void app.tell((sdk) => sdk.resetIdleTimeout())`)
+			agent.WaitText(id, "from the page")
+			b.Eval(nil, `void app.tell((sdk) => sdk.resetIdleTimeout())`)
 			call(`() => engagement.getMessages().then((page) => String(page.items.length))`)
 			stable("while the chat goes on")
-			b.eval(nil, `void app.hear("MESSAGE_ARRIVED")`)
-			agent.say(id, "to the other zone")
+			b.Eval(nil, `void app.hear("MESSAGE_ARRIVED")`)
+			agent.Send(id, "to the other zone")
 			heard("MESSAGE_ARRIVED", "to the other zone", "other")
 			call(`(sdk) => sdk.shutdown().then(() => "")`)
 			stable("after shutdown")

@@ -1,12 +1,33 @@
-// Package harness has what the tests start and talk to.
+// Package harness is what the tests have in common. Everything that several packages of
+// tests start, drive or talk to is here, once:
+//
+//	Process        a program: started, killed, stopped, started again
+//	Target, Tab    a tab of Chromium, for programs and for tests
+//	Environment    the gateway's process and an origin before it, shared by a package's tests
+//	Origin         a reverse proxy that can answer instead of the gateway
+//	FaultyOrigin   one whose calls and event streams can be held, cut and changed
+//	Desk, Agent    a client of the agents' API, for programs and for tests
+//	Conversation   a customer's page in a chat with an agent
+//
+// Its folder cluster has what several gateways need, and the SDK for Go. Like the gateway
+// the harness imports nothing of sdk but sdk/wire.
 package harness
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
+	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/heapprofiler"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -66,4 +87,151 @@ func StartBrowser(parent context.Context, more ...chromedp.ExecAllocatorOption) 
 		return nil, nil, fmt.Errorf("starting %s: %w", path, err)
 	}
 	return ctx, end, nil
+}
+
+// SharedBrowser returns the one browser of a package's tests, started by the first call.
+// Main ends it.
+var SharedBrowser = sync.OnceValues(func() (context.Context, error) {
+	ctx, end, err := StartBrowser(context.Background())
+	if err == nil {
+		endings = append(endings, end)
+	}
+	return ctx, err
+})
+
+// Executor runs commands that are the browser's and not a tab's.
+func Executor(browser context.Context) context.Context {
+	return cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
+}
+
+// NewProfile returns a new user of the shared browser, with cookies, cache and storage of
+// its own, until the test ends.
+func NewProfile(t *testing.T) cdp.BrowserContextID {
+	t.Helper()
+	browser, err := SharedBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := target.CreateBrowserContext().Do(Executor(browser))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := target.DisposeBrowserContext(profile).Do(Executor(browser)); err != nil {
+			t.Error(err)
+		}
+	})
+	return profile
+}
+
+// Target is a tab of the browser for programs as well as tests: its methods return what
+// goes wrong. Tab is the one that fails a test instead.
+type Target struct {
+	Context context.Context // of chromedp; the tab lives as long
+	Close   func()
+}
+
+// OpenTarget opens an empty tab of a user, "" for the browser's own. Each is in a window of
+// its own: a tab behind another is hidden, and gets no frames. receive, unless nil, is
+// called with each event of the DevTools protocol, and must not block.
+func OpenTarget(browser context.Context, profile cdp.BrowserContextID, receive func(event any)) (*Target, error) {
+	create := target.CreateTarget("about:blank").WithNewWindow(true)
+	if profile != "" {
+		create = create.WithBrowserContextID(profile)
+	}
+	id, err := create.Do(Executor(browser))
+	if err != nil {
+		return nil, err
+	}
+	return AttachTarget(browser, id, receive)
+}
+
+// AttachTarget returns a tab that is open.
+func AttachTarget(browser context.Context, id target.ID, receive func(event any)) (*Target, error) {
+	ctx, end := chromedp.NewContext(browser, chromedp.WithTargetID(id))
+	if receive != nil {
+		chromedp.ListenTarget(ctx, receive)
+	}
+	// The tab lives as long as the context of its first run.
+	if err := chromedp.Run(ctx); err != nil {
+		end()
+		return nil, err
+	}
+	return &Target{Context: ctx, Close: end}, nil
+}
+
+var errTooLong = fmt.Errorf("not done in %v", Timeout)
+
+// Run runs actions, for at most Timeout.
+func (t *Target) Run(actions ...chromedp.Action) error {
+	ctx, cancel := context.WithTimeoutCause(t.Context, Timeout, errTooLong)
+	defer cancel()
+	err := chromedp.Run(ctx, actions...)
+	if err != nil && ctx.Err() != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
+	return err
+}
+
+// Eval evaluates an expression in the page, waits if it is a promise, and reads its value
+// into out, unless that is nil. Arguments stand for %s in it, as JSON.
+func (t *Target) Eval(out any, expression string, args ...any) error {
+	list := make([]any, len(args))
+	for i, a := range args {
+		text, err := json.Marshal(a)
+		if err != nil {
+			return err
+		}
+		list[i] = text
+	}
+	expression = fmt.Sprintf(expression, list...)
+	err := t.Run(chromedp.Evaluate(expression, out, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+		return p.WithAwaitPromise(true)
+	}))
+	if err != nil {
+		return fmt.Errorf("%w in\n%s", err, expression)
+	}
+	return nil
+}
+
+// Heap returns how much of JavaScript's heap is in use after a garbage collection, in bytes.
+func (t *Target) Heap() (used float64, err error) {
+	err = t.Run(chromedp.ActionFunc(func(ctx context.Context) (err error) {
+		for range 2 { // finalizers of the first free what the second collects
+			if err = heapprofiler.CollectGarbage().Do(ctx); err != nil {
+				return err
+			}
+		}
+		used, _, _, _, err = runtime.GetHeapUsage().Do(ctx)
+		return err
+	}))
+	return used, err
+}
+
+// ConsoleLine returns what an event of the DevTools protocol puts on the console, as
+// "level: text", or "uncaught: …" for an exception; "" for other events.
+func ConsoleLine(event any) string {
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		line := string(e.Type) + ":"
+		for _, a := range e.Args {
+			text := a.Description
+			if json.Unmarshal(a.Value, &text) != nil && text == "" {
+				text = string(a.Value)
+			}
+			line += " " + text
+		}
+		return line
+	case *runtime.EventExceptionThrown:
+		text := e.ExceptionDetails.Text
+		if e.ExceptionDetails.Exception != nil {
+			text += " " + e.ExceptionDetails.Exception.Description
+		}
+		return "uncaught: " + text
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.LevelError {
+			return "error: " + e.Entry.Text + " " + e.Entry.URL
+		}
+	}
+	return ""
 }

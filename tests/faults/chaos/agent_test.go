@@ -5,27 +5,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/coder/websocket"
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
-	"openchat/web/desk"
+	"openchat/tests/harness"
 )
 
 // agent is a desk's program, written after docs/desk-api.md: it is told of every message over
 // its socket, and after a lost connection reads what it has missed of its own chats.
 type agent struct {
 	name, id string
-	url      string
-	http     *http.Client
+	desk     *harness.Desk
 
 	news                      // of the books and sends
 	books   map[string]*heard // of its chats, by engagementId
@@ -36,10 +31,10 @@ type agent struct {
 	cuts    int
 }
 
-func newAgent(w *world, n int) *agent {
+func newAgent(w *platform, n int) *agent {
 	return &agent{
-		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(), url: "http://" + w.gateway.address,
-		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}},
+		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(),
+		desk:  w.account.Desk(w.url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}),
 		books: map[string]*heard{},
 	}
 }
@@ -47,28 +42,14 @@ func newAgent(w *world, n int) *agent {
 // attemptTime bounds one attempt of a call.
 const attemptTime = 12 * time.Second
 
-// refused is an answer that repeating does not change.
-type refused struct {
-	status int
-	body   []byte
-}
-
-func (r *refused) Error() string { return fmt.Sprintf("status %d %s", r.status, r.body) }
-
 // call makes a call of the desk's API, again and again until it is answered: every one
 // of them may be repeated.
 func (a *agent) call(ctx context.Context, method, path string, body any) ([]byte, error) {
-	var text []byte
-	if body != nil {
-		var err error
-		if text, err = json.Marshal(body); err != nil {
-			return nil, err
-		}
-	}
 	for try := 0; ; try++ {
-		answer, after, err := a.attempt(ctx, method, path, text)
-		var r *refused
-		if err == nil || errors.As(err, &r) {
+		answer, err := a.attempt(ctx, method, path, body)
+		var r *harness.RefusedError
+		refused := errors.As(err, &r)
+		if err == nil || refused && r.Status < 500 && r.Status != http.StatusTooManyRequests {
 			return answer, err
 		}
 		if try == 0 {
@@ -76,37 +57,20 @@ func (a *agent) call(ctx context.Context, method, path string, body any) ([]byte
 			a.repeats++
 			a.mu.Unlock()
 		}
-		after = max(after, rand.N(min(50*time.Millisecond<<min(try, 5), time.Second)))
+		after := rand.N(min(50*time.Millisecond<<min(try, 5), time.Second))
+		if refused {
+			after = max(after, r.RetryAfter)
+		}
 		if !pause(ctx, after) {
 			return nil, errors.Join(ctx.Err(), err)
 		}
 	}
 }
 
-func (a *agent) attempt(ctx context.Context, method, path string, body []byte) (answer []byte, after time.Duration, err error) {
+func (a *agent) attempt(ctx context.Context, method, path string, body any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, a.url+desk.BasePath+path, bytes.NewReader(body))
-	if err != nil {
-		return nil, 0, err
-	}
-	r.Header.Set("Authorization", "Bearer "+deskCredential)
-	res, err := a.http.Do(r)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer res.Body.Close()
-	answer, err = io.ReadAll(res.Body)
-	switch {
-	case err != nil:
-		return nil, 0, err
-	case res.StatusCode >= 500 || res.StatusCode == http.StatusTooManyRequests:
-		seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
-		return nil, time.Duration(seconds) * time.Second, fmt.Errorf("status %d", res.StatusCode)
-	case res.StatusCode >= 300:
-		return nil, 0, &refused{res.StatusCode, answer}
-	}
-	return answer, 0, nil
+	return a.desk.Call(ctx, method, path, body)
 }
 
 // accept takes a chat.
@@ -163,69 +127,27 @@ func (a *agent) listen(ctx context.Context) {
 	}
 }
 
-// feedFrame is what a desk is sent.
-type feedFrame struct {
-	Type    string         `json:"type"`
-	Chats   jsontext.Value `json:"chats"`
-	Message jsontext.Value `json:"message"`
-	Chat    jsontext.Value `json:"chat"`
-}
-
 // follow is one connection.
 func (a *agent) follow(ctx context.Context) error {
-	// A connection that goes silent is given up after twice the time between pings.
-	dialing, cancel := context.WithTimeout(ctx, attemptTime)
-	defer cancel()
-	conn, _, err := websocket.Dial(dialing, a.url+desk.BasePath+"/events", &websocket.DialOptions{
-		HTTPClient: a.http, Subprotocols: []string{desk.Subprotocol},
-	})
-	if err != nil {
-		return err
-	}
-	defer conn.CloseNow()
-	conn.SetReadLimit(64 << 20)
-	hello := `{"type":"authenticate","credential":"` + deskCredential + `"}`
-	if err := conn.Write(dialing, websocket.MessageText, []byte(hello)); err != nil {
-		return err
-	}
-	newest := map[string]int64{} // of every chat, as this connection has told
-	for {
-		reading, cancel := context.WithTimeout(ctx, 2*wire.HeartbeatInterval)
-		_, text, err := conn.Read(reading)
-		cancel()
-		if err != nil {
-			return err
-		}
-		var f feedFrame
-		if err := json.Unmarshal(text, &f); err != nil {
-			return a.complain("a frame is not JSON: %v", err)
-		}
+	newest := map[string]int64{} // of every chat, as this connection has delivered
+	err := a.desk.Follow(ctx, "", func(f harness.DeskFrame) error {
 		switch f.Type {
 		case "snapshot":
-			if err := a.snapshot(ctx, f.Chats); err != nil {
-				return err
-			}
+			return a.snapshot(ctx, f.Chats)
 		case "message":
-			m, err := wire.DecodeMessage(f.Message)
-			if err != nil {
-				return a.complain("a message cannot be read: %v", err)
-			}
+			m := &f.Message
 			if n, ok := newest[m.EngagementID]; ok && m.MessageIndex != n+1 {
 				return a.complain("after message %d of chat %s comes %d on one connection", n, m.EngagementID, m.MessageIndex)
 			}
 			newest[m.EngagementID] = m.MessageIndex
-			if err := a.note(&m); err != nil {
-				return err
-			}
-		case "ping":
-			writing, cancel := context.WithTimeout(ctx, attemptTime)
-			err := conn.Write(writing, websocket.MessageText, []byte(`{"type":"pong"}`))
-			cancel()
-			if err != nil {
-				return err
-			}
+			return a.note(m)
 		}
+		return nil
+	})
+	if errors.Is(err, harness.ErrFrame) {
+		return a.complain("%w", err)
 	}
+	return err
 }
 
 func (a *agent) complain(format string, args ...any) error {
@@ -238,11 +160,7 @@ func (a *agent) complain(format string, args ...any) error {
 
 // snapshot reads what its own chats have beyond what it knows. Live frames wait
 // meanwhile.
-func (a *agent) snapshot(ctx context.Context, text []byte) error {
-	var chats []desk.Chat
-	if err := json.Unmarshal(text, &chats); err != nil {
-		return a.complain("a snapshot cannot be read: %v", err)
-	}
+func (a *agent) snapshot(ctx context.Context, chats []harness.Chat) error {
 	for _, c := range chats {
 		for {
 			a.mu.Lock()
@@ -252,7 +170,7 @@ func (a *agent) snapshot(ctx context.Context, text []byte) error {
 			if b == nil || last >= c.NewestIndex {
 				break
 			}
-			answer, _, err := a.attempt(ctx, "GET", fmt.Sprintf("/engagements/%s/messages?pageSize=50&after=%d", c.EngagementID, last), nil)
+			answer, err := a.attempt(ctx, "GET", fmt.Sprintf("/engagements/%s/messages?pageSize=50&after=%d", c.EngagementID, last), nil)
 			if err != nil {
 				return err // the next connection begins again from where this has come to
 			}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"openchat/sdk"
+	"openchat/tests/harness"
 )
 
 // plan is how large a run is.
@@ -83,7 +84,7 @@ func planned(t *testing.T) plan {
 type run struct {
 	*testing.T
 	plan
-	w         *world
+	w         *platform
 	lines     []*line
 	customers []*customer
 	agents    []*agent
@@ -101,12 +102,12 @@ func TestChaos(t *testing.T) {
 	t.Logf("SEED=%d CUSTOMERS=%d AGENTS=%d DURATION=%v", p.seed, p.customers, p.agents, p.duration)
 	began := time.Now()
 	r := &run{T: t, plan: p, chats: map[*agent][]string{}, counts: map[string]int{}, worst: map[string]time.Duration{}}
-	r.w = newWorld(t, p.heartbeat)
+	r.w = newPlatform(t, p.heartbeat)
 	r.longest("building and starting", time.Since(began))
 	baseline := goroutines()
 
 	// Nothing may hang: whatever waits, waits in this context, and is named when it ends.
-	ctx, cancel := context.WithTimeout(t.Context(), patience+p.duration+p.settle)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout+p.duration+p.settle)
 	defer cancel()
 	r.people(ctx)
 	r.longest("coming in", time.Since(began)-r.worst["building and starting"])
@@ -154,7 +155,7 @@ func (r *run) keep() {
 		c.mu.Unlock()
 	}
 	for name, text := range map[string]string{
-		"gateway.log": r.w.gateway.log.String(), "nats.log": r.w.nats.log.String(), "streams.txt": streams.String(),
+		"gateway.log": r.w.gateway.Log.String(), "nats.log": r.w.nats.Log.String(), "streams.txt": streams.String(),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			r.Log(err)
@@ -199,7 +200,7 @@ func (r *run) wrong(format string, args ...any) {
 func (r *run) people(ctx context.Context) {
 	r.Helper()
 	for range r.plan.lines {
-		l, err := newLine(r.w.gateway.address)
+		l, err := newLine(r.w.address)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -239,7 +240,7 @@ func (r *run) people(ctx context.Context) {
 	}
 	wg.Wait()
 	if len(r.broken) > 0 {
-		r.Fatalf("%s\n%s", strings.Join(r.broken, "\n"), r.w.gateway.log.last(40))
+		r.Fatalf("%s\n%s", strings.Join(r.broken, "\n"), r.w.gateway.Log.Last(40))
 	}
 	for _, a := range r.agents {
 		slices.Sort(r.chats[a]) // the seed chooses among them
@@ -291,7 +292,7 @@ func (r *run) disturb(ctx context.Context) {
 
 // fail lets a process fail every now and then until failing ends, and then serve. In
 // runs of less than a minute it fails sooner, so that each way of failing is met.
-func (r *run) fail(failing, ctx context.Context, p *process, choices *rand.Rand, ways []string, low, high time.Duration) {
+func (r *run) fail(failing, ctx context.Context, p *harness.Process, choices *rand.Rand, ways []string, low, high time.Duration) {
 	if r.duration <= time.Minute {
 		low, high = low/4, high/4
 	}
@@ -303,32 +304,32 @@ func (r *run) fail(failing, ctx context.Context, p *process, choices *rand.Rand,
 		} else if n == 1 {
 			way = "stopped"
 		}
-		r.count(p.name+" "+way, 1)
+		r.count(p.Name+" "+way, 1)
 		down := between(choices, 100*time.Millisecond, 2500*time.Millisecond)
 		began := time.Now()
 		switch way {
 		case "frozen":
-			p.signal(syscall.SIGSTOP)
+			p.Signal(syscall.SIGSTOP)
 			pause(failing, 2*down)
-			p.signal(syscall.SIGCONT)
+			p.Signal(syscall.SIGCONT)
 			continue
 		case "stopped":
 			// A machine that is busy with this very test may be late. TestStopWithoutNATS
 			// holds it to the second.
-			took, err := p.stop(stopLimit + stopLimit/2)
-			r.longest(p.name+" stop", took)
+			took, err := stop(p, stopLimit+stopLimit/2)
+			r.longest(p.Name+" stop", took)
 			if err != nil {
 				r.wrong("%v", err)
 			}
 		default:
-			p.kill()
+			p.Kill()
 		}
 		pause(failing, down)
-		if err := p.keepStarting(ctx); err != nil {
+		if err := keepStarting(ctx, p); err != nil {
 			r.wrong("%v", err)
 			return
 		}
-		r.longest(p.name+" outage", time.Since(began))
+		r.longest(p.Name+" outage", time.Since(began))
 	}
 }
 
@@ -446,7 +447,7 @@ func (r *run) shutdown() {
 	wg.Wait()
 	r.deafen()
 	for _, a := range r.agents {
-		a.http.CloseIdleConnections()
+		a.desk.HTTP.CloseIdleConnections()
 	}
 	for _, l := range r.lines {
 		l.close()

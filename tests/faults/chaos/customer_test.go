@@ -21,7 +21,7 @@ const marker = "words of the chaos"
 // customer is one user of the SDK, in one chat.
 type customer struct {
 	name      string
-	w         *world
+	w         *platform
 	line      *line
 	transport *counted
 	client    *sdk.Client
@@ -58,7 +58,7 @@ func (t *counted) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) {
 	return t.Transport.Do(ctx, r)
 }
 
-func newCustomer(w *world, l *line, n int) *customer {
+func newCustomer(w *platform, l *line, n int) *customer {
 	c := &customer{
 		name: fmt.Sprintf("customer-%d", n), w: w, line: l,
 		settled: map[string]bool{}, active: make(chan struct{}),
@@ -75,7 +75,7 @@ func (c *customer) begin(ctx context.Context, expiry time.Time, window time.Dura
 	_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
 		c.client.Init(sdk.InitParams{
 			HostURL:       "http://gateway.invalid", // the line leads there
-			IntegrationID: integrationID, Appkey: appkey, Token: c.w.token(c.name, expiry),
+			IntegrationID: c.w.account.IntegrationID, Appkey: c.w.account.Appkey, Token: c.w.token(c.name, expiry),
 		}, sdk.Config{ReconnectionTimeout: window}, done)
 	})
 	if err != nil {

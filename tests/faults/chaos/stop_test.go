@@ -18,7 +18,7 @@ import (
 	"openchat/sdk"
 	"openchat/sdk/native"
 	"openchat/sdk/wire"
-	"openchat/web/desk"
+	"openchat/tests/harness"
 )
 
 // A graceful stop keeps its time and its status also when the store does not answer,
@@ -28,37 +28,37 @@ func TestStopWithoutNATS(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
 		t.Run(map[syscall.Signal]string{syscall.SIGSTOP: "hanging", syscall.SIGKILL: "gone"}[s], func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, time.Second)
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			w := newPlatform(t, time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 			defer cancel()
 
-			stream, _, err := websocket.Dial(ctx, "http://"+w.gateway.address+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
+			stream, _, err := websocket.Dial(ctx, w.url+harness.DeskPath+"/events", &websocket.DialOptions{Subprotocols: []string{harness.DeskSubprotocol}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer stream.CloseNow()
-			if err := stream.Write(ctx, websocket.MessageText, []byte(`{"type":"authenticate","credential":"`+deskCredential+`"}`)); err != nil {
+			if err := stream.Write(ctx, websocket.MessageText, []byte(`{"type":"authenticate","credential":"`+w.account.DeskCredential+`"}`)); err != nil {
 				t.Fatal(err)
 			}
 			if _, _, err := stream.Read(ctx); err != nil { // the snapshot
 				t.Fatal(err)
 			}
 
-			w.nats.signal(s)
+			w.nats.Signal(s)
 			begun := make(chan struct{})
 			traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got100Continue: func() { close(begun) }})
-			body := fmt.Sprintf(`{"integrationId":%q,"correlationId":"s"}`, integrationID)
-			r, err := http.NewRequestWithContext(traced, "POST", "http://"+w.gateway.address+wire.BasePath+"/sessions", strings.NewReader(body))
+			body := fmt.Sprintf(`{"integrationId":%q,"correlationId":"s"}`, w.account.IntegrationID)
+			r, err := http.NewRequestWithContext(traced, "POST", w.url+wire.BasePath+"/sessions", strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			r.Header = http.Header{
-				"Authorization": {"Bearer " + w.token("c", time.Now().Add(time.Hour))}, wire.HeaderAppkey: {appkey},
+				"Authorization": {"Bearer " + w.token("c", time.Now().Add(time.Hour))}, wire.HeaderAppkey: {w.account.Appkey},
 				"Content-Type": {"application/json"}, "Expect": {"100-continue"},
 			}
 			answered := make(chan error, 1)
 			go func() {
-				res, err := (&http.Transport{ExpectContinueTimeout: patience}).RoundTrip(r)
+				res, err := (&http.Transport{ExpectContinueTimeout: harness.Timeout}).RoundTrip(r)
 				if err == nil {
 					text, _ := io.ReadAll(res.Body)
 					res.Body.Close()
@@ -82,9 +82,9 @@ func TestStopWithoutNATS(t *testing.T) {
 					}
 				}
 			}()
-			took, err := w.gateway.stop(stopLimit)
+			took, err := stop(w.gateway, stopLimit)
 			if err != nil {
-				t.Errorf("%v\n%s", err, w.gateway.log.last(20))
+				t.Errorf("%v\n%s", err, w.gateway.Log.Last(20))
 			}
 			t.Logf("stopped after %v", took)
 			if err := <-answered; err != nil {
@@ -100,8 +100,8 @@ func TestStopWithoutNATS(t *testing.T) {
 // Those whom a gateway sends away do not all come back at once, and miss nothing.
 func TestComingBackIsSpread(t *testing.T) {
 	const clients = 60
-	w := newWorld(t, 5*time.Second)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	w := newPlatform(t, 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 	defer cancel()
 	type outcome struct {
 		waited   time.Duration // from the close to the first attempt
@@ -141,7 +141,7 @@ func TestComingBackIsSpread(t *testing.T) {
 		wg.Go(func() {
 			_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
 				c.Init(sdk.InitParams{
-					HostURL: "http://" + w.gateway.address, IntegrationID: integrationID, Appkey: appkey,
+					HostURL: w.url, IntegrationID: w.account.IntegrationID, Appkey: w.account.Appkey,
 					Token: w.token(fmt.Sprint("c", i), time.Now().Add(time.Hour)),
 				}, sdk.Config{}, done)
 			})
@@ -150,7 +150,7 @@ func TestComingBackIsSpread(t *testing.T) {
 			}
 		})
 		t.Cleanup(func() {
-			end, cancel := context.WithTimeout(context.Background(), patience)
+			end, cancel := context.WithTimeout(context.Background(), harness.Timeout)
 			defer cancel()
 			_, _ = sdk.Await(end, func(done func(struct{}, error)) {
 				c.Shutdown("", func(err error) { done(struct{}{}, err) })
@@ -162,10 +162,10 @@ func TestComingBackIsSpread(t *testing.T) {
 	if t.Failed() {
 		t.FailNow()
 	}
-	if _, err := w.gateway.stop(stopLimit); err != nil {
+	if _, err := stop(w.gateway, stopLimit); err != nil {
 		t.Error(err)
 	}
-	if err := w.gateway.start(ctx); err != nil {
+	if err := w.gateway.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
 	all := make(chan struct{})

@@ -1,3 +1,5 @@
+// Package cluster tests what only several gateways can show: over NATS servers, as
+// processes.
 package cluster
 
 import (
@@ -5,16 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
 	"openchat/sdk"
 	"openchat/sdk/native"
+	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
-
-// limit is how long anything here may take; only a test that fails waits for it.
-const limit = 60 * time.Second
 
 // Three NATS servers and two gateways, as processes: what is said at one gateway is
 // heard at the other, and a NATS leader that is killed costs time only.
@@ -22,9 +22,9 @@ func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("five processes")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*harness.Timeout)
 	defer cancel()
-	bin, err := Build(ctx, "../../..", t.TempDir())
+	bin, err := cluster.Build(ctx, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,13 +33,13 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nodes.Kill)
-	site, err := NewSite(t.TempDir())
+	account, err := cluster.NewAccount(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var gateways []*Process
+	var gateways []*harness.Process
 	for _, name := range []string{"A", "B"} {
-		g, err := bin.StartGateway(ctx, name, append(site.Args, "--nats-url", nodes.URL, "--replicas", "3")...)
+		g, err := bin.StartGateway(ctx, name, append(account.Args, "--nats-url", nodes.URL, "--replicas", "3")...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,8 +50,8 @@ func TestCluster(t *testing.T) {
 	transport := native.New(native.Options{})
 	defer transport.Close()
 	heard := make(chan string, 64)
-	desk := site.Desk(a.URL, http.DefaultClient)
-	visitor, err := site.Visit(ctx, b.URL, transport, desk, uuid.NewString(), "ann", func(e sdk.Event) {
+	desk := account.Desk(a.URL, http.DefaultClient)
+	visitor, err := account.Visit(ctx, b.URL, transport, desk, uuid.NewString(), "ann", func(e sdk.Event) {
 		if e.Message != nil && (e.Message.SenderParticipant.ParticipantType == "AGENT" || e.Type == sdk.EventMessageDelivered) {
 			heard <- e.Message.Body.Text
 		}
@@ -67,11 +67,11 @@ func TestCluster(t *testing.T) {
 				t.Fatalf("heard %q, not %q", got, want)
 			}
 		case <-ctx.Done():
-			t.Fatalf("did not hear %q: A: %s\nB: %s", want, a.Log(), b.Log())
+			t.Fatalf("did not hear %q: A: %s\nB: %s", want, a.Log.Last(20), b.Log.Last(20))
 		}
 	}
 	t.Run("said at one gateway, heard at the other", func(t *testing.T) {
-		if err := desk.Say(ctx, visitor.Chat, visitor.Agent, "Good morning.", "1"); err != nil {
+		if err := desk.Send(ctx, visitor.Chat, visitor.Agent, "Good morning.", "1"); err != nil {
 			t.Fatal(err)
 		}
 		hear("Good morning.")
@@ -102,7 +102,7 @@ func TestCluster(t *testing.T) {
 				if i == n/4 {
 					leader.Kill()
 				}
-				if err := desk.Say(ctx, visitor.Chat, visitor.Agent, fmt.Sprint("agent ", i), fmt.Sprint("key ", i)); err != nil {
+				if err := desk.Send(ctx, visitor.Chat, visitor.Agent, fmt.Sprint("agent ", i), fmt.Sprint("key ", i)); err != nil {
 					sent <- fmt.Errorf("the agent's %d: %w", i, err)
 					return
 				}
@@ -111,7 +111,7 @@ func TestCluster(t *testing.T) {
 		}()
 		for range 2 {
 			if err := <-sent; err != nil {
-				t.Fatalf("%v\nA: %s\nB: %s", err, a.Log(), b.Log())
+				t.Fatalf("%v\nA: %s\nB: %s", err, a.Log.Last(20), b.Log.Last(20))
 			}
 		}
 		times := map[string]int{}
@@ -123,7 +123,7 @@ func TestCluster(t *testing.T) {
 				t.Fatalf("only %d of %d messages were heard", len(times), 2*n)
 			}
 		}
-		page, err := desk.History(ctx, visitor.Chat, 50, 0)
+		page, err := desk.MessagesAfter(ctx, visitor.Chat, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -33,7 +33,7 @@ import (
 const surface = "docs/surface.md"
 
 // everything is where tests that prove rows are.
-var everything = []string{"./sdk/...", "./web/...", "./js", "./tests/browser", "./wasm"}
+var everything = []string{"./sdk/...", "./web/...", "./js", "./tests/browser", "./tests/faults/soak", "./wasm"}
 
 // table is the file that -write writes.
 const table = "tests/CONFORMANCE.md"

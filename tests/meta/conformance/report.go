@@ -150,7 +150,7 @@ const door = "openchat/wasm"
 
 // inBrowser tells whether a package's tests look at a real page.
 func inBrowser(pkg string) bool {
-	return pkg == door || pkg == "openchat/js" || pkg == "openchat/tests/browser"
+	return pkg == door || pkg == "openchat/js" || pkg == "openchat/tests/browser" || pkg == "openchat/tests/faults/soak"
 }
 
 // An id stands in a test's name as a word. go test writes _ for a space.

@@ -10,7 +10,7 @@
 //
 // A fault in sdk/ or web/ first meets the native tests of its package. What these do not
 // catch, and faults in wasm/ and js/, meets the built artefact in Chromium: first the
-// tests that name the rows it breaks, then all of js/ and tests/browser. A test in Chromium
+// tests that name the rows it breaks, then all that run in Chromium. A test in Chromium
 // must fail twice to count, so that one that is only slow catches nothing.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
@@ -293,7 +293,7 @@ func runBrowser(ctx context.Context, c tree, quick mutant, list []mutant, verdic
 	}
 	if _, err := c.with(quick, func() (string, error) {
 		progress("the copy's tests in Chromium, without a fault")
-		for _, pkg := range []string{"./js", "./tests/browser"} {
+		for _, pkg := range []string{"./js", "./tests/browser", "./tests/faults/soak", "./tests/meta"} {
 			if by, err := c.inBrowser(ctx, pkg, nil); err != nil || by != "" {
 				return "", errors.Join(err, fmt.Errorf("tests in Chromium fail without any fault: %q", by))
 			}
@@ -419,7 +419,7 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by string, err err
 		func(pkg string) ([]string, error) { return c.naming(pkg, rows) },
 		func(string) ([]string, error) { return nil, nil }, // all
 	} {
-		for _, pkg := range []string{"./js", "./tests/browser"} {
+		for _, pkg := range []string{"./js", "./tests/browser", "./tests/faults/soak", "./tests/meta"} {
 			names, err := functions(pkg)
 			if err != nil {
 				return "", err

@@ -12,7 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"openchat/tests/faults/cluster"
+	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
 
 const size = 3
@@ -31,7 +32,7 @@ func run(ctx context.Context) (err error) {
 	if dir == "" {
 		dir = "data/cluster"
 	}
-	bin, err := cluster.Build(ctx, ".", "dist")
+	bin, err := cluster.Build(ctx, "dist")
 	if err != nil {
 		return err
 	}
@@ -39,15 +40,17 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var gateways []*cluster.Process
+	var gateways []*harness.Process
 	defer func() {
 		// Longer than a gateway takes at most. The gateways first: they need the store.
-		end, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		for _, g := range gateways {
-			err = errors.Join(err, g.Stop(end))
+		const most = 20 * time.Second
+		for _, p := range append(gateways, nodes.Nodes...) {
+			select {
+			case <-p.Exited(): // somebody has tried that
+			default:
+				err = errors.Join(err, p.Stop(most))
+			}
 		}
-		err = errors.Join(err, nodes.Stop(end))
 	}()
 	for i := range size {
 		g, err := bin.StartGateway(ctx, fmt.Sprintf("gateway%d", i+1),
@@ -62,7 +65,7 @@ func run(ctx context.Context) (err error) {
 		fmt.Printf("NATS %s  %s\n", n.Name, n.URL)
 	}
 	fmt.Println("A demo: its secrets are known to everybody and not for production. Any gateway serves any session. Ctrl-C stops it.")
-	ended := make(chan *cluster.Process)
+	ended := make(chan *harness.Process)
 	for _, p := range append(gateways, nodes.Nodes...) {
 		go func() {
 			<-p.Exited()
@@ -76,7 +79,7 @@ func run(ctx context.Context) (err error) {
 		select {
 		case p := <-ended:
 			// The rest goes on: trying that is what a cluster is for.
-			fmt.Fprintf(os.Stderr, "%s has ended; the others go on: %s\n", p.Name, p.Log())
+			fmt.Fprintf(os.Stderr, "%s has ended; the others go on: %s\n", p.Name, p.Log.Last(5))
 		case <-ctx.Done():
 			return nil
 		}

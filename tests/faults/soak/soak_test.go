@@ -1,20 +1,17 @@
-package browser
+package soak
 
 import (
-	"context"
 	"fmt"
+	"openchat/tests/harness"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/heapprofiler"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
 )
+
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // soaking: the long form, of make soak. Else a tenth of it.
 var soaking = os.Getenv("OPENCHAT_SOAK") != ""
@@ -33,26 +30,21 @@ type reading struct {
 }
 
 // read collects JavaScript's garbage and looks.
-func (f *faults) read(b *tab) (r reading) {
-	b.t.Helper()
+func read(f *harness.FaultyOrigin, b *harness.Tab) (r reading) {
+	b.T.Helper()
 	var seen struct{ Memory, Values, Funcs, Made int }
-	b.eval(&seen, `soak.look()`)
+	b.Eval(&seen, `soak.look()`)
 	r.memory, r.values, r.funcs, r.made = seen.Memory, seen.Values, seen.Funcs, seen.Made
-	r.sockets = b.objects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
-	r.aborts = b.objects("AbortController", "true")
-	b.eval(&r.timers, `clock.pending()`)
-	b.run(chromedp.ActionFunc(func(ctx context.Context) (err error) {
-		for range 2 { // finalizers of the first free what the second collects
-			if err = heapprofiler.CollectGarbage().Do(ctx); err != nil {
-				return err
-			}
-		}
-		r.heap, _, _, _, err = runtime.GetHeapUsage().Do(ctx)
-		return err
-	}))
-	for _, l := range f.lines.all() {
+	r.sockets = b.CountObjects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
+	r.aborts = b.CountObjects("AbortController", "true")
+	b.Eval(&r.timers, `clock.pending()`)
+	var err error
+	if r.heap, err = b.Heap(); err != nil {
+		b.T.Fatal(err)
+	}
+	for _, l := range f.Streams.All() {
 		select {
-		case <-l.over:
+		case <-l.Ended:
 		default:
 			r.streams++
 		}
@@ -112,24 +104,15 @@ func flat(t *testing.T, list []reading, n int, per float64) {
 	}
 }
 
-// soakTab is a tab that lives long, and tells the test of nothing but of readings.
-func soakTab(t *testing.T, f *faults) *tab {
+// soakTab is a tab whose page reports nothing to the test.
+func soakTab(t *testing.T, f *harness.FaultyOrigin) *harness.Tab {
 	t.Helper()
-	user, err := target.CreateBrowserContext().Do(browserExecutor())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { target.DisposeBrowserContext(user).Do(browserExecutor()) })
-	id, err := target.CreateTarget("about:blank").WithBrowserContextID(user).WithNewWindow(true).Do(browserExecutor())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := adoptTab(t, "soak", user, id, 20*time.Minute)
-	b.open(f.url + "/t/core.html")
+	b := harness.NewTab(t, "soak")
+	b.Open(f.URL + "/t/core.html")
 	// Go lets go of values when its own collector runs, whenever that is: the fewest in a
 	// stretch are those that are needed. collect makes calls that are refused, which leave
 	// enough behind for it to run.
-	b.eval(nil, `void (() => {
+	b.Eval(nil, `void (() => {
 		window.note = () => {};
 		let fewest = Infinity;
 		window.soak = {
@@ -149,20 +132,20 @@ func soakTab(t *testing.T, f *faults) *tab {
 
 func TestSoakRounds(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	t.Run("SHUT-2 rounds of init, chat and shutdown leave everything flat", func(t *testing.T) {
 		rounds, stretches := 100, 5
 		if soaking {
 			rounds, stretches = 1000, 10
 		}
-		f := w.faulty(t)
+		f := w.FaultyOrigin(t)
 		b := soakTab(t, f)
 		// Several customers: each has a rate.
 		var users []map[string]any
 		for range 5 {
-			users = append(users, w.params(t, fresh("soak"), tokenOptions{ttl: 2 * time.Hour}))
+			users = append(users, w.InitParams(t, harness.NewCustomerID("soak"), harness.TokenOptions{TTL: 2 * time.Hour}))
 		}
-		b.js(nil, `t.users = %s; let n = 0; t.chats = [];
+		b.JS(nil, `t.users = %s; let n = 0; t.chats = [];
 			t.round = async () => {
 				const user = n++ %% t.users.length;
 				const active = new Promise((f) => (t.react.ENGAGEMENT_ACTIVE = f));
@@ -182,13 +165,13 @@ func TestSoakRounds(t *testing.T) {
 		var list []reading
 		add := func() {
 			// What Go's runtime leaves of a stopped timer runs out by itself.
-			b.js(nil, `await soak.collect(() => sdk.init({ hostURL: "", displayName: "x".repeat(2e4) })); clock.skip(60); await fetch("/t/icon.svg")`)
+			b.JS(nil, `await soak.collect(() => sdk.init({ hostURL: "", displayName: "x".repeat(2e4) })); clock.skip(60); await fetch("/t/icon.svg")`)
 			at = append(at, (len(list)+1)*rounds/stretches)
-			list = append(list, f.read(b))
+			list = append(list, read(f, b))
 		}
 		for range stretches {
 			for range rounds / stretches / 10 {
-				b.eval(nil, `t.rounds(10)`)
+				b.Eval(nil, `t.rounds(10)`)
 			}
 			add()
 		}
@@ -202,19 +185,19 @@ func TestSoakRounds(t *testing.T) {
 
 func TestSoakMessages(t *testing.T) {
 	t.Parallel()
-	w := shared(t)
+	w := harness.Shared(t)
 	t.Run("MSG-6 STREAM-3 messages of one chat, each heard once and in order, leave everything flat", func(t *testing.T) {
 		messages, stretches := 1000, 5
 		if soaking {
 			messages, stretches = 10_000, 10
 		}
-		f := w.faulty(t)
+		f := w.FaultyOrigin(t)
 		b := soakTab(t, f)
-		b.allow("429") // it writes faster than its rate allows; the SDK waits, and the browser says so
-		customer := fresh("soak")
-		w.initWith(b, customer, tokenOptions{ttl: 2 * time.Hour}, `{logLevel: "ERROR", idleTimeout: 0}`)
+		b.AllowErrors("429") // it writes faster than its rate allows; the SDK waits, and the browser says so
+		customer := harness.NewCustomerID("soak")
+		w.Init(b, customer, harness.TokenOptions{TTL: 2 * time.Hour}, `{logLevel: "ERROR", idleTimeout: 0}`)
 		// Only numbers are kept: a page that keeps all messages grows by them.
-		b.js(nil, `
+		b.JS(nil, `
 			let heard = 0, wanted = 0, done;
 			const hear = (m) => {
 				if (m.messageIndex !== heard + 1) t.wrong = t.wrong || "message " + m.messageIndex + " follows " + heard;
@@ -225,15 +208,15 @@ func TestSoakMessages(t *testing.T) {
 			t.react.MESSAGE_ARRIVED = t.react.MESSAGE_DELIVERED = hear;
 			t.heard = (n) => new Promise((f) => { wanted = n; done = f; if (heard >= n) f() }).then(() => t.wrong || "");
 			t.sends = async (n) => { const e = await sdk.getEngagementById(t.chat); for (let i = 0; i < n; i++) await e.sendMessage("customer " + i) }`)
-		id := createChat(b)
-		b.eval(nil, `void (t.chat = %s)`, id)
+		id := harness.CreateEngagement(b)
+		b.Eval(nil, `void (t.chat = %s)`, id)
 		// Three at the desk, who have a rate each, and a customer, who has a lower one.
-		desks := []*desk{w.newDesk(t, "Ann"), w.newDesk(t, "Bo"), w.newDesk(t, "Cleo")}
-		desks[0].accept(id)
+		desks := []*harness.Agent{w.NewAgent(t, "Ann"), w.NewAgent(t, "Bo"), w.NewAgent(t, "Cleo")}
+		desks[0].Accept(id)
 		for _, d := range desks[1:] {
-			d.call("POST", "/engagements/"+id+":supervise", d.me(), nil)
+			d.Call("POST", "/engagements/"+id+":supervise", d.Me(), nil)
 		}
-		stored := func() int { return len(desks[0].messages(id)) }
+		stored := func() int { return len(desks[0].Messages(id)) }
 		var at []int
 		var list []reading
 		n := messages / stretches
@@ -247,7 +230,7 @@ func TestSoakMessages(t *testing.T) {
 					pace := time.NewTicker(22 * time.Millisecond)
 					defer pace.Stop()
 					for k := i; k < n-mine; k += len(desks) {
-						if err := d.trySay(id, fmt.Sprint(d.name, " ", k)); err != nil {
+						if err := d.TrySend(id, fmt.Sprint(d.Name, " ", k)); err != nil {
 							failed <- err
 							return
 						}
@@ -255,7 +238,7 @@ func TestSoakMessages(t *testing.T) {
 					}
 				})
 			}
-			b.eval(nil, `t.sends(%s)`, mine)
+			b.Eval(nil, `t.sends(%s)`, mine)
 			group.Wait()
 			select {
 			case err := <-failed:
@@ -263,13 +246,13 @@ func TestSoakMessages(t *testing.T) {
 			default:
 			}
 			var wrong string
-			b.eval(&wrong, `t.heard(%s)`, begun+n)
+			b.Eval(&wrong, `t.heard(%s)`, begun+n)
 			if wrong != "" {
 				t.Fatalf("MSG-6: %s", wrong)
 			}
-			b.js(nil, `await soak.collect(() => sdk.setJwtToken("x".repeat(2e4)))`)
+			b.JS(nil, `await soak.collect(() => sdk.setJwtToken("x".repeat(2e4)))`)
 			at = append(at, begun+n)
-			list = append(list, f.read(b))
+			list = append(list, read(f, b))
 		}
 		table(t, "messages", at, list)
 		if got := stored(); got != at[len(at)-1] {

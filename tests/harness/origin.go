@@ -1,4 +1,4 @@
-package browser
+package harness
 
 import (
 	"errors"
@@ -12,28 +12,31 @@ import (
 	"testing"
 )
 
-// strictPolicy is the policy under which the journeys' page runs: no inline code, no
+// StrictPolicy is the policy under which the tests' pages run: no inline code, no
 // eval, no string becomes script or markup.
-const strictPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src 'self'; " +
+const StrictPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; img-src 'self'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'; base-uri 'none'; form-action 'none'"
 
-// origin is the one origin that a browser sees: the journeys' pages under /t/, and
-// the gateway behind all other paths. It stays when the gateway goes.
-type origin struct {
-	url     string
+// Pages is the folder of the tests' pages.
+func Pages() string { return filepath.Join(Root(), "tests", "browser", "pages") }
+
+// Origin is the one origin that a browser sees: the tests' pages under /t/, and the gateway
+// behind all other paths. It stays when the gateway goes.
+type Origin struct {
+	URL     string
 	server  *http.Server
-	gateway *url.URL // set before the first request
+	gateway *url.URL
 
 	mu       sync.Mutex
 	override func(w http.ResponseWriter, r *http.Request) bool
 }
 
-func newOrigin() (*origin, error) {
+func newOrigin(g *Gateway) (*Origin, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	o := &origin{url: "http://" + l.Addr().String()}
+	o := &Origin{URL: "http://" + l.Addr().String(), gateway: g.address()}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(o.gateway)
@@ -45,7 +48,7 @@ func newOrigin() (*origin, error) {
 			panic(http.ErrAbortHandler)
 		},
 	}
-	pages := http.StripPrefix("/t/", http.FileServer(http.Dir("pages")))
+	pages := http.StripPrefix("/t/", http.FileServer(http.Dir(Pages())))
 	o.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()
 		override := o.override
@@ -53,8 +56,8 @@ func newOrigin() (*origin, error) {
 		if override != nil && override(w, r) {
 			return
 		}
-		if len(r.URL.Path) > 3 && r.URL.Path[:3] == "/t/" {
-			w.Header().Set("Content-Security-Policy", strictPolicy)
+		if strings.HasPrefix(r.URL.Path, "/t/") {
+			w.Header().Set("Content-Security-Policy", StrictPolicy)
 			w.Header().Set("Cache-Control", "no-store")
 			pages.ServeHTTP(w, r)
 			return
@@ -69,9 +72,9 @@ func newOrigin() (*origin, error) {
 	return o, nil
 }
 
-// answer lets a hook answer requests instead, when it returns true, until the test
+// Intercept lets a hook answer requests instead, when it returns true, until the test
 // ends.
-func (o *origin) answer(t *testing.T, hook func(w http.ResponseWriter, r *http.Request) bool) {
+func (o *Origin) Intercept(t *testing.T, hook func(w http.ResponseWriter, r *http.Request) bool) {
 	set := func(h func(http.ResponseWriter, *http.Request) bool) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
@@ -81,13 +84,13 @@ func (o *origin) answer(t *testing.T, hook func(w http.ResponseWriter, r *http.R
 	t.Cleanup(func() { set(nil) })
 }
 
-// unrestricted answers, as a hook, with the pages of pages/ without the strict policy.
-func unrestricted(w http.ResponseWriter, r *http.Request) bool {
+// ServeWithoutPolicy answers, as a hook, with the pages of pages/ without the strict policy.
+func ServeWithoutPolicy(w http.ResponseWriter, r *http.Request) bool {
 	name, found := strings.CutPrefix(r.URL.Path, "/t/")
 	if !found || !strings.HasSuffix(name, ".html") {
 		return false
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	http.ServeFile(w, r, filepath.Join("pages", name))
+	http.ServeFile(w, r, filepath.Join(Pages(), name))
 	return true
 }

@@ -1,7 +1,6 @@
-package browser
+package meta
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -11,6 +10,7 @@ import (
 	"go/token"
 	"go/types"
 	"io/fs"
+	"openchat/tests/harness"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 )
+
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // These tests compare the documents of docs/ with the code, so that neither changes
 // without the other: codes and texts (errors.md), payloads and enums (events.md), limits
@@ -355,14 +357,12 @@ func TestDocsEnums(t *testing.T) {
 		}
 	}
 
-	w := shared(t)
-	s := newSurface(t, w.newOrigin(t), nil)
+	b := harness.NewTab(t, "page")
+	b.Open(harness.Shared(t).Origin.URL + "/t/page.html")
 	var built map[string][]string
-	if err := json.Unmarshal([]byte(s.result(`const words = {};
+	b.JS(&built, `const words = {};
 		for (const name of Object.keys(sdk)) if (typeof sdk[name] === "object") words[name] = Object.keys(sdk[name]);
-		return words`)), &built); err != nil {
-		t.Fatal(err)
-	}
+		return words`)
 	if len(built) != 8 {
 		t.Errorf("the script has the enums %v, events.md 8", built)
 	}

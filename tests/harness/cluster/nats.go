@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"openchat/tests/harness"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,8 +17,8 @@ import (
 
 // NATS is a JetStream cluster of several processes.
 type NATS struct {
-	Nodes []*Process // node1, node2, …; URL is where clients connect
-	URL   string     // of all, as --nats-url takes it
+	Nodes []*harness.Process // node1, node2, …; URL is where clients connect
+	URL   string             // of all, as --nats-url takes it
 }
 
 // StartNATS starts size servers that keep their files below dir, and returns when they
@@ -44,14 +45,13 @@ func (b Binaries) StartNATS(ctx context.Context, dir string, size int) (*NATS, e
 		if err = os.MkdirAll(dir, 0o700); err == nil {
 			err = os.WriteFile(file, fmt.Appendf(nil, config, name, ports[i], filepath.Join(dir, name), ports[size+i], strings.Join(routes, ", ")), 0o600)
 		}
-		var p *Process
+		p := &harness.Process{Name: name, Path: b.NATS, Args: []string{"-c", file}, URL: fmt.Sprintf("nats://127.0.0.1:%d", ports[i])}
 		if err == nil {
-			p, err = start(ctx, name, nil, b.NATS, "-c", file)
+			err = p.Start(ctx)
 		}
 		if err != nil {
 			break
 		}
-		p.URL = fmt.Sprintf("nats://127.0.0.1:%d", ports[i])
 		n.Nodes = append(n.Nodes, p)
 		n.URL = strings.Trim(n.URL+","+p.URL, ",")
 	}
@@ -87,14 +87,14 @@ func freePorts(n int) (ports []int, err error) {
 
 // wait returns when a stream of that many copies could be made.
 func (n *NATS) wait(ctx context.Context, size int) error {
-	ctx, cancel := context.WithTimeout(ctx, startTime)
+	ctx, cancel := context.WithTimeout(ctx, harness.Timeout)
 	defer cancel()
 	var last error
 	for ctx.Err() == nil {
 		for _, p := range n.Nodes {
 			select {
 			case <-p.Exited():
-				return fmt.Errorf("%s ended while it started: %v: %s", p.Name, p.err, p.Log())
+				return fmt.Errorf("%s ended while it started: %v: %s", p.Name, p.Err(), p.Log.Last(5))
 			default:
 			}
 		}
@@ -104,7 +104,7 @@ func (n *NATS) wait(ctx context.Context, size int) error {
 		// The servers have no way to tell that they have found each other.
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("the NATS cluster was not ready in %v: %w: %s", startTime, last, n.Nodes[0].Log())
+	return fmt.Errorf("the NATS cluster was not ready in %v: %w: %s", harness.Timeout, last, n.Nodes[0].Log.Last(5))
 }
 
 func (n *NATS) probe(ctx context.Context, size int) error {
@@ -138,8 +138,8 @@ func (n *NATS) with(fn func(jetstream.JetStream) error) error {
 }
 
 // Leader returns the node that decides the order of a stream's messages.
-func (n *NATS) Leader(ctx context.Context, stream string) (*Process, error) {
-	var leader *Process
+func (n *NATS) Leader(ctx context.Context, stream string) (*harness.Process, error) {
+	var leader *harness.Process
 	err := n.with(func(js jetstream.JetStream) error {
 		s, err := js.Stream(ctx, stream)
 		if err != nil {
@@ -159,18 +159,18 @@ func (n *NATS) Leader(ctx context.Context, stream string) (*Process, error) {
 	return leader, err
 }
 
-// Kill ends all nodes without a word.
+// Kill ends all nodes as a crash does.
 func (n *NATS) Kill() {
 	for _, p := range n.Nodes {
 		p.Kill()
 	}
 }
 
-// Stop asks all nodes to end and waits for them; when ctx ends, they are killed.
-func (n *NATS) Stop(ctx context.Context) error {
+// Stop asks all nodes to end and waits for them; those that do not in time are killed.
+func (n *NATS) Stop(within time.Duration) error {
 	errs := make(chan error)
 	for _, p := range n.Nodes {
-		go func() { errs <- p.Stop(ctx) }()
+		go func() { errs <- p.Stop(within) }()
 	}
 	var all []error
 	for range n.Nodes {

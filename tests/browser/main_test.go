@@ -1,0 +1,9 @@
+package browser
+
+import (
+	"testing"
+
+	"openchat/tests/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
