@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 )
 
 // thenScripts are page scripts that follow the SDK's script tag.
@@ -285,7 +286,7 @@ func TestSession(t *testing.T) {
 			[]any{true, true, "ACTIVE", 1, "ACS-315", "directly", "undefined", "undefined"})
 	})
 	t.Run("MSG-2 a message is plain, with Dates", func(t *testing.T) {
-		g.say(g.engagements[0].EngagementID, "hello <b>", wire.ParticipantAgent, "", "")
+		g.Send(wire.Message{EngagementID: g.Engagements()[0].EngagementID, Body: harness.PlainText("hello <b>")}, harness.Bob)
 		at(t).want(`const m = await event("MESSAGE_ARRIVED"); const c = structuredClone({...m});
 			const dates = ["eventDate", "receivedAt", "lastUpdatedAt"];
 			const is = dates.map((d) => c[d] instanceof Date); dates.concat("messageId", "engagementId", "dialogId").forEach((k) => delete c[k]);
@@ -293,14 +294,14 @@ func TestSession(t *testing.T) {
 			[]any{[]bool{true, true, true}, true, map[string]any{
 				"messageIndex":      3,
 				"body":              map[string]any{"elementType": "text", "elementText": map[string]any{"text": "hello <b>", "textFormat": "PLAINTEXT"}},
-				"senderParticipant": map[string]any{"participantId": agent.ParticipantID, "participantType": "AGENT", "displayName": "Bob"},
+				"senderParticipant": map[string]any{"participantId": harness.Bob.ParticipantID, "participantType": "AGENT", "displayName": "Bob"},
 			}})
 	})
 	t.Run("MSG-5 MESSAGE_DELIVERED comes after the page's await, however deep", func(t *testing.T) {
 		// The event is on the line before the answer, and the answer's await is three
 		// functions deep.
-		g.held = func(string) { time.Sleep(50 * time.Millisecond) }
-		defer func() { g.held = nil }()
+		g.Received = func(wire.Message) { time.Sleep(50 * time.Millisecond) }
+		defer func() { g.Received = nil }()
 		at(t).want(`const order = [];
 			sdk.on("MESSAGE_DELIVERED", (m) => order.push("event " + m.body.elementText.text));
 			const send = async (text) => engagement.sendMessage(text);
@@ -373,7 +374,7 @@ func TestWakeUps(t *testing.T) {
 	t.Run("STREAM-5 offline pauses attempts, online tries at once", func(t *testing.T) {
 		b.t = t
 		b.run(`listen(sdk); await sdk.init(params); await event("EVENT_STREAM_CONNECTED"); window.dispatchEvent(new Event("offline"))`)
-		s.gateway.drop()
+		s.gateway.Drop()
 		// Only online can end the pause: without it no second CONNECTED ever comes.
 		b.want(`const failed = await event("EVENT_STREAM_FAILED"); window.dispatchEvent(new Event("online"));
 			return [failed.reason, (await event("EVENT_STREAM_CONNECTED")).resumed]`, []any{"SERVER_UNREACHABLE", true})
@@ -403,8 +404,8 @@ func TestCoreDies(t *testing.T) {
 		return [code, failed.reason, failed.retryAfter, failed.eventDate instanceof Date, down.eventDate instanceof Date, await failure(() => engagement.sendMessage("x")), await failure(() => sdk.getEngagements())]`,
 		[]any{"ACS-311", "UNEXPECTED_ERROR", 0, true, true, "ACS-310", "ACS-310"})
 	select {
-	case <-s.gateway.closed:
-	case <-time.After(patience):
+	case <-s.gateway.Closed:
+	case <-time.After(harness.Timeout):
 		t.Error("the dead core's connection stays open")
 	}
 	if !b.logged("the SDK's core ended unexpectedly") {

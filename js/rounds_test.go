@@ -1,28 +1,15 @@
 package js_test
 
 import (
-	"context"
 	"math"
 	"strconv"
 	"testing"
-
-	"github.com/chromedp/cdproto/heapprofiler"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 )
 
 // heap is what the page holds after a garbage collection, in bytes.
-func (b *tab) heap() (used float64) {
+func (b *tab) heap() float64 {
 	b.t.Helper()
-	err := chromedp.Run(b.ctx, chromedp.ActionFunc(func(ctx context.Context) (err error) {
-		for range 2 { // finalizers of the first free what the second collects
-			if err = heapprofiler.CollectGarbage().Do(ctx); err != nil {
-				return err
-			}
-		}
-		used, _, _, _, err = runtime.GetHeapUsage().Do(ctx)
-		return err
-	}))
+	used, err := b.Heap()
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -32,7 +19,7 @@ func (b *tab) heap() (used float64) {
 // SHUT-2 in small: rounds of init, chat and shutdown leave nothing.
 func TestRoundsStayFlat(t *testing.T) {
 	s := newSite(t)
-	s.gateway.forgetful = true
+	s.gateway.ForgetChats = true
 	b := s.open(t, good)
 	// The wasm's memory never shrinks, so its size is the most that was ever needed.
 	b.run(`const grow = WebAssembly.instantiate; WebAssembly.instantiate = async (...a) => { const i = await grow(...a); window.mem = i.exports.mem; return i; };

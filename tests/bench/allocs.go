@@ -14,6 +14,7 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 )
 
 const (
@@ -46,16 +47,13 @@ func measureAllocs() (event, send float64, err error) {
 			err = ended
 		}
 	}()
-	stand := newChat("")
-	stand.engagement.EngagementID, stand.engagement.DialogID = cannedChat, cannedDialog
+	stand := harness.NewStandIn()
 	receive := func(n int) {
 		list := make([][]byte, n)
 		for i := range list {
-			stand.index++
-			stand.position += 100
-			m := stand.message(stand.index, stand.position, "Good morning, how can I help you today?", agent)
+			m := stand.Store(wire.Message{EngagementID: cannedChat, DialogID: cannedDialog, Body: harness.PlainText("Good morning, how can I help you today?")}, harness.Bob)
 			e := wire.Event{Type: wire.EventMessages, Date: m.ReceivedAt, EngagementID: cannedChat, DialogID: cannedDialog, Message: &m}
-			list[i] = wire.AppendEventFrame(nil, stand.position, e.Append(nil))
+			list[i] = wire.AppendEventFrame(nil, m.EventID, e.Append(nil))
 		}
 		group.Add(n)
 		event = allocations(n, func() {
@@ -112,13 +110,13 @@ type canned struct {
 // answers by method and the last word of the path.
 var cannedAnswers = func() map[string]sdk.Response {
 	now := time.Now()
-	session := wire.Session{SessionID: uuid.NewString(), ParticipantID: customer.ParticipantID, DisplayName: "Ann",
+	session := wire.Session{SessionID: uuid.NewString(), ParticipantID: harness.Customer.ParticipantID, DisplayName: "Ann",
 		SessionStatus: wire.SessionActive, CreatedAt: now, LastUpdatedAt: now}
 	chat := wire.Engagement{EngagementID: cannedChat, DialogID: cannedDialog, EngagementStatus: wire.EngagementActive,
-		CreatedAt: now, LastUpdatedAt: now, Participants: []wire.Participant{customer, agent}, EventID: 1}
+		CreatedAt: now, LastUpdatedAt: now, Participants: []wire.Participant{harness.Customer, harness.Bob}, EventID: 1}
 	m := wire.Message{MessageID: uuid.NewString(), EngagementID: cannedChat, DialogID: cannedDialog, MessageIndex: 1,
-		Body:                wire.Body{ElementType: wire.ElementText, Text: "Good morning, I have a question about my order.", TextFormat: wire.TextPlain},
-		SenderParticipantID: customer.ParticipantID, SenderParticipantName: "Ann", SenderParticipantType: customer.ParticipantType,
+		Body:                harness.PlainText("Good morning, I have a question about my order."),
+		SenderParticipantID: harness.Customer.ParticipantID, SenderParticipantName: "Ann", SenderParticipantType: harness.Customer.ParticipantType,
 		ReceivedAt: now, LastUpdatedAt: now, EventID: 2}
 	return map[string]sdk.Response{
 		"POST sessions":   {Status: http.StatusCreated, Body: session.Append(nil)},

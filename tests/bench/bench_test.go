@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
@@ -104,7 +105,7 @@ func TestFrameLengths(t *testing.T) {
 		5: {0x81, 5}, 125: {0x81, 125}, 126: {0x81, 126, 0, 126}, 65535: {0x81, 126, 255, 255}, 65536: {0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0},
 	} {
 		text := []byte(strings.Repeat("x", n))
-		if got := appendFrame(nil, text); !slices.Equal(got, append(head, text...)) {
+		if got := harness.AppendFrame(nil, text); !slices.Equal(got, append(head, text...)) {
 			t.Errorf("a frame of %d bytes begins with % x", n, got[:len(head)])
 		}
 	}

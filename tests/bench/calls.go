@@ -21,15 +21,15 @@ func measureCalls(ctx context.Context, o options) (r report, err error) {
 			if err != nil {
 				return err
 			}
-			defer t.end()
+			defer t.Close()
 			c, other := s.newChat(), s.newChat()
-			if err := t.eval(nil, "bench.connect.ours(%s, %s)", c.url, s.params(c)); err != nil {
+			if err := t.Eval(nil, "bench.connect.ours(%s, %s)", c.url, s.params(c)); err != nil {
 				return err
 			}
-			if err := t.eval(nil, "bench.calls(%s, %s, %s)", other.url, s.params(other), callsBefore); err != nil {
+			if err := t.Eval(nil, "bench.calls(%s, %s, %s)", other.url, s.params(other), callsBefore); err != nil {
 				return err
 			}
-			return t.eval(&took, "bench.calls(%s, %s, %s)", other.url, s.params(other), callsMeasured)
+			return t.Eval(&took, "bench.calls(%s, %s, %s)", other.url, s.params(other), callsMeasured)
 		}()
 		if err != nil {
 			return r, err

@@ -75,25 +75,25 @@ func countCrossings(ctx context.Context, found map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	defer t.end()
-	ctx, cancel := bounded(t.ctx)
+	defer t.Close()
+	ctx, cancel := bounded(t.Context)
 	defer cancel()
 	// What a chat begins with comes after its promise: ready, ACTIVE and two participants.
-	if err := t.eval(nil, "framesCounted(4)"); err != nil {
+	if err := t.Eval(nil, "framesCounted(4)"); err != nil {
 		return err
 	}
 	count := func(n int, send func(frames [][]byte) error) (k tally, err error) {
 		var before json.RawMessage
-		if err := t.eval(&before, "({ ...counted })"); err != nil {
+		if err := t.Eval(&before, "({ ...counted })"); err != nil {
 			return k, err
 		}
-		if err := t.eval(nil, "bench.expect(%s)", n); err != nil {
+		if err := t.Eval(nil, "bench.expect(%s)", n); err != nil {
 			return k, err
 		}
 		if err := send(c.frames(l, n)); err != nil {
 			return k, err
 		}
-		err = t.eval(&k, "bench.received().then(() => countedSince(%s))", before)
+		err = t.Eval(&k, "bench.received().then(() => countedSince(%s))", before)
 		if err == nil && k.Frames != float64(n) {
 			err = fmt.Errorf("%v frames were counted, not %d", k.Frames, n)
 		}
@@ -111,7 +111,7 @@ func countCrossings(ctx context.Context, found map[string]float64) error {
 		return err
 	}
 	var sends tally
-	if err := t.eval(&sends, "countSends(%s)", checkSends); err != nil {
+	if err := t.Eval(&sends, "countSends(%s)", checkSends); err != nil {
 		return err
 	}
 	found["crossings an event that comes alone"] = alone.Crossings / checkAlone

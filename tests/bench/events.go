@@ -84,24 +84,24 @@ func measureClient(browser context.Context, s *site, page, connect string, add f
 	if err != nil {
 		return err
 	}
-	defer t.end()
-	ctx, cancel := bounded(t.ctx)
+	defer t.Close()
+	ctx, cancel := bounded(t.Context)
 	defer cancel()
 	// offset is the page's clock seen from ours.
 	var offset float64
-	if err := t.eval(&offset, "bench.clockOffset()"); err != nil {
+	if err := t.Eval(&offset, "bench.clockOffset()"); err != nil {
 		return err
 	}
 	receive := func(n int, send func(frames [][]byte) error) (received []float64, err error) {
 		frames := c.frames(l, n)
 		add("bytes", float64(len(frames[0])))
-		if err := t.eval(nil, "bench.expect(%s)", n); err != nil {
+		if err := t.Eval(nil, "bench.expect(%s)", n); err != nil {
 			return nil, err
 		}
 		if err := send(frames); err != nil {
 			return nil, err
 		}
-		return received, t.eval(&received, "bench.received()")
+		return received, t.Eval(&received, "bench.received()")
 	}
 	if _, err := receive(warmUp, l.blast); err != nil {
 		return err

@@ -269,22 +269,22 @@ func loadOnce(browser context.Context, s *site, sub subject, c condition, fresh,
 	if err != nil {
 		return l, err
 	}
-	defer t.end()
+	defer t.Close()
 	if err := t.unobserved(); err != nil {
 		return l, err
 	}
 	if c.network {
 		const bytes = 10e6 / 8
-		if err := t.run(network.Enable(), network.EmulateNetworkConditions(false, 40, bytes, bytes)); err != nil {
+		if err := t.Run(network.Enable(), network.EmulateNetworkConditions(false, 40, bytes, bytes)); err != nil {
 			return l, err
 		}
 	}
 	if c.slowed > 0 {
-		if err := t.run(emulation.SetCPUThrottlingRate(c.slowed)); err != nil {
+		if err := t.Run(emulation.SetCPUThrottlingRate(c.slowed)); err != nil {
 			return l, err
 		}
 	}
-	load := func() error { return t.eval(&l, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }
+	load := func() error { return t.Eval(&l, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }
 	if traced {
 		trace, err := t.trace([]string{"devtools.timeline"}, load)
 		for _, e := range trace {
@@ -318,7 +318,7 @@ type traceEvent struct {
 
 // trace records the browser's events of some categories while f runs.
 func (t *tab) trace(categories []string, f func() error) (events []traceEvent, err error) {
-	ctx, cancel := context.WithCancel(t.ctx)
+	ctx, cancel := context.WithCancel(t.Context)
 	defer cancel()
 	complete := make(chan error, 1)
 	chromedp.ListenBrowser(ctx, func(event any) {
@@ -341,11 +341,11 @@ func (t *tab) trace(categories []string, f func() error) (events []traceEvent, e
 		})
 	}
 	config := &tracing.TraceConfig{IncludedCategories: categories, ExcludedCategories: []string{"*"}}
-	if err := t.run(whole(tracing.Start().WithTransferMode(tracing.TransferModeReportEvents).WithTraceConfig(config))); err != nil {
+	if err := t.Run(whole(tracing.Start().WithTransferMode(tracing.TransferModeReportEvents).WithTraceConfig(config))); err != nil {
 		return nil, err
 	}
 	failed := f()
-	if err := t.run(whole(tracing.End())); err != nil {
+	if err := t.Run(whole(tracing.End())); err != nil {
 		return nil, err
 	}
 	bound, stop := bounded(ctx)

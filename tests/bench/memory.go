@@ -3,10 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-
-	"github.com/chromedp/cdproto/heapprofiler"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -53,8 +49,8 @@ func measurePage(browser context.Context, s *site, all series) error {
 	if err != nil {
 		return err
 	}
-	floor, err := empty.heap()
-	empty.end()
+	floor, err := empty.Heap()
+	empty.Close()
 	if err != nil {
 		return err
 	}
@@ -62,14 +58,14 @@ func measurePage(browser context.Context, s *site, all series) error {
 	if err != nil {
 		return err
 	}
-	defer t.end()
+	defer t.Close()
 	note := func(name string) error {
-		heap, err := t.heap()
+		heap, err := t.Heap()
 		if err != nil {
 			return err
 		}
 		var wasm float64
-		if err := t.eval(&wasm, "bench.memory.buffer.byteLength"); err != nil {
+		if err := t.Eval(&wasm, "bench.memory.buffer.byteLength"); err != nil {
 			return err
 		}
 		const mb = 1 << 20
@@ -81,13 +77,13 @@ func measurePage(browser context.Context, s *site, all series) error {
 		return err
 	}
 	for range memoryMessages / memoryBatch {
-		if err := t.eval(nil, "bench.expect(%s)", memoryBatch); err != nil {
+		if err := t.Eval(nil, "bench.expect(%s)", memoryBatch); err != nil {
 			return err
 		}
 		if err := l.blast(c.frames(l, memoryBatch)); err != nil {
 			return err
 		}
-		if err := t.eval(nil, "bench.received().then(() => null)"); err != nil {
+		if err := t.Eval(nil, "bench.received().then(() => null)"); err != nil {
 			return err
 		}
 	}
@@ -95,25 +91,11 @@ func measurePage(browser context.Context, s *site, all series) error {
 		return err
 	}
 	var read int
-	if err := t.eval(&read, "bench.history(%s, %s)", memoryMessages, memoryPageSize); err != nil {
+	if err := t.Eval(&read, "bench.history(%s, %s)", memoryMessages, memoryPageSize); err != nil {
 		return err
 	}
 	if read != memoryMessages {
 		return fmt.Errorf("%d messages were in the history, not %d", read, memoryMessages)
 	}
 	return note("paged")
-}
-
-// heap is what the page's JavaScript holds after a garbage collection, in bytes.
-func (t *tab) heap() (used float64, err error) {
-	err = t.run(chromedp.ActionFunc(func(ctx context.Context) (err error) {
-		for range 2 { // finalizers of the first free what the second collects
-			if err = heapprofiler.CollectGarbage().Do(ctx); err != nil {
-				return err
-			}
-		}
-		used, _, _, _, err = runtime.GetHeapUsage().Do(ctx)
-		return err
-	}))
-	return used, err
 }

@@ -137,16 +137,16 @@ func (s *site) profileLoad(browser context.Context, sub subject, times map[strin
 	if err != nil {
 		return err
 	}
-	defer t.end()
-	if err := t.profile(times, func() error { return t.eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }); err != nil {
+	defer t.Close()
+	if err := t.profile(times, func() error { return t.Eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }); err != nil {
 		return err
 	}
 	traced, err := openTab(browser, s.url+"/pages/load.html", true)
 	if err != nil {
 		return err
 	}
-	defer traced.end()
-	events, err := traced.trace([]string{"v8.wasm"}, func() error { return traced.eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) })
+	defer traced.Close()
+	events, err := traced.trace([]string{"v8.wasm"}, func() error { return traced.Eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) })
 	for _, e := range events {
 		if e.Name == "wasm.CompileLazy" {
 			*functions++
@@ -163,15 +163,15 @@ func (s *site) profileEvents(browser context.Context) (t table, err error) {
 	if err != nil {
 		return t, err
 	}
-	defer p.end()
+	defer p.Close()
 	receive := func(n int) error {
-		if err := p.eval(nil, "bench.expect(%s)", n); err != nil {
+		if err := p.Eval(nil, "bench.expect(%s)", n); err != nil {
 			return err
 		}
 		if err := l.blast(c.frames(l, n)); err != nil {
 			return err
 		}
-		return p.eval(nil, "bench.received().then(() => null)")
+		return p.Eval(nil, "bench.received().then(() => null)")
 	}
 	if err := receive(warmUp); err != nil {
 		return t, err
@@ -198,14 +198,14 @@ func (s *site) profileEvents(browser context.Context) (t table, err error) {
 // profile adds the time that the main thread spends in each package while f runs, in
 // milliseconds.
 func (t *tab) profile(times map[string]float64, f func() error) error {
-	if err := t.run(profiler.Enable(), profiler.SetSamplingInterval(profileEvery), profiler.Start()); err != nil {
+	if err := t.Run(profiler.Enable(), profiler.SetSamplingInterval(profileEvery), profiler.Start()); err != nil {
 		return err
 	}
 	if err := f(); err != nil {
 		return err
 	}
 	var p *profiler.Profile
-	if err := t.run(chromedp.ActionFunc(func(ctx context.Context) (err error) { p, err = profiler.Stop().Do(ctx); return err })); err != nil {
+	if err := t.Run(chromedp.ActionFunc(func(ctx context.Context) (err error) { p, err = profiler.Stop().Do(ctx); return err })); err != nil {
 		return err
 	}
 	packages := map[int64]string{}

@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -102,7 +100,7 @@ func (s *site) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.chats {
-		c.close()
+		c.Drop()
 	}
 }
 
@@ -204,13 +202,13 @@ func (s *site) openChat(browser context.Context, page, client string) (t *tab, c
 		return nil, nil, nil, err
 	}
 	c = s.newChat()
-	if err = t.eval(nil, "bench.connect[%s](%s, %s)", client, c.url, s.params(c)); err == nil {
-		ctx, cancel := bounded(t.ctx)
+	if err = t.Eval(nil, "bench.connect[%s](%s, %s)", client, c.url, s.params(c)); err == nil {
+		ctx, cancel := bounded(t.Context)
 		defer cancel()
 		l, err = c.connected(ctx)
 	}
 	if err != nil {
-		t.end()
+		t.Close()
 		return nil, nil, nil, err
 	}
 	return t, c, l, nil
@@ -229,18 +227,13 @@ func (s *site) serveChat(w http.ResponseWriter, r *http.Request) {
 }
 
 // token is one that the SDK takes; nobody here verifies it.
-func token() string {
-	claims := fmt.Sprintf(`{"sub":"c1","integrationId":%q,"customerName":"Ann","exp":%d}`, integrationID, time.Now().Add(time.Hour).Unix())
-	return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2ln"
-}
+func token() string { return harness.UnsignedToken(integrationID) }
 
 const integrationID = "3b7a3d3a-8d7e-4f5c-9f39-0f1f3f6f2a11"
 
-// patience bounds every single step in a page.
-const patience = time.Minute
+var errTooLong = fmt.Errorf("nothing happened for %v", harness.Timeout)
 
-var errTooLong = errors.New("nothing happened for " + patience.String())
-
+// bounded bounds a single step in a page.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, patience, errTooLong)
+	return context.WithTimeoutCause(ctx, harness.Timeout, errTooLong)
 }

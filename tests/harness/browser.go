@@ -25,7 +25,6 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/heapprofiler"
-	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -185,6 +184,10 @@ func (t *Target) Eval(out any, expression string, args ...any) error {
 		list[i] = text
 	}
 	expression = fmt.Sprintf(expression, list...)
+	if out == nil { // what the debugger holds of the value would be one object more in the page
+		var null json.RawMessage
+		out, expression = &null, "(async () => { await ("+expression+"); return null })()"
+	}
 	err := t.Run(chromedp.Evaluate(expression, out, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 		return p.WithAwaitPromise(true)
 	}))
@@ -208,8 +211,8 @@ func (t *Target) Heap() (used float64, err error) {
 	return used, err
 }
 
-// ConsoleLine returns what an event of the DevTools protocol puts on the console, as
-// "level: text", or "uncaught: …" for an exception; "" for other events.
+// ConsoleLine returns what a page puts on the console with an event of the DevTools
+// protocol, as "level: text", or "uncaught: …" for an exception; "" for other events.
 func ConsoleLine(event any) string {
 	switch e := event.(type) {
 	case *runtime.EventConsoleAPICalled:
@@ -228,10 +231,6 @@ func ConsoleLine(event any) string {
 			text += " " + e.ExceptionDetails.Exception.Description
 		}
 		return "uncaught: " + text
-	case *log.EventEntryAdded:
-		if e.Entry.Level == log.LevelError {
-			return "error: " + e.Entry.Text + " " + e.Entry.URL
-		}
 	}
 	return ""
 }

@@ -165,6 +165,9 @@ func (b *Tab) receive(event any) {
 		b.Reports.Add(n)
 		return
 	}
+	if e, ok := event.(*cdplog.EventEntryAdded); ok && e.Entry.Level == cdplog.LevelError {
+		b.Errors.Add("console: " + e.Entry.Text + " " + e.Entry.URL)
+	}
 	switch level, text, _ := strings.Cut(ConsoleLine(event), ": "); level {
 	case "error", "assert":
 		b.Errors.Add("console: " + text)

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"openchat/sdk/wire"
@@ -31,6 +30,8 @@ const (
 	// patience bounds every wait; a compiler on a busy machine takes its time.
 	patience = 2 * time.Minute
 )
+
+func TestMain(m *testing.M) { harness.Main(m) }
 
 // install makes sure that there is a TypeScript. Once installed it is a matter of
 // milliseconds.
@@ -172,7 +173,9 @@ func TestDeclaredIsBuilt(t *testing.T) {
 	d := declaredPaths(t)
 	page := open(t)
 	var built map[string]found
-	page.evaluate(t, `live()`, &built)
+	if err := page.Eval(&built, `live()`); err != nil {
+		t.Fatal(err)
+	}
 
 	// What lies below a map or an unknown has names of its own.
 	for path := range built {
@@ -262,12 +265,11 @@ func TestDeclaredIsBuilt(t *testing.T) {
 		}
 		slices.Sort(names)
 		want := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name != strings.ToUpper(name) || name == "SDK" })
-		list, err := json.Marshal(names)
-		if err != nil {
+		var got []string
+		if err := page.Eval(&got, `accepted(%s)`, names); err != nil {
 			t.Fatal(err)
 		}
-		var got []string
-		if page.evaluate(t, `accepted(`+string(list)+`)`, &got); !slices.Equal(got, want) {
+		if !slices.Equal(got, want) {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
 	})
@@ -286,75 +288,44 @@ func roots[V any](paths map[string]V) map[string]bool {
 	return all
 }
 
-// page is a page with the built SDK.
-type page struct{ ctx context.Context }
-
 // open builds the SDK where that is needed, and loads it in Chromium.
-func open(t *testing.T) page {
+func open(t *testing.T) *harness.Target {
 	t.Helper()
-	if os.Getenv("OPENCHAT_DIST") != "fresh" {
-		// It does nothing when dist/ is what the sources say.
-		build := exec.Command("./build.sh")
-		build.Dir = "../../.."
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build.sh: %v\n%s", err, out)
-		}
+	if err := harness.BuildSDK(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/sdk/", http.StripPrefix("/sdk/", http.FileServer(http.Dir("../../../dist"))))
+	mux.Handle("/sdk/", http.StripPrefix("/sdk/", http.FileServer(http.Dir(filepath.Join(harness.Root(), "dist")))))
 	mux.HandleFunc("/built.js", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, "built.js") })
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, `<!doctype html><title>test</title><link rel="icon" href="data:,"><script src="/built.js"></script><script src="/sdk/avaya-ccaas-chat-sdk.js"></script>`)
 	})
-	mux.Handle(wire.BasePath+"/", http.StripPrefix(wire.BasePath, newGateway().mux))
+	mux.Handle(wire.BasePath+"/", http.StripPrefix(wire.BasePath, newGateway()))
 	server := httptest.NewServer(mux)
-
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	ctx, end, err := harness.StartBrowser(ctx)
+	browser, err := harness.SharedBrowser()
 	if err != nil {
-		cancel()
-		server.Close()
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	var console []string
-	chromedp.ListenTarget(ctx, func(event any) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventConsoleAPICalled:
-			for _, a := range e.Args {
-				console = append(console, fmt.Sprintf("%s: %s %s", e.Type, a.Value, a.Description))
-			}
-		case *runtime.EventExceptionThrown:
-			console = append(console, "uncaught: "+e.ExceptionDetails.Error())
+	var console harness.Log[string]
+	page, err := harness.OpenTarget(browser, "", func(event any) {
+		if line := harness.ConsoleLine(event); line != "" {
+			console.Add(line)
 		}
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		end()
-		cancel()
+		page.Close()
 		server.CloseClientConnections()
 		server.Close()
 		if t.Failed() {
-			mu.Lock()
-			t.Logf("console:\n%s", strings.Join(console, "\n"))
-			mu.Unlock()
+			t.Logf("console:\n%s", strings.Join(console.All(), "\n"))
 		}
 	})
-	if err := chromedp.Run(ctx, chromedp.Navigate(server.URL)); err != nil {
+	if err := page.Run(chromedp.Navigate(server.URL)); err != nil {
 		t.Fatal(err)
 	}
-	return page{ctx}
-}
-
-// evaluate reads what a script's promise resolves with.
-func (p page) evaluate(t *testing.T, script string, result any) {
-	t.Helper()
-	err := chromedp.Run(p.ctx, chromedp.Evaluate(script, result, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
-		return p.WithAwaitPromise(true)
-	}))
-	if err != nil {
-		t.Fatalf("%s: %v", script, err)
-	}
+	return page
 }
