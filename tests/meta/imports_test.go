@@ -53,7 +53,7 @@ func goList(t *testing.T, env []string, args ...string) (list []listed) {
 var wasmEnv = []string{"GOOS=js", "GOARCH=wasm"}
 
 // The core has no platform: what it needs of one, it is given.
-func TestWallsCoreHasNoPlatform(t *testing.T) {
+func TestImportsCoreHasNoPlatform(t *testing.T) {
 	for _, p := range goList(t, wasmEnv, "./sdk", "./sdk/wire") {
 		for _, banned := range []string{"syscall/js", "syscall", "os", "os/exec", "os/signal"} {
 			if slices.Contains(p.Imports, banned) {
@@ -64,7 +64,7 @@ func TestWallsCoreHasNoPlatform(t *testing.T) {
 }
 
 // What the core links is downloaded by every visitor.
-func TestWallsCoreIsSmall(t *testing.T) {
+func TestImportsCoreIsSmall(t *testing.T) {
 	for _, p := range goList(t, wasmEnv, "-deps", "./sdk", "./sdk/wire") {
 		switch p.ImportPath {
 		case "net", "net/http", "crypto/tls", "encoding/json", "fmt", "reflect":
@@ -73,14 +73,17 @@ func TestWallsCoreIsSmall(t *testing.T) {
 	}
 }
 
-// A mistake in the core is not excused by the same one in the gateway.
-func TestWallsBetweenSides(t *testing.T) {
+// A mistake in the core is not excused by the same one in the gateway. The tests of both use
+// the harness, which therefore has neither.
+func TestImportsBetweenSides(t *testing.T) {
 	in := func(path, tree string) bool { return path == tree || strings.HasPrefix(path, tree+"/") }
-	for _, p := range goList(t, nil, "./sdk/...", "./web/...") {
+	for _, p := range goList(t, nil, "./sdk/...", "./web/...", "./tests/harness") {
 		for _, i := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
 			switch {
 			case in(p.ImportPath, "openchat/web") && in(i, "openchat/sdk") && !in(i, "openchat/sdk/wire"):
 				t.Errorf("%s imports %s: of sdk, the gateway may import sdk/wire only", p.ImportPath, i)
+			case p.ImportPath == "openchat/tests/harness" && (in(i, "openchat/sdk") && i != "openchat/sdk/wire" || in(i, "openchat/web")):
+				t.Errorf("the harness imports %s: of sdk and web, it may import sdk/wire only", i)
 			case in(p.ImportPath, "openchat/sdk") && in(i, "openchat/web"):
 				t.Errorf("%s imports %s: sdk may not import the gateway", p.ImportPath, i)
 			}
@@ -89,7 +92,7 @@ func TestWallsBetweenSides(t *testing.T) {
 }
 
 // One goroutine owns a session's state, and the others send it messages.
-func TestWallsCoreHasNoMutex(t *testing.T) {
+func TestImportsCoreHasNoMutex(t *testing.T) {
 	for _, file := range goFiles(t, "../../sdk") {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
@@ -117,8 +120,8 @@ func TestWallsCoreHasNoMutex(t *testing.T) {
 	}
 }
 
-// The door is for browsers only, so that the rest of the module builds anywhere.
-func TestWallsDoorIsTagged(t *testing.T) {
+// The bridge is for browsers only, so that the rest of the module builds anywhere.
+func TestImportsBridgeIsTagged(t *testing.T) {
 	wasm := func(tag string) bool { return tag == "js" || tag == "wasm" }
 	for _, file := range goFiles(t, "../../wasm") {
 		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments|parser.PackageClauseOnly)

@@ -74,9 +74,9 @@ func questions(t *testing.T) string {
 	return string(script)
 }
 
-// TestHostileText says the worst in messages, names, topics and parameters, and looks at
+// TestDemoText says the worst in messages, names, topics and parameters, and looks at
 // both pages of the demo, narrow and wide.
-func TestHostileText(t *testing.T) {
+func TestDemoText(t *testing.T) {
 	t.Parallel()
 	w := harness.NewEnvironment(t)
 	home := w.Gateway.URL + "/"

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// The harness sees what the other tests count on being absent.
-func TestTroubleIsSeen(t *testing.T) {
+// A Tab sees the errors that other tests count on being absent.
+func TestTabSeesErrors(t *testing.T) {
 	w := harness.Shared(t)
 	b := harness.NewTab(t, "troubled")
 	b.Open(w.Origin.URL + "/t/page.html")
