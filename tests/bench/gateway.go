@@ -101,7 +101,7 @@ type steady struct {
 	cpu             float64 // ms of the processes' processor time an event
 }
 
-func (b *gatewayBench) steady(ctx context.Context, c *crowd, of ...*harness.Process) (steady, error) {
+func (b *gatewayBench) steady(ctx context.Context, c *load, of ...*harness.Process) (steady, error) {
 	s, found := steady{}, series{}
 	// Not counted: caches fill, and heaps find their size.
 	if _, err := c.run(ctx, eventRate, 2*time.Second, false); err != nil {
@@ -131,7 +131,7 @@ func (b *gatewayBench) steady(ctx context.Context, c *crowd, of ...*harness.Proc
 	return s, nil
 }
 
-func (b *gatewayBench) flood(ctx context.Context, c *crowd) (float64, error) {
+func (b *gatewayBench) flood(ctx context.Context, c *load) (float64, error) {
 	var found []float64
 	for range b.runs {
 		most, err := c.flood(ctx, 2*time.Second, atOnce)
@@ -151,7 +151,7 @@ func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
 		return r, err
 	}
 	defer g.Kill()
-	c := newCrowd(b.account)
+	c := newLoad(b.account)
 	c.balancer.Use(g.Process)
 
 	long, ratio, err := b.history(ctx, c)
@@ -220,7 +220,7 @@ func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
 
 // abandon ends the gateways and leaves the visitors without: there are too many to let
 // each say goodbye.
-func (c *crowd) abandon(gateways ...*harness.Process) {
+func (c *load) abandon(gateways ...*harness.Process) {
 	c.balancer.Use()
 	for _, g := range gateways {
 		g.Kill()
@@ -233,7 +233,7 @@ func (c *crowd) abandon(gateways ...*harness.Process) {
 
 // history measures what depends on how much there is: of messages in a chat, and of
 // chats of a customer.
-func (b *gatewayBench) history(ctx context.Context, c *crowd) (t table, ratio float64, err error) {
+func (b *gatewayBench) history(ctx context.Context, c *load) (t table, ratio float64, err error) {
 	if err := c.grow(ctx, 2); err != nil {
 		return t, 0, err
 	}
@@ -356,7 +356,7 @@ func (b *gatewayBench) several(ctx context.Context) (r report, err error) {
 		return r, err
 	}
 	defer nodes.Kill()
-	c := newCrowd(b.account)
+	c := newLoad(b.account)
 	var gateways []*meter
 	var processes []*harness.Process
 	defer func() {

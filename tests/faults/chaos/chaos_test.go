@@ -26,7 +26,7 @@ import (
 type plan struct {
 	seed              uint64
 	customers, agents int
-	lines             int           // ways to the gateway, each with weather of its own
+	links             int           // ways to the gateway, each with faults of its own
 	duration          time.Duration // of the faults
 	settle            time.Duration // for everything to come right after them
 	heartbeat         time.Duration // of the gateway: a silent connection is found dead after twice that
@@ -76,7 +76,7 @@ func planned(t *testing.T) plan {
 	} else {
 		p.heartbeat, p.every, p.agentEvery = 20*time.Second, 3*time.Second, 500*time.Millisecond
 	}
-	p.lines = max(4, p.customers/12)
+	p.links = max(4, p.customers/12)
 	return p
 }
 
@@ -85,7 +85,7 @@ type run struct {
 	*testing.T
 	plan
 	w         *platform
-	lines     []*line
+	links     []*link
 	customers []*customer
 	agents    []*agent
 	chats     map[*agent][]string
@@ -94,7 +94,7 @@ type run struct {
 	mu     sync.Mutex
 	counts map[string]int
 	worst  map[string]time.Duration
-	broken []string // what went wrong with the processes and the lines
+	broken []string // what went wrong with the processes and the links
 }
 
 func TestChaos(t *testing.T) {
@@ -196,15 +196,15 @@ func (r *run) wrong(format string, args ...any) {
 	}
 }
 
-// people brings everybody in, while the weather is fair.
+// people brings everybody in, while nothing fails.
 func (r *run) people(ctx context.Context) {
 	r.Helper()
-	for range r.plan.lines {
-		l, err := newLine(r.w.address)
+	for range r.plan.links {
+		l, err := newLink(r.w.address)
 		if err != nil {
 			r.Fatal(err)
 		}
-		r.lines = append(r.lines, l)
+		r.links = append(r.links, l)
 		r.Cleanup(l.close)
 	}
 	for n := range r.plan.agents {
@@ -214,7 +214,7 @@ func (r *run) people(ctx context.Context) {
 	few := make(chan struct{}, 16)
 	choices := r.rand("tokens")
 	for n := range r.plan.customers {
-		c := newCustomer(r.w, r.lines[n%len(r.lines)], n)
+		c := newCustomer(r.w, r.links[n%len(r.links)], n)
 		r.customers = append(r.customers, c)
 		a := r.agents[n%len(r.agents)]
 		expiry := time.Now().Add(time.Hour)
@@ -247,7 +247,7 @@ func (r *run) people(ctx context.Context) {
 	}
 }
 
-// disturb has everybody write while everything fails, and leaves fair weather and
+// disturb has everybody write while everything fails, and leaves sound links and
 // serving processes.
 func (r *run) disturb(ctx context.Context) {
 	// Faults end first; who writes then still writes a little on.
@@ -272,10 +272,10 @@ func (r *run) disturb(ctx context.Context) {
 	for _, a := range r.agents {
 		writers.Go(func() { a.write(writing, ctx, r.rand(a.name), r.agentEvery, r.chats[a]) })
 	}
-	for i, l := range r.lines {
+	for i, l := range r.links {
 		failures.Go(func() {
-			if err := l.weather(failing, r.rand("line "+strconv.Itoa(i)), func(f fault) { r.count("proxy "+string(f), 1) }); err != nil {
-				r.wrong("line %d: %v", i, err)
+			if err := l.disturb(failing, r.rand("link "+strconv.Itoa(i)), func(f fault) { r.count("proxy "+string(f), 1) }); err != nil {
+				r.wrong("link %d: %v", i, err)
 			}
 		})
 	}
@@ -449,7 +449,7 @@ func (r *run) shutdown() {
 	for _, a := range r.agents {
 		a.desk.HTTP.CloseIdleConnections()
 	}
-	for _, l := range r.lines {
+	for _, l := range r.links {
 		l.close()
 	}
 }

@@ -22,7 +22,7 @@ const marker = "words of the chaos"
 type customer struct {
 	name      string
 	w         *platform
-	line      *line
+	link      *link
 	transport *counted
 	client    *sdk.Client
 	chat      string // engagementId
@@ -58,9 +58,9 @@ func (t *counted) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) {
 	return t.Transport.Do(ctx, r)
 }
 
-func newCustomer(w *platform, l *line, n int) *customer {
+func newCustomer(w *platform, l *link, n int) *customer {
 	c := &customer{
-		name: fmt.Sprintf("customer-%d", n), w: w, line: l,
+		name: fmt.Sprintf("customer-%d", n), w: w, link: l,
 		settled: map[string]bool{}, active: make(chan struct{}),
 	}
 	h := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 4}
@@ -74,7 +74,7 @@ func newCustomer(w *platform, l *line, n int) *customer {
 func (c *customer) begin(ctx context.Context, expiry time.Time, window time.Duration) error {
 	_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
 		c.client.Init(sdk.InitParams{
-			HostURL:       "http://gateway.invalid", // the line leads there
+			HostURL:       "http://gateway.invalid", // the link leads there
 			IntegrationID: c.w.account.IntegrationID, Appkey: c.w.account.Appkey, Token: c.w.token(c.name, expiry),
 		}, sdk.Config{ReconnectionTimeout: window}, done)
 	})

@@ -10,8 +10,8 @@
 //	make chaos SEED=7 DURATION=10m   other faults, for longer
 //	go test ./tests/faults/chaos     the short form, which make test runs
 //
-// How it stands: process_test.go builds and runs the real gateway and a real NATS
-// server as processes; weather_test.go is the links, each a TCP fault proxy
+// platform_test.go runs the real gateway and a real NATS
+// server as processes; link_test.go is the links, each a TCP fault proxy
 // (toxiproxy), and the faults; customer_test.go and agent_test.go are who writes;
 // verdict_test.go judges the logs, and is tested itself; chaos_test.go puts them
 // together and prints the table. stop_test.go is the gateway's graceful stop where it

@@ -20,9 +20,9 @@ import (
 // proxies is what toxiproxy wants to know of its surroundings: no metrics, no log.
 var proxies = toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 
-// line is some customers' way to the gateway. It leads through a hop, which weather
+// link is some customers' way to the gateway. It leads through a hop, which disturb
 // makes worse and in the end replaces.
-type line struct {
+type link struct {
 	upstream string
 
 	mu  sync.Mutex
@@ -53,20 +53,20 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-func newLine(upstream string) (*line, error) {
-	l := &line{upstream: upstream}
+func newLink(upstream string) (*link, error) {
+	l := &link{upstream: upstream}
 	h, err := l.newHop()
 	l.now = h
 	return l, err
 }
 
-func (l *line) newHop() (*hop, error) {
-	h := &hop{proxy: toxiproxy.NewProxy(proxies, "line", "127.0.0.1:0", l.upstream), conns: map[*conn]struct{}{}}
+func (l *link) newHop() (*hop, error) {
+	h := &hop{proxy: toxiproxy.NewProxy(proxies, "link", "127.0.0.1:0", l.upstream), conns: map[*conn]struct{}{}}
 	return h, h.proxy.Start()
 }
 
 // dial is a customer's net.Dialer: whatever the address, it is the gateway's.
-func (l *line) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+func (l *link) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	l.mu.Lock()
 	h := l.now
 	l.mu.Unlock()
@@ -128,9 +128,9 @@ func (h *hop) close() {
 	}
 }
 
-// replace makes a new hop the line's, for connections from now on, and returns the one
+// replace makes a new hop the link's, for connections from now on, and returns the one
 // before.
-func (l *line) replace() (*hop, error) {
+func (l *link) replace() (*hop, error) {
 	h, err := l.newHop()
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (l *line) replace() (*hop, error) {
 	return before, nil
 }
 
-func (l *line) close() {
+func (l *link) close() {
 	l.mu.Lock()
 	list := append(l.old, l.now)
 	l.old = nil
@@ -152,7 +152,7 @@ func (l *line) close() {
 	}
 }
 
-// fault is one kind of bad weather on a line.
+// fault is one kind of disturbance of a link.
 type fault string
 
 const (
@@ -165,9 +165,9 @@ const (
 
 var faults = []fault{faultLatency, faultSlicer, faultReset, faultDark, faultRefused}
 
-// weather changes the line's weather until ctx ends, then leaves it fair. count is told of
+// disturb has the link suffer faults until ctx ends, then leaves it sound. count is called with
 // each fault.
-func (l *line) weather(ctx context.Context, r *rand.Rand, count func(fault)) error {
+func (l *link) disturb(ctx context.Context, r *rand.Rand, count func(fault)) error {
 	for pause(ctx, between(r, 2*time.Second, 9*time.Second)) {
 		f := faults[r.IntN(len(faults))]
 		count(f)
@@ -187,8 +187,8 @@ func between(r *rand.Rand, low, high time.Duration) time.Duration {
 }
 
 // fault is one fault from its beginning to its end.
-func (l *line) fault(ctx context.Context, r *rand.Rand, f fault) error {
-	h := l.now // only weather, which calls this, replaces it
+func (l *link) fault(ctx context.Context, r *rand.Rand, f fault) error {
+	h := l.now // only disturb, which calls this, replaces it
 	cut := true
 	switch f {
 	case faultLatency:

@@ -19,9 +19,9 @@ import (
 	"openchat/tests/harness/cluster"
 )
 
-// crowd is the load: visitors, each a whole native SDK with its own session, stream and
+// load is visitors, each a whole native SDK with its own session, stream and
 // chat, and the agents they talk to.
-type crowd struct {
+type load struct {
 	account   *cluster.Account
 	balancer  cluster.Balancer
 	transport *native.Transport
@@ -38,16 +38,16 @@ type visitor struct {
 // chatsPerAgent keeps agents below the rate that the desk allows each.
 const chatsPerAgent = 10
 
-func newCrowd(account *cluster.Account) *crowd {
-	c := &crowd{account: account}
+func newLoad(account *cluster.Account) *load {
+	c := &load{account: account}
 	// The agents' connections, and those of the visitors' calls, are kept open.
 	c.transport = native.New(native.Options{HTTPClient: c.balancer.Client(256)})
 	c.desk = account.Desk(cluster.Host, c.balancer.Client(256))
 	return c
 }
 
-// grow brings the crowd to n visitors.
-func (c *crowd) grow(ctx context.Context, n int) error {
+// grow brings the load to n visitors.
+func (c *load) grow(ctx context.Context, n int) error {
 	const atOnce = 48
 	from := len(c.visitors)
 	c.visitors = append(c.visitors, make([]*visitor, n-from)...)
@@ -90,7 +90,7 @@ func together(n int, work func() error) error {
 	return first
 }
 
-func (c *crowd) visit(ctx context.Context, customer, agent string) (*visitor, error) {
+func (c *load) visit(ctx context.Context, customer, agent string) (*visitor, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	v := &visitor{}
@@ -111,7 +111,7 @@ func (c *crowd) visit(ctx context.Context, customer, agent string) (*visitor, er
 }
 
 // leave ends all sessions.
-func (c *crowd) leave(ctx context.Context) error {
+func (c *load) leave(ctx context.Context) error {
 	var next atomic.Int64
 	err := together(48, func() error {
 		for {
@@ -133,7 +133,7 @@ func (c *crowd) leave(ctx context.Context) error {
 }
 
 // allConnected waits until every stream is open.
-func (c *crowd) allConnected(ctx context.Context) error {
+func (c *load) allConnected(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
@@ -178,8 +178,8 @@ func (w *window) heard(text string) {
 	}
 }
 
-// load is what a window found.
-type load struct {
+// measured is what a window found.
+type measured struct {
 	latencies []float64 // in ms, of those that arrived
 	lost      int       // sent and not heard within the time to wait
 	lag       float64   // ms that the generator was late, 99th percentile
@@ -189,7 +189,7 @@ var windows atomic.Int64
 
 // run sends rate messages a second for so long, half of them agents' and half
 // customers', to the visitors in turn, who are picked at random unless in order.
-func (c *crowd) run(ctx context.Context, rate int, long time.Duration, inOrder bool) (load, error) {
+func (c *load) run(ctx context.Context, rate int, long time.Duration, inOrder bool) (measured, error) {
 	n := int(long.Seconds() * float64(rate))
 	w := &window{
 		name: fmt.Sprintf("window-%d", windows.Add(1)),
@@ -208,7 +208,7 @@ func (c *crowd) run(ctx context.Context, rate int, long time.Duration, inOrder b
 	for i := range n {
 		sleepUntil(w.begun.Add(w.due[i]))
 		if ctx.Err() != nil {
-			return load{}, ctx.Err()
+			return measured{}, ctx.Err()
 		}
 		lags[i] = (time.Since(w.begun) - w.due[i]).Seconds() * 1000
 		v := c.visitors[order[i%len(order)]]
@@ -230,10 +230,10 @@ func (c *crowd) run(ctx context.Context, rate int, long time.Duration, inOrder b
 	c.window.Store(nil)
 	select {
 	case err := <-failed:
-		return load{}, fmt.Errorf("%d sends failed, one with: %w", len(failed)+1, err)
+		return measured{}, fmt.Errorf("%d sends failed, one with: %w", len(failed)+1, err)
 	default:
 	}
-	l := load{lag: percentile(lags, 99), lost: int(w.rest.Load())}
+	l := measured{lag: percentile(lags, 99), lost: int(w.rest.Load())}
 	for i := range n {
 		if at := w.arrived[i].Load(); at > 0 {
 			l.latencies = append(l.latencies, (time.Duration(at)-w.due[i]).Seconds()*1000)
@@ -244,7 +244,7 @@ func (c *crowd) run(ctx context.Context, rate int, long time.Duration, inOrder b
 
 // say sends one message, from the chat's agent or from the visitor, and waits until it
 // is acknowledged.
-func (c *crowd) say(ctx context.Context, v *visitor, agent bool, text string) error {
+func (c *load) say(ctx context.Context, v *visitor, agent bool, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if agent {
@@ -255,7 +255,7 @@ func (c *crowd) say(ctx context.Context, v *visitor, agent bool, text string) er
 
 // flood sends as much as is acknowledged, with so many calls under way, and returns the
 // messages a second.
-func (c *crowd) flood(ctx context.Context, long time.Duration, atOnce int) (float64, error) {
+func (c *load) flood(ctx context.Context, long time.Duration, atOnce int) (float64, error) {
 	var next, sent atomic.Int64
 	order := rand.Perm(len(c.visitors))
 	begun := time.Now()
