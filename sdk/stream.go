@@ -26,8 +26,6 @@ const (
 	maxRefusalWait = 5 * time.Second
 	// maxPings bounds the pings that no pong has answered: more would not be answered sooner.
 	maxPings = 16
-	// An interval out of these bounds is the gateway's mistake.
-	minHeartbeat, maxHeartbeat = time.Second, time.Minute
 )
 
 // streamState is where the event stream is.
@@ -669,7 +667,7 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	st := &s.stream
 	st.state = streamOpen
 	st.giveUpAt = time.Time{}
-	st.interval = min(max(f.HeartbeatInterval, minHeartbeat), maxHeartbeat)
+	st.interval = min(max(f.HeartbeatInterval, wire.MinHeartbeatInterval), wire.MaxHeartbeatInterval)
 	if f.HeartbeatInterval <= 0 {
 		st.interval = wire.HeartbeatInterval
 	}

@@ -8,8 +8,9 @@ import (
 )
 
 // gatewayConfig is the gateway's part of the settings, without the store.
-func (p *process) gatewayConfig(tenants []tenant) (gateway.Config, error) {
+func (p *process) gatewayConfig(tenants []gateway.Tenant) (gateway.Config, error) {
 	c := gateway.Config{
+		Tenants:           tenants,
 		Issuer:            p.issuer,
 		Audience:          p.audience,
 		ServerCredential:  p.serverCredential,
@@ -19,9 +20,6 @@ func (p *process) gatewayConfig(tenants []tenant) (gateway.Config, error) {
 		BehindProxy:       p.behindProxy,
 		HeartbeatInterval: p.heartbeat,
 		Logger:            p.log,
-	}
-	for _, t := range tenants {
-		c.Tenants = append(c.Tenants, gateway.Tenant{Account: t.account, IntegrationID: t.integrationID, Appkey: t.appkey})
 	}
 	for _, file := range p.publicKeys {
 		pem, err := os.ReadFile(file)

@@ -132,7 +132,7 @@ type process struct {
 	running sync.WaitGroup     // desk.Run
 }
 
-func (p *process) start(ctx context.Context, tenants []tenant) (err error) {
+func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
 	mux := http.NewServeMux()
 	// What can be wrong comes first, and the store, which takes a moment, last.
 	if p.dist != "" {
@@ -205,12 +205,12 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-func (p *process) addDemo(mux *http.ServeMux, t tenant) error {
+func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 	handler, err := pages(demo.Files)
 	if err != nil {
 		return err
 	}
-	config, err := json.Marshal(map[string]string{"integrationId": t.integrationID, "deskCredential": p.deskCredential}, json.Deterministic(true))
+	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.deskCredential}, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

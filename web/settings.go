@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -16,6 +15,9 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/desk"
+	"openchat/web/gateway"
+	"openchat/web/httpapi"
+	"openchat/web/store"
 )
 
 // settings is everything that a flag or the environment sets, as it was given.
@@ -78,7 +80,47 @@ type option struct {
 	name  string
 	arg   string // what stands for the value in the help
 	help  string
-	value any // pointer into settings
+	value any // pointer into settings, or a span
+}
+
+// span is a duration that a flag sets, and which ones are possible.
+type span struct {
+	value    *time.Duration
+	min, max time.Duration
+	zero     string // what 0 means; "": it is not possible
+}
+
+// String says what is possible.
+func (s span) String() string {
+	possible := written(s.min) + " to " + written(s.max)
+	if s.max == 0 {
+		possible = "at least " + written(s.min)
+	}
+	if s.zero != "" {
+		possible = "0 (" + s.zero + "), or " + possible
+	}
+	return possible
+}
+
+func (s span) check() error {
+	if v := *s.value; (v != 0 || s.zero == "") && (v < s.min || s.max > 0 && v > s.max) {
+		return fmt.Errorf("%s is not possible; it takes %s", written(v), s)
+	}
+	return nil
+}
+
+// written writes a duration as it is given, 90s or 24h, where Duration.String writes
+// 1m30s and 24h0m0s.
+func written(d time.Duration) string {
+	switch {
+	case d != 0 && d%time.Hour == 0:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d != 0 && d%time.Minute == 0 && d != time.Minute:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d%time.Second == 0:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.String()
 }
 
 // The demo's identity and secrets: known to everybody, so good on loopback only.
@@ -110,7 +152,7 @@ func defaults() *settings {
 }
 
 func (s *settings) options() []option {
-	const process, store, tenant, token, access, traffic, chats = "Process", "Store", "Tenant", "Tokens", "Credentials", "Traffic", "Chats"
+	const process, stored, tenant, token, access, traffic, chats = "Process", "Store", "Tenant", "Tokens", "Credentials", "Traffic", "Chats"
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
@@ -120,10 +162,10 @@ func (s *settings) options() []option {
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
 
-		{store, "data", "folder", "where the NATS server inside this process keeps its files; one process at a time", &s.data},
-		{store, "nats-url", "url", "use this NATS server or cluster with JetStream instead, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
-		{store, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
-		{store, "max-age", "duration", "how long sessions, chats and messages are kept after their last change; at least 24h", &s.maxAge},
+		{stored, "data", "folder", "where the NATS server inside this process keeps its files; one process at a time", &s.data},
+		{stored, "nats-url", "url", "use this NATS server or cluster with JetStream instead, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
+		{stored, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
+		{stored, "max-age", "duration", "how long sessions, chats and messages are kept after their last change", span{&s.maxAge, store.MinAge, 0, ""}},
 
 		{tenant, "account", "id", "the account: six letters, e.g. ABCDEF", &s.account},
 		{tenant, "integration-id", "uuid", "the account's chat integration", &s.integrationID},
@@ -135,18 +177,18 @@ func (s *settings) options() []option {
 		{token, "jwt-hs256-secret", "secret", "shared secret instead of keys, at least 32 bytes; only with --demo", &s.hs256Secret},
 		{token, "jwt-issuer", "text", "the tokens' iss", &s.issuer},
 		{token, "jwt-audience", "text", "the tokens' aud", &s.audience},
-		{token, "token-ttl", "duration", "how long a token of /v1/getJWT is valid, 1s to 1h; only with --demo", &s.tokenTTL},
+		{token, "token-ttl", "duration", "how long a token of /v1/getJWT is valid; only with --demo", span{&s.tokenTTL, time.Second, gateway.MaxTTL, ""}},
 
 		{access, "server-credential", "secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens", &s.serverCredential},
-		{access, "desk-credential", "secret", fmt.Sprintf("what agent desks send; at least %d bytes", desk.MinCredential), &s.deskCredential},
+		{access, "desk-credential", "secret", fmt.Sprintf("what agent desks send; at least %d bytes", httpapi.MinCredential), &s.deskCredential},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
-		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds, 1s to 60s", &s.heartbeat},
+		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds", span{&s.heartbeat, wire.MinHeartbeatInterval, wire.MaxHeartbeatInterval, ""}},
 
-		{chats, "customer-grace", "duration", "how long a customer may be disconnected before the desk shows them as away, 1s to 10m", &s.customerGrace},
-		{chats, "abandon-after", "duration", "how long a customer may be disconnected before their chat is ended, up to 720h, and at least\n--customer-grace; 0: never", &s.abandonAfter},
-		{chats, "agent-grace", "duration", "how long an agent's desk may be disconnected before its chats wait for another agent, 1s to 1h", &s.agentGrace},
+		{chats, "customer-grace", "duration", "how long a customer may be disconnected before the desk shows them as away", span{&s.customerGrace, desk.MinGrace, desk.MaxCustomerGrace, ""}},
+		{chats, "abandon-after", "duration", "how long a customer may be disconnected before their chat is ended; not before\n--customer-grace", span{&s.abandonAfter, desk.MinGrace, desk.MaxAbandonAfter, "never"}},
+		{chats, "agent-grace", "duration", "how long an agent's desk may be disconnected before its chats wait for another agent", span{&s.agentGrace, desk.MinGrace, desk.MaxAgentGrace, ""}},
 	}
 }
 
@@ -160,14 +202,15 @@ func parse(args []string, getenv func(string) string) (*settings, error) {
 	fs := flag.NewFlagSet("gateway", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fromEnv := map[string]bool{}
+	var refused string
 	for _, o := range s.options() {
-		register(fs, o)
+		register(fs, o, &refused)
 		v := getenv(envName(o.name))
 		if v == "" || o.name == "help" || o.name == "version" {
 			continue
 		}
-		if err := fs.Set(o.name, v); err != nil {
-			return nil, fmt.Errorf("%s: not %s; --help says what it takes", envName(o.name), article(o))
+		if fs.Set(o.name, v) != nil {
+			return nil, fmt.Errorf("%s: %s", envName(o.name), strings.TrimPrefix(refused, "--"+o.name+": "))
 		}
 		fromEnv[o.name] = true
 	}
@@ -180,6 +223,8 @@ func parse(args []string, getenv func(string) string) (*settings, error) {
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) { // -h
 		s.help = true
 		return s, nil
+	} else if refused != "" {
+		return nil, errors.New(refused)
 	} else if err != nil {
 		return nil, fmt.Errorf("%s; --help lists the flags", oneLine(err))
 	}
@@ -189,7 +234,10 @@ func parse(args []string, getenv func(string) string) (*settings, error) {
 	return s, nil
 }
 
-func register(fs *flag.FlagSet, o option) {
+// register makes a flag of an option. When its value cannot be read, refused says so in
+// words that name the flag, the value and what is possible: the flag package's name neither
+// a duration's units nor an option's bounds.
+func register(fs *flag.FlagSet, o option, refused *string) {
 	switch v := o.value.(type) {
 	case *string:
 		fs.StringVar(v, o.name, *v, o.help)
@@ -197,8 +245,8 @@ func register(fs *flag.FlagSet, o option) {
 		fs.IntVar(v, o.name, *v, o.help)
 	case *bool:
 		fs.BoolVar(v, o.name, *v, o.help)
-	case *time.Duration:
-		fs.DurationVar(v, o.name, *v, o.help)
+	case span:
+		fs.DurationVar(v.value, o.name, *v.value, o.help)
 	case *slog.Level:
 		fs.TextVar(v, o.name, *v, o.help)
 	case *list:
@@ -206,16 +254,40 @@ func register(fs *flag.FlagSet, o option) {
 	default:
 		panic("a flag of no known kind: " + o.name)
 	}
+	f := fs.Lookup(o.name)
+	f.Value = value{f.Value, o, refused}
 }
 
-func article(o option) string {
-	switch o.value.(type) {
+// value is a flag's value that says in refused what is wrong with a text.
+type value struct {
+	flag.Value
+	o       option
+	refused *string
+}
+
+func (v value) Set(text string) error {
+	err := v.Value.Set(text)
+	if err != nil {
+		*v.refused = fmt.Sprintf("--%s: %q is not %s", v.o.name, text, kind(v.o))
+	}
+	return err
+}
+
+// IsBoolFlag says that the flag may be given without a value.
+func (v value) IsBoolFlag() bool {
+	_, ok := v.o.value.(*bool)
+	return ok
+}
+
+// kind says what an option's value has to be.
+func kind(o option) string {
+	switch v := o.value.(type) {
 	case *int:
 		return "a whole number"
 	case *bool:
 		return "true or false"
-	case *time.Duration:
-		return "a duration like 15m"
+	case span:
+		return "a duration like 15m, 90s or 24h; possible is " + v.String()
 	case *slog.Level:
 		return "DEBUG, INFO, WARN or ERROR"
 	}
@@ -260,6 +332,9 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 			head += " " + o.arg
 		}
 		help := o.help
+		if s, ok := o.value.(span); ok {
+			help += "; " + s.String()
+		}
 		if v := defaultOf(o); v != "" {
 			help += " (default " + v + ")"
 		}
@@ -278,26 +353,17 @@ func defaultOf(o option) string {
 		return *v
 	case *int:
 		return strconv.Itoa(*v)
-	case *time.Duration:
-		switch {
-		case *v%time.Hour == 0:
-			return fmt.Sprintf("%dh", *v/time.Hour)
-		case *v%time.Minute == 0:
-			return fmt.Sprintf("%dm", *v/time.Minute)
-		}
-		return v.String()
+	case span:
+		return written(*v.value)
 	case *slog.Level:
 		return v.String()
 	}
 	return ""
 }
 
-// tenant is one account's integration.
-type tenant struct{ account, integrationID, appkey string }
-
 // check fills in the demo's defaults, reads secrets from their files, and returns
 // the tenants, or what is wrong and what to do about it.
-func (s *settings) check() ([]tenant, error) {
+func (s *settings) check() ([]gateway.Tenant, error) {
 	host, _, err := net.SplitHostPort(s.addr)
 	if err != nil {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
@@ -337,12 +403,11 @@ func (s *settings) check() ([]tenant, error) {
 		return nil, err
 	}
 	for _, o := range s.origins {
-		u, err := url.Parse(o)
 		if o == "*" {
 			continue
 		}
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Host != strings.TrimPrefix(o, u.Scheme+"://") {
-			return nil, fmt.Errorf("--allowed-origins %s is not an origin, as in https://shop.example.com without a path", o)
+		if err := httpapi.CheckOrigin(o); err != nil {
+			return nil, fmt.Errorf("--allowed-origins %s is %w", o, err)
 		}
 	}
 	var missing []string
@@ -355,31 +420,38 @@ func (s *settings) check() ([]tenant, error) {
 	need(s.demo || len(s.publicKeys) > 0 || s.privateKey != "", "--jwt-public-key")
 	need(s.deskCredential != "", "--desk-credential")
 	need(s.privateKey == "" || s.serverCredential != "", "--server-credential (for --jwt-private-key)")
+	for _, o := range s.options() {
+		if v, ok := o.value.(span); ok {
+			if err := v.check(); err != nil {
+				return nil, fmt.Errorf("--%s %w", o.name, err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		flag, value string
+		err         error
+	}{
+		{"heartbeat-interval", written(s.heartbeat), httpapi.CheckHeartbeat(s.heartbeat)},
+		{"replicas", strconv.Itoa(s.replicas), store.CheckReplicas(s.replicas)},
+	} {
+		if c.err != nil {
+			return nil, fmt.Errorf("--%s %s is %w", c.flag, c.value, c.err)
+		}
+	}
+	for _, c := range []struct{ flag, credential string }{{"desk-credential", s.deskCredential}, {"server-credential", s.serverCredential}} {
+		if err := httpapi.CheckCredential(c.credential); err != nil && c.credential != "" {
+			return nil, fmt.Errorf("--%s is %w", c.flag, err)
+		}
+	}
 	switch {
 	case len(missing) > 0:
 		return nil, fmt.Errorf("not set: %s; set them, or use --demo to try it on this machine", strings.Join(missing, ", "))
 	case !s.demo && s.hs256Secret != "":
 		return nil, errors.New("--jwt-hs256-secret is for --demo only: who can verify such a token can also make one; use --jwt-public-key")
-	case s.hs256Secret != "" && len(s.hs256Secret) < 32:
-		return nil, errors.New("--jwt-hs256-secret is shorter than 32 bytes; use a longer one")
-	case len(s.deskCredential) < desk.MinCredential:
-		return nil, fmt.Errorf("--desk-credential is shorter than %d bytes; use a longer one", desk.MinCredential)
-	case s.serverCredential != "" && len(s.serverCredential) < desk.MinCredential:
-		return nil, fmt.Errorf("--server-credential is shorter than %d bytes; use a longer one", desk.MinCredential)
-	case s.heartbeat < time.Second || s.heartbeat > time.Minute || s.heartbeat%time.Second != 0:
-		return nil, fmt.Errorf("--heartbeat-interval %v is not whole seconds from 1s to 60s", s.heartbeat)
-	case s.tokenTTL < time.Second || s.tokenTTL > time.Hour:
-		return nil, fmt.Errorf("--token-ttl %v is not from 1s to 1h", s.tokenTTL)
-	case s.customerGrace < time.Second || s.customerGrace > 10*time.Minute:
-		return nil, fmt.Errorf("--customer-grace %v is not from 1s to 10m", s.customerGrace)
-	case s.agentGrace < time.Second || s.agentGrace > time.Hour:
-		return nil, fmt.Errorf("--agent-grace %v is not from 1s to 1h", s.agentGrace)
-	case s.abandonAfter != 0 && (s.abandonAfter < s.customerGrace || s.abandonAfter > 720*time.Hour):
-		return nil, fmt.Errorf("--abandon-after %v is not 0 (never), nor from --customer-grace (%v) to 720h", s.abandonAfter, s.customerGrace)
-	case s.maxAge < 24*time.Hour:
-		return nil, fmt.Errorf("--max-age %v is under 24h, for which idempotency keys must hold", s.maxAge)
-	case s.replicas != 1 && s.replicas != 3 && s.replicas != 5:
-		return nil, fmt.Errorf("--replicas %d is not 1, 3 or 5", s.replicas)
+	case s.hs256Secret != "" && len(s.hs256Secret) < gateway.MinSecret:
+		return nil, fmt.Errorf("--jwt-hs256-secret is too short; at least %d bytes are needed", gateway.MinSecret)
+	case s.abandonAfter != 0 && s.abandonAfter < s.customerGrace:
+		return nil, fmt.Errorf("--abandon-after %s is shorter than --customer-grace, which is %s; it may be 0 (never)", written(s.abandonAfter), written(s.customerGrace))
 	case s.replicas > 1 && s.natsURL == "":
 		return nil, fmt.Errorf("--replicas %d needs a cluster: set --nats-url", s.replicas)
 	case s.data == "" && s.natsURL == "":
@@ -416,13 +488,13 @@ func readSecret(flag string, v *string) error {
 	return nil
 }
 
-func (s *settings) readTenants() ([]tenant, error) {
-	var tenants []tenant
+func (s *settings) readTenants() ([]gateway.Tenant, error) {
+	var tenants []gateway.Tenant
 	if s.account != "" || s.integrationID != "" || s.appkey != "" {
 		if s.account == "" || s.integrationID == "" || s.appkey == "" {
 			return nil, errors.New("--account, --integration-id and --appkey belong together: set all three")
 		}
-		tenants = append(tenants, tenant{s.account, s.integrationID, s.appkey})
+		tenants = append(tenants, gateway.Tenant{Account: s.account, IntegrationID: s.integrationID, Appkey: s.appkey})
 	}
 	for i, text := range s.tenants {
 		// Not the text in the error: it may hold the appkey.
@@ -433,14 +505,11 @@ func (s *settings) readTenants() ([]tenant, error) {
 		if err := readSecret("tenant", &parts[2]); err != nil {
 			return nil, err
 		}
-		tenants = append(tenants, tenant{parts[0], parts[1], parts[2]})
+		tenants = append(tenants, gateway.Tenant{Account: parts[0], IntegrationID: parts[1], Appkey: parts[2]})
 	}
 	for _, t := range tenants {
-		if len(t.account) != 6 || strings.Trim(strings.ToLower(t.account), "abcdefghijklmnopqrstuvwxyz") != "" {
-			return nil, fmt.Errorf("the account %q is not six letters, as in %s", t.account, demoAccount)
-		}
-		if !wire.IsUUID(t.integrationID) {
-			return nil, fmt.Errorf("the integration-id %q is not a UUID, as in %s", t.integrationID, demoIntegrationID)
+		if err := t.Check(); err != nil {
+			return nil, fmt.Errorf("%w (--tenant)", err)
 		}
 	}
 	return tenants, nil

@@ -60,7 +60,7 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		tenants, err := s.check()
-		if err != nil || len(tenants) != 1 || tenants[0].account != demoAccount || s.deskCredential != demoDesk || s.hs256Secret != demoHS256 {
+		if err != nil || len(tenants) != 1 || tenants[0].Account != demoAccount || s.deskCredential != demoDesk || s.hs256Secret != demoHS256 {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -76,7 +76,7 @@ func TestSettings(t *testing.T) {
 		}
 		tenants, err := s.check()
 		const want = "0123456789abcdef-from-a-file"
-		if err != nil || tenants[0].appkey != want || s.deskCredential != want || s.serverCredential != want {
+		if err != nil || tenants[0].Appkey != want || s.deskCredential != want || s.serverCredential != want {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -86,7 +86,7 @@ func TestSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tenants, err := s.check(); err != nil || tenants[0].appkey != "key:with:colons" {
+		if tenants, err := s.check(); err != nil || tenants[0].Appkey != "key:with:colons" {
 			t.Errorf("got %+v, %v", tenants, err)
 		}
 	})
@@ -135,6 +135,14 @@ func TestMistakes(t *testing.T) {
 		{args: production("--abandon-after", "19s"), want: []string{"--abandon-after", "0 (never)", "20s"}},
 		{args: production("--abandon-after", "721h"), want: []string{"--abandon-after", "720h"}},
 		{args: production("--abandon-after", "-1s"), want: []string{"--abandon-after"}},
+		{args: production("--abandon-after", "30d"), want: []string{"--abandon-after", `"30d"`, "a duration like 15m, 90s or 24h", "0 (never), or 1s to 720h"}},
+		{args: production("--max-age", "30d"), want: []string{"--max-age", `"30d"`, "a duration like", "at least 24h"}},
+		{args: production("--max-age", ""), want: []string{"--max-age", `""`, "a duration like"}},
+		{args: production("--agent-grace", "999ms"), want: []string{"--agent-grace 999ms", "1s to 1h"}},
+		{args: production("--heartbeat-interval", "61s"), want: []string{"--heartbeat-interval 61s", "1s to 60s"}},
+		{args: production("--heartbeat-interval", "1500ms"), want: []string{"--heartbeat-interval 1.5s", "whole seconds"}},
+		{args: production("--demo=perhaps"), want: []string{"--demo", `"perhaps"`, "true or false"}},
+		{env: []string{"GATEWAY_AGENT_GRACE", "1d"}, want: []string{"GATEWAY_AGENT_GRACE", `"1d"`, "a duration like", "1s to 1h"}},
 		{env: []string{"GATEWAY_ABANDON_AFTER", "soon"}, want: []string{"GATEWAY_ABANDON_AFTER", "a duration like 15m"}},
 		{args: production("--max-age", "1h"), want: []string{"--max-age", "24h"}},
 		{args: production("--replicas", "2"), want: []string{"--replicas 2"}},

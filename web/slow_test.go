@@ -165,17 +165,6 @@ func TestSlowClients(t *testing.T) {
 				}
 			}
 		},
-		"a desk's body, byte by byte": func(t *testing.T) {
-			conn := dial(t)
-			begun := time.Now()
-			write(conn, "POST %s/engagements/x:accept HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 60000\r\n\r\n", desk.BasePath, s.deskCredential)
-			go drip(conn, " ")
-			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil || res.StatusCode != 400 {
-				t.Errorf("%v %v", res, err)
-			}
-			between(t, begun, p.server.ReadTimeout)
-		},
 		"an answer that is not read": func(t *testing.T) {
 			conn := dial(t)
 			if err := conn.SetReadBuffer(4 << 10); err != nil {

@@ -39,6 +39,10 @@ const (
 	// HeartbeatInterval is the ready frame's default; two of them without any
 	// frame mean that the connection is dead (STREAM-4).
 	HeartbeatInterval = 20 * time.Second
+	// MinHeartbeatInterval and MaxHeartbeatInterval bound it, in whole seconds. A client
+	// takes what is out of these bounds for the nearer one.
+	MinHeartbeatInterval = time.Second
+	MaxHeartbeatInterval = time.Minute
 )
 
 // UTF16Len returns the length of s as a browser's String.length counts it.

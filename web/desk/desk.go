@@ -19,17 +19,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
 	"openchat/web/presence"
-	"openchat/web/store"
 )
 
 // BasePath is the root of the desk's API.
@@ -38,9 +36,6 @@ const BasePath = "/api/desk/v1"
 // Subprotocol is the WebSocket subprotocol of the desk's events.
 const Subprotocol = "desk.chat.v1"
 
-// MinCredential is the shortest credential New accepts, in bytes.
-const MinCredential = 16
-
 // Defaults of Config.
 const (
 	DefaultCustomerGrace = 20 * time.Second
@@ -48,11 +43,19 @@ const (
 	DefaultAbandonAfter  = 30 * time.Minute
 )
 
+// Bounds of those times for operators (docs/desk-api.md). New takes any, for tests.
+const (
+	MinGrace         = time.Second
+	MaxCustomerGrace = 10 * time.Minute
+	MaxAgentGrace    = time.Hour
+	MaxAbandonAfter  = 720 * time.Hour // and at least CustomerGrace
+)
+
 // Config is what a Desk needs. Only Store and Credential have no default.
 type Config struct {
 	// Store is where the chats are. The desk does not close it.
-	Store *store.Store
-	// Credential is the secret that every call carries, at least MinCredential bytes.
+	Store Store
+	// Credential is the secret that every call carries, at least httpapi.MinCredential bytes.
 	Credential string
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
 	// Empty: "Assistant".
@@ -62,7 +65,7 @@ type Config struct {
 	// browser's and needs the credential only.
 	AllowedOrigins []string
 	// HeartbeatInterval is the time between two pings to a desk; one that sends
-	// nothing for two of them is cut. Zero: 20 s.
+	// nothing for two of them is cut. Zero: 20 s; 1 s to 60 s, whole seconds.
 	HeartbeatInterval time.Duration
 	// SocketQueue is how many frames may wait for one slow desk before it is cut
 	// with 4429. Zero: 1024. A frame is at most 64 KiB.
@@ -93,7 +96,7 @@ type Config struct {
 	// Zero: 1000.
 	KeepEnded int
 	// Logger hears of failures and of agents coming and going; never of a text,
-	// a name or a credential. Nil: slog.Default.
+	// a name or a credential. Nil discards it.
 	Logger *slog.Logger
 
 	watchEvery time.Duration // between two looks at who is connected; 0: 1 s. Other values are for tests
@@ -101,16 +104,15 @@ type Config struct {
 
 // Desk is the local contact center. Its methods are safe for concurrent use.
 type Desk struct {
-	store      *store.Store
+	store      Store
 	log        *slog.Logger
 	credential [sha256.Size]byte
 	bot        wire.Participant
-	origins    map[string]bool
+	api        *httpapi.Server
 	heartbeat  time.Duration
 	queue      int
-	maxSockets int
-	limits     *limiter
-	waiting    httpapi.Waiting
+	limits     *httpapi.Limits
+	sockets    *httpapi.Sockets
 	proxied    bool
 	view       *view
 	table      *presence.Table
@@ -120,11 +122,9 @@ type Desk struct {
 	abandonAfter              time.Duration // negative: never
 	watchEvery                time.Duration
 
-	ready sync.Once      // closes view.ready
-	drain *httpapi.Drain // counts calls and sockets
-	mu    sync.Mutex     // guards what follows
-	count int            // of sockets
-
+	ready    sync.Once            // closes view.ready
+	drain    *httpapi.Drain       // counts calls and sockets
+	mu       sync.Mutex           // guards what follows
 	lastSeen map[string]time.Time // when an agent's socket here has ended, for a while
 }
 
@@ -133,50 +133,58 @@ func New(c Config) (*Desk, error) {
 	switch {
 	case c.Store == nil:
 		return nil, errors.New("desk: Config.Store is missing")
-	case len(c.Credential) < MinCredential:
-		return nil, errors.New("desk: Config.Credential must have at least 16 bytes")
-	case wire.UTF16Len(c.BotName) > wire.MaxDisplayName:
-		return nil, errors.New("desk: Config.BotName must have at most 70 characters")
-	case c.HeartbeatInterval < 0, c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0,
+	case c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0,
 		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
-	origins := map[string]bool{}
-	for _, o := range c.AllowedOrigins {
-		u, err := url.Parse(o)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" {
-			return nil, errors.New("desk: Config.AllowedOrigins holds something that is not an origin like https://desk.example.com")
-		}
-		origins[strings.ToLower(o)] = true
+	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
+	if err := httpapi.CheckCredential(c.Credential); err != nil {
+		return nil, fmt.Errorf("desk: Config.Credential is %w", err)
 	}
+	botName, err := httpapi.StaffName("Config.BotName", c.BotName)
+	if err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
+	}
+	if err := httpapi.CheckHeartbeat(c.HeartbeatInterval); err != nil {
+		return nil, fmt.Errorf("desk: Config.HeartbeatInterval %v is %w", c.HeartbeatInterval, err)
+	}
+	for _, o := range c.AllowedOrigins {
+		if err := httpapi.CheckOrigin(o); err != nil {
+			return nil, fmt.Errorf("desk: Config.AllowedOrigins: %q is %w", o, err)
+		}
+	}
+	log, drain := httpapi.Logger(c.Logger), httpapi.NewDrain()
 	d := &Desk{
 		store:      c.Store,
-		log:        c.Logger,
+		log:        log,
 		credential: sha256.Sum256([]byte(c.Credential)),
 		bot: wire.Participant{
 			ParticipantID:   BotID,
 			ParticipantType: wire.ParticipantBot,
-			DisplayName:     or(c.BotName, "Assistant"),
+			DisplayName:     botName,
 		},
-		origins:    origins,
-		heartbeat:  or(c.HeartbeatInterval, wire.HeartbeatInterval),
-		queue:      or(c.SocketQueue, 1024),
-		maxSockets: or(c.MaxSockets, 1000),
-		limits:     newLimiter(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
-		waiting:    httpapi.Waiting{Max: or(c.MaxWaiting, 100)},
-		proxied:    c.BehindProxy,
-		view:       newView(or(c.KeepEnded, 1000)),
-		drain:      httpapi.NewDrain(),
-		lastSeen:   map[string]time.Time{},
-		customers:  c.Customers,
+		api: &httpapi.Server{
+			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins),
+			AllowMethods: "GET, POST",
+			AllowHeaders: "authorization, content-type",
+		},
+		heartbeat: c.HeartbeatInterval,
+		queue:     or(c.SocketQueue, 1024),
+		limits:    httpapi.NewLimits(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
+		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
+			Max: or(c.MaxSockets, 1000), MaxWaiting: or(c.MaxWaiting, 100), BehindProxy: c.BehindProxy,
+			Full: *httpapi.Refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected."),
+		}),
+		proxied:   c.BehindProxy,
+		view:      newView(or(c.KeepEnded, 1000)),
+		drain:     drain,
+		lastSeen:  map[string]time.Time{},
+		customers: c.Customers,
 
 		customerGrace: or(c.CustomerGrace, DefaultCustomerGrace),
 		agentGrace:    or(c.AgentGrace, DefaultAgentGrace),
 		abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),
 		watchEvery:    or(c.watchEvery, time.Second),
-	}
-	if d.log == nil {
-		d.log = slog.Default()
 	}
 	d.table = presence.New(d.store, d.log)
 	return d, nil
@@ -234,33 +242,5 @@ func (d *Desk) Close(ctx context.Context) error {
 	return d.drain.Wait(ctx)
 }
 
-// goingAway refuses what is not begun any more, and ends what could not be finished.
-func goingAway() *problem {
-	p := refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk is going away. The call may be repeated.")
-	p.retryAfter = 1
-	return p
-}
-
-// enter counts a socket in, unless the desk is closing or full.
-func (d *Desk) enter() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.count >= d.maxSockets {
-		return refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected.")
-	}
-	if !d.drain.Begin() {
-		return goingAway()
-	}
-	d.count++
-	return nil
-}
-
-func (d *Desk) exit() {
-	d.mu.Lock()
-	d.count--
-	d.mu.Unlock()
-	d.drain.End()
-}
-
 // Handler answers everything under BasePath.
-func (d *Desk) Handler() http.Handler { return http.HandlerFunc(d.serve) }
+func (d *Desk) Handler() http.Handler { return d.handler() }

@@ -707,19 +707,3 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
-
-func TestLimiterIsBounded(t *testing.T) {
-	l := newLimiter(1, 1)
-	at := time.Unix(0, 0)
-	for i := range maxBuckets {
-		if l.take(fmt.Sprint(i), at) != 0 {
-			t.Fatal("a first call was held up")
-		}
-	}
-	if l.take("one more", at) == 0 || len(l.buckets) != maxBuckets {
-		t.Errorf("made-up callers got a bucket each: %d", len(l.buckets))
-	}
-	if l.take("one more", at.Add(time.Second)) != 0 || len(l.buckets) != 1 {
-		t.Errorf("full buckets were not forgotten: %d", len(l.buckets))
-	}
-}

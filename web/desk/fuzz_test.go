@@ -1,14 +1,17 @@
 package desk
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // FuzzDesk reads every text as a frame of a desk and as the body of its calls: what is
@@ -27,13 +30,16 @@ func FuzzDesk(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		sound := json.Valid(text) && utf8.Valid(text)
-		if frame, err := decodeFrame(text); err == nil && (!sound || !utf8.ValidString(frame.Credential)) {
+		if frame, err := httpapi.Unmarshal[clientFrame](text); err == nil && (!sound || !utf8.ValidString(frame.Credential)) {
 			t.Fatalf("taken: %q", text)
 		}
-		b, err := decodeBody(text)
+		b, err := httpapi.Decode(httptest.NewRequest("POST", "/", bytes.NewReader(text)), httpapi.Unmarshal[body])
+		if err == nil {
+			err = b.checkID()
+		}
 		refused := func(err error) {
 			t.Helper()
-			var p *problem
+			var p *httpapi.Problem
 			if !errors.As(err, &p) || p.Status != 400 || len(p.Detail) > 100 {
 				t.Fatalf("refused with %v", err)
 			}

@@ -5,15 +5,10 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"io"
 	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
-	"github.com/go-json-experiment/json"
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
@@ -21,123 +16,41 @@ import (
 	"openchat/web/store"
 )
 
-// problem is an error that the caller is told of; every other error is a failure
-// of ours, which the log is told of.
-type problem struct {
-	wire.Problem
-	retryAfter int // seconds; 0: no such header
+func notFound() *httpapi.Problem {
+	return httpapi.NotFound("engagementId", "There is no such engagement, or it ended long ago.")
 }
 
-func (p *problem) Error() string { return p.Title + ": " + p.Detail }
+func ended() *httpapi.Problem { return httpapi.Conflict("engagementId", "The chat has ended.") }
 
-func refuse(status int, kind, detail string, violations ...wire.Violation) *problem {
-	return &problem{Problem: wire.Problem{
-		Type:       "urn:openchat:problem#" + kind,
-		Title:      http.StatusText(status),
-		Status:     status,
-		Detail:     detail,
-		Violations: violations,
-	}}
-}
-
-func invalid(field, message string, code int) *problem {
-	return refuse(http.StatusBadRequest, wire.ProblemConstraint, field+" "+message,
-		wire.Violation{Field: field, Message: message, Code: code})
-}
-
-func notFound() *problem {
-	return refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such engagement, or it ended long ago.",
-		wire.Violation{Field: "engagementId", Message: "names nothing", Code: wire.ViolationNotFound})
-}
-
-func conflict(field, detail string) *problem {
-	return refuse(http.StatusConflict, wire.ProblemConflict, detail,
-		wire.Violation{Field: field, Message: "its state forbids the call", Code: wire.ViolationState})
-}
-
-func ended() *problem { return conflict("engagementId", "The chat has ended.") }
-
-// answer is what a call returns: a status and a JSON body.
-type answer struct {
-	status int
-	body   []byte
-}
-
-// callTime bounds a call. The store tries a write for up to 15 s while its outcome
-// is unknown.
-const callTime = 25 * time.Second
-
-func (d *Desk) serve(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Add("Vary", "Origin")
-	if !d.originAllowed(r) {
-		d.fail(w, r, refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not use the desk; see --allowed-origins."))
-		return
-	}
-	if origin := r.Header.Get("Origin"); origin != "" {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Expose-Headers", "Retry-After")
-	}
-	if r.Method == http.MethodOptions { // may a page of an allowed origin call? yes
-		h.Set("Access-Control-Allow-Methods", "GET, POST")
-		h.Set("Access-Control-Allow-Headers", "authorization, content-type")
-		h.Set("Access-Control-Max-Age", "7200")
-		w.WriteHeader(http.StatusNoContent)
-		return
-	}
-	path, ok := strings.CutPrefix(r.URL.Path, BasePath)
-	if ok && path == "/events" { // authenticates by its first frame
-		d.serveSocket(w, r)
-		return
-	}
-	if secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || !d.authorized(secret) {
-		h.Set("WWW-Authenticate", "Bearer")
-		d.fail(w, r, refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential."))
-		return
-	}
-	admitted, end, ok := d.drain.Call(w, r, callTime)
-	if !ok {
-		h.Set("Connection", "close")
-		d.fail(w, r, goingAway())
-		return
-	}
-	defer end()
-	var a answer
-	var err error
-	select {
-	case <-d.view.ready:
-		a, err = d.call(w, admitted, path)
-	case <-admitted.Context().Done():
-		err = errors.New("the present chats could not be read in time")
-	}
-	if err != nil {
-		if d.drain.Broken() {
-			err = goingAway()
+// handler answers everything under BasePath.
+func (d *Desk) handler() http.Handler {
+	calls := d.api.Handle(d.agents(d.call))
+	return httpapi.Uncached(d.api.CORS(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodOptions:
+			d.api.Preflight(w, r)
+		case r.URL.Path == BasePath+"/events": // authenticates by its first frame
+			d.serveSocket(w, r)
+		default:
+			calls.ServeHTTP(w, r)
 		}
-		d.fail(w, r, err)
-		return
-	}
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body) // an error means that the caller has gone
+	})))
 }
 
-func (d *Desk) fail(w http.ResponseWriter, r *http.Request, err error) {
-	var p *problem
-	if !errors.As(err, &p) {
-		if r.Context().Err() == nil {
-			d.log.Error("desk: a call failed", "method", r.Method, "path", r.URL.Path, "error", err)
+// agents admits calls with the desk's credential, once the present chats have been read.
+func (d *Desk) agents(next httpapi.Call) httpapi.Call {
+	return func(r *http.Request) (httpapi.Answer, error) {
+		r.Pattern = BasePath + "/" // until the call is known
+		if !d.authorized(httpapi.Bearer(r)) {
+			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential.")
 		}
-		p = refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The desk could not reach its store. The call may be repeated.")
+		select {
+		case <-d.view.ready:
+			return next(r)
+		case <-r.Context().Done():
+			return httpapi.Answer{}, httpapi.Unavailable("The present chats could not be read in time. The call may be repeated.", time.Second)
+		}
 	}
-	if p.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(p.Append(nil))
 }
 
 // authorized compares digests, so that neither content nor length of the
@@ -147,79 +60,60 @@ func (d *Desk) authorized(credential string) bool {
 	return subtle.ConstantTimeCompare(got[:], d.credential[:]) == 1
 }
 
-// originAllowed reports whether the request comes from the desk's own origin, an
-// allowed one, or no browser page at all.
-func (d *Desk) originAllowed(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" || d.origins[strings.ToLower(origin)] {
-		return true
-	}
-	u, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(u.Host, r.Host) && u.Host != ""
-}
-
-// call finds what the request asks for. path begins after BasePath.
-func (d *Desk) call(w http.ResponseWriter, r *http.Request, path string) (answer, error) {
-	what, ok := strings.CutPrefix(path, "/engagements")
+// call finds what the request asks for.
+func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
+	what, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, BasePath), "/engagements")
 	if !ok || what != "" && what[0] != '/' {
-		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such path under "+BasePath+".")
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such path under "+BasePath+".")
 	}
 	id, verb, _ := strings.Cut(strings.TrimPrefix(what, "/"), ":")
 	id, messages := strings.CutSuffix(id, "/messages")
-	var act func(context.Context, *store.Engagement, *body) (answer, error)
+	var change func(context.Context, *store.Engagement, *body) (httpapi.Answer, error)
 	switch {
 	case what == "" || what == "/":
-		return d.only(r, d.list)
+		return d.get(r, "", d.list)
 	case verb == "" && !messages:
-		return d.only(r, func(r *http.Request) (answer, error) { return d.one(id) })
+		return d.get(r, "/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(id) })
 	case verb == "" && r.Method == http.MethodGet:
-		return d.only(r, func(r *http.Request) (answer, error) { return d.history(r, id) })
+		return d.get(r, "/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
 	case messages && verb == "":
-		act = d.send
+		verb, change = "/messages", d.send
 	case verb == "accept" && !messages:
-		act = d.accept
+		verb, change = ":accept", d.accept
 	case verb == "supervise" && !messages:
-		act = d.supervise
+		verb, change = ":supervise", d.supervise
 	case verb == "leave" && !messages:
-		act = d.leave
+		verb, change = ":leave", d.leave
 	case verb == "end" && !messages:
-		act = d.end
+		verb, change = ":end", d.end
 	default:
-		return answer{}, refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call; docs/desk-api.md lists them.")
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such call; docs/desk-api.md lists them.")
 	}
+	r.Pattern = BasePath + "/engagements/{id}" + verb
 	if r.Method != http.MethodPost {
-		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a POST.")
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a POST.")
 	}
-	b, err := d.readBody(w, r)
+	b, err := d.readBody(r)
 	if err != nil {
-		return answer{}, err
+		return httpapi.Answer{}, err
 	}
 	e, _, ok := d.view.get(id)
 	if !ok {
-		return answer{}, notFound()
+		return httpapi.Answer{}, notFound()
 	}
-	return act(r.Context(), &e, b)
+	return change(r.Context(), &e, b)
 }
 
-// only answers a read.
-func (d *Desk) only(r *http.Request, read func(*http.Request) (answer, error)) (answer, error) {
+// get answers a call that changes nothing.
+func (d *Desk) get(r *http.Request, path string, answer httpapi.Call) (httpapi.Answer, error) {
+	r.Pattern = BasePath + "/engagements" + path
 	if r.Method != http.MethodGet {
-		return answer{}, refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
 	}
-	if err := d.limit("address " + httpapi.Address(r, d.proxied)); err != nil {
-		return answer{}, err
+	if err := d.limits.Count("address " + httpapi.Address(r, d.proxied)); err != nil {
+		return httpapi.Answer{}, err
 	}
-	return read(r)
-}
-
-func (d *Desk) limit(key string) error {
-	wait := d.limits.take(key, time.Now())
-	if wait == 0 {
-		return nil
-	}
-	p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many calls; see Retry-After.")
-	p.retryAfter = int((wait + time.Second - 1) / time.Second)
-	return p
+	return answer(r)
 }
 
 // body is the union of all requests' members.
@@ -233,159 +127,96 @@ type body struct {
 
 // readBody reads and checks what all calls have in common: an agentId. The agent's
 // rate is counted here.
-func (d *Desk) readBody(w http.ResponseWriter, r *http.Request) (*body, error) {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.MaxBody))
-	var tooBig *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooBig):
-		return nil, refuse(http.StatusRequestEntityTooLarge, wire.ProblemBadRequest, "The body is over 64 KiB.")
-	case err != nil:
-		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body could not be read to its end.")
-	}
-	b, err := decodeBody(text)
+func (d *Desk) readBody(r *http.Request) (*body, error) {
+	b, err := httpapi.Decode(r, httpapi.Unmarshal[body])
 	if err != nil {
 		return nil, err
 	}
-	return b, d.limit("agent " + b.AgentID)
-}
-
-func decodeBody(text []byte) (*body, error) {
-	b := &body{}
-	if err := json.Unmarshal(text, b); err != nil {
-		var wrong *wire.TypeError
-		if errors.As(httpapi.ShapeError(text, err), &wrong) && wrong.Field != "" {
-			return nil, invalid(wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
-		}
-		// Not the decoder's own words: they may quote the body.
-		return nil, refuse(http.StatusBadRequest, wire.ProblemBadRequest, "The body is not a JSON object in UTF-8 whose members are strings, or true or false (takeOver).")
-	}
-	b.AgentID = strings.ToLower(b.AgentID)
 	if err := b.checkID(); err != nil {
 		return nil, err
 	}
-	return b, nil
+	return &b, d.limits.Count("agent " + b.AgentID)
 }
 
 func (b *body) checkID() error {
-	switch {
-	case b.AgentID == "":
-		return invalid("agentId", "must not be null", wire.ViolationNull)
-	case !wire.IsUUID(b.AgentID):
-		return invalid("agentId", "must be a UUID", wire.ViolationPattern)
-	case b.AgentID == BotID, b.AgentID == SystemID:
+	b.AgentID = strings.ToLower(b.AgentID)
+	if err := httpapi.UUID("agentId", b.AgentID); err != nil {
+		return err
+	}
+	if b.AgentID == BotID || b.AgentID == SystemID {
 		// Under these names the desk's own lines have their keys.
-		return invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+		return httpapi.Invalid("agentId", "belongs to another participant", wire.ViolationPattern)
 	}
 	return nil
 }
 
 func (b *body) checkText() error {
-	switch n := wire.UTF16Len(b.Text); {
-	case n == 0:
-		return invalid("text", "must not be null", wire.ViolationNull)
-	case n > wire.MaxText:
-		return invalid("text", "must have 1 to 4096 characters", wire.ViolationLength)
-	case len(b.CorrelationID) > wire.MaxCorrelationID:
-		return invalid("correlationId", "must have 1 to 256 bytes", wire.ViolationLength)
+	if err := httpapi.Text("text", b.Text); err != nil {
+		return err
 	}
-	return nil
+	return httpapi.CorrelationID(b.CorrelationID)
 }
 
 // checkName is for the calls that let an agent in.
-func (b *body) checkName() error {
-	b.AgentName = strings.TrimSpace(b.AgentName)
-	switch n := wire.UTF16Len(b.AgentName); {
-	case n == 0:
-		return invalid("agentName", "must not be null", wire.ViolationNull)
-	case n > wire.MaxDisplayName:
-		return invalid("agentName", "must have 1 to 70 characters", wire.ViolationLength)
-	case strings.ContainsFunc(b.AgentName, unicode.IsControl):
-		return invalid("agentName", "must not hold control characters", wire.ViolationPattern)
-	}
-	return nil
+func (b *body) checkName() (err error) {
+	b.AgentName, err = httpapi.StaffName("agentName", b.AgentName)
+	return err
 }
 
-func (d *Desk) list(r *http.Request) (answer, error) {
+func (d *Desk) list(r *http.Request) (httpapi.Answer, error) {
 	state := State(r.URL.Query().Get("state"))
 	switch state {
 	case "", "all":
 		state = ""
 	case StateWaiting, StateActive:
 	default:
-		return answer{}, invalid("state", "must be waiting, active or all", wire.ViolationPattern)
+		return httpapi.Answer{}, httpapi.Invalid("state", "must be waiting, active or all", wire.ViolationPattern)
 	}
-	return answer{http.StatusOK, encode(d.view.all(state))}, nil
+	return httpapi.Answer{Status: http.StatusOK, Body: encode(d.view.all(state))}, nil
 }
 
-func (d *Desk) one(id string) (answer, error) {
+func (d *Desk) one(id string) (httpapi.Answer, error) {
 	e, newest, ok := d.view.get(id)
 	if !ok {
-		return answer{}, notFound()
+		return httpapi.Answer{}, notFound()
 	}
-	return answer{http.StatusOK, encode(chatOf(&e, newest))}, nil
+	return httpapi.Answer{Status: http.StatusOK, Body: encode(chatOf(&e, newest))}, nil
 }
 
-func (d *Desk) history(r *http.Request, id string) (answer, error) {
-	q := store.Query{Size: wire.DefaultPageSize}
-	values := r.URL.Query()
-	for _, p := range []struct {
-		name     string
-		to       *int64
-		min, max int64
-	}{
-		{"before", &q.Before, 1, 1 << 53},
-		{"after", &q.After, 0, 1 << 53},
-	} {
-		if s := values.Get(p.name); s != "" {
-			n, err := strconv.ParseInt(s, 10, 64)
-			if err != nil || n < p.min || n > p.max {
-				return answer{}, invalid(p.name, "must be a messageIndex", wire.ViolationPattern)
-			}
-			*p.to = n
-		}
-	}
-	if s := values.Get("pageSize"); s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 1 || n > wire.MaxPageSize {
-			return answer{}, invalid("pageSize", "must be 1 to 50", wire.ViolationPattern)
-		}
-		q.Size = n
-	}
-	switch {
-	case q.Before > 0 && values.Get("after") != "":
-		return answer{}, invalid("after", "must not stand beside before", wire.ViolationPattern)
-	case values.Get("after") == "0": // the oldest; the store takes 0 for absent
-		q.Before = int64(q.Size) + 1
+func (d *Desk) history(r *http.Request, id string) (httpapi.Answer, error) {
+	q, err := httpapi.Page(r.URL.Query())
+	if err != nil {
+		return httpapi.Answer{}, err
 	}
 	e, _, ok := d.view.get(id)
 	if !ok {
-		return answer{}, notFound()
+		return httpapi.Answer{}, notFound()
 	}
 	page, err := d.store.Page(r.Context(), e.Customer, id, q)
 	if err != nil {
-		return answer{}, err
+		return httpapi.Answer{}, err
 	}
-	return answer{http.StatusOK, page.Append(nil)}, nil
+	return httpapi.Answer{Status: http.StatusOK, Body: page.Append(nil)}, nil
 }
 
 // result is the answer of the calls that change a chat: was is what they found, now
 // what they left.
-func (d *Desk) result(was, now *store.Engagement, err error) (answer, error) {
+func (d *Desk) result(was, now *store.Engagement, err error) (httpapi.Answer, error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound): // forgotten by the store since
 		d.view.drop(was.EngagementID)
-		return answer{}, notFound()
+		return httpapi.Answer{}, notFound()
 	case err != nil:
-		return answer{}, err
+		return httpapi.Answer{}, err
 	}
 	_, newest, _ := d.view.get(now.EngagementID)
-	return answer{http.StatusOK, encode(chatOf(now, newest))}, nil
+	return httpapi.Answer{Status: http.StatusOK, Body: encode(chatOf(now, newest))}, nil
 }
 
 // join lets the caller in as an agent or a supervisor and has the chat say so.
-func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.ParticipantType, change func(*store.Engagement) ([]wire.Event, error)) (answer, error) {
+func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.ParticipantType, change func(*store.Engagement) ([]wire.Event, error)) (httpapi.Answer, error) {
 	if err := b.checkName(); err != nil {
-		return answer{}, err
+		return httpapi.Answer{}, err
 	}
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err == nil {
@@ -420,7 +251,7 @@ func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, e
 	m := e.Member(b.AgentID)
 	switch {
 	case m == nil && len(e.Members) > maxStaff:
-		return false, conflict("engagementId", "The chat is full.")
+		return false, httpapi.Conflict("engagementId", "The chat is full.")
 	case m == nil:
 		return false, nil
 	case m.ParticipantType == as:
@@ -428,9 +259,9 @@ func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, e
 	case m.ParticipantType == wire.ParticipantSupervisor: // becomes its agent
 		return false, nil
 	case m.ParticipantType == wire.ParticipantAgent:
-		return false, conflict("agentId", "You are this chat's agent; leave it first.")
+		return false, httpapi.Conflict("agentId", "You are this chat's agent; leave it first.")
 	}
-	return false, invalid("agentId", "belongs to another participant", wire.ViolationPattern)
+	return false, httpapi.Invalid("agentId", "belongs to another participant", wire.ViolationPattern)
 }
 
 // admitStaff lets the agent in and takes out who makes room for them: their own double, and for an
@@ -479,13 +310,13 @@ func (d *Desk) double(m *store.Member, b *body) bool {
 		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)
 }
 
-func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
 	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *store.Engagement) ([]wire.Event, error) {
 		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
 			return nil, err
 		}
 		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.double(m, b) {
-			return nil, conflict("engagementId", "Another agent has this chat.")
+			return nil, httpapi.Conflict("engagementId", "Another agent has this chat.")
 		}
 		e.WaitingSince, e.Requeued = time.Time{}, false
 		events := d.admitStaff(e, b, wire.ParticipantAgent)
@@ -493,13 +324,13 @@ func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (answer
 	})
 }
 
-func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
 	return d.join(ctx, e, b, wire.ParticipantSupervisor, func(e *store.Engagement) ([]wire.Event, error) {
 		if done, err := b.entry(e, wire.ParticipantSupervisor); done || err != nil {
 			return nil, err
 		}
 		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(m, b) {
-			return nil, conflict("agentId", "This chat's agent has your name and is not connected: take the chat over.")
+			return nil, httpapi.Conflict("agentId", "This chat's agent has your name and is not connected: take the chat over.")
 		}
 		return d.admitStaff(e, b, wire.ParticipantSupervisor), nil
 	})
@@ -509,7 +340,7 @@ func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (ans
 // way round, a call that breaks off between the two could not be completed by
 // repeating it, for the state no longer tells who was in.
 
-func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
 		return d.result(e, nil, err)
@@ -538,7 +369,7 @@ func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (answer,
 	return d.result(e, &now, err)
 }
 
-func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
 		return d.result(e, nil, err)
@@ -548,7 +379,7 @@ func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, e
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil {
-		return answer{}, outside()
+		return httpapi.Answer{}, outside()
 	}
 	if err := d.say(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
 		return d.result(e, nil, err)
@@ -559,11 +390,13 @@ func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (answer, e
 	return d.result(e, &now, err)
 }
 
-func outside() *problem { return conflict("agentId", "You are not in this chat; accept it first.") }
+func outside() *httpapi.Problem {
+	return httpapi.Conflict("agentId", "You are not in this chat; accept it first.")
+}
 
-func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, error) {
+func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
 	if err := b.checkText(); err != nil {
-		return answer{}, err
+		return httpapi.Answer{}, err
 	}
 	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
 	if err != nil {
@@ -575,13 +408,13 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, 
 		stored, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
 		switch {
 		case err == nil:
-			return answer{http.StatusOK, stored.Append(nil)}, nil
+			return httpapi.Answer{Status: http.StatusOK, Body: stored.Append(nil)}, nil
 		case !errors.Is(err, store.ErrNotFound):
-			return answer{}, err
+			return httpapi.Answer{}, err
 		case now.Ended():
-			return answer{}, ended()
+			return httpapi.Answer{}, ended()
 		}
-		return answer{}, outside()
+		return httpapi.Answer{}, outside()
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,
@@ -596,5 +429,5 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (answer, 
 	if created {
 		status = http.StatusCreated
 	}
-	return answer{status, stored.Append(nil)}, nil
+	return httpapi.Answer{Status: status, Body: stored.Append(nil)}, nil
 }

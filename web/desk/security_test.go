@@ -32,7 +32,6 @@ func TestCredential(t *testing.T) {
 		"a letter more":      "Bearer " + credential + "x",
 		"twice":              "Bearer " + credential + credential,
 		"in capitals":        "Bearer " + strings.ToUpper(credential),
-		"two blanks":         "Bearer  " + credential,
 		"quoted":             `Bearer "` + credential + `"`,
 		"not Bearer":         "Basic " + credential,
 		"bare":               credential,
@@ -59,6 +58,12 @@ func TestCredential(t *testing.T) {
 			c.write(string(encode(clientFrame{Type: "authenticate", Credential: secret})))
 			c.closed(wire.CloseTokenRefused)
 		})
+	}
+	// More than one blank, and the scheme in any case, are as RFC 9110 has them.
+	for _, right := range []string{"Bearer  " + credential, "bearer " + credential} {
+		if status, _, b := f.call("GET", "/engagements", "", "Authorization", right); status != 200 {
+			t.Errorf("%q: %d %s", right, status, b)
+		}
 	}
 	if log := f.logs.String(); strings.Contains(log, credential[1:]) || strings.Contains(log, "eyJ") || strings.Contains(log, "Cleo") {
 		t.Errorf("the log tells what it must not:\n%s", log)

@@ -3,11 +3,9 @@ package desk
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/go-json-experiment/json"
 	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
@@ -19,11 +17,11 @@ import (
 // alone writes frames and closes. Either ends the other: the writer by closing, the
 // reader by stop.
 type socket struct {
-	conn   *httpapi.Conn
-	frames *rate.Limiter // that the desk sends
-	known  func()        // it is not a stranger any more
-	queue  chan []byte   // frames to be written, bounded
-	end    chan ending   // capacity 1: the first stop wins
+	conn      *httpapi.Conn
+	frames    *rate.Limiter // that the desk sends
+	admission *httpapi.Admission
+	queue     chan []byte // frames to be written, bounded
+	end       chan ending // capacity 1: the first stop wins
 }
 
 type ending struct {
@@ -66,22 +64,16 @@ func (s *socket) stop(code websocket.StatusCode, reason string) {
 }
 
 func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if err := d.enter(); err != nil {
-		d.fail(w, r, err)
+	admission, err := d.sockets.Admit(r)
+	if err != nil {
+		d.api.Refuse(w, r, err)
 		return
 	}
-	defer d.exit()
-	known, ok := d.waiting.Enter(httpapi.Address(r, d.proxied))
-	if !ok {
-		d.fail(w, r, refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many connections of this address have not authenticated."))
-		return
-	}
-	defer known()
+	defer admission.Leave()
 	s := &socket{
-		frames: rate.NewLimiter(framesPerSecond, frameBurst), known: known,
+		frames: rate.NewLimiter(framesPerSecond, frameBurst), admission: admission,
 		queue: make(chan []byte, d.queue), end: make(chan ending, 1),
 	}
-	var err error
 	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol},
 		// WebSocket's own pings, which the library answers, count like any frame.
@@ -108,6 +100,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 // read authenticates, joins the view, and reads until the connection ends.
 func (s *socket) read(ctx context.Context, d *Desk) {
 	defer s.stop(hangup, "")
+	defer httpapi.Recover(d.log, func() { s.stop(wire.CloseServerError, "the desk failed") })
 	if s.conn.Subprotocol() == "" {
 		s.stop(wire.CloseMalformed, "subprotocol "+Subprotocol+" expected")
 		return
@@ -125,7 +118,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseTokenRefused, "credential refused")
 		return
 	}
-	agent := body{AgentID: strings.ToLower(f.AgentID), AgentName: f.AgentName}
+	agent := body{AgentID: f.AgentID, AgentName: f.AgentName}
 	if agent.AgentID != "" && agent.checkID() != nil || agent.AgentName != "" && agent.checkName() != nil {
 		s.stop(wire.CloseMalformed, "agentId must be an agent's UUID, agentName 1-70 characters")
 		return
@@ -136,7 +129,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseServiceRestart, "the desk restarts")
 		return
 	}
-	s.known()
+	s.admission.Authenticated()
 	if agent.AgentID != "" {
 		key := presence.Of(presence.Agent, agent.AgentID)
 		d.table.Enter(key)
@@ -180,20 +173,16 @@ func (s *socket) frame(ctx context.Context, wait time.Duration) (f clientFrame, 
 	if err != nil {
 		return f, false
 	}
-	if f, err = decodeFrame(text); err != nil || kind != websocket.MessageText {
+	if f, err = httpapi.Unmarshal[clientFrame](text); err != nil || kind != websocket.MessageText {
 		s.stop(wire.CloseMalformed, "a JSON object expected")
 		return f, false
 	}
 	return f, true
 }
 
-func decodeFrame(text []byte) (f clientFrame, err error) {
-	err = json.Unmarshal(text, &f)
-	return f, err
-}
-
 // write writes what is queued until the socket is stopped or a write fails.
 func (s *socket) write(ctx context.Context, d *Desk) {
+	defer httpapi.Recover(d.log, s.conn.Drop)
 	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
 	for {

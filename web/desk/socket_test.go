@@ -183,7 +183,8 @@ func slicesRepeat(s string, n int) []string {
 }
 
 func TestSocketHeartbeat(t *testing.T) {
-	f := newFixture(t, newStore(t), func(c *Config) { c.HeartbeatInterval = 200 * time.Millisecond })
+	f := newFixture(t, newStore(t), nil)
+	f.desk.heartbeat = 200 * time.Millisecond // less than New takes
 	c := f.dial()
 	c.authenticate()
 	// Who answers stays, for longer than two intervals.

@@ -336,9 +336,7 @@ func TestAgentLost(t *testing.T) {
 	start := time.Now()
 	_ = one.conn.CloseNow()
 	f.eventually("one socket to be gone", func() bool {
-		f.desk.mu.Lock()
-		defer f.desk.mu.Unlock()
-		return f.desk.count == 1
+		return f.desk.sockets.Open() == 1
 	})
 	f.at(start)
 	f.at(start.Add(24 * time.Hour))

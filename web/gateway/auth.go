@@ -6,16 +6,15 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 	"openchat/web/store"
 )
 
@@ -148,8 +147,8 @@ func (v *verifier) verify(token, appkey string) (*caller, error) {
 		return nil, errForbidden
 	case claims.Subject == "":
 		return nil, missingClaim(errForbidden, "sub")
-	case utf8.RuneCountInString(claims.Subject) > maxCustomerID:
-		return nil, refuseClaim(errForbidden, "sub", "must have "+between(1, maxCustomerID)+" characters", wire.ViolationLength)
+	case store.CheckCustomerID(claims.Subject) != nil:
+		return nil, refuseClaim(errForbidden, "sub", "must have "+httpapi.Between(1, store.MaxCustomerID)+" characters", wire.ViolationLength)
 	}
 	c := &caller{
 		Customer:      store.Customer{Account: claims.Account, ID: claims.Subject},
@@ -195,7 +194,7 @@ func (v *verifier) admit(account, integration, appkey string) error {
 	case known && subtle.ConstantTimeCompare(want[:], got[:]) == 1:
 		return nil
 	case known && appkey == "":
-		return missingClaim(errForbidden, "appkey")
+		return refuseClaim(errForbidden, "appkey", "is missing", wire.ViolationNull)
 	case known:
 		return refuseClaim(errForbidden, "appkey", "is not that of the token's account and integration", wire.ViolationPattern)
 	case account == "":
@@ -209,15 +208,6 @@ func (v *verifier) admit(account, integration, appkey string) error {
 		}
 	}
 	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound)
-}
-
-// bearer returns the credential of the Authorization header, "" without one.
-func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }
 
 type callerKey struct{}

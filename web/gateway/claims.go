@@ -41,7 +41,7 @@ func (c *signedClaims) UnmarshalJSON(text []byte) error {
 // and dates that are numbers. encoding/json would take the last of sub and SUB, and one
 // customer for another where their ids are not UTF-8. Its errors are refusals.
 func readClaims(text []byte) (*tokenClaims, error) {
-	var in struct {
+	in, err := httpapi.Unmarshal[struct {
 		Issuer        string           `json:"iss"`
 		Subject       string           `json:"sub"`
 		Audience      texts            `json:"aud"`
@@ -53,10 +53,10 @@ func readClaims(text []byte) (*tokenClaims, error) {
 		CustomerName  string           `json:"customerName"`
 		Verified      bool             `json:"verifiedCustomer"`
 		Identifiers   map[string]texts `json:"customerIdentifiers"`
-	}
-	if err := json.Unmarshal(text, &in); err != nil {
+	}](text)
+	if err != nil {
 		var wrong *wire.TypeError
-		if !errors.As(httpapi.ShapeError(text, err), &wrong) || wrong.Field == "" {
+		if !errors.As(err, &wrong) || wrong.Field == "" {
 			return nil, &refusal{kind: errUnauthorized, Violation: wire.Violation{Message: "the claims are not one JSON object in UTF-8 that has each name once"}}
 		}
 		return nil, refuseClaim(errUnauthorized, wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
@@ -152,11 +152,11 @@ func lists(m map[string]texts) map[string][]string {
 func checkIdentifiers(m map[string]texts) *wire.Violation {
 	const field = "customerIdentifiers"
 	if m != nil && (len(m) < 1 || len(m) > maxIdentifiers) {
-		return &wire.Violation{Field: field, Message: "must have " + between(1, maxIdentifiers) + " keys, or be left out", Code: wire.ViolationLength}
+		return &wire.Violation{Field: field, Message: "must have " + httpapi.Between(1, maxIdentifiers) + " keys, or be left out", Code: wire.ViolationLength}
 	}
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if n := wire.UTF16Len(key); n < 1 || n > maxIdentifierKey {
-			return &wire.Violation{Field: field, Message: "must have keys of " + between(1, maxIdentifierKey) + " characters", Code: wire.ViolationLength}
+			return &wire.Violation{Field: field, Message: "must have keys of " + httpapi.Between(1, maxIdentifierKey) + " characters", Code: wire.ViolationLength}
 		}
 		values := m[key]
 		if len(values.list) > maxIdentifierValues {
@@ -168,11 +168,9 @@ func checkIdentifiers(m map[string]texts) *wire.Violation {
 				if !values.alone {
 					at += "[" + strconv.Itoa(i) + "]"
 				}
-				return &wire.Violation{Field: at, Message: "must have " + between(1, maxIdentifierValue) + " characters", Code: wire.ViolationLength}
+				return &wire.Violation{Field: at, Message: "must have " + httpapi.Between(1, maxIdentifierValue) + " characters", Code: wire.ViolationLength}
 			}
 		}
 	}
 	return nil
 }
-
-func between(low, high int) string { return strconv.Itoa(low) + "–" + strconv.Itoa(high) }

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // How FuzzVerify signs a header and claims.
@@ -156,7 +157,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		refused := func(err error) {
 			t.Helper()
-			var p *problem
+			var p *httpapi.Problem
 			if !errors.As(err, &p) || p.Status != 400 && p.Status != 413 || (p.Status == 413) != (len(text) > wire.MaxBody) || len(p.Detail) > 300 {
 				t.Fatalf("refused with %v", err)
 			}
@@ -168,7 +169,7 @@ func FuzzRequest(f *testing.F) {
 				refused(err)
 				return
 			}
-			if !json.Valid(text) || !utf8.Valid(text) || len(text) > wire.MaxBody || depth(text) > maxDepth {
+			if !json.Valid(text) || !utf8.Valid(text) || len(text) > wire.MaxBody || depth(text) > httpapi.MaxDepth {
 				t.Fatalf("taken: %.200q", text)
 			}
 		}
@@ -182,7 +183,7 @@ func FuzzRequest(f *testing.F) {
 		request := httptest.NewRequest("POST", "/", bytes.NewReader(text))
 		again := func() { request.Body = httptest.NewRequest("POST", "/", bytes.NewReader(text)).Body }
 		read(func() error {
-			in, err := decode(request, wire.DecodeCreateSession)
+			in, err := httpapi.Decode(request, wire.DecodeCreateSession)
 			if err == nil {
 				err = checkSession(&in)
 			}
@@ -196,9 +197,9 @@ func FuzzRequest(f *testing.F) {
 		})
 		again()
 		read(func() error {
-			in, err := decode(request, wire.DecodeCreateEngagement)
+			in, err := httpapi.Decode(request, wire.DecodeCreateEngagement)
 			if err == nil {
-				err = checkParameters("engagementParameters", in.EngagementParameters)
+				err = httpapi.Parameters("engagementParameters", in.EngagementParameters)
 			}
 			if err == nil {
 				limited(in.EngagementParameters)
@@ -207,7 +208,7 @@ func FuzzRequest(f *testing.F) {
 		})
 		again()
 		read(func() error {
-			in, err := decode(request, wire.DecodeEngagementCall)
+			in, err := httpapi.Decode(request, wire.DecodeEngagementCall)
 			if err == nil {
 				err = checkReason(&in.Reason)
 			}
@@ -218,7 +219,7 @@ func FuzzRequest(f *testing.F) {
 		})
 		again()
 		read(func() error {
-			in, err := decode(request, wire.DecodeSendMessage)
+			in, err := httpapi.Decode(request, wire.DecodeSendMessage)
 			if err == nil {
 				err = checkMessage(&in)
 			}
@@ -231,7 +232,7 @@ func FuzzRequest(f *testing.F) {
 		})
 		again()
 		read(func() error {
-			in, err := decode(request, decodeTokenRequest)
+			in, err := httpapi.Decode(request, httpapi.Unmarshal[tokenRequest])
 			if err == nil {
 				err = in.check()
 			}

@@ -1,5 +1,5 @@
-// Package gateway is the customers' door: the REST calls, the event stream and the
-// authentication of docs/protocol.md. It is stateless: what it tells is in
+// Package gateway is the customers' API: the REST calls, the event stream and the
+// authentication of docs/protocol.md. It is stateless: what it answers is in
 // web/store, so any number of gateways serve any session, and one that was
 // killed is replaced by the next.
 //
@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,10 +34,24 @@ type Tenant struct {
 	Appkey        string // what the appkey header must be; 1–256 bytes
 }
 
+// Check says what is wrong with t. It does not quote the appkey.
+func (t Tenant) Check() error {
+	if err := httpapi.CheckAccount(t.Account); err != nil {
+		return fmt.Errorf("the account %q is %w", t.Account, err)
+	}
+	if err := httpapi.CheckIntegrationID(t.IntegrationID); err != nil {
+		return fmt.Errorf("the integration id %q of account %s is %w", t.IntegrationID, t.Account, err)
+	}
+	if t.Appkey == "" || len(t.Appkey) > 256 {
+		return fmt.Errorf("the appkey of account %s has %d bytes; 1–256 are possible", t.Account, len(t.Appkey))
+	}
+	return nil
+}
+
 // Config says whom the gateway serves and how much of it.
 type Config struct {
 	// Store is the truth. Required. The gateway does not close it.
-	Store *store.Store
+	Store Store
 	// Tenants are the integrations that are served; at least one. The first is the
 	// one of POST /v1/getJWT.
 	Tenants []Tenant
@@ -91,7 +104,7 @@ type Config struct {
 	QueueFrames int
 	QueueBytes  int
 	// HeartbeatInterval is after how long a silent client is pinged; after twice as
-	// long it is taken for dead. 0 means 20 s; 1 s to 5 min, whole seconds.
+	// long it is taken for dead. 0 means 20 s; 1 s to 60 s, whole seconds.
 	HeartbeatInterval time.Duration
 	// AuthTimeout is how long a stream may stay unauthenticated. 0 means 5 s.
 	AuthTimeout time.Duration
@@ -104,11 +117,11 @@ type Config struct {
 type Gateway struct {
 	cfg     Config
 	log     *slog.Logger
-	store   *store.Store
+	store   Store
 	tokens  *verifier
-	origins map[string]bool
-	limits  *limiters
-	waiting httpapi.Waiting
+	api     *httpapi.Server
+	limits  *httpapi.Limits
+	sockets *httpapi.Sockets
 	hub     *hub
 	handler http.Handler
 	id      string        // tells its announcements from those of others
@@ -116,8 +129,6 @@ type Gateway struct {
 
 	cancel context.CancelFunc // ends following
 	drain  *httpapi.Drain     // counts calls and streams
-	mu     sync.Mutex
-	open   int // streams, also those not yet authenticated
 }
 
 // New checks cfg and starts to follow the store. Close ends what it started.
@@ -129,17 +140,22 @@ func New(cfg Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
+	drain := httpapi.NewDrain()
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
-		origins: map[string]bool{},
-		limits:  newLimiters(cfg.RequestRate, cfg.RequestBurst),
-		waiting: httpapi.Waiting{Max: cfg.MaxWaiting},
-		hub:     newHub(),
-		id:      rand.Text(),
-		drain:   httpapi.NewDrain(),
-	}
-	for _, o := range cfg.AllowedOrigins {
-		g.origins[strings.ToLower(o)] = true
+		api: &httpapi.Server{
+			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins),
+			AllowMethods: "GET, POST, DELETE",
+			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
+		},
+		limits: httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
+		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
+			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
+			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
+		}),
+		hub:   newHub(),
+		id:    rand.Text(),
+		drain: drain,
 	}
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -170,24 +186,6 @@ func (g *Gateway) Close(ctx context.Context) error {
 	return g.drain.Wait(ctx)
 }
 
-// enter counts a stream in, unless there is no room or the gateway is closing.
-func (g *Gateway) enter() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.open >= g.cfg.MaxStreams || !g.drain.Begin() {
-		return false
-	}
-	g.open++
-	return true
-}
-
-func (g *Gateway) leave() {
-	g.mu.Lock()
-	g.open--
-	g.mu.Unlock()
-	g.drain.End()
-}
-
 func (g *Gateway) closing() bool {
 	select {
 	case <-g.drain.Leaving():
@@ -198,9 +196,7 @@ func (g *Gateway) closing() bool {
 }
 
 func (cfg *Config) check() error {
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = httpapi.Logger(cfg.Logger)
 	if cfg.Store == nil {
 		return errors.New("no store is given")
 	}
@@ -209,17 +205,14 @@ func (cfg *Config) check() error {
 	}
 	seen := map[string]bool{}
 	for _, t := range cfg.Tenants {
-		switch {
-		case len(t.Account) != 6 || strings.Trim(strings.ToLower(t.Account), "abcdefghijklmnopqrstuvwxyz") != "":
-			return fmt.Errorf("the account %q is not six letters", t.Account)
-		case !wire.IsUUID(t.IntegrationID):
-			return fmt.Errorf("the integration id %q of account %s is not a UUID", t.IntegrationID, t.Account)
-		case t.Appkey == "" || len(t.Appkey) > 256:
-			return fmt.Errorf("the appkey of account %s has %d bytes; 1–256 are possible", t.Account, len(t.Appkey))
-		case seen[t.Account+strings.ToLower(t.IntegrationID)]:
-			return fmt.Errorf("the integration %s of account %s is given twice", t.IntegrationID, t.Account)
+		if err := t.Check(); err != nil {
+			return err
 		}
-		seen[t.Account+strings.ToLower(t.IntegrationID)] = true
+		if id := t.Account + strings.ToLower(t.IntegrationID); seen[id] {
+			return fmt.Errorf("the integration %s of account %s is given twice", t.IntegrationID, t.Account)
+		} else {
+			seen[id] = true
+		}
 	}
 	if cfg.Issuer == "" || cfg.Audience == "" {
 		return errors.New("issuer and audience must both be given: a token of another issuer, or for another service, must not be taken")
@@ -227,15 +220,20 @@ func (cfg *Config) check() error {
 	if s := cfg.Signer; s != nil && (s.issuer != cfg.Issuer || s.audience != cfg.Audience) {
 		return fmt.Errorf("the signer mints for issuer %q and audience %q, but %q and %q are expected", s.issuer, s.audience, cfg.Issuer, cfg.Audience)
 	}
-	if n := len(cfg.ServerCredential); n > 0 && n < 16 {
-		return fmt.Errorf("the server credential has %d bytes; at least 16 are needed", n)
+	if cfg.ServerCredential != "" {
+		if err := httpapi.CheckCredential(cfg.ServerCredential); err != nil {
+			return fmt.Errorf("the server credential is %w", err)
+		}
 	}
 	if cfg.EnableGetJWT && cfg.Signer == nil {
 		return errors.New("getJWT needs a signing key")
 	}
 	for _, o := range cfg.AllowedOrigins {
-		if o != "*" && !isOrigin(o) {
-			return fmt.Errorf("the allowed origin %q is not an origin; write scheme://host[:port] without a path", o)
+		if o == "*" {
+			continue
+		}
+		if err := httpapi.CheckOrigin(o); err != nil {
+			return fmt.Errorf("the allowed origin %q is %w", o, err)
 		}
 	}
 	defaultTo(&cfg.RequestRate, 20)
@@ -248,15 +246,15 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.QueueFrames, 512)
 	defaultTo(&cfg.QueueBytes, 1<<20)
 	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
-	defaultTo(&cfg.GetJWTTime, minTTL)
+	defaultTo(&cfg.GetJWTTime, MinTTL)
 	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
 	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.MaxWaiting < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
 		return errors.New("a limit is negative; leave it 0 for its default")
 	}
 	cfg.QueueFrames = max(cfg.QueueFrames, 16)
 	cfg.QueueBytes = max(cfg.QueueBytes, 2*wire.MaxServerFrame)
-	if h := cfg.HeartbeatInterval; h < time.Second || h > 5*time.Minute || h%time.Second != 0 {
-		return fmt.Errorf("a heartbeat interval of %v is not possible; use whole seconds, 1 s to 5 min", h)
+	if err := httpapi.CheckHeartbeat(cfg.HeartbeatInterval); err != nil {
+		return fmt.Errorf("the heartbeat interval %v is %w", cfg.HeartbeatInterval, err)
 	}
 	return nil
 }

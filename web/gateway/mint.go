@@ -10,11 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
+	"openchat/web/store"
 )
 
 // Key verifies tokens. Exactly one of PEM and Secret is set.
@@ -30,8 +30,9 @@ type Key struct {
 	Secret []byte
 }
 
-// minSecret is the length of HS256's own output: a shorter secret is the weaker part.
-const minSecret = 32
+// MinSecret is the shortest secret for HS256, in bytes: the length of the algorithm's own
+// output, so that the secret is not the weaker part.
+const MinSecret = 32
 
 // material returns the algorithm and the key as golang-jwt takes it.
 func (k Key) material() (alg string, key any, err error) {
@@ -39,8 +40,8 @@ func (k Key) material() (alg string, key any, err error) {
 	case len(k.PEM) > 0 && len(k.Secret) > 0:
 		return "", nil, errors.New("a key is either a PEM or a secret, not both")
 	case len(k.Secret) > 0:
-		if len(k.Secret) < minSecret {
-			return "", nil, fmt.Errorf("the HS256 secret has %d bytes; at least %d are needed", len(k.Secret), minSecret)
+		if len(k.Secret) < MinSecret {
+			return "", nil, fmt.Errorf("the HS256 secret has %d bytes; at least %d are needed", len(k.Secret), MinSecret)
 		}
 		return jwt.SigningMethodHS256.Alg(), k.Secret, nil
 	}
@@ -149,18 +150,15 @@ type Claims struct {
 	CustomerName  string              // empty: none
 	Identifiers   map[string][]string // customerIdentifiers; nil: none
 	Verified      bool                // verifiedCustomer
-	// TTL is for how long the token holds from now: above 0. The doors give 15–60
+	// TTL is for how long the token holds from now: above 0. The tokens call gives 15–60
 	// minutes; tests want less.
 	TTL time.Duration
 }
 
-// maxCustomerID is in characters.
-const maxCustomerID = 256
-
 // Mint signs a token. It fails when a claim is out of bounds.
 func (s *Signer) Mint(c Claims) (string, error) {
-	if n := utf8.RuneCountInString(c.CustomerID); n < 1 || n > maxCustomerID {
-		return "", fmt.Errorf("gateway: a customer id of %d characters; 1–%d are possible", n, maxCustomerID)
+	if err := store.CheckCustomerID(c.CustomerID); err != nil {
+		return "", fmt.Errorf("gateway: %w", err)
 	}
 	if c.TTL <= 0 {
 		return "", fmt.Errorf("gateway: a token cannot hold for %v", c.TTL)

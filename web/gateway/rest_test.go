@@ -549,13 +549,6 @@ func TestRate(t *testing.T) {
 		s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: ann, Appkey: appkey, ClientID: clientOne})
 		s.closed(map[bool]int{true: wire.CloseSessionGone, false: wire.CloseTooMuch}[i < 3])
 	}
-	l := newLimiters(1, 1)
-	for i := range maxLimiters + 100 {
-		l.wait(strconv.Itoa(i))
-	}
-	if len(l.byKey) != maxLimiters || l.order.Len() != maxLimiters {
-		t.Errorf("%d remembered", len(l.byKey))
-	}
 }
 
 // Browsers remember that a page may call (preflights) only for calls that may be answered

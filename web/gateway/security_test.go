@@ -20,6 +20,7 @@ import (
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // What strangers and hostile customers try, beside what auth_test.go (tokens),
@@ -418,9 +419,7 @@ func TestStallers(t *testing.T) {
 	w := newWorld(t)
 	c := w.chat("ann")
 	open := func() int {
-		w.g.mu.Lock()
-		defer w.g.mu.Unlock()
-		return w.g.open
+		return w.g.sockets.Open()
 	}
 	var wg sync.WaitGroup
 	for name, staller := range map[string]func(*testing.T){
@@ -475,7 +474,7 @@ func TestStallers(t *testing.T) {
 			if err != nil || res.StatusCode != 400 || !res.Close {
 				t.Errorf("%v %v", res, err)
 			}
-			onTime(t, begun, bodyTime)
+			onTime(t, begun, httpapi.BodyTime)
 		},
 	} {
 		// Not Parallel, which is bounded by the number of processors.

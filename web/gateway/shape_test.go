@@ -308,6 +308,25 @@ func TestAppkeyIsNamed(t *testing.T) {
 			"Authorization", "Bearer "+serverSecret, "appkey", "wrong")
 		r.violation(t, "POST tokens", 403, "appkey")
 	})
+	t.Run("INIT-4 no appkey", func(t *testing.T) {
+		tokens := func(body string) reply {
+			return w.request("POST", wire.BasePath+"/accounts/"+account+"/tokens", "", body, "Authorization", "Bearer "+serverSecret)
+		}
+		for _, r := range []reply{
+			w.request("GET", wire.BasePath+"/sessions/"+unknownID, good, "", "appkey", ""),
+			tokens(`{"customerId":"ann","integrationId":"` + integration + `"}`),
+		} {
+			r.violation(t, "no appkey", 403, "appkey")
+			if p := r.problem(); !strings.Contains(p.Detail, "appkey is missing") || p.Violations[0].Message != "is missing" {
+				t.Errorf("%s", r.body)
+			}
+		}
+		// A body without its integration is wrong, whatever the appkey.
+		tokens(`{"customerId":"ann"}`).violation(t, "no integrationId", 400, "integrationId")
+		if r := tokens(`{"customerId":"ann","integrationId":"` + unknownID + `"}`); r.status != 404 || !ptr(r.problem()).Has("integrationId") {
+			t.Errorf("an unknown integration: %d %s", r.status, r.body)
+		}
+	})
 }
 
 // Every answer that a page may read says when it was made and, where it has to be waited,

@@ -26,8 +26,8 @@ type stream struct {
 	g         *Gateway
 	conn      *httpapi.Conn
 	sessionID string
-	number    uint64          // tells the gateway's streams apart
-	known     func()          // the client is not a stranger any more
+	number    uint64 // tells the gateway's streams apart
+	admission *httpapi.Admission
 	limit     *rate.Limiter   // of what it sends
 	ctx       context.Context // the connection's life
 	cancel    context.CancelFunc
@@ -93,26 +93,17 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	if !slices.ContainsFunc(strings.Split(strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ","), ","), func(p string) bool {
 		return strings.TrimSpace(p) == wire.Subprotocol
 	}) {
-		g.problem(w, r, malformed("The WebSocket subprotocol "+wire.Subprotocol+" is needed."))
+		g.api.Refuse(w, r, httpapi.Malformed("The WebSocket subprotocol "+wire.Subprotocol+" is needed."))
 		return
 	}
-	if !g.enter() {
-		p := refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The gateway is full or going away.")
-		p.retryAfter = 5
-		g.problem(w, r, p)
-		return
-	}
-	known, ok := g.waiting.Enter(httpapi.Address(r, g.cfg.BehindProxy))
-	if !ok {
-		g.leave()
-		p := refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many streams of this address have not authenticated.")
-		p.retryAfter = 5
-		g.problem(w, r, p)
+	admission, err := g.sockets.Admit(r)
+	if err != nil {
+		g.api.Refuse(w, r, err)
 		return
 	}
 	now := time.Now()
 	s := &stream{
-		g: g, sessionID: strings.ToLower(r.PathValue("id")), number: g.streams.Add(1), known: known,
+		g: g, sessionID: strings.ToLower(r.PathValue("id")), number: g.streams.Add(1), admission: admission,
 		limit: rate.NewLimiter(rate.Limit(g.cfg.FrameRate), g.cfg.FrameBurst),
 		wake:  make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
 		state: streamOpening, started: now, seen: now,
@@ -120,15 +111,13 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	if !wire.IsUUID(s.sessionID) {
 		s.sessionID = "" // no session has it, and it is not for the log
 	}
-	var err error
 	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{wire.Subprotocol},
 		// WebSocket's own pings, which the library answers, count like any frame.
 		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },
 	})
 	if err != nil {
-		known()
-		g.leave()
+		admission.Leave()
 		return // Accept has answered
 	}
 	s.conn.SetReadLimit(-1) // read has its own, with a close code of the protocol
@@ -145,8 +134,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 // serve runs the stream until it has ended.
 func (s *stream) serve() {
 	g := s.g
-	defer g.leave()
-	defer s.known()
+	defer s.admission.Leave()
 	// Once, and not with every read and write.
 	stop := context.AfterFunc(s.ctx, s.conn.Drop)
 	go s.write()
@@ -189,13 +177,7 @@ const gone = -1
 
 // read takes the client's frames until the connection ends.
 func (s *stream) read() {
-	defer func() {
-		// As net/http does for its handlers: one stream's end, not everybody's.
-		if p := recover(); p != nil {
-			s.g.log.Error("a stream panicked", "sessionId", s.sessionID, "panic", p)
-			s.end(wire.CloseServerError, "the gateway failed")
-		}
-	}()
+	defer httpapi.Recover(s.g.log, func() { s.end(wire.CloseServerError, "the gateway failed") }, "sessionId", s.sessionID)
 	authenticated := false
 	for {
 		f, err := s.readFrame()
@@ -380,7 +362,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		return
 	}
 	// Who connects again and again costs a resume each time.
-	if s.g.limit("stream "+c.Account+" "+c.ID) != nil {
+	if s.g.limits.Count("stream "+c.Account+" "+c.ID) != nil {
 		s.end(wire.CloseTooMuch, "too many connections of this customer")
 		return
 	}
@@ -394,7 +376,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 	s.expiry = c.Expiry
 	s.state = streamResuming
 	s.mu.Unlock()
-	ctx, cancel := context.WithTimeout(s.ctx, callTime)
+	ctx, cancel := context.WithTimeout(s.ctx, httpapi.CallTime)
 	defer cancel()
 	if code, reason := s.g.hub.claim(ctx, s, s.g.cfg.MaxStreamsPerCustomer); code != 0 {
 		s.end(code, reason)
@@ -402,12 +384,12 @@ func (s *stream) begin(f *wire.ClientFrame) {
 	}
 	// After claim, so that the session's end is either seen here or comes as event.
 	_, err := s.g.sessionOf(ctx, c, s.sessionID)
-	if errors.As(err, new(*problem)) {
+	if errors.As(err, new(*httpapi.Problem)) {
 		s.end(wire.CloseSessionGone, "the session does not exist")
 		return
 	}
 	if err == nil {
-		s.known()
+		s.admission.Authenticated()
 		s.g.tellOthers(s)
 		err = s.resume(ctx, f.LastEventID)
 	}
@@ -543,6 +525,7 @@ func (s *stream) pushLocked(text []byte) {
 // write sends what is queued, keeps the times, and closes the connection.
 func (s *stream) write() {
 	defer close(s.done)
+	defer httpapi.Recover(s.g.log, s.conn.Drop, "sessionId", s.sessionID)
 	timer := time.NewTimer(s.g.cfg.AuthTimeout)
 	defer timer.Stop()
 	for {

@@ -10,6 +10,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -452,8 +453,20 @@ func (c Customer) check() error {
 			return errors.New("store: an account may hold letters, digits, '-' and '_' only")
 		}
 	}
-	if c.ID == "" || len(c.ID) > 1024 {
-		return fmt.Errorf("store: a customer id of %d bytes; 1–256 characters are possible", len(c.ID))
+	if err := CheckCustomerID(c.ID); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// MaxCustomerID is the longest id of a customer, in characters (Unicode code points).
+const MaxCustomerID = 256
+
+// CheckCustomerID checks the id of a customer, which is any text of 1 to MaxCustomerID
+// characters.
+func CheckCustomerID(id string) error {
+	if n := utf8.RuneCountInString(id); n < 1 || n > MaxCustomerID {
+		return fmt.Errorf("a customer id of %d characters; 1–%d are possible", n, MaxCustomerID)
 	}
 	return nil
 }

@@ -30,8 +30,6 @@ import (
 const (
 	streamName = "CHAT"
 	allEntries = "chat.>"
-	// dedupe is for how long a correlationId holds (docs/protocol.md).
-	dedupe = 24 * time.Hour
 	// headerCustomer carries the customer's real id, base64, since the subject has
 	// only its hash.
 	headerCustomer = "Chat-Customer"
@@ -95,8 +93,8 @@ func (cfg *Config) check() error {
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
 	}
-	if cfg.Replicas != 1 && cfg.Replicas != 3 && cfg.Replicas != 5 {
-		return fmt.Errorf("store: %d replicas are not possible; use 1, 3 or 5", cfg.Replicas)
+	if err := CheckReplicas(cfg.Replicas); err != nil {
+		return fmt.Errorf("store: %d replicas are not possible; the number is %w", cfg.Replicas, err)
 	}
 	if cfg.Replicas > 1 && cfg.URL == "" {
 		return fmt.Errorf("store: %d replicas need a cluster; give its URL", cfg.Replicas)
@@ -104,8 +102,8 @@ func (cfg *Config) check() error {
 	if cfg.MaxAge == 0 {
 		cfg.MaxAge = 30 * 24 * time.Hour
 	}
-	if cfg.MaxAge < dedupe {
-		return fmt.Errorf("store: a maximum age of %v is too short; correlationIds hold for %v", cfg.MaxAge, dedupe)
+	if cfg.MaxAge < MinAge {
+		return fmt.Errorf("store: a maximum age of %v is too short; correlationIds hold for %v", cfg.MaxAge, MinAge)
 	}
 	if cfg.RingEntries <= 0 {
 		cfg.RingEntries = 8192
@@ -115,6 +113,14 @@ func (cfg *Config) check() error {
 	}
 	if cfg.MaxSpan == 0 {
 		cfg.MaxSpan = 200_000
+	}
+	return nil
+}
+
+// CheckReplicas checks how many copies a cluster keeps.
+func CheckReplicas(n int) error {
+	if n != 1 && n != 3 && n != 5 {
+		return errors.New("not 1, 3 or 5")
 	}
 	return nil
 }
@@ -137,7 +143,7 @@ func (s *Store) open(ctx context.Context) error {
 			Storage:     jetstream.FileStorage,
 			Replicas:    s.cfg.Replicas,
 			MaxAge:      s.cfg.MaxAge,
-			Duplicates:  dedupe,
+			Duplicates:  MinAge,
 			AllowDirect: true,
 		})
 		return err

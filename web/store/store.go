@@ -31,13 +31,14 @@ import (
 var (
 	// ErrNotFound: nothing of that id exists for that customer.
 	ErrNotFound = errors.New("store: not found")
-	// ErrEnded: the engagement or session has ended. The store's own methods do not
-	// return it; it is for functions given to Update.
-	ErrEnded = errors.New("store: ended")
 	// ErrBusy: others changed the same thing so often that the change could not be
 	// placed. Calling again is right.
 	ErrBusy = errors.New("store: too many changes at once, try again")
 )
+
+// MinAge is for how long a correlationId holds (docs/protocol.md), and so how long
+// everything is kept at least.
+const MinAge = 24 * time.Hour
 
 // Config says where the truth is kept. Either Dir or URL must be set.
 type Config struct {

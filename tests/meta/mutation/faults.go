@@ -1190,7 +1190,7 @@ func ceilSeconds`},
 		`n < 1 || n > maxIdentifierValue+1 {`},
 	{"INIT-3 the bodies that ask for a token are not checked", "web/gateway/rest.go", "tokenRequest.check",
 		`	if v := checkIdentifiers(in.Identifiers); v != nil {
-		return invalid(v.Field, v.Message, v.Code)
+		return httpapi.Invalid(v.Field, v.Message, v.Code)
 	}
 `,
 		""},
@@ -1200,10 +1200,10 @@ func ceilSeconds`},
 	}
 `,
 		""},
-	{"INIT-3 a value of another type is malformed JSON", "web/gateway/rest.go", "otherShape",
+	{"INIT-3 a value of another type is malformed JSON", "web/httpapi/body.go", "otherShape",
 		`	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():`,
 		`	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid() || body != nil:`},
-	{"INIT-3 what is no JSON is a value of another type", "web/gateway/rest.go", "otherShape",
+	{"INIT-3 what is no JSON is a value of another type", "web/httpapi/body.go", "otherShape",
 		`	case !errors.As(err, &wrong) || !jsontext.Value(body).IsValid():`,
 		`	case !errors.As(err, &wrong) || jsontext.Value(body) == nil:`},
 	{"INIT-3 a value of another type is named by its last step alone", "sdk/wire/json.go", "TypeError.Within",
@@ -1251,7 +1251,7 @@ func ceilSeconds`},
 		return "the token was refused"
 	}
 `},
-	{"INIT-3 pages may not read the date of answers", "web/gateway/rest.go", "Gateway.origin",
+	{"INIT-3 pages may not read the date of answers", "web/httpapi/server.go", "Server.CORS",
 		`"Date, Retry-After"`,
 		`"Retry-After"`},
 	{"INIT-9 a prerendered page begins its session while it is hidden", "js/avaya-ccaas-chat-sdk.js", "",

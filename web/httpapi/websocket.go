@@ -1,6 +1,3 @@
-// Package httpapi is what both HTTP servers, the customers' (web/gateway) and the agents'
-// (web/desk), do with strangers: who is at the other end, how many of them may
-// wait at once, and WebSockets whose closing ends in time whatever the other end does.
 package httpapi
 
 import (
@@ -10,73 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 )
-
-// Address names where a request comes from, for counting: an IPv4 address, or the
-// /64 network of an IPv6 one, which is the least that anybody is given. With
-// behindProxy it is what the proxy in front has appended to X-Forwarded-For; what
-// stands before that, the client may have made up. Without, the header counts for
-// nothing.
-func Address(r *http.Request, behindProxy bool) string {
-	from := r.RemoteAddr
-	if host, _, err := net.SplitHostPort(from); err == nil {
-		from = host
-	}
-	if behindProxy {
-		if list := r.Header.Values("X-Forwarded-For"); len(list) > 0 {
-			last := list[len(list)-1]
-			from = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
-			if host, _, err := net.SplitHostPort(from); err == nil {
-				from = host // some proxies add the port
-			}
-		}
-	}
-	ip, err := netip.ParseAddr(strings.Trim(from, "[]"))
-	if err != nil {
-		return "unknown" // all of them together
-	}
-	if ip = ip.Unmap().WithZone(""); ip.Is6() {
-		network, _ := ip.Prefix(64)
-		return network.String()
-	}
-	return ip.String()
-}
-
-// Waiting counts those of each address who have not yet said who they are. The zero
-// value lets nobody in.
-type Waiting struct {
-	Max int // of one address, at once
-
-	mu sync.Mutex
-	by map[string]int
-}
-
-// Enter counts one in, unless the address has Max of them. leave, which may be called
-// again and again, counts it out.
-func (w *Waiting) Enter(address string) (leave func(), ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.by[address] >= w.Max {
-		return nil, false
-	}
-	if w.by == nil {
-		w.by = map[string]int{}
-	}
-	w.by[address]++
-	return sync.OnceFunc(func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.by[address]--; w.by[address] == 0 {
-			delete(w.by, address)
-		}
-	}), true
-}
 
 // closeTime bounds a close handshake.
 const closeTime = 5 * time.Second

@@ -33,30 +33,3 @@ func TestAddress(t *testing.T) {
 		}
 	}
 }
-
-func TestWaiting(t *testing.T) {
-	w := Waiting{Max: 2}
-	a, ok := w.Enter("a")
-	b, ok2 := w.Enter("a")
-	if _, third := w.Enter("a"); !ok || !ok2 || third {
-		t.Errorf("%v %v %v", ok, ok2, third)
-	}
-	if _, ok := w.Enter("b"); !ok {
-		t.Error("another address is kept out")
-	}
-	a()
-	a() // counts once
-	if _, ok := w.Enter("a"); !ok {
-		t.Error("who has left still counts")
-	}
-	if _, ok := w.Enter("a"); ok {
-		t.Error("leaving twice counted twice")
-	}
-	b()
-	if w.by["a"] != 1 {
-		t.Errorf("%v", w.by)
-	}
-	if _, ok := new(Waiting).Enter("a"); ok {
-		t.Error("the zero value let somebody in")
-	}
-}

@@ -1,0 +1,71 @@
+package httpapi
+
+import (
+	"container/list"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Limits gives each caller a rate of calls. It remembers the callers seen last; one that
+// is forgotten has its whole burst again, which takes many thousands of others and so
+// costs more than it gains. Make one with NewLimits.
+type Limits struct {
+	rate  rate.Limit
+	burst int
+
+	mu    sync.Mutex
+	byKey map[string]*list.Element
+	order list.List // of *limited, the one used last in front
+}
+
+type limited struct {
+	key     string
+	limiter *rate.Limiter
+}
+
+// maxLimited is how many callers are remembered.
+const maxLimited = 16384
+
+// NewLimits allows each caller perSecond on average and burst at once; negative:
+// everything.
+func NewLimits(perSecond float64, burst int) *Limits {
+	l := &Limits{rate: rate.Limit(perSecond), burst: burst, byKey: map[string]*list.Element{}}
+	if perSecond < 0 || burst < 0 {
+		l.rate, l.burst = rate.Inf, 1
+	}
+	return l
+}
+
+// Count counts a call of key; one too many is refused with 429 and the time to wait.
+func (l *Limits) Count(key string) error {
+	if d := l.wait(key); d > 0 {
+		return TooMany("Too many calls.", d)
+	}
+	return nil
+}
+
+// wait counts a call and returns 0, or without counting it, how long it has to wait.
+func (l *Limits) wait(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.byKey[key]
+	if ok {
+		l.order.MoveToFront(e)
+	} else {
+		e = l.order.PushFront(&limited{key, rate.NewLimiter(l.rate, l.burst)})
+		l.byKey[key] = e
+		if l.order.Len() > maxLimited {
+			oldest := l.order.Back()
+			delete(l.byKey, oldest.Value.(*limited).key)
+			l.order.Remove(oldest)
+		}
+	}
+	r := e.Value.(*limited).limiter.Reserve()
+	d := r.Delay()
+	if d > 0 {
+		r.Cancel() // refused calls do not push the next one further away
+	}
+	return d
+}

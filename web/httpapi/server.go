@@ -1,0 +1,222 @@
+// Package httpapi is what both HTTP servers share, the customers' (web/gateway) and the
+// agents' (web/desk): a Server, which answers calls and problems (RFC 9457), recovers from
+// panics and knows which pages may call; the reading of bodies; the checks of values that
+// both take; rate limits; the admission and the end of WebSockets; and a stop in which
+// what has begun is finished and what is new is refused.
+//
+//	s := &httpapi.Server{Log: log, Drain: httpapi.NewDrain(), Origins: …, …}
+//	mux.Handle("POST /things", s.CORS(s.Handle(func(r *http.Request) (httpapi.Answer, error) {
+//		in, err := httpapi.Decode(r, wire.DecodeThing)
+//		…
+//	})))
+//	…
+//	s.Drain.Leave()
+//	err := s.Drain.Wait(ctx)
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"openchat/sdk/wire"
+)
+
+// CallTime bounds a call. The store tries a write for up to 15 s while its outcome is
+// unknown.
+const CallTime = 25 * time.Second
+
+// Answer is what a call returns when it succeeds.
+type Answer struct {
+	Status int
+	Body   []byte // JSON; nil: none
+}
+
+// Call is a REST call. What it returns as error is answered as a problem; see ProblemOf.
+type Call func(*http.Request) (Answer, error)
+
+// Server answers calls: it knows which pages may call, counts the calls in and out,
+// recovers what panics, and writes answers, problems and the log. All fields are required.
+type Server struct {
+	Log     *slog.Logger
+	Drain   *Drain
+	Origins Origins
+	// AllowMethods and AllowHeaders are what a page of another origin may use, as
+	// Access-Control-Allow-Methods and -Headers.
+	AllowMethods, AllowHeaders string
+}
+
+// Logger is log, or where it is nil, one that discards everything.
+func Logger(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
+
+// Uncached forbids caches to keep any answer, preflights and refusals too: a page's calls
+// leave that to the answers, because a browser remembers no preflight of a request that
+// forbids it itself.
+func Uncached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// CORS refuses pages of origins that may not call, and lets those that may read the
+// answers of next.
+func (s *Server) CORS(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Add("Vary", "Origin")
+		if o := r.Header.Get("Origin"); o != "" {
+			if !s.Origins.allow(r, o) {
+				s.Refuse(w, r, Refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not call."))
+				return
+			}
+			h.Set("Access-Control-Allow-Origin", o)
+			h.Set("Access-Control-Expose-Headers", "Date, Retry-After")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Preflight answers a browser's OPTIONS request, behind CORS.
+func (s *Server) Preflight(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Methods", s.AllowMethods)
+	h.Set("Access-Control-Allow-Headers", s.AllowHeaders)
+	h.Set("Access-Control-Max-Age", "7200") // the most that Chromium takes
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// Handle runs a call and writes its answer or problem. What it logs names the route,
+// which is the request's Pattern after the call: a path may hold anything.
+func (s *Server) Handle(next Call) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		admitted, end, ok := s.Drain.Call(w, r, CallTime)
+		if !ok {
+			s.Refuse(w, r, GoingAway())
+			return
+		}
+		defer end()
+		call := admitted.WithContext(context.WithValue(admitted.Context(), writerKey{}, w))
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler {
+					panic(p) // net/http's way to end a connection without an answer
+				}
+				logPanic(s.Log, p, "method", call.Method, "route", call.Pattern)
+				s.Refuse(w, call, ProblemOf(nil))
+			}
+		}()
+		begun := time.Now()
+		a, err := next(call)
+		if err == nil {
+			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
+			write(w, a.Status, "application/json", a.Body)
+			return
+		}
+		if s.Drain.Broken() {
+			err = GoingAway()
+		}
+		if isFailure(err) && r.Context().Err() == nil {
+			s.Log.Error("a call failed", "method", call.Method, "route", call.Pattern, "error", err)
+		}
+		s.Refuse(w, call, err)
+	})
+}
+
+// Refuse answers with the problem of err.
+func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	p := ProblemOf(err)
+	s.Log.Debug("refused", "method", r.Method, "route", r.Pattern, "status", p.Status, "detail", p.Detail)
+	p.write(w)
+}
+
+// Recover, deferred by a goroutine that serves one connection, ends a panic: it is logged,
+// and then ends the connection. So the panic costs that connection and not the process.
+func Recover(log *slog.Logger, then func(), attributes ...any) {
+	if p := recover(); p != nil {
+		logPanic(log, p, attributes...)
+		then()
+	}
+}
+
+// logPanic logs what recover returned, in one line with the place of the panic.
+func logPanic(log *slog.Logger, panicked any, attributes ...any) {
+	log.Error("recovered from a panic", append(attributes, "panic", panicked, "at", panicPlace())...)
+}
+
+// panicPlace returns file:line of the function that panicked. It is for functions that a
+// deferred one calls.
+func panicPlace() string {
+	counters := make([]uintptr, 64)
+	frames := runtime.CallersFrames(counters[:runtime.Callers(1, counters)])
+	for panicked := false; ; {
+		f, more := frames.Next()
+		// The runtime's own frames stand between the deferred function and the place.
+		if f.Function == "runtime.gopanic" {
+			panicked = true
+		} else if panicked && !strings.HasPrefix(f.Function, "runtime.") {
+			return f.File + ":" + strconv.Itoa(f.Line)
+		}
+		if !more {
+			return "unknown"
+		}
+	}
+}
+
+func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	h := w.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	if body != nil {
+		h.Set("Content-Type", contentType)
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // an error means that the caller has gone
+}
+
+// Bearer returns the credential of the Authorization header, "" without one.
+func Bearer(r *http.Request) string {
+	scheme, credential, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(credential)
+}
+
+// Origins are the origins whose pages may call, besides the server's own: in lower case,
+// or "*" for all. A request without an Origin header comes from no other origin's page.
+type Origins map[string]bool
+
+// NewOrigins makes Origins of a list that CheckOrigin has accepted.
+func NewOrigins(list []string) Origins {
+	o := Origins{}
+	for _, origin := range list {
+		o[strings.ToLower(origin)] = true
+	}
+	return o
+}
+
+func (o Origins) allow(r *http.Request, origin string) bool {
+	if o["*"] || o[strings.ToLower(origin)] {
+		return true
+	}
+	// The server's own pages. The scheme is not known behind a proxy.
+	_, host, _ := strings.Cut(origin, "://")
+	return isOrigin(origin) && strings.EqualFold(host, r.Host)
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, s)
+}
