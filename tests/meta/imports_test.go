@@ -91,6 +91,28 @@ func TestImportsBetweenSides(t *testing.T) {
 	}
 }
 
+// The servers meet in the store only, and the store knows neither.
+func TestWallsBetweenServers(t *testing.T) {
+	banned := map[string][]string{
+		"openchat/web/store":    {"httpapi", "presence", "gateway", "desk"},
+		"openchat/web/httpapi":  {"presence", "gateway", "desk"},
+		"openchat/web/presence": {"httpapi", "gateway", "desk"},
+		"openchat/web/gateway":  {"presence", "desk"},
+		"openchat/web/desk":     {"gateway"},
+	}
+	for _, p := range goList(t, nil, "./web/...") {
+		for _, name := range banned[p.ImportPath] {
+			if slices.Contains(p.Imports, "openchat/web/"+name) {
+				t.Errorf("%s imports %s", p.ImportPath, name)
+			}
+		}
+		delete(banned, p.ImportPath)
+	}
+	for path := range banned {
+		t.Errorf("there is no package %s", path)
+	}
+}
+
 // One goroutine owns a session's state, and the others send it messages.
 func TestImportsCoreHasNoMutex(t *testing.T) {
 	for _, file := range goFiles(t, "../../sdk") {

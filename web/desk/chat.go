@@ -54,7 +54,7 @@ type Participant struct {
 	DisplayName     string               `json:"displayName"`
 }
 
-func stateOf(e *store.Engagement) State {
+func stateOf(e *engagement) State {
 	if e.Ended() {
 		return StateEnded
 	}
@@ -65,14 +65,14 @@ func stateOf(e *store.Engagement) State {
 }
 
 // waitingSince orders the queue: a chat that is not routed yet waits since it began.
-func waitingSince(e *store.Engagement) time.Time {
+func waitingSince(e *engagement) time.Time {
 	if e.WaitingSince.IsZero() {
 		return e.CreatedAt
 	}
 	return e.WaitingSince
 }
 
-func chatOf(e *store.Engagement, newest int64) Chat {
+func chatOf(e *engagement, newest int64) Chat {
 	c := Chat{
 		EngagementID:         e.EngagementID,
 		DialogID:             e.DialogID,
@@ -114,7 +114,7 @@ func encode(v any) []byte {
 	return b
 }
 
-func memberOf(e *store.Engagement, t wire.ParticipantType) *store.Member {
+func memberOf(e *engagement, t wire.ParticipantType) *store.Member {
 	for i := range e.Members {
 		if e.Members[i].ParticipantType == t {
 			return &e.Members[i]
@@ -124,7 +124,7 @@ func memberOf(e *store.Engagement, t wire.ParticipantType) *store.Member {
 }
 
 // staff returns the agent or supervisor of that id, nil when there is none.
-func staff(e *store.Engagement, id string) *store.Member {
+func staff(e *engagement, id string) *store.Member {
 	m := e.Member(id)
 	if m != nil && m.ParticipantType != wire.ParticipantAgent && m.ParticipantType != wire.ParticipantSupervisor {
 		return nil
@@ -133,7 +133,7 @@ func staff(e *store.Engagement, id string) *store.Member {
 }
 
 // customerName is the token's, else the one that the customer's page gave, else "".
-func customerName(e *store.Engagement) string {
+func customerName(e *engagement) string {
 	if m := e.CustomerMember(); m != nil && e.CustomerName == "" {
 		return m.DisplayName
 	}

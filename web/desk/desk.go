@@ -205,7 +205,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.persist(ctx, "following the store", d.follow) })
 	wg.Go(func() {
-		d.persist(ctx, "routing", func(ctx context.Context) error { return d.store.Work(ctx, d.route) })
+		d.persist(ctx, "routing", func(ctx context.Context) error { return d.store.Work(ctx, side, d.route) })
 	})
 	wg.Go(func() { d.persist(ctx, "listening to other gateways", d.table.Run) })
 	wg.Go(func() { d.watch(ctx) })

@@ -171,6 +171,12 @@ func (f *fixture) begin(c store.Customer, name string, parameters map[string]str
 	return s, e
 }
 
+// ours is e with what the desk keeps with it.
+func ours(e store.Engagement) *engagement {
+	now := engagementOf(e)
+	return &now
+}
+
 // waiting begins a chat and waits until the bot has greeted.
 func (f *fixture) waiting(name string) store.Engagement {
 	f.Helper()
@@ -287,7 +293,7 @@ func TestRouting(t *testing.T) {
 			t.Fatalf("got %+v, want the greeting", got.Message)
 		}
 		now, err := s.Engagement(t.Context(), c, e.EngagementID)
-		if err != nil || now.Status != wire.EngagementActive || !now.WaitingSince.Equal(e.CreatedAt) {
+		if err != nil || now.Status != wire.EngagementActive || !ours(now).WaitingSince.Equal(e.CreatedAt) {
 			t.Fatalf("got %+v, %v", now, err)
 		}
 	})
@@ -316,7 +322,7 @@ func TestRouting(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := chatOf(&now, 0).types(); got != "CUSTOMER , BOT Assistant" {
+		if got := chatOf(ours(now), 0).types(); got != "CUSTOMER , BOT Assistant" {
 			t.Errorf("in are %s", got)
 		}
 		if got := f.texts(e); len(got) != 1 {
@@ -367,7 +373,7 @@ func TestRouting(t *testing.T) {
 		if err := d.route(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		if e, err = f.store.Engagement(t.Context(), c, e.EngagementID); err != nil || e.Ended() || !routed(&e) {
+		if e, err = f.store.Engagement(t.Context(), c, e.EngagementID); err != nil || e.Ended() || !routed(ours(e)) {
 			t.Errorf("got %+v, %v", e, err)
 		}
 	})
@@ -493,7 +499,7 @@ func TestBrokenOffCallsAreCompleted(t *testing.T) {
 		e := f.waiting("Cleo")
 		events := f.hear(e.Customer)
 		// What accept stores first; then its process is gone.
-		_, err := s.Update(t.Context(), e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+		_, err := f.desk.update(t.Context(), ours(e), func(e *engagement) ([]wire.Event, error) {
 			e.WaitingSince = time.Time{}
 			added := e.Add(wire.Participant{ParticipantID: ann.id, ParticipantType: wire.ParticipantAgent, DisplayName: ann.name})
 			return append(added, e.Remove(BotID)...), nil
@@ -517,7 +523,7 @@ func TestBrokenOffCallsAreCompleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What leave stores first; then its process is gone.
-		if err := f.desk.say(t.Context(), &now, system, "left:"+ann.id+":"+stamp(now.Member(ann.id).JoinedAt), "Ann Agent has left the chat."); err != nil {
+		if err := f.desk.say(t.Context(), ours(now), system, "left:"+ann.id+":"+stamp(now.Member(ann.id).JoinedAt), "Ann Agent has left the chat."); err != nil {
 			t.Fatal(err)
 		}
 		chat := want[Chat](f, 200, "POST", path+":leave", ann.json())

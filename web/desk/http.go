@@ -68,7 +68,7 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	}
 	id, verb, _ := strings.Cut(strings.TrimPrefix(what, "/"), ":")
 	id, messages := strings.CutSuffix(id, "/messages")
-	var change func(context.Context, *store.Engagement, *body) (httpapi.Answer, error)
+	var change func(context.Context, *engagement, *body) (httpapi.Answer, error)
 	switch {
 	case what == "" || what == "/":
 		return d.get(r, "", d.list)
@@ -201,7 +201,7 @@ func (d *Desk) history(r *http.Request, id string) (httpapi.Answer, error) {
 
 // result is the answer of the calls that change a chat: was is what they found, now
 // what they left.
-func (d *Desk) result(was, now *store.Engagement, err error) (httpapi.Answer, error) {
+func (d *Desk) result(was, now *engagement, err error) (httpapi.Answer, error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound): // forgotten by the store since
 		d.view.drop(was.EngagementID)
@@ -214,11 +214,11 @@ func (d *Desk) result(was, now *store.Engagement, err error) (httpapi.Answer, er
 }
 
 // join lets the caller in as an agent or a supervisor and has the chat say so.
-func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.ParticipantType, change func(*store.Engagement) ([]wire.Event, error)) (httpapi.Answer, error) {
+func (d *Desk) join(ctx context.Context, e *engagement, b *body, as wire.ParticipantType, change func(*engagement) ([]wire.Event, error)) (httpapi.Answer, error) {
 	if err := b.checkName(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	now, err := d.load(ctx, e.Customer, e.EngagementID)
 	if err == nil {
 		now, err = d.admit(ctx, now)
 	}
@@ -244,7 +244,7 @@ func (d *Desk) join(ctx context.Context, e *store.Engagement, b *body, as wire.P
 const maxStaff = 16
 
 // entry checks whether the agent may come in as that type; done means that it is in already.
-func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, err error) {
+func (b *body) entry(e *engagement, as wire.ParticipantType) (done bool, err error) {
 	if e.Ended() || e.Ending {
 		return false, ended()
 	}
@@ -266,7 +266,7 @@ func (b *body) entry(e *store.Engagement, as wire.ParticipantType) (done bool, e
 
 // admitStaff lets the agent in and takes out who makes room for them: their own double, and for an
 // agent the chat's present one and the bot.
-func (d *Desk) admitStaff(e *store.Engagement, b *body, as wire.ParticipantType) []wire.Event {
+func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wire.Event {
 	var old *store.Member // whom the new one takes the chat over from
 	var out []string
 	for i := range e.Members {
@@ -278,7 +278,7 @@ func (d *Desk) admitStaff(e *store.Engagement, b *body, as wire.ParticipantType)
 			copied := *m
 			old = &copied
 			out = append(out, m.ParticipantID)
-		case d.double(m, b):
+		case d.double(e, m, b):
 			out = append(out, m.ParticipantID)
 		}
 	}
@@ -288,34 +288,34 @@ func (d *Desk) admitStaff(e *store.Engagement, b *body, as wire.ParticipantType)
 	}
 	events = append(events, e.Add(wire.Participant{ParticipantID: b.AgentID, ParticipantType: as, DisplayName: b.AgentName})...)
 	m := e.Member(b.AgentID)
-	m.Watched = d.present(b.AgentID)
+	e.setWatched(b.AgentID, d.present(b.AgentID))
 	if old != nil {
 		text := b.AgentName + " has taken over the chat from " + old.DisplayName + "."
 		if b.AgentName == old.DisplayName {
 			text = b.AgentName + " is back in the chat."
 		}
-		e.Notice = &store.Notice{Key: joinedKey(m), Text: text, At: m.JoinedAt}
+		e.Notice = &notice{Key: joinedKey(m), Text: text, At: m.JoinedAt}
 	}
 	return events
 }
 
 // double reports whether m is the agent of the call under an agentId that is lost: it has
 // the name, and nobody sits there any more.
-func (d *Desk) double(m *store.Member, b *body) bool {
+func (d *Desk) double(e *engagement, m *store.Member, b *body) bool {
 	// A gateway that has just begun, or hears nobody, does not know who is absent.
 	if _, certain := d.table.Since(); !certain {
 		return false
 	}
-	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && m.Watched &&
+	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && e.isWatched(m.ParticipantID) &&
 		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)
 }
 
-func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
-	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *store.Engagement) ([]wire.Event, error) {
+func (d *Desk) accept(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
+	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *engagement) ([]wire.Event, error) {
 		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
 			return nil, err
 		}
-		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.double(m, b) {
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.double(e, m, b) {
 			return nil, httpapi.Conflict("engagementId", "Another agent has this chat.")
 		}
 		e.WaitingSince, e.Requeued = time.Time{}, false
@@ -324,12 +324,12 @@ func (d *Desk) accept(ctx context.Context, e *store.Engagement, b *body) (httpap
 	})
 }
 
-func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
-	return d.join(ctx, e, b, wire.ParticipantSupervisor, func(e *store.Engagement) ([]wire.Event, error) {
+func (d *Desk) supervise(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
+	return d.join(ctx, e, b, wire.ParticipantSupervisor, func(e *engagement) ([]wire.Event, error) {
 		if done, err := b.entry(e, wire.ParticipantSupervisor); done || err != nil {
 			return nil, err
 		}
-		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(m, b) {
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(e, m, b) {
 			return nil, httpapi.Conflict("agentId", "This chat's agent has your name and is not connected: take the chat over.")
 		}
 		return d.admitStaff(e, b, wire.ParticipantSupervisor), nil
@@ -340,8 +340,8 @@ func (d *Desk) supervise(ctx context.Context, e *store.Engagement, b *body) (htt
 // way round, a call that breaks off between the two could not be completed by
 // repeating it, for the state no longer tells who was in.
 
-func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
-	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+func (d *Desk) leave(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
+	now, err := d.load(ctx, e.Customer, e.EngagementID)
 	if err != nil {
 		return d.result(e, nil, err)
 	}
@@ -352,7 +352,7 @@ func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (httpapi
 	if err := d.say(ctx, &now, system, "left:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has left the chat."); err != nil {
 		return d.result(e, nil, err)
 	}
-	now, err = d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
+	now, err = d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		if staff(e, b.AgentID) == nil {
 			return nil, nil
 		}
@@ -369,8 +369,8 @@ func (d *Desk) leave(ctx context.Context, e *store.Engagement, b *body) (httpapi
 	return d.result(e, &now, err)
 }
 
-func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
-	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+func (d *Desk) end(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
+	now, err := d.load(ctx, e.Customer, e.EngagementID)
 	if err != nil {
 		return d.result(e, nil, err)
 	}
@@ -384,7 +384,7 @@ func (d *Desk) end(ctx context.Context, e *store.Engagement, b *body) (httpapi.A
 	if err := d.say(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
 		return d.result(e, nil, err)
 	}
-	now, err = d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
+	now, err = d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		return e.Terminate(), nil
 	})
 	return d.result(e, &now, err)
@@ -394,11 +394,11 @@ func outside() *httpapi.Problem {
 	return httpapi.Conflict("agentId", "You are not in this chat; accept it first.")
 }
 
-func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (httpapi.Answer, error) {
+func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
 	if err := b.checkText(); err != nil {
 		return httpapi.Answer{}, err
 	}
-	now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID)
+	now, err := d.load(ctx, e.Customer, e.EngagementID)
 	if err != nil {
 		return d.result(e, nil, err)
 	}
@@ -418,7 +418,7 @@ func (d *Desk) send(ctx context.Context, e *store.Engagement, b *body) (httpapi.
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,
-		Engagement:    &now,
+		Engagement:    &now.Engagement,
 		Body:          wire.Body{ElementType: wire.ElementText, Text: b.Text, TextFormat: wire.TextPlain},
 		CorrelationID: or(b.CorrelationID, uuid.NewString()),
 	})

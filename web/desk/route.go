@@ -28,7 +28,7 @@ var system = wire.Participant{
 // possibly twice. A chat that has not ended has an agent, or has the bot and has
 // been spoken to by it; one with neither is new.
 func (d *Desk) route(ctx context.Context, change store.Engagement) error {
-	e, err := d.store.Engagement(ctx, change.Customer, change.EngagementID)
+	e, err := d.load(ctx, change.Customer, change.EngagementID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Ended() || e.EventID > change.EventID) {
 		return nil // nothing to route, or a later change of it is on its way here
 	}
@@ -60,7 +60,7 @@ const repairWindow = 12 * time.Hour
 // admit lets the session that began the chat in, and the bot beside it, unless
 // that was done. A chat whose session ended before anyone got in is ended: there
 // is nobody to talk to.
-func (d *Desk) admit(ctx context.Context, e store.Engagement) (store.Engagement, error) {
+func (d *Desk) admit(ctx context.Context, e engagement) (engagement, error) {
 	if e.Ended() || routed(&e) {
 		return e, nil
 	}
@@ -71,7 +71,7 @@ func (d *Desk) admit(ctx context.Context, e store.Engagement) (store.Engagement,
 	}
 	// Two changes, so that the customer is in before the bot also in the eyes of
 	// whoever reads the state between them.
-	e, err = d.update(ctx, &e, func(e *store.Engagement) ([]wire.Event, error) {
+	e, err = d.update(ctx, &e, func(e *engagement) ([]wire.Event, error) {
 		switch {
 		case routed(e):
 			return nil, nil
@@ -85,7 +85,7 @@ func (d *Desk) admit(ctx context.Context, e store.Engagement) (store.Engagement,
 	if err != nil || e.Ended() {
 		return e, err
 	}
-	return d.update(ctx, &e, func(e *store.Engagement) ([]wire.Event, error) {
+	return d.update(ctx, &e, func(e *engagement) ([]wire.Event, error) {
 		if routed(e) {
 			return nil, nil
 		}
@@ -95,7 +95,7 @@ func (d *Desk) admit(ctx context.Context, e store.Engagement) (store.Engagement,
 }
 
 // routed reports whether admit has nothing to do: an agent or the bot is in.
-func routed(e *store.Engagement) bool {
+func routed(e *engagement) bool {
 	return memberOf(e, wire.ParticipantAgent) != nil || memberOf(e, wire.ParticipantBot) != nil
 }
 
@@ -103,7 +103,7 @@ func routed(e *store.Engagement) bool {
 // the bot its line for the present wait, if the chat waits. Whoever makes the next change calls it
 // first, so the lines never come late. To a chat that has lost its agent System has said
 // all there is to say.
-func (d *Desk) speak(ctx context.Context, e *store.Engagement) error {
+func (d *Desk) speak(ctx context.Context, e *engagement) error {
 	if e.Ended() {
 		return nil
 	}
@@ -142,17 +142,17 @@ func greeting(name, topic string) string {
 
 // announce makes sure that the chat says that m has joined. Who has taken it over was
 // announced by speak, under the same key.
-func (d *Desk) announce(ctx context.Context, e *store.Engagement, m *store.Member) error {
+func (d *Desk) announce(ctx context.Context, e *engagement, m *store.Member) error {
 	return d.say(ctx, e, system, joinedKey(m), m.DisplayName+" has joined the chat.")
 }
 
 func joinedKey(m *store.Member) string { return "joined:" + m.ParticipantID + ":" + stamp(m.JoinedAt) }
 
 // say appends a line under a key that makes it repeatable.
-func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participant, key, text string) error {
+func (d *Desk) say(ctx context.Context, e *engagement, who wire.Participant, key, text string) error {
 	_, _, err := d.store.Append(ctx, e.Customer, e.EngagementID, store.NewMessage{
 		Sender:        who,
-		Engagement:    e,
+		Engagement:    &e.Engagement,
 		Body:          wire.Body{ElementType: wire.ElementText, Text: text, TextFormat: wire.TextPlain},
 		CorrelationID: key,
 	})
@@ -161,12 +161,3 @@ func (d *Desk) say(ctx context.Context, e *store.Engagement, who wire.Participan
 
 // stamp tells one stay or one wait from the next in keys.
 func stamp(t time.Time) string { return fmt.Sprint(t.UnixMilli()) }
-
-// update is the store's, and shows the outcome to the desks at once.
-func (d *Desk) update(ctx context.Context, e *store.Engagement, change func(*store.Engagement) ([]wire.Event, error)) (store.Engagement, error) {
-	now, err := d.store.Update(ctx, e.Customer, e.EngagementID, change)
-	if err == nil {
-		d.view.put(now)
-	}
-	return now, err
-}

@@ -358,7 +358,7 @@ func TestChangesMissedAreReadAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := store.Engagement{Customer: customer(), EngagementID: uuid.NewString(), Status: wire.EngagementActive, EventID: 1}
-	deaf.view.put(gone)
+	deaf.view.put(*ours(gone))
 	ann := newAgent("Ann")
 	want[Chat](f, 200, "POST", "/engagements/"+stays.EngagementID+":accept", ann.json())
 	want[Chat](f, 200, "POST", "/engagements/"+ends.EngagementID+":accept", ann.json())

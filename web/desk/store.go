@@ -28,5 +28,5 @@ type Store interface {
 
 	// What others change.
 	Follow(ctx context.Context, fn func(store.Entry)) error
-	Work(ctx context.Context, fn func(context.Context, store.Engagement) error) error
+	Work(ctx context.Context, name string, fn func(context.Context, store.Engagement) error) error
 }

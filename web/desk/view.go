@@ -27,7 +27,7 @@ type view struct {
 }
 
 type entry struct {
-	engagement store.Engagement
+	engagement engagement
 	newest     int64
 	absence    absence
 }
@@ -44,7 +44,7 @@ func newView(keep int) *view {
 // put takes an engagement's state, unless it has a newer one, and tells the sockets.
 // It comes from the store's own order as well as from calls that have just
 // written, so that whoever was answered sees what they did.
-func (v *view) put(e store.Engagement) {
+func (v *view) put(e engagement) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old := v.chats[e.EngagementID]
@@ -144,7 +144,7 @@ func (v *view) restart() {
 }
 
 // get returns the chat's state; ok is false when this process does not know it.
-func (v *view) get(engagementID string) (e store.Engagement, newest int64, ok bool) {
+func (v *view) get(engagementID string) (e engagement, newest int64, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := v.chats[engagementID]
@@ -155,10 +155,10 @@ func (v *view) get(engagementID string) (e store.Engagement, newest int64, ok bo
 }
 
 // open returns the engagements that have not ended as far as is known here.
-func (v *view) open() []store.Engagement {
+func (v *view) open() []engagement {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	var list []store.Engagement
+	var list []engagement
 	for _, c := range v.chats {
 		if !c.engagement.Ended() {
 			list = append(list, c.engagement)
@@ -168,7 +168,7 @@ func (v *view) open() []store.Engagement {
 }
 
 // each calls fn, under the lock, with every chat that has not ended.
-func (v *view) each(fn func(*store.Engagement, *absence)) {
+func (v *view) each(fn func(*engagement, *absence)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, c := range v.chats {
@@ -180,7 +180,7 @@ func (v *view) each(fn func(*store.Engagement, *absence)) {
 
 // forgetAbsences has every grace begin anew.
 func (v *view) forgetAbsences() {
-	v.each(func(_ *store.Engagement, a *absence) { *a = absence{} })
+	v.each(func(_ *engagement, a *absence) { *a = absence{} })
 }
 
 // drop forgets a chat that the store has forgotten; for the desks it has ended.
@@ -230,7 +230,7 @@ func (v *view) list(state State) []Chat {
 }
 
 // group is the place of a chat's kind in the list.
-func group(e *store.Engagement) int {
+func group(e *engagement) int {
 	switch {
 	case stateOf(e) != StateWaiting:
 		return 2
@@ -252,7 +252,7 @@ func (d *Desk) follow(ctx context.Context) error {
 	err := d.store.Follow(ctx, func(e store.Entry) {
 		switch {
 		case e.Engagement != nil:
-			d.view.put(*e.Engagement)
+			d.view.put(engagementOf(*e.Engagement))
 		case e.Message != nil:
 			d.view.message(e.Message)
 		case e.Customer == store.Customer{}:
@@ -288,14 +288,14 @@ func (d *Desk) follow(ctx context.Context) error {
 
 // read brings the view up to what the store has.
 func (d *Desk) read(ctx context.Context) error {
-	var present []store.Engagement
-	if err := d.store.Open(ctx, func(e store.Engagement) { present = append(present, e) }); err != nil {
+	var present []engagement
+	if err := d.store.Open(ctx, func(e store.Engagement) { present = append(present, engagementOf(e)) }); err != nil {
 		return err
 	}
 	// After a gap the view may hold chats that have ended unheard.
 	for _, e := range d.view.open() {
-		if !slices.ContainsFunc(present, func(p store.Engagement) bool { return p.EngagementID == e.EngagementID }) {
-			switch now, err := d.store.Engagement(ctx, e.Customer, e.EngagementID); {
+		if !slices.ContainsFunc(present, func(p engagement) bool { return p.EngagementID == e.EngagementID }) {
+			switch now, err := d.load(ctx, e.Customer, e.EngagementID); {
 			case errors.Is(err, store.ErrNotFound):
 				d.view.drop(e.EngagementID)
 			case err != nil:
@@ -323,7 +323,7 @@ func (d *Desk) read(ctx context.Context) error {
 // readers is how many chats are read at once.
 const readers = 16
 
-func (d *Desk) readOne(ctx context.Context, e store.Engagement) error {
+func (d *Desk) readOne(ctx context.Context, e engagement) error {
 	d.view.put(e)
 	// Asked after put: a message that the follower sees from here on is counted by
 	// it, one that it saw before the chat was known is in this answer.

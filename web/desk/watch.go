@@ -37,7 +37,7 @@ type absence struct {
 }
 
 // deed is something that the watch does to a chat.
-type deed func(context.Context, *Desk, *store.Engagement) error
+type deed func(context.Context, *Desk, *engagement) error
 
 // watch looks at the chats until ctx ends or the desk closes.
 func (d *Desk) watch(ctx context.Context) {
@@ -84,7 +84,7 @@ func (d *Desk) watch(ctx context.Context) {
 
 // due is a deed and its chat.
 type due struct {
-	chat store.Engagement
+	chat engagement
 	do   deed
 }
 
@@ -112,7 +112,7 @@ func (d *Desk) do(ctx context.Context, list []due) {
 // now; nothing unless an absence is known to be one.
 func (d *Desk) look(now time.Time, certain bool) (list []due) {
 	d.table.Round(func(here func(presence.Key)) {
-		d.view.each(func(e *store.Engagement, a *absence) {
+		d.view.each(func(e *engagement, a *absence) {
 			key := presence.Of(presence.Chat, e.EngagementID)
 			present := d.customers == nil
 			if d.customers != nil && d.customers.Streaming(e.Customer, sessionsOf(e)) {
@@ -135,12 +135,12 @@ func (d *Desk) look(now time.Time, certain bool) (list []due) {
 
 // customerPresent reports whether the chat's customer is connected to any gateway, as far
 // as is known here.
-func (d *Desk) customerPresent(e *store.Engagement) bool {
+func (d *Desk) customerPresent(e *engagement) bool {
 	return d.customers == nil || d.customers.Streaming(e.Customer, sessionsOf(e)) || d.table.Elsewhere(presence.Of(presence.Chat, e.EngagementID))
 }
 
 // sessionsOf are the customer's sessions that are in the chat, or the one that is about to be.
-func sessionsOf(e *store.Engagement) []string {
+func sessionsOf(e *engagement) []string {
 	if m := e.CustomerMember(); m != nil {
 		return m.Sessions
 	}
@@ -148,7 +148,7 @@ func sessionsOf(e *store.Engagement) []string {
 }
 
 // dueFor notes who is absent from the chat and returns what is due for it, nil for nothing.
-func (d *Desk) dueFor(e *store.Engagement, a *absence, now time.Time, present bool) deed {
+func (d *Desk) dueFor(e *engagement, a *absence, now time.Time, present bool) deed {
 	if present {
 		a.customer = time.Time{}
 	} else if a.customer.IsZero() {
@@ -164,15 +164,15 @@ func (d *Desk) dueFor(e *store.Engagement, a *absence, now time.Time, present bo
 		return back
 	case missing && !away:
 		since := a.customer
-		return func(ctx context.Context, d *Desk, e *store.Engagement) error { return leftAlone(ctx, d, e, since) }
+		return func(ctx context.Context, d *Desk, e *engagement) error { return leftAlone(ctx, d, e, since) }
 	case missing && d.abandonAfter > 0 && now.Sub(e.AwaySince) >= d.abandonAfter:
-		return func(ctx context.Context, d *Desk, e *store.Engagement) error { return abandon(ctx, d, e, now) }
+		return func(ctx context.Context, d *Desk, e *engagement) error { return abandon(ctx, d, e, now) }
 	}
 	return staff
 }
 
 // staffDue is dueFor for the agents and supervisors.
-func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed) {
+func (d *Desk) staffDue(e *engagement, a *absence, now time.Time) (do deed) {
 	var absent map[string]time.Time
 	for i := range e.Members {
 		m := &e.Members[i]
@@ -182,7 +182,7 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 		id, joined := m.ParticipantID, m.JoinedAt
 		present := d.present(id)
 		switch {
-		case !m.Watched:
+		case !e.isWatched(id):
 			if seen := d.seenDue(e); seen != nil {
 				do = seen
 			}
@@ -196,7 +196,7 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 			}
 			absent[id] = since
 			if now.Sub(since) >= d.agentGrace {
-				do = func(ctx context.Context, d *Desk, e *store.Engagement) error {
+				do = func(ctx context.Context, d *Desk, e *engagement) error {
 					return lost(ctx, d, e, id, joined, since)
 				}
 			}
@@ -208,12 +208,12 @@ func (d *Desk) staffDue(e *store.Engagement, a *absence, now time.Time) (do deed
 
 // seenDue returns what is due for an agent or supervisor whose presence does not count yet and who
 // has been present in this stay: a presence is one, whatever else is known.
-func (d *Desk) seenDue(e *store.Engagement) deed {
+func (d *Desk) seenDue(e *engagement) deed {
 	for i := range e.Members {
 		m := &e.Members[i]
 		id := m.ParticipantID
-		if !m.Watched && staff(e, id) != nil && (d.present(id) || d.wasPresent(id, m.JoinedAt)) {
-			return func(ctx context.Context, d *Desk, e *store.Engagement) error { return seen(ctx, d, e, id) }
+		if !e.isWatched(id) && staff(e, id) != nil && (d.present(id) || d.wasPresent(id, m.JoinedAt)) {
+			return func(ctx context.Context, d *Desk, e *engagement) error { return seen(ctx, d, e, id) }
 		}
 	}
 	return nil
@@ -256,20 +256,9 @@ func (d *Desk) present(agentID string) bool {
 
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// note is the store's, and shows the outcome to the desks at once.
-func (d *Desk) note(ctx context.Context, e *store.Engagement, change func(*store.Engagement) bool) (store.Engagement, error) {
-	now, err := d.store.Note(ctx, e.Customer, e.EngagementID, func(e *store.Engagement) bool {
-		return !e.Ended() && change(e)
-	})
-	if err == nil {
-		d.view.put(now)
-	}
-	return now, err
-}
-
 // leftAlone notes that the customer is away since that time.
-func leftAlone(ctx context.Context, d *Desk, e *store.Engagement, since time.Time) error {
-	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
+func leftAlone(ctx context.Context, d *Desk, e *engagement, since time.Time) error {
+	_, err := d.note(ctx, e, func(e *engagement) bool {
 		if !e.AwaySince.IsZero() {
 			return false
 		}
@@ -280,8 +269,8 @@ func leftAlone(ctx context.Context, d *Desk, e *store.Engagement, since time.Tim
 }
 
 // back notes that the customer is there again.
-func back(ctx context.Context, d *Desk, e *store.Engagement) error {
-	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
+func back(ctx context.Context, d *Desk, e *engagement) error {
+	_, err := d.note(ctx, e, func(e *engagement) bool {
 		if e.AwaySince.IsZero() || e.Ending {
 			return false
 		}
@@ -294,8 +283,8 @@ func back(ctx context.Context, d *Desk, e *store.Engagement) error {
 // abandon ends a chat whose customer has left. The decision is stored first: the line
 // must stand before the end, and must not stand in a chat that goes on. at is when it
 // was found due.
-func abandon(ctx context.Context, d *Desk, e *store.Engagement, at time.Time) error {
-	now, err := d.note(ctx, e, func(e *store.Engagement) bool {
+func abandon(ctx context.Context, d *Desk, e *engagement, at time.Time) error {
+	now, err := d.note(ctx, e, func(e *engagement) bool {
 		if e.Ending || e.AwaySince.IsZero() || at.Sub(e.AwaySince) < d.abandonAfter {
 			return false
 		}
@@ -312,14 +301,14 @@ func abandon(ctx context.Context, d *Desk, e *store.Engagement, at time.Time) er
 }
 
 // finish does what abandon has decided.
-func finish(ctx context.Context, d *Desk, e *store.Engagement) error {
+func finish(ctx context.Context, d *Desk, e *engagement) error {
 	if e.Ended() {
 		return nil
 	}
 	if err := d.say(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
 		return err
 	}
-	_, err := d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) { return e.Terminate(), nil })
+	_, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) { return e.Terminate(), nil })
 	if err == nil {
 		d.log.Info("desk: a chat was ended, its customer had left", "engagementId", e.EngagementID)
 	}
@@ -327,13 +316,12 @@ func finish(ctx context.Context, d *Desk, e *store.Engagement) error {
 }
 
 // seen notes that an agent's presence counts from now on.
-func seen(ctx context.Context, d *Desk, e *store.Engagement, agentID string) error {
-	_, err := d.note(ctx, e, func(e *store.Engagement) bool {
-		m := staff(e, agentID)
-		if m == nil || m.Watched {
+func seen(ctx context.Context, d *Desk, e *engagement, agentID string) error {
+	_, err := d.note(ctx, e, func(e *engagement) bool {
+		if staff(e, agentID) == nil || e.isWatched(agentID) {
 			return false
 		}
-		m.Watched = true
+		e.setWatched(agentID, true)
 		return true
 	})
 	return err
@@ -341,10 +329,10 @@ func seen(ctx context.Context, d *Desk, e *store.Engagement, agentID string) err
 
 // lost takes an agent or supervisor out whose stay began at joined and who has not been
 // present since that time.
-func lost(ctx context.Context, d *Desk, e *store.Engagement, agentID string, joined, since time.Time) error {
-	now, err := d.update(ctx, e, func(e *store.Engagement) ([]wire.Event, error) {
+func lost(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
+	now, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		m := staff(e, agentID)
-		if m == nil || !m.Watched || !m.JoinedAt.Equal(joined) || d.present(agentID) {
+		if m == nil || !e.isWatched(agentID) || !m.JoinedAt.Equal(joined) || d.present(agentID) {
 			return nil, nil // by another's hand, or here again
 		}
 		text := m.DisplayName + " was disconnected."
@@ -355,7 +343,7 @@ func lost(ctx context.Context, d *Desk, e *store.Engagement, agentID string, joi
 			text += " Another agent will be with you soon. Please stay in the chat."
 			events = append(events, e.Add(d.bot)...)
 		}
-		e.Notice = &store.Notice{Key: "lost:" + agentID + ":" + stamp(joined), Text: text, At: milliseconds(time.Now())}
+		e.Notice = &notice{Key: "lost:" + agentID + ":" + stamp(joined), Text: text, At: milliseconds(time.Now())}
 		return events, nil
 	})
 	if err != nil {

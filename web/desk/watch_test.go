@@ -182,7 +182,7 @@ func TestCustomerAwayAgain(t *testing.T) {
 	if c := f.chat(e); c.CustomerPresence != PresenceAway {
 		t.Fatalf("the chat is %+v", c)
 	}
-	if err := back(t.Context(), f.desk, &e); err != nil {
+	if err := back(t.Context(), f.desk, ours(e)); err != nil {
 		t.Fatal(err)
 	}
 	f.at(start.Add(2 * time.Hour))
@@ -259,14 +259,14 @@ func TestAbandonedHalfway(t *testing.T) {
 	s := &streams{}
 	f := newFixture(t, newStore(t), func(c *Config) { c.Customers = s })
 	e := f.waiting("Cleo")
-	if _, err := f.desk.note(t.Context(), &e, func(e *store.Engagement) bool {
+	if _, err := f.desk.note(t.Context(), ours(e), func(e *engagement) bool {
 		e.AwaySince, e.Ending = milliseconds(time.Now()), true
 		return true
 	}); err != nil {
 		t.Fatal(err)
 	}
 	s.set(e.SessionID, true) // too late
-	if _, err := (&body{AgentID: uuid.NewString()}).entry(&store.Engagement{Ending: true}, wire.ParticipantAgent); err == nil {
+	if _, err := (&body{AgentID: uuid.NewString()}).entry(&engagement{kept: kept{Ending: true}}, wire.ParticipantAgent); err == nil {
 		t.Error("an agent may come in")
 	}
 	f.eventually("the end", func() bool { return f.chat(e).State == StateEnded }) // by its own watch
@@ -295,7 +295,7 @@ func TestWatchBeginsAnew(t *testing.T) {
 	f := newWatched(t, st, s)
 	e := f.waiting("Cleo")
 	old := time.Now().Add(-100 * time.Hour)
-	if _, err := f.desk.note(t.Context(), &e, func(e *store.Engagement) bool { e.AwaySince = milliseconds(old); return true }); err != nil {
+	if _, err := f.desk.note(t.Context(), ours(e), func(e *engagement) bool { e.AwaySince = milliseconds(old); return true }); err != nil {
 		t.Fatal(err)
 	}
 	g := newWatched(t, st, s)
@@ -405,9 +405,9 @@ func TestAgentLostHalfway(t *testing.T) {
 	f := newWatched(t, st, &streams{})
 	e := f.waiting("Cleo")
 	events := f.hear(e.Customer)
-	if _, err := st.Update(t.Context(), e.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
+	if _, err := f.desk.update(t.Context(), ours(e), func(e *engagement) ([]wire.Event, error) {
 		e.Requeued = true
-		e.Notice = &store.Notice{Key: "lost:x", Text: "Bo was disconnected.", At: milliseconds(time.Now())}
+		e.Notice = &notice{Key: "lost:x", Text: "Bo was disconnected.", At: milliseconds(time.Now())}
 		return e.Add(wire.Participant{ParticipantID: uuid.NewString(), ParticipantType: wire.ParticipantSupervisor, DisplayName: "Su"}), nil
 	}); err != nil {
 		t.Fatal(err)
@@ -456,7 +456,7 @@ func TestAgentBackInTime(t *testing.T) {
 	want[Chat](f, 200, "POST", path+":accept", bo.json())
 	now, _, _ := f.desk.view.get(e.EngagementID)
 	first := now.Member(bo.id).JoinedAt
-	if err := lost(t.Context(), f.desk, &e, bo.id, first, time.Now()); err != nil {
+	if err := lost(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
@@ -466,7 +466,7 @@ func TestAgentBackInTime(t *testing.T) {
 	f.eventually("another millisecond", func() bool { return milliseconds(time.Now()).After(first) })
 	want[Chat](f, 200, "POST", path+":accept", bo.json())
 	f.stand(bo, socket)
-	if err := lost(t.Context(), f.desk, &e, bo.id, first, time.Now()); err != nil {
+	if err := lost(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
@@ -487,10 +487,10 @@ func BenchmarkLook(b *testing.B) {
 	for range chats {
 		session := uuid.NewString()
 		s.open[session] = true
-		d.view.put(store.Engagement{EngagementID: uuid.NewString(), EventID: 1, Members: []store.Member{
+		d.view.put(engagement{store.Engagement{EngagementID: uuid.NewString(), EventID: 1, Members: []store.Member{
 			{Participant: wire.Participant{ParticipantID: uuid.NewString(), ParticipantType: wire.ParticipantCustomer}, Sessions: []string{session}},
-			{Participant: wire.Participant{ParticipantID: agentID, ParticipantType: wire.ParticipantAgent}, Watched: true},
-		}})
+			{Participant: wire.Participant{ParticipantID: agentID, ParticipantType: wire.ParticipantAgent}},
+		}}, kept{Watched: []string{agentID}}})
 	}
 	for b.Loop() {
 		if list := d.look(time.Now(), true); len(list) > 0 {

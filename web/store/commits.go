@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -18,18 +17,12 @@ import (
 	"openchat/sdk/wire"
 )
 
-// commit is what is stored for a change of a session or engagement: the state after
-// it, and the events that tell of it.
+// commit is a change of a session or engagement: the state after it, and the events that
+// tell of it. It is stored as a commitRecord.
 type commit struct {
-	Session    *Session      `json:"session,omitempty"`
-	Engagement *Engagement   `json:"engagement,omitempty"`
-	Events     []storedEvent `json:"events,omitempty"`
-}
-
-type storedEvent struct {
-	Type      wire.EventType  `json:"type"`
-	SessionID string          `json:"sessionId,omitempty"`
-	Event     json.RawMessage `json:"event"`
+	Session    *Session
+	Engagement *Engagement
+	Events     []eventRecord
 }
 
 // commit reads an entry of a session or engagement. The stream has only the store's
@@ -37,8 +30,12 @@ type storedEvent struct {
 // entry must not end the process, nor reach clients, who would stumble over it at
 // every resume.
 func (e *entry) commit() (*commit, error) {
-	var k commit
-	if err := json.Unmarshal(e.data, &k); err != nil {
+	version, err := e.version()
+	if err != nil {
+		return nil, err
+	}
+	k, err := decodeCommit(version, e.data)
+	if err != nil {
 		return nil, fmt.Errorf("store: the commit %d cannot be read", e.sequence)
 	}
 	owner, kind, id, err := e.names()
@@ -58,7 +55,7 @@ func (e *entry) commit() (*commit, error) {
 			return nil, fmt.Errorf("store: the commit %d holds an event that cannot be read", e.sequence)
 		}
 	}
-	return &k, nil
+	return k, nil
 }
 
 // CreateSession stores a session; created is false when correlationID was used
@@ -376,13 +373,13 @@ func (s *Store) redo(ctx context.Context, attempt func() error) error {
 }
 
 func (k *commit) add(e wire.Event) {
-	k.Events = append(k.Events, storedEvent{Type: e.Type, SessionID: e.SessionID, Event: e.Append(nil)})
+	k.Events = append(k.Events, eventRecord{Type: e.Type, SessionID: e.SessionID, Event: e.Append(nil)})
 }
 
 // store publishes a commit if expected is the last sequence of its subject, else
 // errConflict.
 func (s *Store) store(ctx context.Context, c Customer, subject string, expected uint64, k *commit) (uint64, error) {
-	data, err := json.Marshal(k)
+	data, err := k.encode()
 	if err != nil {
 		return 0, err
 	}
@@ -465,7 +462,7 @@ const MaxCustomerID = 256
 // CheckCustomerID checks the id of a customer, which is any text of 1 to MaxCustomerID
 // characters.
 func CheckCustomerID(id string) error {
-	if n := utf8.RuneCountInString(id); n < 1 || n > MaxCustomerID {
+	if n := utf8.RuneCountInString(id); n == 0 || n > MaxCustomerID {
 		return fmt.Errorf("a customer id of %d characters; 1–%d are possible", n, MaxCustomerID)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,6 +13,25 @@ import (
 // that entered first makes room. A session ends without leaving its engagements,
 // so without a bound the list would grow with every visit.
 const maxSessions = 64
+
+// Side returns what that side of the chat, such as the desk, keeps with the engagement: JSON
+// of its own, which the store does not read. nil when it keeps nothing.
+func (e *Engagement) Side(name string) []byte { return e.sides[name] }
+
+// SetSide replaces what that side of the chat keeps with the engagement; nil: nothing. It
+// is for functions given to Update and Note.
+func (e *Engagement) SetSide(name string, state []byte) {
+	sides := maps.Clone(e.sides) // others may have e's
+	if len(state) == 0 {
+		delete(sides, name)
+	} else {
+		if sides == nil {
+			sides = map[string]json.RawMessage{}
+		}
+		sides[name] = state
+	}
+	e.sides = sides
+}
 
 // Ended reports whether the engagement is over.
 func (e *Engagement) Ended() bool { return e.Status == wire.EngagementTerminated }
@@ -140,7 +161,6 @@ func (e *Engagement) Terminate() []wire.Event {
 		return nil
 	}
 	e.Status = wire.EngagementTerminated
-	e.WaitingSince = time.Time{}
 	var events []wire.Event
 	for _, last := range []bool{false, true} {
 		for i := range e.Members {

@@ -263,6 +263,9 @@ func (e *entry) message(c Customer) (wire.Message, error) {
 	if !e.is(c) {
 		return wire.Message{}, ErrNotFound
 	}
+	if _, err := e.version(); err != nil {
+		return wire.Message{}, err
+	}
 	event, err := wire.DecodeEvent(e.data)
 	if err == nil && event.Message == nil {
 		err = wire.ErrMalformed

@@ -425,6 +425,7 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 		options = append(options, jetstream.WithMsgID(msgID))
 	}
 	header.Set(headerCustomer, customerHeader(c))
+	header.Set(headerRecord, strconv.Itoa(recordVersion))
 	err = s.persist(ctx, func(ctx context.Context) error {
 		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
 		if err == nil {

@@ -1,7 +1,7 @@
 // Package store is the gateway's truth: sessions, engagements and messages in one
-// NATS JetStream stream. Both doors, the customers' (web/gateway) and the agents'
-// (web/desk), write through it and follow it, so neither keeps a state of
-// its own that could disagree.
+// NATS JetStream stream. The customers' API (web/gateway) and the agents' (web/desk) write
+// through it and follow it, so neither keeps a state of its own that could disagree. What
+// is stored, and its versions, is in records.go.
 //
 // Start with Open, which runs a NATS server inside the process or connects to an
 // external one. Everything is in the stream CHAT, under three kinds of subject:
@@ -18,6 +18,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"time"
@@ -71,8 +72,8 @@ type Config struct {
 
 // Customer names the owner of everything the store keeps.
 type Customer struct {
-	Account string // 1–32 letters, digits, '-' or '_'; the platform's are six letters
-	ID      string // the token's sub; any text of 1–256 characters
+	Account string `json:"Account"` // 1–32 letters, digits, '-' or '_'; the platform's are six letters
+	ID      string `json:"ID"`      // the token's sub; any text of 1–256 characters
 }
 
 // Session is a stored session.
@@ -82,22 +83,11 @@ type Session struct {
 	IntegrationID string
 }
 
-// Member is a participant of an engagement with what the gateway keeps of it.
+// Member is a participant of an engagement with what the store keeps of it.
 type Member struct {
 	wire.Participant
 	Sessions []string // the customer's sessions that are in; nil for others
 	JoinedAt time.Time
-	// Watched says that this agent or supervisor has been seen on a desk's socket during
-	// this stay, so that its absence counts. Early versions did not store it.
-	Watched bool `json:",omitzero"`
-}
-
-// Notice is a line that belongs to a change of an engagement, stored with it so that it
-// is said whoever makes the change dies.
-type Notice struct {
-	Key  string // its idempotency key
-	Text string
-	At   time.Time // of the change
 }
 
 // Engagement is the stored state of an engagement. It is replaced as a whole by
@@ -115,15 +105,9 @@ type Engagement struct {
 	Members       []Member
 	CreatedAt     time.Time
 	LastUpdatedAt time.Time
-	WaitingSince  time.Time    // zero when it is not waiting for an agent
 	EventID       wire.EventID // position of the last change, set by the store
 
-	// What follows was not stored by early versions, and is left out where it is zero.
-
-	AwaySince time.Time `json:",omitzero"` // when the customer was last present; zero while they are
-	Ending    bool      `json:",omitzero"` // the customer is away for too long: the desk is about to end it
-	Requeued  bool      `json:",omitzero"` // it waits because its agent was disconnected
-	Notice    *Notice   `json:",omitzero"` // the newest; nil when no change had one
+	sides map[string]json.RawMessage // see Side
 }
 
 // NewMessage is a message to be appended. CorrelationID is its idempotency key,

@@ -302,7 +302,6 @@ func TestEngagement(t *testing.T) {
 	_, told = update(func(e *Engagement) []wire.Event { return e.Enter(two) })
 	expect(told, "ENGAGEMENT_ACTIVE to two", "PARTICIPANT_ADDED Ann to two", "PARTICIPANT_ADDED Bot to two")
 	_, told = update(func(e *Engagement) []wire.Event {
-		e.WaitingSince = now()
 		return append(e.Add(agent), e.Remove(bot.ParticipantID)...)
 	})
 	expect(told, "PARTICIPANT_ADDED Ada", "PARTICIPANT_DISCONNECTED Bot")
@@ -311,7 +310,7 @@ func TestEngagement(t *testing.T) {
 	}
 	e, told = update((*Engagement).Terminate)
 	expect(told, "PARTICIPANT_DISCONNECTED Ada", "PARTICIPANT_DISCONNECTED Ann", "ENGAGEMENT_TERMINATED")
-	if !e.WaitingSince.IsZero() || !e.Ended() {
+	if !e.Ended() {
 		t.Errorf("ended: %+v", e)
 	}
 	_, told = update((*Engagement).Terminate)
@@ -878,7 +877,7 @@ func TestWork(t *testing.T) {
 		ctx, cancel := context.WithCancel(testContext(t))
 		ended := make(chan error, 1)
 		go func() {
-			ended <- s.Work(ctx, func(_ context.Context, e Engagement) error { return fn(e) })
+			ended <- s.Work(ctx, "desk", func(_ context.Context, e Engagement) error { return fn(e) })
 		}()
 		return func() {
 			t.Helper()

@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	workConsumer = "desk"
 	// workAckWait is after how long without an answer a change is given again, to
 	// any gateway: that is how long one that died holds it up.
 	workAckWait = 10 * time.Second
@@ -21,17 +20,18 @@ const (
 	workLanes   = 16
 )
 
-// Work delivers every change of an engagement at least once to one of the gateways
-// that call it, and again until fn returns nil; it survives restarts. It is for
-// whoever must act on changes: routing and the bot. fn gets the state as of that
+// Work delivers every change of an engagement at least once to one of the processes
+// that call it with that name, and again until fn returns nil; it survives restarts. It is
+// for a side of the chats that must act on changes, as the desk does for routing and the
+// bot; name is the side's, and of the durable consumer. fn gets the state as of that
 // change, which may not be the latest, and has 9 seconds. Changes of the same
 // engagement come one at a time and in order, unless one had to be given again;
 // those of others at the same time. Work returns when ctx ends, after the last fn.
-func (s *Store) Work(ctx context.Context, fn func(context.Context, Engagement) error) error {
+func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, Engagement) error) error {
 	var consumer jetstream.Consumer
 	err := s.persist(ctx, func(ctx context.Context) (err error) {
 		consumer, err = s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
-			Durable:       workConsumer,
+			Durable:       name,
 			FilterSubject: allEngagements,
 			DeliverPolicy: jetstream.DeliverAllPolicy,
 			AckPolicy:     jetstream.AckExplicitPolicy,
