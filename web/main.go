@@ -44,10 +44,10 @@ const (
 // bound what they are named for, so that a stop that meets the worst everywhere is in
 // time still.
 const (
-	stopWithin   = 10 * time.Second
-	drainWithin  = 5 * time.Second        // calls and streams, and a second to break them off
-	hangUpWithin = 500 * time.Millisecond // connections without a call
-	closeWithin  = time.Second            // the desk's work, and again the store
+	stopWithin             = 10 * time.Second
+	drainWithin            = 5 * time.Second        // calls and streams, and a second to break them off
+	closeConnectionsWithin = 500 * time.Millisecond // connections without a call
+	closeWithin            = time.Second            // the desk's work, and again the store
 )
 
 func main() {
@@ -89,11 +89,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	p := &process{settings: s, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
 	err = p.start(ctx, tenants)
 	if err == nil {
-		p.greet(stdout)
+		p.printAddresses(stdout)
 		err = p.serve(ctx)
 	}
 	if ctx.Err() != nil {
-		err = nil // told to stop while it started
+		err = nil // stopped while it started
 	}
 	if err = errors.Join(err, p.stop()); err != nil {
 		return complain(exitFailed, err)
@@ -228,8 +228,8 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 	return nil
 }
 
-// greet says where to look.
-func (p *process) greet(w io.Writer) {
+// printAddresses says where the process listens.
+func (p *process) printAddresses(w io.Writer) {
 	at := url.URL{Scheme: "http", Host: p.listener.Addr().String(), Path: "/"}
 	if !p.demo {
 		fmt.Fprintf(w, "Listening on %s\n", at.String())
@@ -241,7 +241,7 @@ func (p *process) greet(w io.Writer) {
 // serve answers until ctx ends.
 func (p *process) serve(ctx context.Context) error {
 	failed := make(chan error, 1)
-	go func() { failed <- p.server.Serve(p.listener) }() // ends with hangUp
+	go func() { failed <- p.server.Serve(p.listener) }() // ends with closeConnections
 	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
 	select {
 	case err := <-failed:
@@ -254,8 +254,8 @@ func (p *process) serve(ctx context.Context) error {
 
 // stop ends everything in the order in which it needs each other: what comes in,
 // then what works, then the store. The listener stays open until the calls in progress
-// are answered: a call that comes meanwhile is told to come back, and whoever asks
-// for the health hears of the stop.
+// are answered: a call that comes meanwhile is answered 503, and so is
+// one for the health.
 func (p *process) stop() error {
 	var err error
 	if p.server == nil && p.listener != nil {
@@ -266,7 +266,7 @@ func (p *process) stop() error {
 	}
 	p.drain()
 	if p.server != nil {
-		p.hangUp()
+		p.closeConnections()
 	}
 	if p.endDesk != nil {
 		p.endDesk()
@@ -287,18 +287,18 @@ func (p *process) drain() {
 	defer cancel()
 	var wg sync.WaitGroup
 	if p.gateway != nil {
-		wg.Go(func() { p.late("calls and streams", p.gateway.Close(ctx)) })
+		wg.Go(func() { p.logLate("calls and streams", p.gateway.Close(ctx)) })
 	}
 	if p.desk != nil {
-		wg.Go(func() { p.late("desks", p.desk.Close(ctx)) })
+		wg.Go(func() { p.logLate("desks", p.desk.Close(ctx)) })
 	}
 	wg.Wait()
 }
 
-// hangUp ends the server and its connections: those that are left have brought no
+// closeConnections ends the server and its connections: those that are left have brought no
 // call, or fetch a file.
-func (p *process) hangUp() {
-	ctx, cancel := context.WithTimeout(context.Background(), hangUpWithin)
+func (p *process) closeConnections() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeConnectionsWithin)
 	defer cancel()
 	if p.server.Shutdown(ctx) != nil {
 		_ = p.server.Close()
@@ -314,14 +314,14 @@ func (p *process) within(what string, close func() error) {
 	defer t.Stop()
 	select {
 	case err := <-done:
-		p.late(what, err)
+		p.logLate(what, err)
 	case <-t.C:
-		p.late(what, context.DeadlineExceeded)
+		p.logLate(what, context.DeadlineExceeded)
 	}
 }
 
-// late notes what did not end by itself. It is no failure of the stop.
-func (p *process) late(what string, err error) {
+// logLate notes what did not end by itself. It is no failure of the stop.
+func (p *process) logLate(what string, err error) {
 	if err != nil {
 		p.log.Warn("not all had ended in time", "what", what, "error", err)
 	}

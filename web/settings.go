@@ -344,7 +344,7 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 Health: GET /healthz answers 200 while the store does. SIGINT or SIGTERM: new calls are refused with 503, streams are closed
 with 1012 ("come back"), calls in progress are answered, and the process ends within 10 seconds.
 `)
-	_, _ = b.WriteTo(w) // to stdout: there is nobody to tell that it is closed
+	_, _ = b.WriteTo(w) // to stdout: an error would have no reader
 }
 
 func defaultOf(o option) string {
@@ -393,7 +393,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		}
 	}
 	if s.profileAddr != "" {
-		// A profile tells more of a process than is for others.
+		// A profile shows more of a process than is for others.
 		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !loopback(host) {
 			return nil, fmt.Errorf("--profile-addr %s is not a loopback address with a port, as in 127.0.0.1:6060", s.profileAddr)
 		}

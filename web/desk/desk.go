@@ -1,9 +1,9 @@
-// Package desk is a local contact center behind the gateway: a router that lets
+// Package desk is a local contact center beside the gateway: a router that lets
 // every new chat in and sets a bot beside it until an agent is found, and the API
 // through which agents accept, write, leave and end (docs/desk-api.md).
 //
 // It keeps no truth of its own. What it shows is a projection of the store, built
-// from what the store has and what it then hears; what it does goes through the
+// from what the store has and the changes that follow; what it does goes through the
 // store, under keys that make every step repeatable. So any number of processes
 // may run a desk over one store, and one that is killed in the middle of a step
 // is finished by the next.
@@ -82,7 +82,7 @@ type Config struct {
 	// one address. Zero: 50 and 200.
 	CallsPerSecond float64
 	CallBurst      int
-	// Customers tells who of the customers is connected to this process. Nil: every
+	// Customers says who of the customers is connected to this process. Nil: every
 	// customer counts as present.
 	Customers Customers
 	// CustomerGrace is for how long a customer may be disconnected before they are
@@ -95,11 +95,11 @@ type Config struct {
 	// KeepEnded is how many ended chats stay readable in this process.
 	// Zero: 1000.
 	KeepEnded int
-	// Logger hears of failures and of agents coming and going; never of a text,
+	// Logger receives failures and agents' coming and going; never of a text,
 	// a name or a credential. Nil discards it.
 	Logger *slog.Logger
 
-	watchEvery time.Duration // between two looks at who is connected; 0: 1 s. Other values are for tests
+	watchEvery time.Duration // between two comparisons with who is connected; 0: 1 s. Other values are for tests
 }
 
 // Desk is the local contact center. Its methods are safe for concurrent use.
@@ -233,8 +233,8 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 
-// Close refuses new calls and sockets with 503, tells every connected desk to come
-// back later (1012), and waits until they are gone and the calls in progress are
+// Close refuses new calls and sockets with 503, closes every socket so that its desk comes
+// back (1012), and waits until they are gone and the calls in progress are
 // answered. When ctx ends, it breaks off what is left and returns ctx's error, at most
 // a second later.
 func (d *Desk) Close(ctx context.Context) error {

@@ -523,7 +523,7 @@ func TestBrokenOffCallsAreCompleted(t *testing.T) {
 			t.Fatal(err)
 		}
 		// What leave stores first; then its process is gone.
-		if err := f.desk.say(t.Context(), ours(now), system, "left:"+ann.id+":"+stamp(now.Member(ann.id).JoinedAt), "Ann Agent has left the chat."); err != nil {
+		if err := f.desk.writeLine(t.Context(), ours(now), system, "left:"+ann.id+":"+stamp(now.Member(ann.id).JoinedAt), "Ann Agent has left the chat."); err != nil {
 			t.Fatal(err)
 		}
 		chat := want[Chat](f, 200, "POST", path+":leave", ann.json())

@@ -20,7 +20,7 @@ func notFound() *httpapi.Problem {
 	return httpapi.NotFound("engagementId", "There is no such engagement, or it ended long ago.")
 }
 
-func ended() *httpapi.Problem { return httpapi.Conflict("engagementId", "The chat has ended.") }
+func hasEnded() *httpapi.Problem { return httpapi.Conflict("engagementId", "The chat has ended.") }
 
 // handler answers everything under BasePath.
 func (d *Desk) handler() http.Handler {
@@ -224,17 +224,17 @@ func (d *Desk) join(ctx context.Context, e *engagement, b *body, as wire.Partici
 	}
 	if err == nil {
 		// The bot's line belongs before the agent; the router may not have come to it.
-		err = d.speak(ctx, &now)
+		err = d.writeDueLines(ctx, &now)
 	}
 	if err == nil {
 		now, err = d.update(ctx, e, change)
 	}
 	if err == nil && as == wire.ParticipantAgent {
-		err = d.speak(ctx, &now) // of a chat taken over
+		err = d.writeDueLines(ctx, &now) // of a chat taken over
 	}
 	if err == nil {
 		if m := now.Member(b.AgentID); m != nil && m.ParticipantType == as {
-			err = d.announce(ctx, &now, m)
+			err = d.writeJoinedLine(ctx, &now, m)
 		}
 	}
 	return d.result(e, &now, err)
@@ -246,7 +246,7 @@ const maxStaff = 16
 // entry checks whether the agent may come in as that type; done means that it is in already.
 func (b *body) entry(e *engagement, as wire.ParticipantType) (done bool, err error) {
 	if e.Ended() || e.Ending {
-		return false, ended()
+		return false, hasEnded()
 	}
 	m := e.Member(b.AgentID)
 	switch {
@@ -278,7 +278,7 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 			copied := *m
 			old = &copied
 			out = append(out, m.ParticipantID)
-		case d.double(e, m, b):
+		case d.isLostSelf(e, m, b):
 			out = append(out, m.ParticipantID)
 		}
 	}
@@ -299,10 +299,10 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 	return events
 }
 
-// double reports whether m is the agent of the call under an agentId that is lost: it has
+// isLostSelf reports whether m is the agent of the call under an agentId that is lost: it has
 // the name, and nobody sits there any more.
-func (d *Desk) double(e *engagement, m *store.Member, b *body) bool {
-	// A gateway that has just begun, or hears nobody, does not know who is absent.
+func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
+	// A gateway that has just begun, or receives nothing from the others, does not know who is absent.
 	if _, certain := d.table.Since(); !certain {
 		return false
 	}
@@ -315,7 +315,7 @@ func (d *Desk) accept(ctx context.Context, e *engagement, b *body) (httpapi.Answ
 		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
 			return nil, err
 		}
-		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.double(e, m, b) {
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.isLostSelf(e, m, b) {
 			return nil, httpapi.Conflict("engagementId", "Another agent has this chat.")
 		}
 		e.WaitingSince, e.Requeued = time.Time{}, false
@@ -329,7 +329,7 @@ func (d *Desk) supervise(ctx context.Context, e *engagement, b *body) (httpapi.A
 		if done, err := b.entry(e, wire.ParticipantSupervisor); done || err != nil {
 			return nil, err
 		}
-		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(e, m, b) {
+		if m := memberOf(e, wire.ParticipantAgent); m != nil && d.isLostSelf(e, m, b) {
 			return nil, httpapi.Conflict("agentId", "This chat's agent has your name and is not connected: take the chat over.")
 		}
 		return d.admitStaff(e, b, wire.ParticipantSupervisor), nil
@@ -338,7 +338,7 @@ func (d *Desk) supervise(ctx context.Context, e *engagement, b *body) (httpapi.A
 
 // leave and end say their line first and then change the state: were it the other
 // way round, a call that breaks off between the two could not be completed by
-// repeating it, for the state no longer tells who was in.
+// repeating it, for the state no longer says who was in.
 
 func (d *Desk) leave(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
 	now, err := d.load(ctx, e.Customer, e.EngagementID)
@@ -349,7 +349,7 @@ func (d *Desk) leave(ctx context.Context, e *engagement, b *body) (httpapi.Answe
 	if m == nil || now.Ended() {
 		return d.result(e, &now, nil)
 	}
-	if err := d.say(ctx, &now, system, "left:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has left the chat."); err != nil {
+	if err := d.writeLine(ctx, &now, system, "left:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has left the chat."); err != nil {
 		return d.result(e, nil, err)
 	}
 	now, err = d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
@@ -364,7 +364,7 @@ func (d *Desk) leave(ctx context.Context, e *engagement, b *body) (httpapi.Answe
 		return events, nil
 	})
 	if err == nil {
-		err = d.speak(ctx, &now)
+		err = d.writeDueLines(ctx, &now)
 	}
 	return d.result(e, &now, err)
 }
@@ -379,9 +379,9 @@ func (d *Desk) end(ctx context.Context, e *engagement, b *body) (httpapi.Answer,
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil {
-		return httpapi.Answer{}, outside()
+		return httpapi.Answer{}, notInChat()
 	}
-	if err := d.say(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
+	if err := d.writeLine(ctx, &now, system, "ended:"+m.ParticipantID+":"+stamp(m.JoinedAt), m.DisplayName+" has ended the chat."); err != nil {
 		return d.result(e, nil, err)
 	}
 	now, err = d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
@@ -390,7 +390,7 @@ func (d *Desk) end(ctx context.Context, e *engagement, b *body) (httpapi.Answer,
 	return d.result(e, &now, err)
 }
 
-func outside() *httpapi.Problem {
+func notInChat() *httpapi.Problem {
 	return httpapi.Conflict("agentId", "You are not in this chat; accept it first.")
 }
 
@@ -412,9 +412,9 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 		case !errors.Is(err, store.ErrNotFound):
 			return httpapi.Answer{}, err
 		case now.Ended():
-			return httpapi.Answer{}, ended()
+			return httpapi.Answer{}, hasEnded()
 		}
-		return httpapi.Answer{}, outside()
+		return httpapi.Answer{}, notInChat()
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,

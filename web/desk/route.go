@@ -25,8 +25,7 @@ var system = wire.Participant{
 
 // route brings an engagement to where it should stand, whatever was done for it
 // before: the store hands every change to it at least once, possibly late and
-// possibly twice. A chat that has not ended has an agent, or has the bot and has
-// been spoken to by it; one with neither is new.
+// possibly twice. A chat that has not ended has an agent, or has the bot and its line; one with neither is new.
 func (d *Desk) route(ctx context.Context, change store.Engagement) error {
 	e, err := d.load(ctx, change.Customer, change.EngagementID)
 	if errors.Is(err, store.ErrNotFound) || err == nil && (e.Ended() || e.EventID > change.EventID) {
@@ -36,7 +35,7 @@ func (d *Desk) route(ctx context.Context, change store.Engagement) error {
 		e, err = d.admit(ctx, e)
 	}
 	if err == nil {
-		err = d.speak(ctx, &e)
+		err = d.writeDueLines(ctx, &e)
 	}
 	if err != nil {
 		return err
@@ -45,7 +44,7 @@ func (d *Desk) route(ctx context.Context, change store.Engagement) error {
 		m := &e.Members[i]
 		// A call that broke off after it had let the agent in has left this out.
 		if staff(&e, m.ParticipantID) != nil && time.Since(m.JoinedAt) < repairWindow {
-			if err := d.announce(ctx, &e, m); err != nil {
+			if err := d.writeJoinedLine(ctx, &e, m); err != nil {
 				return err
 			}
 		}
@@ -99,16 +98,16 @@ func routed(e *engagement) bool {
 	return memberOf(e, wire.ParticipantAgent) != nil || memberOf(e, wire.ParticipantBot) != nil
 }
 
-// speak makes sure that System has said the line of the chat's last change, if there is one, and
+// writeDueLines makes sure that System has said the line of the chat's last change, if there is one, and
 // the bot its line for the present wait, if the chat waits. Whoever makes the next change calls it
 // first, so the lines never come late. To a chat that has lost its agent System has said
 // all there is to say.
-func (d *Desk) speak(ctx context.Context, e *engagement) error {
+func (d *Desk) writeDueLines(ctx context.Context, e *engagement) error {
 	if e.Ended() {
 		return nil
 	}
 	if n := e.Notice; n != nil && time.Since(n.At) < repairWindow {
-		if err := d.say(ctx, e, system, n.Key, n.Text); err != nil {
+		if err := d.writeLine(ctx, e, system, n.Key, n.Text); err != nil {
 			return err
 		}
 	}
@@ -126,7 +125,7 @@ func (d *Desk) speak(ctx context.Context, e *engagement) error {
 	if e.WaitingSince.After(e.CreatedAt) {
 		key, text = key+":"+stamp(e.WaitingSince), "I am looking for another agent for you. Please stay in the chat."
 	}
-	return d.say(ctx, e, d.bot, key, text)
+	return d.writeLine(ctx, e, d.bot, key, text)
 }
 
 func greeting(name, topic string) string {
@@ -140,16 +139,16 @@ func greeting(name, topic string) string {
 	return hello + " I am looking for an agent for you. Please stay in the chat."
 }
 
-// announce makes sure that the chat says that m has joined. Who has taken it over was
-// announced by speak, under the same key.
-func (d *Desk) announce(ctx context.Context, e *engagement, m *store.Member) error {
-	return d.say(ctx, e, system, joinedKey(m), m.DisplayName+" has joined the chat.")
+// writeJoinedLine makes sure that the chat says that m has joined. Who has taken it over was
+// announced by writeDueLines, under the same key.
+func (d *Desk) writeJoinedLine(ctx context.Context, e *engagement, m *store.Member) error {
+	return d.writeLine(ctx, e, system, joinedKey(m), m.DisplayName+" has joined the chat.")
 }
 
 func joinedKey(m *store.Member) string { return "joined:" + m.ParticipantID + ":" + stamp(m.JoinedAt) }
 
-// say appends a line under a key that makes it repeatable.
-func (d *Desk) say(ctx context.Context, e *engagement, who wire.Participant, key, text string) error {
+// writeLine appends a line under a key that makes it repeatable.
+func (d *Desk) writeLine(ctx context.Context, e *engagement, who wire.Participant, key, text string) error {
 	_, _, err := d.store.Append(ctx, e.Customer, e.EngagementID, store.NewMessage{
 		Sender:        who,
 		Engagement:    &e.Engagement,
@@ -159,5 +158,5 @@ func (d *Desk) say(ctx context.Context, e *engagement, who wire.Participant, key
 	return err
 }
 
-// stamp tells one stay or one wait from the next in keys.
+// stamp distinguishes one stay or one wait from the next in keys.
 func stamp(t time.Time) string { return fmt.Sprint(t.UnixMilli()) }

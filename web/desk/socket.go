@@ -134,7 +134,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		key := presence.Of(presence.Agent, agent.AgentID)
 		d.table.Enter(key)
 		defer d.table.Leave(key)
-		defer d.gone(agent.AgentID)
+		defer d.noteSocketEnd(agent.AgentID)
 	}
 	d.view.add(s)
 	for {

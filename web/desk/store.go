@@ -11,7 +11,7 @@ import (
 // Store is what a Desk needs of the store: *store.Store has it. Its methods are
 // described there.
 type Store interface {
-	presence.Bus // carries what the desks of all processes tell each other
+	presence.Bus // carries what the processes announce to each other
 
 	// Reads.
 	Session(ctx context.Context, c store.Customer, sessionID string) (store.Session, error)

@@ -13,7 +13,7 @@ import (
 )
 
 // view is the projection: every chat that has not ended, the last that have, and
-// the sockets that are told of changes. Its one lock makes a snapshot and the
+// the sockets that receive the changes. Its one lock makes a snapshot and the
 // changes after it a whole: a socket joins and is given the snapshot under it,
 // and every change is handed to the sockets under it.
 type view struct {
@@ -41,7 +41,7 @@ func newView(keep int) *view {
 	}
 }
 
-// put takes an engagement's state, unless it has a newer one, and tells the sockets.
+// put takes an engagement's state, unless it has a newer one, and sends it to the sockets.
 // It comes from the store's own order as well as from calls that have just
 // written, so that whoever was answered sees what they did.
 func (v *view) put(e engagement) {
@@ -68,7 +68,7 @@ func (v *view) put(e engagement) {
 			v.ended = v.ended[1:]
 		}
 	}
-	v.tell(func() []byte {
+	v.broadcast(func() []byte {
 		return frame(`{"type":"chat","chat":`, encode(chatOf(&e, now.newest)))
 	})
 }
@@ -80,7 +80,7 @@ func (v *view) message(m *wire.Message) {
 	if e := v.chats[m.EngagementID]; e != nil {
 		e.newest = max(e.newest, m.MessageIndex)
 	}
-	v.tell(func() []byte {
+	v.broadcast(func() []byte {
 		return frame(`{"type":"message","message":`, m.Append(nil))
 	})
 }
@@ -102,8 +102,8 @@ func frame(head string, body []byte) []byte {
 	return append(b, '}')
 }
 
-// tell queues a frame, encoded once, for every socket.
-func (v *view) tell(frame func() []byte) {
+// broadcast queues a frame, encoded once, for every socket.
+func (v *view) broadcast(frame func() []byte) {
 	if len(v.sockets) == 0 {
 		return
 	}
@@ -113,7 +113,7 @@ func (v *view) tell(frame func() []byte) {
 	}
 }
 
-// add queues the snapshot as the socket's first frame and has it told of changes.
+// add queues the snapshot as the socket's first frame; changes follow.
 func (v *view) add(s *socket) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -193,7 +193,7 @@ func (v *view) drop(engagementID string) {
 		return
 	}
 	c.engagement.Status = wire.EngagementTerminated
-	v.tell(func() []byte {
+	v.broadcast(func() []byte {
 		return frame(`{"type":"chat","chat":`, encode(chatOf(&c.engagement, c.newest)))
 	})
 }
@@ -243,8 +243,8 @@ func group(e *engagement) int {
 // errGap ends follow when the store says that entries were lost to it.
 var errGap = errors.New("entries were deleted before they could be read")
 
-// follow keeps the view until ctx ends or entries were lost. It first hears of
-// changes and then reads what there is, so nothing falls between; what it hears of
+// follow keeps the view until ctx ends or entries were lost. It first follows
+// the changes and then reads what there is, so nothing falls between; what comes
 // twice, put and newest recognise.
 func (d *Desk) follow(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -266,7 +266,7 @@ func (d *Desk) follow(ctx context.Context) error {
 		return err
 	}
 	d.ready.Do(func() { close(d.view.ready) })
-	// The store forgets chats that nobody touches for long, without a word.
+	// The store forgets chats that nobody touches for long, and emits no event of it.
 	again := time.NewTicker(time.Hour)
 	defer again.Stop()
 	for ctx.Err() == nil {

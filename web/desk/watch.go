@@ -11,16 +11,16 @@ import (
 	"openchat/web/store"
 )
 
-// This file is about people who come and go without a word (docs/desk-api.md, "Customers come and go" and
-// "Agents come and go"). Once a second the view is compared with who is connected, and
+// This file is about people who are disconnected (docs/desk-api.md, "Customers come and go"
+// and "Agents come and go"). Once a second the view is compared with who is connected, and
 // what is due is done: by any process of the store, through changes that find out
 // themselves whether another has made them.
 
-// Bounds of what one look has done.
+// Bounds of what one comparison leads to.
 const (
-	maxDeeds    = 500 // the rest is left for the next look
-	deedsAtOnce = 8
-	deedTime    = 30 * time.Second // all of them together
+	maxActions    = 500 // the rest is left for the next one
+	actionsAtOnce = 8
+	actionsTime   = 30 * time.Second // all of them together
 )
 
 // Customers is what the desk needs of the gateway in its process.
@@ -32,14 +32,14 @@ type Customers interface {
 
 // absence is what the view keeps of a chat for its watch.
 type absence struct {
-	customer time.Time            // the first look that did not find the customer; zero: they are there
-	staff    map[string]time.Time // by agentId: the first look that did not find them; without those who are there
+	customer time.Time            // since when nobody sees the customer; zero: they are there
+	staff    map[string]time.Time // by agentId: since when nobody sees them; without those who are there
 }
 
-// deed is something that the watch does to a chat.
-type deed func(context.Context, *Desk, *engagement) error
+// action is something that the watch does to a chat.
+type action func(context.Context, *Desk, *engagement) error
 
-// watch looks at the chats until ctx ends or the desk closes.
+// watch compares the chats with who is connected until ctx ends or the desk closes.
 func (d *Desk) watch(ctx context.Context) {
 	select {
 	case <-d.view.ready:
@@ -66,35 +66,35 @@ func (d *Desk) watch(ctx context.Context) {
 			since = now
 			d.view.forgetAbsences()
 		}
-		list := d.look(time.Now(), ok)
+		list := d.findDue(time.Now(), ok)
 		if len(list) == 0 {
 			continue
 		}
 		select {
 		case busy <- struct{}{}:
 		default:
-			continue // the store is slow; what is due is so still at the next look
+			continue // the store is slow; what is due is so still the next time
 		}
 		wg.Go(func() {
 			defer func() { <-busy }()
-			d.do(ctx, list)
+			d.runDue(ctx, list)
 		})
 	}
 }
 
-// due is a deed and its chat.
+// due is an action and its chat.
 type due struct {
 	chat engagement
-	do   deed
+	do   action
 }
 
-func (d *Desk) do(ctx context.Context, list []due) {
-	ctx, cancel := context.WithTimeout(ctx, deedTime)
+func (d *Desk) runDue(ctx context.Context, list []due) {
+	ctx, cancel := context.WithTimeout(ctx, actionsTime)
 	defer cancel()
 	var wg sync.WaitGroup
-	for first := range min(deedsAtOnce, len(list)) {
+	for first := range min(actionsAtOnce, len(list)) {
 		wg.Go(func() {
-			for i := first; i < len(list); i += deedsAtOnce {
+			for i := first; i < len(list); i += actionsAtOnce {
 				e := &list[i].chat
 				err := list[i].do(ctx, d, e)
 				if errors.Is(err, store.ErrNotFound) {
@@ -108,9 +108,9 @@ func (d *Desk) do(ctx context.Context, list []due) {
 	wg.Wait()
 }
 
-// look announces which chats' customers are connected here, and returns what is due at
+// findDue announces which chats' customers are connected here, and returns what is due at
 // now; nothing unless an absence is known to be one.
-func (d *Desk) look(now time.Time, certain bool) (list []due) {
+func (d *Desk) findDue(now time.Time, certain bool) (list []due) {
 	d.table.Round(func(here func(presence.Key)) {
 		d.view.each(func(e *engagement, a *absence) {
 			key := presence.Of(presence.Chat, e.EngagementID)
@@ -119,13 +119,13 @@ func (d *Desk) look(now time.Time, certain bool) (list []due) {
 				here(key)
 				present = true
 			}
-			var do deed
+			var do action
 			if certain {
-				do = d.dueFor(e, a, now, present || d.table.Elsewhere(key))
+				do = d.trackAbsence(e, a, now, present || d.table.Elsewhere(key))
 			} else {
 				do = d.seenDue(e)
 			}
-			if do != nil && len(list) < maxDeeds {
+			if do != nil && len(list) < maxActions {
 				list = append(list, due{*e, do})
 			}
 		})
@@ -147,8 +147,8 @@ func sessionsOf(e *engagement) []string {
 	return []string{e.SessionID}
 }
 
-// dueFor notes who is absent from the chat and returns what is due for it, nil for nothing.
-func (d *Desk) dueFor(e *engagement, a *absence, now time.Time, present bool) deed {
+// trackAbsence notes who is absent from the chat and returns what is due for it, nil for nothing.
+func (d *Desk) trackAbsence(e *engagement, a *absence, now time.Time, present bool) action {
 	if present {
 		a.customer = time.Time{}
 	} else if a.customer.IsZero() {
@@ -156,23 +156,23 @@ func (d *Desk) dueFor(e *engagement, a *absence, now time.Time, present bool) de
 	}
 	missing := !present && now.Sub(a.customer) >= d.customerGrace
 	away := !e.AwaySince.IsZero()
-	staff := d.staffDue(e, a, now)
+	staff := d.trackStaffAbsence(e, a, now)
 	switch {
 	case e.Ending:
-		return finish
+		return endAbandoned
 	case present && away:
-		return back
+		return markPresent
 	case missing && !away:
 		since := a.customer
-		return func(ctx context.Context, d *Desk, e *engagement) error { return leftAlone(ctx, d, e, since) }
+		return func(ctx context.Context, d *Desk, e *engagement) error { return markAway(ctx, d, e, since) }
 	case missing && d.abandonAfter > 0 && now.Sub(e.AwaySince) >= d.abandonAfter:
-		return func(ctx context.Context, d *Desk, e *engagement) error { return abandon(ctx, d, e, now) }
+		return func(ctx context.Context, d *Desk, e *engagement) error { return beginEnd(ctx, d, e, now) }
 	}
 	return staff
 }
 
-// staffDue is dueFor for the agents and supervisors.
-func (d *Desk) staffDue(e *engagement, a *absence, now time.Time) (do deed) {
+// trackStaffAbsence is trackAbsence for the agents and supervisors.
+func (d *Desk) trackStaffAbsence(e *engagement, a *absence, now time.Time) (do action) {
 	var absent map[string]time.Time
 	for i := range e.Members {
 		m := &e.Members[i]
@@ -197,7 +197,7 @@ func (d *Desk) staffDue(e *engagement, a *absence, now time.Time) (do deed) {
 			absent[id] = since
 			if now.Sub(since) >= d.agentGrace {
 				do = func(ctx context.Context, d *Desk, e *engagement) error {
-					return lost(ctx, d, e, id, joined, since)
+					return removeDisconnected(ctx, d, e, id, joined, since)
 				}
 			}
 		}
@@ -208,22 +208,22 @@ func (d *Desk) staffDue(e *engagement, a *absence, now time.Time) (do deed) {
 
 // seenDue returns what is due for an agent or supervisor whose presence does not count yet and who
 // has been present in this stay: a presence is one, whatever else is known.
-func (d *Desk) seenDue(e *engagement) deed {
+func (d *Desk) seenDue(e *engagement) action {
 	for i := range e.Members {
 		m := &e.Members[i]
 		id := m.ParticipantID
 		if !e.isWatched(id) && staff(e, id) != nil && (d.present(id) || d.wasPresent(id, m.JoinedAt)) {
-			return func(ctx context.Context, d *Desk, e *engagement) error { return seen(ctx, d, e, id) }
+			return func(ctx context.Context, d *Desk, e *engagement) error { return markWatched(ctx, d, e, id) }
 		}
 	}
 	return nil
 }
 
-// recently is for how long it is known here which agents were present; many looks.
+// recently is for how long it is known here which agents were present; many comparisons.
 const recently = time.Minute
 
 // wasPresent reports whether the agent had a socket here at that time or later: they may come,
-// accept and vanish between two looks.
+// accept and be disconnected between two comparisons.
 func (d *Desk) wasPresent(agentID string, at time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -232,7 +232,7 @@ func (d *Desk) wasPresent(agentID string, at time.Time) bool {
 }
 
 // gone notes that a socket of the agent has ended.
-func (d *Desk) gone(agentID string) {
+func (d *Desk) noteSocketEnd(agentID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
@@ -256,8 +256,8 @@ func (d *Desk) present(agentID string) bool {
 
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-// leftAlone notes that the customer is away since that time.
-func leftAlone(ctx context.Context, d *Desk, e *engagement, since time.Time) error {
+// markAway notes that the customer is away since that time.
+func markAway(ctx context.Context, d *Desk, e *engagement, since time.Time) error {
 	_, err := d.note(ctx, e, func(e *engagement) bool {
 		if !e.AwaySince.IsZero() {
 			return false
@@ -268,8 +268,8 @@ func leftAlone(ctx context.Context, d *Desk, e *engagement, since time.Time) err
 	return err
 }
 
-// back notes that the customer is there again.
-func back(ctx context.Context, d *Desk, e *engagement) error {
+// markPresent notes that the customer is there again.
+func markPresent(ctx context.Context, d *Desk, e *engagement) error {
 	_, err := d.note(ctx, e, func(e *engagement) bool {
 		if e.AwaySince.IsZero() || e.Ending {
 			return false
@@ -280,16 +280,16 @@ func back(ctx context.Context, d *Desk, e *engagement) error {
 	return err
 }
 
-// abandon ends a chat whose customer has left. The decision is stored first: the line
+// beginEnd ends a chat whose customer has left. The decision is stored first: the line
 // must stand before the end, and must not stand in a chat that goes on. at is when it
 // was found due.
-func abandon(ctx context.Context, d *Desk, e *engagement, at time.Time) error {
+func beginEnd(ctx context.Context, d *Desk, e *engagement, at time.Time) error {
 	now, err := d.note(ctx, e, func(e *engagement) bool {
 		if e.Ending || e.AwaySince.IsZero() || at.Sub(e.AwaySince) < d.abandonAfter {
 			return false
 		}
 		if d.customerPresent(e) {
-			return false // back since the look that found this due
+			return false // back since this was found due
 		}
 		e.Ending = true
 		return true
@@ -297,15 +297,15 @@ func abandon(ctx context.Context, d *Desk, e *engagement, at time.Time) error {
 	if err != nil || !now.Ending {
 		return err
 	}
-	return finish(ctx, d, &now)
+	return endAbandoned(ctx, d, &now)
 }
 
-// finish does what abandon has decided.
-func finish(ctx context.Context, d *Desk, e *engagement) error {
+// endAbandoned does what beginEnd has decided.
+func endAbandoned(ctx context.Context, d *Desk, e *engagement) error {
 	if e.Ended() {
 		return nil
 	}
-	if err := d.say(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
+	if err := d.writeLine(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
 		return err
 	}
 	_, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) { return e.Terminate(), nil })
@@ -315,8 +315,8 @@ func finish(ctx context.Context, d *Desk, e *engagement) error {
 	return err
 }
 
-// seen notes that an agent's presence counts from now on.
-func seen(ctx context.Context, d *Desk, e *engagement, agentID string) error {
+// markWatched notes that an agent's presence counts from now on.
+func markWatched(ctx context.Context, d *Desk, e *engagement, agentID string) error {
 	_, err := d.note(ctx, e, func(e *engagement) bool {
 		if staff(e, agentID) == nil || e.isWatched(agentID) {
 			return false
@@ -327,9 +327,9 @@ func seen(ctx context.Context, d *Desk, e *engagement, agentID string) error {
 	return err
 }
 
-// lost takes an agent or supervisor out whose stay began at joined and who has not been
+// removeDisconnected takes an agent or supervisor out whose stay began at joined and who has not been
 // present since that time.
-func lost(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
+func removeDisconnected(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
 	now, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		m := staff(e, agentID)
 		if m == nil || !e.isWatched(agentID) || !m.JoinedAt.Equal(joined) || d.present(agentID) {
@@ -350,5 +350,5 @@ func lost(ctx context.Context, d *Desk, e *engagement, agentID string, joined, s
 		return err
 	}
 	d.log.Info("desk: an agent was disconnected", "engagementId", e.EngagementID, "agentId", agentID)
-	return d.speak(ctx, &now)
+	return d.writeDueLines(ctx, &now)
 }

@@ -52,7 +52,7 @@ func newWatched(t *testing.T, st *store.Store, s *streams) *fixture {
 // at looks as if it were then, and does what is due.
 func (f *fixture) at(now time.Time) {
 	f.Helper()
-	for _, due := range f.desk.look(now, true) {
+	for _, due := range f.desk.findDue(now, true) {
 		if err := due.do(f.Context(), f.desk, &due.chat); err != nil {
 			f.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestCustomerAwayAgain(t *testing.T) {
 	if c := f.chat(e); c.CustomerPresence != PresenceAway {
 		t.Fatalf("the chat is %+v", c)
 	}
-	if err := back(t.Context(), f.desk, ours(e)); err != nil {
+	if err := markPresent(t.Context(), f.desk, ours(e)); err != nil {
 		t.Fatal(err)
 	}
 	f.at(start.Add(2 * time.Hour))
@@ -204,7 +204,7 @@ func TestAbandoned(t *testing.T) {
 	start := time.Now()
 	both := func(at time.Time) {
 		t.Helper()
-		list := append(f.desk.look(at, true), g.desk.look(at, true)...)
+		list := append(f.desk.findDue(at, true), g.desk.findDue(at, true)...)
 		var wg sync.WaitGroup
 		for i, due := range list {
 			d := f.desk
@@ -311,7 +311,7 @@ func TestWatchBeginsAnew(t *testing.T) {
 	if c := g.chat(e); c.State != StateWaiting {
 		t.Fatalf("the chat is %+v", c)
 	}
-	if list := g.desk.look(start.Add(9*time.Hour), false); len(list) > 0 {
+	if list := g.desk.findDue(start.Add(9*time.Hour), false); len(list) > 0 {
 		t.Errorf("%d things are due for a gateway that does not hear the others", len(list))
 	}
 	g.at(start.Add(2 * time.Hour))
@@ -456,7 +456,7 @@ func TestAgentBackInTime(t *testing.T) {
 	want[Chat](f, 200, "POST", path+":accept", bo.json())
 	now, _, _ := f.desk.view.get(e.EngagementID)
 	first := now.Member(bo.id).JoinedAt
-	if err := lost(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
+	if err := removeDisconnected(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
@@ -466,7 +466,7 @@ func TestAgentBackInTime(t *testing.T) {
 	f.eventually("another millisecond", func() bool { return milliseconds(time.Now()).After(first) })
 	want[Chat](f, 200, "POST", path+":accept", bo.json())
 	f.stand(bo, socket)
-	if err := lost(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
+	if err := removeDisconnected(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
@@ -493,7 +493,7 @@ func BenchmarkLook(b *testing.B) {
 		}}, kept{Watched: []string{agentID}}})
 	}
 	for b.Loop() {
-		if list := d.look(time.Now(), true); len(list) > 0 {
+		if list := d.findDue(time.Now(), true); len(list) > 0 {
 			b.Fatal(len(list))
 		}
 	}
@@ -515,7 +515,7 @@ func TestAgentLostAtOnce(t *testing.T) {
 	f.stand(bo, socket)
 	f.eventually("the chat to be accepted", func() bool { return f.chat(e).State == StateActive })
 	start := time.Now()
-	for _, due := range f.desk.look(start, false) { // nor is it sure of anybody's absence
+	for _, due := range f.desk.findDue(start, false) { // nor is it sure of anybody's absence
 		if err := due.do(t.Context(), f.desk, &due.chat); err != nil {
 			t.Fatal(err)
 		}

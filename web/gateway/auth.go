@@ -212,8 +212,8 @@ func (v *verifier) admit(account, integration, appkey string) error {
 
 type callerKey struct{}
 
-// who returns the caller of a request that passed authenticated.
-func who(ctx context.Context) *caller {
+// callerOf returns the caller of a request that passed authenticated.
+func callerOf(ctx context.Context) *caller {
 	c, _ := ctx.Value(callerKey{}).(*caller)
 	return c
 }

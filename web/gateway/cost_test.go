@@ -99,23 +99,23 @@ func TestFanOutAllocations(t *testing.T) {
 	measure := func(streams int) float64 {
 		g := &Gateway{cfg: Config{QueueFrames: 512, QueueBytes: 1 << 20}}
 		h := newHub()
-		room := map[string]*stream{}
+		byID := map[string]*stream{}
 		for i := range streams {
 			s := &stream{g: g, customer: customer, state: streamLive, wake: make(chan struct{}, 1), space: make(chan struct{}, 1), sessionID: fmt.Sprint(i)}
 			s.expiry, s.seen = time.Now().Add(time.Hour), time.Now()
 			g.cfg.HeartbeatInterval = time.Minute
-			room[s.sessionID] = s
+			byID[s.sessionID] = s
 		}
-		h.customers[customer] = room
+		h.customers[customer] = byID
 		return testing.AllocsPerRun(200, func() {
 			entry.Events[0].ID += 100
 			h.deliver(entry)
-			for _, s := range room { // what its writer does
-				batch, _, _, _ := s.next(s.seen)
+			for _, s := range byID { // what its writer does
+				batch, _, _, _ := s.nextStep(s.seen)
 				if len(batch) != 1 {
 					t.Fatalf("%d frames are queued", len(batch))
 				}
-				s.sent(batch)
+				s.countSent(batch)
 				s.recycle(batch)
 			}
 		})

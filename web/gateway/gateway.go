@@ -124,7 +124,7 @@ type Gateway struct {
 	sockets *httpapi.Sockets
 	hub     *hub
 	handler http.Handler
-	id      string        // tells its announcements from those of others
+	id      string        // distinguishes its announcements from those of others
 	streams atomic.Uint64 // numbers them
 
 	cancel context.CancelFunc // ends following
@@ -162,7 +162,7 @@ func New(cfg Config) (*Gateway, error) {
 	g.cancel = cancel
 	err = g.store.Follow(ctx, g.hub.deliver)
 	if err == nil {
-		err = g.store.Hear(ctx, store.TopicStreams, g.heardOf)
+		err = g.store.Subscribe(ctx, store.TopicStreams, g.receiveClaim)
 	}
 	if err != nil {
 		cancel()

@@ -13,21 +13,21 @@ import (
 // entry to those it concerns, encoded once.
 type hub struct {
 	mu        sync.Mutex
-	customers map[store.Customer]room
+	customers map[store.Customer]streamsBySession
 	all       map[*stream]struct{} // also those not yet authenticated
 }
 
-// room is a customer's streams, by session: each has one.
-type room map[string]*stream
+// streamsBySession are a customer's streams, by session: each has one.
+type streamsBySession map[string]*stream
 
 func newHub() *hub {
-	return &hub{customers: map[store.Customer]room{}, all: map[*stream]struct{}{}}
+	return &hub{customers: map[store.Customer]streamsBySession{}, all: map[*stream]struct{}{}}
 }
 
 // deliver is given every entry that any gateway stores, in order. It must not block.
 func (h *hub) deliver(e store.Entry) {
 	if e.Customer == (store.Customer{}) {
-		// Entries were lost. The clients come back, are told so, and read the history.
+		// Entries were lost. The clients come back, receive resumed: false, and read the history.
 		h.closeAll(wire.CloseServiceRestart, "events were lost")
 		return
 	}
@@ -36,13 +36,13 @@ func (h *hub) deliver(e store.Entry) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	room := h.customers[e.Customer]
-	if room == nil {
+	streams := h.customers[e.Customer]
+	if streams == nil {
 		return
 	}
 	for i := range e.Events {
 		f := frameOf(&e.Events[i])
-		for id, s := range room {
+		for id, s := range streams {
 			if s.concerns(&e) && (f.session == "" || f.session == id) {
 				s.live(f)
 			}
@@ -63,11 +63,11 @@ func (h *hub) remove(s *stream) {
 	h.leave(s)
 }
 
-// leave takes s out of its room. h.mu is held.
+// leave takes s out of its customer's streams. h.mu is held.
 func (h *hub) leave(s *stream) {
-	if room := h.customers[s.customer]; room != nil && room[s.sessionID] == s {
-		delete(room, s.sessionID)
-		if len(room) == 0 {
+	if streams := h.customers[s.customer]; streams != nil && streams[s.sessionID] == s {
+		delete(streams, s.sessionID)
+		if len(streams) == 0 {
 			delete(h.customers, s.customer)
 		}
 	}
@@ -79,22 +79,22 @@ const probeTime = 2 * time.Second
 
 // claim makes s the stream of its session, or returns the code to close s with. An
 // older stream of the same client makes way at once; one of another client does
-// when it is dead. Only this process's streams are seen: for the others', see tellOthers.
+// when it is dead. Only this process's streams are seen: for the others', see announceStream.
 func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason string) {
 	for range 3 {
 		h.mu.Lock()
-		room := h.customers[s.customer]
-		if room == nil {
-			room = map[string]*stream{}
-			h.customers[s.customer] = room
+		streams := h.customers[s.customer]
+		if streams == nil {
+			streams = map[string]*stream{}
+			h.customers[s.customer] = streams
 		}
-		older := room[s.sessionID]
+		older := streams[s.sessionID]
 		switch {
-		case older == nil && len(room) >= limit:
+		case older == nil && len(streams) >= limit:
 			h.mu.Unlock()
 			return wire.CloseTooMuch, "too many streams of this customer"
 		case older == nil, s.clientID != "" && older.clientID == s.clientID:
-			room[s.sessionID] = s
+			streams[s.sessionID] = s
 			h.mu.Unlock()
 			if older != nil {
 				older.end(wire.CloseSuperseded, "this client has connected anew")

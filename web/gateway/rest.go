@@ -77,7 +77,7 @@ func (g *Gateway) server(next httpapi.Call) http.Handler {
 }
 
 func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
-	c := who(r.Context())
+	c := callerOf(r.Context())
 	in, err := httpapi.Decode(r, wire.DecodeCreateSession)
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -285,7 +285,7 @@ func (g *Gateway) send(r *http.Request) (httpapi.Answer, error) {
 }
 
 func (g *Gateway) page(r *http.Request) (httpapi.Answer, error) {
-	c := who(r.Context())
+	c := callerOf(r.Context())
 	e, err := g.engagement(r.Context(), c, r.PathValue("id"))
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -434,7 +434,7 @@ func (g *Gateway) getJWT(r *http.Request) (httpapi.Answer, error) {
 
 // session returns the caller's active session.
 func (g *Gateway) session(ctx context.Context, id string) (store.Session, error) {
-	return g.sessionOf(ctx, who(ctx), id)
+	return g.sessionOf(ctx, callerOf(ctx), id)
 }
 
 func (g *Gateway) sessionOf(ctx context.Context, c *caller, id string) (store.Session, error) {
@@ -461,7 +461,7 @@ func (g *Gateway) both(ctx context.Context, sessionID, engagementID, dialogID st
 	if s, err = g.session(ctx, sessionID); err != nil {
 		return s, nil, err
 	}
-	if e, err = g.engagement(ctx, who(ctx), engagementID); err != nil {
+	if e, err = g.engagement(ctx, callerOf(ctx), engagementID); err != nil {
 		return s, nil, err
 	}
 	return s, e, checkDialog(dialogID, e)

@@ -31,7 +31,7 @@ type Store interface {
 	Position() wire.EventID
 	Since(ctx context.Context, c store.Customer, from, to wire.EventID, fn func(store.Entry)) (ok bool, err error)
 
-	// What gateways tell each other.
+	// What gateways announce to each other.
 	Announce(topic store.Topic, text []byte)
-	Hear(ctx context.Context, topic store.Topic, fn func(text []byte)) error
+	Subscribe(ctx context.Context, topic store.Topic, fn func(text []byte)) error
 }

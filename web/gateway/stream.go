@@ -21,17 +21,17 @@ import (
 // stream is one connection of a session's event stream. Two goroutines serve it: the
 // reader takes the client's frames and prepares the resume; the writer sends, keeps the
 // times and closes. Everything between them, the hub and the writer stands under mu, and
-// wake tells the writer to look.
+// wake signals the writer.
 type stream struct {
 	g         *Gateway
 	conn      *httpapi.Conn
 	sessionID string
-	number    uint64 // tells the gateway's streams apart
+	number    uint64 // distinguishes the gateway's streams
 	admission *httpapi.Admission
 	limit     *rate.Limiter   // of what it sends
 	ctx       context.Context // the connection's life
 	cancel    context.CancelFunc
-	wake      chan struct{} // holds one: the writer has something to look at
+	wake      chan struct{} // holds one: the writer has something to do
 	space     chan struct{} // holds one: the queue has become shorter
 	done      chan struct{} // closed when the writer has ended
 
@@ -148,7 +148,7 @@ func (s *stream) serve() {
 	s.mu.Unlock()
 }
 
-// end closes the stream. The first to say so is heard.
+// end closes the stream. The first code and reason count.
 func (s *stream) end(code int, reason string) { s.finish(code, reason, false) }
 
 func (s *stream) finish(code int, reason string, drain bool) {
@@ -172,8 +172,8 @@ func signal(c chan struct{}) {
 	}
 }
 
-// gone is the code for connections that broke without being closed.
-const gone = -1
+// connectionBroken is the code for connections that broke without being closed.
+const connectionBroken = -1
 
 // read takes the client's frames until the connection ends.
 func (s *stream) read() {
@@ -187,7 +187,7 @@ func (s *stream) read() {
 			} else if code := websocket.CloseStatus(err); code >= 0 {
 				s.end(int(code), "closed by the client")
 			} else {
-				s.end(gone, "the connection broke")
+				s.end(connectionBroken, "the connection broke")
 			}
 			return
 		}
@@ -198,7 +198,7 @@ func (s *stream) read() {
 			s.end(wire.CloseMalformed, "a frame was not understood")
 			return
 		}
-		s.heard()
+		s.markAlive()
 		switch f.Type {
 		case wire.FrameAuthenticate:
 			if authenticated {
@@ -269,8 +269,8 @@ func readAll(buffer []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// heard notes that the client lives.
-func (s *stream) heard() {
+// markAlive notes that the client lives.
+func (s *stream) markAlive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = time.Now()
@@ -325,7 +325,7 @@ func (s *stream) admit(f *wire.ClientFrame) *caller {
 // maxReason is the longest reason of a close frame, in bytes (RFC 6455, 5.5.1).
 const maxReason = 123
 
-// refusalReason is what a client is told with 4403: of a token that a known key has
+// refusalReason is the reason that goes with 4403: of a token that a known key has
 // signed, the claim or the appkey that was refused.
 func refusalReason(err error) string {
 	var r *refusal
@@ -390,7 +390,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 	}
 	if err == nil {
 		s.admission.Authenticated()
-		s.g.tellOthers(s)
+		s.g.announceStream(s)
 		err = s.resume(ctx, f.LastEventID)
 	}
 	if err != nil && s.ctx.Err() == nil {
@@ -529,18 +529,18 @@ func (s *stream) write() {
 	timer := time.NewTimer(s.g.cfg.AuthTimeout)
 	defer timer.Stop()
 	for {
-		batch, code, reason, until := s.next(time.Now())
-		for rest := batch; len(rest) > 0 && !s.cut(); {
+		batch, code, reason, until := s.nextStep(time.Now())
+		for rest := batch; len(rest) > 0 && !s.isCut(); {
 			n, err := s.sendSome(rest)
 			if err != nil {
-				s.end(gone, "the client takes nothing")
+				s.end(connectionBroken, "the client takes nothing")
 				_ = s.conn.CloseNow()
 				return
 			}
-			s.sent(rest[:n])
+			s.countSent(rest[:n])
 			rest = rest[n:]
 		}
-		if code == gone {
+		if code == connectionBroken {
 			_ = s.conn.CloseNow()
 			return
 		}
@@ -573,8 +573,8 @@ func closeCode(code int) websocket.StatusCode {
 	return websocket.StatusNormalClosure
 }
 
-// next says what the writer has to do: send a batch, close with a code, or wait.
-func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, until time.Duration) {
+// nextStep says what the writer has to do: send a batch, close with a code, or wait.
+func (s *stream) nextStep(now time.Time) (batch [][]byte, code int, reason string, until time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	beat := s.g.cfg.HeartbeatInterval
@@ -586,7 +586,7 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 			s.finishLocked(wire.CloseTokenExpired, "the token has expired", true)
 		case !now.Before(s.seen.Add(2 * beat)):
 			s.finishLocked(wire.CloseGoingAway, "the client is silent", false)
-		case s.state != streamOpening && !now.Before(later(s.seen, s.pinged).Add(beat)):
+		case s.state != streamOpening && !now.Before(laterOf(s.seen, s.pinged).Add(beat)):
 			s.pinged = now
 			s.pushLocked((&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil))
 		}
@@ -604,10 +604,10 @@ func (s *stream) next(now time.Time) (batch [][]byte, code int, reason string, u
 	}
 	wake := s.seen.Add(2 * beat)
 	if s.state == streamOpening {
-		wake = earlier(wake, s.started.Add(s.g.cfg.AuthTimeout))
+		wake = earlierOf(wake, s.started.Add(s.g.cfg.AuthTimeout))
 	} else {
-		wake = earlier(wake, later(s.seen, s.pinged).Add(beat))
-		wake = earlier(wake, s.expiry)
+		wake = earlierOf(wake, laterOf(s.seen, s.pinged).Add(beat))
+		wake = earlierOf(wake, s.expiry)
 	}
 	return nil, 0, "", max(wake.Sub(now), 0)
 }
@@ -638,8 +638,8 @@ func (s *stream) sendSome(frames [][]byte) (n int, err error) {
 	return n, s.conn.Send(*message, writeTime)
 }
 
-// sent counts frames out.
-func (s *stream) sent(frames [][]byte) {
+// countSent counts frames out.
+func (s *stream) countSent(frames [][]byte) {
 	s.mu.Lock()
 	s.frames -= len(frames)
 	for _, f := range frames {
@@ -664,21 +664,21 @@ func (s *stream) recycle(batch [][]byte) {
 	s.mu.Unlock()
 }
 
-// cut reports whether what is queued is not to be sent any more.
-func (s *stream) cut() bool {
+// isCut reports whether what is queued is not to be sent any more.
+func (s *stream) isCut() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.code != 0 && !s.drain
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}
 	return b
 }
 
-func earlier(a, b time.Time) time.Time {
+func earlierOf(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
 	}

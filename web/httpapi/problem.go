@@ -97,7 +97,7 @@ func ProblemOf(err error) *Problem {
 	return Refuse(http.StatusInternalServerError, wire.ProblemServerError, "The server or its store failed. The call may be repeated, with the same correlationId.")
 }
 
-// isFailure reports whether the caller of ProblemOf(err) is not told why.
+// isFailure reports whether the problem of err does not say why.
 func isFailure(err error) bool {
 	return !errors.As(err, new(*Problem)) && !errors.Is(err, store.ErrBusy) && !errors.Is(err, store.ErrNotFound)
 }

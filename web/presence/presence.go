@@ -75,10 +75,10 @@ func parse(text string) (Key, bool) {
 type Bus interface {
 	// Alone reports whether there can be no other process: then nothing is announced.
 	Alone() bool
-	// Announce tells all processes, this one too, and does not wait for them.
+	// Announce sends to all processes, this one too, and does not wait for them.
 	Announce(topic store.Topic, text []byte)
-	// Hear calls fn with each announcement, on one goroutine, until ctx ends.
-	Hear(ctx context.Context, topic store.Topic, fn func(text []byte)) error
+	// Subscribe calls fn with each announcement, on one goroutine, until ctx ends.
+	Subscribe(ctx context.Context, topic store.Topic, fn func(text []byte)) error
 }
 
 // Table is one process's knowledge of who is connected where. Its methods are safe for
@@ -96,7 +96,7 @@ type Table struct {
 	revision uint64       // of the newest announced change
 	asked    bool         // another process wants the whole list
 	peers    map[string]*peer
-	heard    time.Time // the newest announcement of this process that came back to it
+	received time.Time // the newest announcement of this process that came back to it
 	since    time.Time // it has come back without a break since; zero: it does not
 }
 
@@ -105,7 +105,7 @@ type peer struct {
 	keys     map[Key]struct{}
 	revision uint64
 	synced   bool // keys are those of revision
-	heard    time.Time
+	received time.Time
 	asked    time.Time
 
 	loading map[Key]struct{} // the parts of a list that have come
@@ -239,7 +239,7 @@ func (t *Table) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
-	if err := t.bus.Hear(ctx, store.TopicPresence, t.receive); err != nil {
+	if err := t.bus.Subscribe(ctx, store.TopicPresence, t.receive); err != nil {
 		return err
 	}
 	tick := time.NewTicker(flushEvery)
@@ -249,7 +249,7 @@ func (t *Table) Run(ctx context.Context) error {
 		t.mu.Lock()
 		now := time.Now()
 		t.expire(now)
-		list := t.due(now)
+		list := t.takeDue(now)
 		if now.Sub(beat) >= beatEvery {
 			beat = now
 			list = append(list, announcement{Kind: kindBeat, Revision: t.revision})
@@ -275,28 +275,28 @@ func (t *Table) send(list ...announcement) {
 	}
 }
 
-// expire forgets processes that are dead, and notes when nothing is heard at all. t.mu is held.
+// expire forgets processes that are dead, and notes when nothing is received at all. t.mu is held.
 func (t *Table) expire(now time.Time) {
 	if t.since.IsZero() {
 		return
 	}
-	if now.Sub(t.heard) >= silentAfter {
-		// Deaf: what is known of the others is kept, and nobody is told that it holds.
+	if now.Sub(t.received) >= silentAfter {
+		// What is known of the others is kept, and Since says that it may not hold.
 		t.since = time.Time{}
-		t.log.Warn("this gateway does not hear the others")
+		t.log.Warn("this gateway receives nothing from the others")
 		return
 	}
 	for id, p := range t.peers {
-		if now.Sub(p.heard) >= silentAfter {
+		if now.Sub(p.received) >= silentAfter {
 			delete(t.peers, id)
 			t.log.Info("a gateway is gone", "gateway", id)
 		}
 	}
 }
 
-// due returns what is to be announced: the list, if it was asked for, changes, and
+// takeDue returns what is to be announced: the list, if it was asked for, changes, and
 // questions. t.mu is held.
-func (t *Table) due(now time.Time) (list []announcement) {
+func (t *Table) takeDue(now time.Time) (list []announcement) {
 	for part := (announcement{Kind: kindChange}); len(t.pending) > 0; part = (announcement{Kind: kindChange}) {
 		n := 0
 		for k, came := range t.pending {
@@ -316,7 +316,7 @@ func (t *Table) due(now time.Time) (list []announcement) {
 	}
 	if t.asked {
 		t.asked = false
-		list = append(list, t.whole()...)
+		list = append(list, t.fullList()...)
 	}
 	for id, p := range t.peers {
 		if !p.synced && now.Sub(p.asked) >= askEvery {
@@ -327,8 +327,8 @@ func (t *Table) due(now time.Time) (list []announcement) {
 	return list
 }
 
-// whole is the list in parts, at least one. t.mu is held, and nothing is pending.
-func (t *Table) whole() []announcement {
+// fullList is the list in parts, at least one. t.mu is held, and nothing is pending.
+func (t *Table) fullList() []announcement {
 	parts := []announcement{{}}
 	add := func(k Key) {
 		last := &parts[len(parts)-1]
@@ -362,11 +362,11 @@ func (t *Table) receive(text []byte) {
 	if a.Gateway == t.id {
 		if t.since.IsZero() {
 			t.since = now
-			for _, p := range t.peers { // none could be heard
-				p.heard, p.synced = now, false
+			for _, p := range t.peers { // nothing could be received
+				p.received, p.synced = now, false
 			}
 		}
-		t.heard = now
+		t.received = now
 		return
 	}
 	if a.Kind == kindBye {
@@ -381,7 +381,7 @@ func (t *Table) receive(text []byte) {
 		p = &peer{keys: map[Key]struct{}{}}
 		t.peers[a.Gateway] = p
 	}
-	p.heard = now
+	p.received = now
 	switch a.Kind {
 	case kindAsk:
 		t.asked = t.asked || a.Of == t.id

@@ -36,7 +36,7 @@ type ear struct {
 
 func (e *ear) Alone() bool { return e.alone }
 
-func (e *ear) Hear(ctx context.Context, topic store.Topic, fn func([]byte)) error {
+func (e *ear) Subscribe(ctx context.Context, topic store.Topic, fn func([]byte)) error {
 	e.n.mu.Lock()
 	defer e.n.mu.Unlock()
 	if topic != store.TopicPresence {

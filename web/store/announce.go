@@ -20,21 +20,21 @@ const (
 // process.
 func (s *Store) Alone() bool { return s.server != nil }
 
-// Announce tells the other processes on this store something, at best: it is not kept,
-// and who is not connected does not hear it. With the server inside this process there
+// Announce sends something to the other processes on this store, at best: it is not kept,
+// and who is not connected does not receive it. With the server inside this process there
 // is nobody else, and nothing is sent.
 func (s *Store) Announce(topic Topic, text []byte) {
 	if s.server != nil {
 		return
 	}
 	if err := s.nc.Publish(string(topic), text); err != nil && s.ctx.Err() == nil {
-		s.log.Warn("other gateways were not told", "error", err)
+		s.log.Warn("an announcement to other gateways failed", "error", err)
 	}
 }
 
-// Hear calls fn with what other processes announce on that topic, and what this one does, on one
+// Subscribe calls fn with what other processes announce on that topic, and what this one does, on one
 // goroutine, until ctx ends. fn must not block.
-func (s *Store) Hear(ctx context.Context, topic Topic, fn func(text []byte)) error {
+func (s *Store) Subscribe(ctx context.Context, topic Topic, fn func(text []byte)) error {
 	if s.server != nil {
 		return nil
 	}

@@ -17,8 +17,8 @@ import (
 	"openchat/sdk/wire"
 )
 
-// commit is a change of a session or engagement: the state after it, and the events that
-// tell of it. It is stored as a commitRecord.
+// commit is a change of a session or engagement: the state after it, and the events of
+// it. It is stored as a commitRecord.
 type commit struct {
 	Session    *Session
 	Engagement *Engagement
@@ -135,7 +135,7 @@ func (s *Store) session(ctx context.Context, c Customer, sessionID string) (Sess
 	return *k.Session, sequence, nil
 }
 
-// EndSession ends it and tells its stream; ending an ended or unknown one is no
+// EndSession ends it and emits the event for its stream; ending an ended or unknown one is no
 // error.
 func (s *Store) EndSession(ctx context.Context, c Customer, sessionID string, reason wire.Reason) error {
 	return s.redo(ctx, func() error {
@@ -229,7 +229,7 @@ func (s *Store) Engagements(ctx context.Context, c Customer) ([]Engagement, erro
 			return nil, err
 		}
 		if e.Customer == c {
-			note(ongoing, e)
+			keepOngoing(ongoing, e)
 		}
 	}
 	list := make([]Engagement, 0, len(ongoing))
@@ -258,7 +258,7 @@ func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
 		if e, bad = entry.engagement(); bad != nil {
 			return false
 		}
-		note(ongoing, e)
+		keepOngoing(ongoing, e)
 		return true
 	})
 	if err = errors.Join(err, bad); err != nil {
@@ -270,10 +270,10 @@ func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
 	return nil
 }
 
-// note keeps the newest state of an engagement that goes on. An ordered consumer that
+// keepOngoing keeps the newest state of an engagement that goes on. An ordered consumer that
 // has to begin anew, as under load, goes on from where it was with every entry, no
 // longer with the last of each subject only: what it then gives first is out of date.
-func note(ongoing map[string]*Engagement, e *Engagement) {
+func keepOngoing(ongoing map[string]*Engagement, e *Engagement) {
 	if e.Ended() {
 		delete(ongoing, e.EngagementID)
 	} else {
@@ -293,7 +293,7 @@ func (e *entry) engagement() (*Engagement, error) {
 	return k.Engagement, nil
 }
 
-// Update reads the engagement, lets change edit it and say which events tell of
+// Update reads the engagement, lets change edit it and return the events of
 // the edit, and stores state and events as one, if nothing else changed it
 // meanwhile; else it starts over, and gives up with ErrBusy after many rounds.
 // change may run several times. No events: nothing is stored. An error of change is
@@ -307,7 +307,7 @@ func (s *Store) Update(ctx context.Context, c Customer, engagementID string, cha
 	})
 }
 
-// Note is Update for a change that no event tells of: customers do not hear of it, and
+// Note is Update for a change without an event: customers do not learn of it, and
 // LastUpdatedAt stays. change returns false when there is nothing to store.
 func (s *Store) Note(ctx context.Context, c Customer, engagementID string, change func(*Engagement) bool) (Engagement, error) {
 	return s.change(ctx, c, engagementID, func(e *Engagement) ([]wire.Event, bool, error) {
@@ -317,7 +317,7 @@ func (s *Store) Note(ctx context.Context, c Customer, engagementID string, chang
 
 // change is Update and Note; edit says whether there is something to store.
 func (s *Store) change(ctx context.Context, c Customer, engagementID string, edit func(*Engagement) (events []wire.Event, changed bool, err error)) (Engagement, error) {
-	release, err := s.hold(ctx, engagementID)
+	release, err := s.lockEngagement(ctx, engagementID)
 	if err != nil {
 		return Engagement{}, err
 	}
@@ -386,7 +386,7 @@ func (s *Store) store(ctx context.Context, c Customer, subject string, expected 
 	write := random()
 	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", nats.Header{headerWrite: {write}})
 	if errors.Is(err, errConflict) {
-		own, ok, ownErr := s.own(ctx, subject, expected, write)
+		own, ok, ownErr := s.findOwnWrite(ctx, subject, expected, write)
 		if ownErr != nil {
 			return 0, ownErr
 		}
@@ -414,9 +414,9 @@ func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Cu
 	return k, e.sequence, err
 }
 
-// hold makes this process's writers to one engagement wait for each other: cheaper
-// than finding out at the server. What other processes do, the server's check tells.
-func (s *Store) hold(ctx context.Context, engagementID string) (release func(), err error) {
+// lockEngagement makes this process's writers to one engagement wait for each other: cheaper
+// than finding out at the server. What other processes do, the server's check finds.
+func (s *Store) lockEngagement(ctx context.Context, engagementID string) (release func(), err error) {
 	stripe := s.stripes[maphash.String(stripeSeed, engagementID)%uint64(len(s.stripes))]
 	select {
 	case stripe <- struct{}{}:

@@ -87,7 +87,7 @@ func (e *Engagement) View(sessionID string, newest int64) wire.Engagement {
 }
 
 // Enter lets a session of the customer in and returns the events, addressed to that
-// session, that tell it so: ENGAGEMENT_ACTIVE, the customer's PARTICIPANT_ADDED,
+// session: ENGAGEMENT_ACTIVE, the customer's PARTICIPANT_ADDED,
 // then everyone else's. The first session to enter brings the customer in and makes
 // the engagement ACTIVE. Already in, or ended: no events, nothing changed.
 func (e *Engagement) Enter(s Session) []wire.Event {
@@ -131,7 +131,7 @@ func (e *Engagement) Enter(s Session) []wire.Event {
 	return events
 }
 
-// Add lets p in and returns the event that tells every session. Already in, or
+// Add lets p in and returns the event for every session. Already in, or
 // ended: no events, nothing changed. For the customer, use Enter.
 func (e *Engagement) Add(p wire.Participant) []wire.Event {
 	if e.Ended() || e.Member(p.ParticipantID) != nil {
@@ -141,7 +141,7 @@ func (e *Engagement) Add(p wire.Participant) []wire.Event {
 	return []wire.Event{{Type: wire.EventParticipantAdded, Participant: p}}
 }
 
-// Remove takes a participant out and returns the event that tells every session.
+// Remove takes a participant out and returns the event for every session.
 // Not in, or ended: no events, nothing changed.
 func (e *Engagement) Remove(participantID string) []wire.Event {
 	m := e.Member(participantID)
@@ -153,7 +153,7 @@ func (e *Engagement) Remove(participantID string) []wire.Event {
 	return []wire.Event{{Type: wire.EventParticipantDisconnected, Participant: p}}
 }
 
-// Terminate ends the engagement for all and returns the events that tell every
+// Terminate ends the engagement for all and returns the events for every
 // session: PARTICIPANT_DISCONNECTED of each who is in, the customer's last, then
 // ENGAGEMENT_TERMINATED. Nobody is in afterwards. Already ended: no events.
 func (e *Engagement) Terminate() []wire.Event {

@@ -33,7 +33,7 @@ func (s *Store) Follow(ctx context.Context, fn func(Entry)) error {
 // Position is the newest position that has reached this process. Entries up to it
 // can be had from Since, and the Follow callbacks have been given them or are about
 // to be. So who begins to listen in its callback, then reads Position, then asks
-// Since for what is older, misses nothing; it may see the newest twice, and tells by
+// Since for what is older, misses nothing; it may see the newest twice, and recognises that by
 // the position.
 func (s *Store) Position() wire.EventID { return after(s.follow.sequence()) }
 
@@ -147,21 +147,21 @@ func (f *follower) receive(m jetstream.Msg) {
 			continue
 		}
 		if err != nil || e.sequence > meta.Sequence.Stream {
-			f.lost(meta.Sequence.Stream - 1)
+			f.deliverLoss(meta.Sequence.Stream - 1)
 			break
 		}
 		if e.sequence > sequence {
-			f.lost(e.sequence - 1)
+			f.deliverLoss(e.sequence - 1)
 		}
-		f.give(e)
+		f.deliver(e)
 	}
 	if meta.Sequence.Stream > f.sequence() {
-		f.give(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()})
+		f.deliver(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()})
 	}
 }
 
-// lost tells that the entries up to sequence are gone.
-func (f *follower) lost(sequence uint64) {
+// deliverLoss reports that the entries up to sequence are gone.
+func (f *follower) deliverLoss(sequence uint64) {
 	f.s.log.Error("entries were deleted from the stream before they were read", "from", f.sequence()+1, "to", sequence)
 	f.gone.Store(sequence)
 	f.ring.restart(sequence)
@@ -169,7 +169,7 @@ func (f *follower) lost(sequence uint64) {
 	f.call(&Entry{Last: after(sequence)})
 }
 
-func (f *follower) give(raw *entry) {
+func (f *follower) deliver(raw *entry) {
 	e, err := raw.decode()
 	if err != nil {
 		// Another version's entry, or an operator's: it must not stop the others.

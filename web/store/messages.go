@@ -18,7 +18,7 @@ import (
 
 // Append stores a message under the next index; created is false when its
 // CorrelationID was used before, and the stored one is returned. It does not check
-// who may write: the doors do.
+// who may write: its callers do.
 func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m NewMessage) (stored wire.Message, created bool, err error) {
 	if err := c.check(); err != nil {
 		return wire.Message{}, false, err
@@ -34,7 +34,7 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 		}
 		e = &found
 	}
-	release, err := s.hold(ctx, engagementID)
+	release, err := s.lockEngagement(ctx, engagementID)
 	if err != nil {
 		return wire.Message{}, false, err
 	}

@@ -34,7 +34,7 @@ const (
 	// only its hash.
 	headerCustomer = "Chat-Customer"
 	// headerWrite names one call that writes, so that after a lost acknowledgement
-	// it can tell its own entry from another's. Not Nats-Msg-Id: the server would
+	// it recognises its own entry. Not Nats-Msg-Id: the server would
 	// remember each for a day, for nothing.
 	headerWrite = "Chat-Write"
 	// headerIntegration says which integration a message belongs to; a commit's state
@@ -42,7 +42,7 @@ const (
 	headerIntegration = "Chat-Integration"
 )
 
-// Store is the truth that both doors use. All methods are safe for concurrent use,
+// Store is the truth that both servers use. All methods are safe for concurrent use,
 // and all that write are idempotent by their key.
 type Store struct {
 	cfg        Config
@@ -392,7 +392,7 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 			list = append(list, entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data})
 		}
 		// It ends as quietly when the answer, or the rest of it, has not come. What was
-		// not heard must not be taken for what is not there.
+		// not received must not be taken for what is not there.
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -418,7 +418,7 @@ var (
 // publish stores an entry if expected is the last sequence of its subject. With a
 // msgID it is stored once: duplicate says that sequence is an earlier one. While the
 // outcome is unknown it tries again, which the expected sequence makes safe;
-// errConflict may then mean that the first try succeeded, and own tells.
+// errConflict may then mean that the first try succeeded, and findOwnWrite reports it.
 func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID string, header nats.Header) (sequence uint64, duplicate bool, err error) {
 	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0)}
 	if msgID != "" {
@@ -436,9 +436,9 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 	return sequence, duplicate, err
 }
 
-// own tells, after errConflict, whether the entry stored after expected is that of
+// findOwnWrite reports, after errConflict, whether the entry stored after expected is that of
 // this write after all, its acknowledgement having been lost.
-func (s *Store) own(ctx context.Context, subject string, expected uint64, write string) (sequence uint64, ok bool, err error) {
+func (s *Store) findOwnWrite(ctx context.Context, subject string, expected uint64, write string) (sequence uint64, ok bool, err error) {
 	e, err := s.next(ctx, subject, expected+1)
 	if errors.Is(err, ErrNotFound) {
 		return 0, false, nil

@@ -11,7 +11,7 @@
 //	chat.‹account›.‹customer›.m.‹engagementId›.‹index› messages
 //
 // ‹customer› is a hash of the customer's id, so that any text can be one. A commit
-// holds the whole new state and the events that tell of the change, so both are
+// holds the whole new state and the events of the change, so both are
 // stored or neither is; the last commit of a subject is the present state. Writers
 // compare and set with the server's check of a subject's last sequence.
 package store
@@ -91,7 +91,7 @@ type Member struct {
 }
 
 // Engagement is the stored state of an engagement. It is replaced as a whole by
-// Update, together with the events that tell of the change.
+// Update, together with the events of the change.
 type Engagement struct {
 	Customer      Customer
 	CustomerName  string

@@ -93,7 +93,7 @@ func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, 
 
 func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Context, Engagement) error) {
 	if ctx.Err() != nil {
-		// Another gateway gets it. Unheard, this would only make it later.
+		// Another gateway gets it. Should this be lost, it gets it later.
 		_ = m.Nak()
 		return
 	}

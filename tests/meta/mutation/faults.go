@@ -8,41 +8,41 @@ var faults = []fault{
 	{"JWT-3 JWT-7 a refused token that is good after all replaces the newest", "sdk/token.go", "session.setToken",
 		`s.user, s.rejected = t, token{}`,
 		`s.user = t`},
-	{"DESK-1 a customer is away without a grace", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-1 a customer is away without a grace", "web/desk/watch.go", "Desk.trackAbsence",
 		`missing := !present && now.Sub(a.customer) >= d.customerGrace`,
 		`missing := !present`},
-	{"DESK-1 a customer's grace does not begin anew", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-1 a customer's grace does not begin anew", "web/desk/watch.go", "Desk.trackAbsence",
 		`	if present {
 		a.customer = time.Time{}
 	} else if`,
 		`	if present {
 	} else if`},
-	{"DESK-1 a customer who is back stays away", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-1 a customer who is back stays away", "web/desk/watch.go", "Desk.trackAbsence",
 		`	case present && away:
-		return back
+		return markPresent
 `,
 		""},
 	{"DESK-2 a chat is given up too early", "web/desk/desk.go", "New",
 		`abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),`,
 		`abandonAfter:  DefaultAbandonAfter,`},
-	{"DESK-2 a gateway that starts gives up chats at once", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-2 a gateway that starts gives up chats at once", "web/desk/watch.go", "Desk.trackAbsence",
 		`case missing && d.abandonAfter > 0 &&`,
 		`case !present && away && d.abandonAfter > 0 &&`},
-	{"DESK-2 chats are given up although they never are", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-2 chats are given up although they never are", "web/desk/watch.go", "Desk.trackAbsence",
 		`case missing && d.abandonAfter > 0 &&`,
 		`case missing &&`},
-	{"DESK-2 what was decided is left undone", "web/desk/watch.go", "Desk.dueFor",
+	{"DESK-2 what was decided is left undone", "web/desk/watch.go", "Desk.trackAbsence",
 		`	case e.Ending:
-		return finish
+		return endAbandoned
 `,
 		""},
-	{"DESK-2 a chat is given up without a line", "web/desk/watch.go", "finish",
-		`	if err := d.say(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
+	{"DESK-2 a chat is given up without a line", "web/desk/watch.go", "endAbandoned",
+		`	if err := d.writeLine(ctx, e, system, "abandoned", "The chat was ended because the customer left."); err != nil {
 		return err
 	}
 `,
 		""},
-	{"DESK-3 an agent is lost without a grace", "web/desk/watch.go", "Desk.staffDue",
+	{"DESK-3 an agent is lost without a grace", "web/desk/watch.go", "Desk.trackStaffAbsence",
 		`if now.Sub(since) >= d.agentGrace {`,
 		`if true {`},
 	{"DESK-3 an agent who is no desk's is lost", "web/desk/http.go", "Desk.admitStaff",
@@ -51,10 +51,10 @@ var faults = []fault{
 	{"DESK-3 an agent who vanishes between two looks stays", "web/desk/watch.go", "Desk.seenDue",
 		`(d.present(id) || d.wasPresent(id, m.JoinedAt))`,
 		`d.present(id)`},
-	{"DESK-3 an agent who is back is taken out", "web/desk/watch.go", "lost",
+	{"DESK-3 an agent who is back is taken out", "web/desk/watch.go", "removeDisconnected",
 		` || d.present(agentID) {`,
 		` {`},
-	{"DESK-3 an agent's later stay ends with the first", "web/desk/watch.go", "lost",
+	{"DESK-3 an agent's later stay ends with the first", "web/desk/watch.go", "removeDisconnected",
 		`!m.JoinedAt.Equal(joined) || `,
 		""},
 	{"DESK-3 a chat that lost its agent is last in line", "web/desk/view.go", "group",
@@ -66,10 +66,10 @@ var faults = []fault{
 		`			now.absence.customer = time.Time{}
 `,
 		""},
-	{"DESK-3 the line of a change is left out when its maker dies", "web/desk/route.go", "Desk.speak",
+	{"DESK-3 the line of a change is left out when its maker dies", "web/desk/route.go", "Desk.writeDueLines",
 		`if n := e.Notice; n != nil && time.Since(n.At) < repairWindow {`,
 		`if n := e.Notice; n != nil && false {`},
-	{"DESK-3 the bot speaks into the line of System", "web/desk/route.go", "Desk.speak",
+	{"DESK-3 the bot speaks into the line of System", "web/desk/route.go", "Desk.writeDueLines",
 		` || e.Requeued {`,
 		` {`},
 	{"DESK-4 a chat that is taken over has two agents", "web/desk/http.go", "Desk.admitStaff",
@@ -79,21 +79,21 @@ var faults = []fault{
 		`			old = &copied
 `},
 	{"DESK-4 accept takes any agent's chat", "web/desk/http.go", "Desk.accept",
-		`m != nil && !b.TakeOver && !d.double(e, m, b)`,
+		"m != nil && !b.TakeOver && !d.isLostSelf(e, m, b)",
 		`m != nil && m.ParticipantID == b.AgentID`},
 	{"DESK-4 who takes a chat over has joined too", "web/desk/http.go", "Desk.admitStaff",
 		`notice{Key: joinedKey(m), `,
 		`notice{Key: "over" + joinedKey(m), `},
-	{"DESK-4 a present agent of the same name is replaced", "web/desk/http.go", "Desk.double",
+	{"DESK-4 a present agent of the same name is replaced", "web/desk/http.go", "Desk.isLostSelf",
 		` && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)`,
 		` && m.DisplayName == b.AgentName`},
 	{"DESK-4 one person is in a chat twice", "web/desk/http.go", "Desk.admitStaff",
-		`		case d.double(e, m, b):
+		`		case d.isLostSelf(e, m, b):
 			out = append(out, m.ParticipantID)
 `,
 		""},
 	{"DESK-4 a supervisor may have the name of a lost agent", "web/desk/http.go", "Desk.supervise",
-		`if m := memberOf(e, wire.ParticipantAgent); m != nil && d.double(e, m, b) {`,
+		"if m := memberOf(e, wire.ParticipantAgent); m != nil && d.isLostSelf(e, m, b) {",
 		`if m := memberOf(e, wire.ParticipantAgent); m != nil && false {`},
 	{"DESK-2 a chat that is about to end takes agents", "web/desk/http.go", "body.entry",
 		`if e.Ended() || e.Ending {`,
@@ -102,8 +102,8 @@ var faults = []fault{
 		`if t.agents[k]--; t.agents[k] <= 0 {`,
 		`if t.agents[k]--; true {`},
 	{"DESK-5 a dead gateway's people stay", "web/presence/presence.go", "Table.expire",
-		`now.Sub(p.heard) >= silentAfter`,
-		`now.Sub(p.heard) >= time.Hour`},
+		"now.Sub(p.received) >= silentAfter",
+		"now.Sub(p.received) >= time.Hour"},
 	{"DESK-5 a gateway that hears nobody is sure", "web/presence/presence.go", "Table.expire",
 		`		t.since = time.Time{}
 		t.log.Warn`,

@@ -5,8 +5,8 @@ package main
 // rivals are places that are like those of faults, by what these break.
 var rivals = map[string][]rival{
 	"DESK-5 a dead gateway's people stay": {
-		{"Table.due", "now . Sub ( p . asked ) >= askEvery"},
-		{"Table.expire", "now . Sub ( t . heard ) >= silentAfter"},
+		{"Table.expire", "now . Sub ( t . received ) >= silentAfter"},
+		{"Table.takeDue", "now . Sub ( p . asked ) >= askEvery"},
 	},
 	"SHUT-1 shutdown without a reason is USER_INACTIVE": {
 		{"checkReason", "reason = wire . ReasonUserClosed"},
@@ -190,15 +190,12 @@ var rivals = map[string][]rival{
 		{"session.sleep", "sooner ( s . nextTokenEvent ( ) )"},
 	},
 	"INIT-3 an identifier's key may be longer": {
-		{"Signer.Mint", "n < 1 || n > maxCustomerID"},
 		{"checkIdentifiers", "n < 1 || n > maxIdentifierValue"},
 	},
 	"INIT-3 an identifier's value may be empty": {
-		{"Signer.Mint", "n < 1 || n > maxCustomerID {"},
 		{"checkIdentifiers", "n < 1 || n > maxIdentifierKey {"},
 	},
 	"INIT-3 an identifier's value may be longer": {
-		{"Signer.Mint", "n < 1 || n > maxCustomerID {"},
 		{"checkIdentifiers", "n < 1 || n > maxIdentifierKey {"},
 	},
 	"INIT-9 without AbortController no call is made": {

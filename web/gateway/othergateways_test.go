@@ -75,7 +75,7 @@ func TestStreamsElsewhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w.g.heardOf(text)
+			w.g.receiveClaim(text)
 		}
 		s.write(`{"type":"ping"}`)
 		if f, err := s.tryRead(); err != nil || f.Type != wire.FramePong {

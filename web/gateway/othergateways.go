@@ -18,7 +18,7 @@ import (
 
 // claim is what gateways announce to each other.
 type claim struct {
-	Gateway  string // who announces the claim, or is told that the session is held
+	Gateway  string // who announces the claim, or receives that the session is held
 	Stream   uint64 // the newer stream, a number of that gateway's
 	Customer store.Customer
 	Session  string
@@ -30,8 +30,8 @@ type claim struct {
 	Began time.Time
 }
 
-// tellOthers announces that the session's stream is here now.
-func (g *Gateway) tellOthers(s *stream) {
+// announceStream announces that the session's stream is here now.
+func (g *Gateway) announceStream(s *stream) {
 	g.announce(claim{g.id, s.number, s.customer, s.sessionID, s.clientID, false, s.began})
 }
 
@@ -42,8 +42,8 @@ func (g *Gateway) announce(c claim) {
 	}
 }
 
-// heardOf takes another gateway's announcement, or its answer to ours.
-func (g *Gateway) heardOf(text []byte) {
+// receiveClaim takes another gateway's announcement, or its answer to ours.
+func (g *Gateway) receiveClaim(text []byte) {
 	var c claim
 	if err := json.Unmarshal(text, &c); err != nil || c.Held != (c.Gateway == g.id) {
 		return
@@ -78,12 +78,12 @@ func (g *Gateway) contest(s *stream, c claim) {
 func (g *Gateway) Streaming(c store.Customer, sessions []string) bool {
 	g.hub.mu.Lock()
 	defer g.hub.mu.Unlock()
-	room := g.hub.customers[c]
-	if room == nil {
+	streams := g.hub.customers[c]
+	if streams == nil {
 		return false
 	}
 	for _, id := range sessions {
-		if room[id] != nil {
+		if streams[id] != nil {
 			return true
 		}
 	}
