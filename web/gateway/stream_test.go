@@ -441,7 +441,7 @@ func TestHeartbeat(t *testing.T) {
 func TestFramesTogether(t *testing.T) {
 	w := newWorld(t)
 	c := w.chat("ann")
-	s, _ := c.open(clientOne, 0)
+	s, _ := c.open(clientOne, c.e.EventID) // the chat's own events are not to come between
 	w.g.hub.mu.Lock()
 	inside := w.g.hub.customers[store.Customer{Account: account, ID: "ann"}][c.session.SessionID]
 	w.g.hub.mu.Unlock()
@@ -473,6 +473,11 @@ func TestFramesTogether(t *testing.T) {
 	// As many as fit, the rest of the small ones, the large one, the others.
 	if len(sizes) != 4 || slices.Max(sizes) > wire.MaxServerFrame || sizes[0]+len(all[150]) < wire.MaxServerFrame {
 		t.Errorf("messages of %d bytes", sizes)
+	}
+	// What is read may not be counted out yet; it is before the writer takes the next frame.
+	s.send(wire.ClientFrame{Type: wire.FramePing})
+	if _, text, err := s.conn.Read(w.ctx()); err != nil || !strings.Contains(string(text), string(wire.FramePong)) {
+		t.Fatalf("%s, %v", text, err)
 	}
 	inside.mu.Lock()
 	defer inside.mu.Unlock()
