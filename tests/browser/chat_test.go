@@ -38,7 +38,7 @@ func TestTabSeesErrors(t *testing.T) {
 func TestInitToFirstBotMessage(t *testing.T) {
 	w := harness.Shared(t)
 	t.Run("INIT-7 NS-4 EV-12 EV-13 ENG-8", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-a")
+		customer := harness.NewCustomerID("chat-a")
 		b := harness.NewTab(t, "customer")
 		b.Open(w.Origin.URL + "/t/page.html")
 		w.Init(b, customer, harness.TokenOptions{}, harness.WarnLevel)
@@ -59,7 +59,7 @@ func TestInitToFirstBotMessage(t *testing.T) {
 			}
 			got = append(got, name)
 		}
-		harness.ExpectTexts(t, "what the page heard", got, []string{
+		harness.ExpectTexts(t, "what the page received", got, []string{
 			"loaded",
 			"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED", "init",
 			"createEngagement",
@@ -76,7 +76,7 @@ func TestInitToFirstBotMessage(t *testing.T) {
 func TestTenMessagesEachWay(t *testing.T) {
 	w := harness.Shared(t)
 	t.Run("MSG-1 MSG-3 MSG-5 MSG-6", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-b")
+		customer := harness.NewCustomerID("chat-b")
 		c := w.StartChat(t, customer, harness.TokenOptions{})
 		mine, theirs := harness.Numbered("customer", 10), harness.Numbered("agent", 10)
 		said := make(chan error, 1)
@@ -130,7 +130,7 @@ func TestTenMessagesEachWay(t *testing.T) {
 func TestReload(t *testing.T) {
 	w := harness.Shared(t)
 	t.Run("SES-1 ENG-9 PAGE-2 PAGE-3", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-c")
+		customer := harness.NewCustomerID("chat-c")
 		c := w.StartChat(t, customer, harness.TokenOptions{})
 		harness.SendTexts(c.Tab, c.ID, harness.Numbered("before", 12)...)
 		c.Agent.Send(c.ID, "before, too")
@@ -180,11 +180,11 @@ func TestReload(t *testing.T) {
 		harness.SendTexts(c.Tab, c.ID, "me, too")
 		c.WaitText("after")
 		c.WaitText("me, too")
-		heard := c.Reports.All()[before:]
-		heard = heard[lastNamed(heard, "loaded"):]
-		shown = append(shown, c.Texts(heard[lastNamed(heard, "asks for history"):], "", "")...)
+		received := c.Reports.All()[before:]
+		received = received[lastNamed(received, "loaded"):]
+		shown = append(shown, c.Texts(received[lastNamed(received, "asks for history"):], "", "")...)
 		harness.ExpectTexts(t, "the whole chat", shown, harness.TextsFrom(c.Agent.Messages(c.ID), ""))
-		c.WantOnceInOrder(heard)
+		c.WantOnceInOrder(received)
 	})
 }
 
@@ -200,14 +200,14 @@ func lastNamed(list []harness.Report, name string) int {
 
 func TestGatewayKilled(t *testing.T) {
 	t.Run("STREAM-1 STREAM-2 STREAM-3 MSG-4 MSG-6", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-d")
+		customer := harness.NewCustomerID("chat-d")
 		w := harness.NewEnvironment(t)
 		c := w.StartChat(t, customer, harness.TokenOptions{})
 		// What a browser says of a server that is gone.
 		c.AllowErrors(`WebSocket connection to|Failed to load resource|net::ERR_`)
 		harness.SendTexts(c.Tab, c.ID, harness.Numbered("acknowledged", 10)...)
-		c.Agent.Send(c.ID, "heard before")
-		c.WaitText("heard before")
+		c.Agent.Send(c.ID, "received before")
+		c.WaitText("received before")
 
 		// Messages are on their way while it dies.
 		c.Eval(nil, `void (t.pending = Promise.all(%s.map((text) => t.send(%s, text))))`, harness.Numbered("meanwhile", 5), c.ID)
@@ -225,8 +225,8 @@ func TestGatewayKilled(t *testing.T) {
 			return false
 		})
 		w.Gateway.Start(t)
-		c.Agent.Send(c.ID, "heard by resuming")
-		c.Agent.Send(c.ID, "heard by resuming, too")
+		c.Agent.Send(c.ID, "received by resuming")
+		c.Agent.Send(c.ID, "received by resuming, too")
 		close(back)
 		c.Wait("the stream again", func(list []harness.Report) bool { return harness.CountEvents(list, "EVENT_STREAM_CONNECTED") >= 2 })
 		var failed []string
@@ -234,8 +234,8 @@ func TestGatewayKilled(t *testing.T) {
 		for _, f := range failed {
 			t.Errorf("a message sent around the crash failed: %s", f)
 		}
-		c.Agent.Send(c.ID, "heard after")
-		c.WaitText("heard after")
+		c.Agent.Send(c.ID, "received after")
+		c.WaitText("received after")
 		harness.SendTexts(c.Tab, c.ID, "and back")
 		c.WaitText("and back")
 
@@ -243,7 +243,7 @@ func TestGatewayKilled(t *testing.T) {
 		harness.ExpectTexts(t, "stored", harness.TextsFrom(c.Agent.Messages(c.ID), "CUSTOMER"), want)
 		list := c.Reports.All()
 		harness.ExpectTexts(t, "delivered", c.Texts(list, "MESSAGE_DELIVERED", ""), want)
-		harness.ExpectTexts(t, "arrived", c.Texts(list, "MESSAGE_ARRIVED", "AGENT"), []string{"heard before", "heard by resuming", "heard by resuming, too", "heard after"})
+		harness.ExpectTexts(t, "arrived", c.Texts(list, "MESSAGE_ARRIVED", "AGENT"), []string{"received before", "received by resuming", "received by resuming, too", "received after"})
 		c.WantOnceInOrder(list)
 		for _, e := range list {
 			if e.Name == "EVENT_STREAM_CONNECTED" && strings.Contains(string(e.Data), `"resumed":false`) {
@@ -277,7 +277,7 @@ func TestTokenRefreshed(t *testing.T) {
 	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("JWT-1 JWT-3", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-e1")
+		customer := harness.NewCustomerID("chat-e1")
 		own, give := tokens(t, w, customer, harness.TokenOptions{})
 		w = &harness.Environment{Gateway: w.Gateway, Origin: own}
 		b := harness.NewTab(t, "customer")
@@ -322,7 +322,7 @@ func TestTokenExpired(t *testing.T) {
 	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("JWT-2 JWT-3 STREAM-3", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-e2")
+		customer := harness.NewCustomerID("chat-e2")
 		own, give := tokens(t, w, customer, harness.TokenOptions{})
 		w = &harness.Environment{Gateway: w.Gateway, Origin: own}
 		b := harness.NewTab(t, "customer")
@@ -352,7 +352,7 @@ func TestTokenExpired(t *testing.T) {
 func TestSecondTab(t *testing.T) {
 	w := harness.Shared(t)
 	t.Run("NS-5 ENG-4 ENG-9 MSG-6", func(t *testing.T) {
-		customer := harness.NewCustomerID("journey-f")
+		customer := harness.NewCustomerID("chat-f")
 		c := w.StartChat(t, customer, harness.TokenOptions{})
 		harness.SendTexts(c.Tab, c.ID, "from the first tab")
 		c.WaitText("from the first tab")
@@ -370,7 +370,7 @@ func TestSecondTab(t *testing.T) {
 		second.Eval(nil, `t.join(%s)`, c.ID)
 		second.WaitEvent("ENGAGEMENT_ACTIVE", nil)
 		if got := second.Texts(second.Reports.All(), "", ""); len(got) != 0 {
-			t.Errorf("ENG-9: before its join the second tab heard %q", got)
+			t.Errorf("ENG-9: before its join the second tab received %q", got)
 		}
 		harness.ExpectTexts(t, "the history in the second tab", harness.ReadHistory(second, c.ID, 10), harness.TextsFrom(c.Agent.Messages(c.ID), ""))
 		c.Agent.Send(c.ID, "for both")
@@ -382,7 +382,7 @@ func TestSecondTab(t *testing.T) {
 		}
 		harness.ExpectTexts(t, "delivered in the first tab", c.Texts(c.Reports.All(), "MESSAGE_DELIVERED", ""), []string{"from the first tab", "from the second tab"})
 		if n := harness.CountEvents(c.Reports.All(), "ENGAGEMENT_ACTIVE"); n != 1 {
-			t.Errorf("the first tab heard ENGAGEMENT_ACTIVE %d times", n)
+			t.Errorf("the first tab received ENGAGEMENT_ACTIVE %d times", n)
 		}
 	})
 }

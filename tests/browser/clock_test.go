@@ -59,7 +59,7 @@ func asked(b *harness.Tab) (n int) {
 	return n
 }
 
-// wantNone fails the test if the page has heard one of the events since mark.
+// wantNone fails the test if the page has received one of the events since mark.
 func wantNone(b *harness.Tab, row string, mark int, names ...string) {
 	b.T.Helper()
 	for _, name := range names {

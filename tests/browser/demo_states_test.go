@@ -22,7 +22,7 @@ type shownState struct {
 	Composer      bool
 }
 
-// demoState is a demo page of its own, whose calls and clock are in the test's hand.
+// demoState is a demo page of its own, whose calls and clock the test controls.
 type demoState struct {
 	*harness.Tab
 	f      *harness.FaultyOrigin

@@ -15,7 +15,7 @@ import (
 
 func testid(id string) string { return `[data-testid="` + id + `"]` }
 
-// shown waits for a message in a timeline of the demo.
+// waitShown waits for a message in a timeline of the demo.
 func waitShown(b *harness.Tab, text string) {
 	b.T.Helper()
 	b.WaitUntil("the message "+text, `[...document.querySelectorAll('[data-testid="message-text"]')].some((e) => e.textContent.includes(%s))`, text)

@@ -54,7 +54,7 @@ var unbreakable = []string{
 	"Z" + strings.Repeat("\u0300\u0301\u0320\u0489", 60),
 }
 
-// layout asks a question of pages/layout.js, whose answer is a list of what is wrong.
+// checkLayout asks a question of pages/layout.js, whose answer is a list of what is wrong.
 func checkLayout(b *harness.Tab, what, question string, args ...any) {
 	b.T.Helper()
 	var found []string

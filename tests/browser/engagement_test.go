@@ -116,7 +116,7 @@ func TestRowsEngagementObject(t *testing.T) {
 			return { codes, status: e.engagementStatus }`, c.ID)
 	})
 
-	t.Run("ENG-5 ENG-3 ENG-7 disconnect: only the chat's own end is heard", func(t *testing.T) {
+	t.Run("ENG-5 ENG-3 ENG-7 disconnect: only the chat's own end is received", func(t *testing.T) {
 		var sent harness.Log[string]
 		f.InterceptREST(func(_ http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, ":disconnect") {
@@ -149,7 +149,7 @@ func TestRowsEngagementObject(t *testing.T) {
 		c.WaitSettled()
 		var seen []string
 		c.Eval(&seen, `t.seen`)
-		harness.ExpectTexts(t, "ENG-5: heard after disconnect", seen, []string{"PARTICIPANT_DISCONNECTED CUSTOMER TERMINATING false", "ENGAGEMENT_TERMINATED  TERMINATED false"})
+		harness.ExpectTexts(t, "ENG-5: received after disconnect", seen, []string{"PARTICIPANT_DISCONNECTED CUSTOMER TERMINATING false", "ENGAGEMENT_TERMINATED  TERMINATED false"})
 		harness.ExpectTexts(t, "ENG-5: events after disconnect", harness.EventNames(c.Since(mark)), []string{"PARTICIPANT_DISCONNECTED", "ENGAGEMENT_TERMINATED"})
 		if all := sent.All(); len(all) != 1 || !strings.Contains(all[0], `"reason":"SYSTEM_CLOSED"`) {
 			t.Errorf("ENG-5: the server was told %q", all)
@@ -343,7 +343,7 @@ func TestRowsSecondSession(t *testing.T) {
 		second.WaitSettled()
 		for _, e := range second.Reports.All() {
 			if e.Kind == "event" && strings.Contains(string(e.Data), c.ID) && e.Name != "INITIALIZED" {
-				t.Errorf("ENG-9: heard before the join: %s", e)
+				t.Errorf("ENG-9: received before the join: %s", e)
 			}
 		}
 	})
@@ -377,7 +377,7 @@ func TestRowsSecondSession(t *testing.T) {
 		for _, b := range []*harness.Tab{c.Tab, second} {
 			list := harness.EventNames(b.Reports.All())
 			if list[len(list)-1] != "ENGAGEMENT_TERMINATED" {
-				t.Errorf("ENG-9: tab %q heard %q after the end", b.Name, list[slices.Index(list, "ENGAGEMENT_TERMINATED"):])
+				t.Errorf("ENG-9: tab %q received %q after the end", b.Name, list[slices.Index(list, "ENGAGEMENT_TERMINATED"):])
 			}
 		}
 	})

@@ -31,7 +31,7 @@ const (
 var eventID = regexp.MustCompile(`"id":"(\d+)"`)
 
 // inject puts an event into the stream, as the gateway would send it next.
-func inject(l *harness.EventStream, t *testing.T, event string) {
+func inject(t *testing.T, l *harness.EventStream, event string) {
 	t.Helper()
 	last := 0
 	for _, f := range l.Frames.All() {
@@ -65,8 +65,8 @@ func TestRowsEvents(t *testing.T) {
 			"INITIALIZED {displayName:string engagements:[] sessionParameters:{a:string}}", true, true, true}, `forget();
 			// Before the stream tells the time, it is known by the Date of an answer, to a second.
 			const before = Date.now(), user = await sdk.init({...params, sessionParameters: {a: "b"}}, {});
-			return heard.map((h) => h.type + " " + shape(h.payload)).concat(heard[2].payload === user, heard[1].payload.resumed,
-				heard.slice(0, 2).every((h) => Math.abs(h.payload.eventDate - before) < Date.now() - before + 1500))`)
+			return received.map((h) => h.type + " " + shape(h.payload)).concat(received[2].payload === user, received[1].payload.resumed,
+				received.slice(0, 2).every((h) => Math.abs(h.payload.eventDate - before) < Date.now() - before + 1500))`)
 	})
 	t.Run("EV-8 EV-10 EV-11 EV-13 a chat's first events, in this order", func(t *testing.T) {
 		s.at(t).want([]any{
@@ -74,8 +74,8 @@ func TestRowsEvents(t *testing.T) {
 			"MESSAGE_ARRIVED " + shapeMessage, true, true,
 		}, `forget(); window.engagement = await sdk.createEngagement({topic: "EV-13"}); await event("MESSAGE_ARRIVED");
 			const {engagementId, dialogId} = engagement;
-			return heard.slice(0, 4).map((h) => h.type + " " + shape(h.payload) + (h.payload.participant ? " " + h.payload.participant.participantType : ""))
-				.concat(heard.every((h) => h.payload.engagementId === engagementId && h.payload.dialogId === dialogId), heard.every((h) => Math.abs(Date.now() - h.payload.eventDate) < 60e3))`)
+			return received.slice(0, 4).map((h) => h.type + " " + shape(h.payload) + (h.payload.participant ? " " + h.payload.participant.participantType : ""))
+				.concat(received.every((h) => h.payload.engagementId === engagementId && h.payload.dialogId === dialogId), received.every((h) => Math.abs(Date.now() - h.payload.eventDate) < 60e3))`)
 		json.Unmarshal([]byte(s.result(`return engagement.engagementId`)), &chat)
 		json.Unmarshal([]byte(s.result(`return engagement.dialogId`)), &dialog)
 	})
@@ -84,7 +84,7 @@ func TestRowsEvents(t *testing.T) {
 		agent.Accept(chat)
 		agent.Send(chat, "from the agent")
 		s.want([]any{shapeMember, "AGENT Bo " + customer, shapeMessage, "AGENT", shapeMessage, "CUSTOMER", true, "PLAINTEXT"}, `await text("from the agent");
-			const added = heard.filter((h) => h.type === "PARTICIPANT_ADDED").pop().payload, arrived = heard.filter((h) => h.type === "MESSAGE_ARRIVED").pop().payload;
+			const added = received.filter((h) => h.type === "PARTICIPANT_ADDED").pop().payload, arrived = received.filter((h) => h.type === "MESSAGE_ARRIVED").pop().payload;
 			const sent = await engagement.sendMessage("from the customer"); const delivered = await event("MESSAGE_DELIVERED");
 			return [shape(added), added.participant.participantType + " " + added.participant.displayName, shape(arrived), arrived.senderParticipant.participantType, shape(delivered),
 				delivered.senderParticipant.participantType, delivered.messageId === sent.messageId, delivered.body.elementText.textFormat]`)
@@ -98,7 +98,7 @@ func TestRowsEvents(t *testing.T) {
 			{`"type":"urn:chat:routing","title":"No agents","detail":"Nobody is there"`, "{detail:string dialogId:string engagementId:string eventDate:Date title:string type:string}"},
 			{`"type":"urn:chat:routing","title":"No agents","unknown":{"a":[1]}`, "{dialogId:string engagementId:string eventDate:Date title:string type:string}"},
 		} {
-			inject(f.NewestStream(), t, fmt.Sprintf(`{"eventType":"ENGAGEMENT_ERROR","eventDate":"2026-01-02T03:04:05.678Z","engagementId":%q,"dialogId":%q,%s}`, chat, dialog, c.members))
+			inject(t, f.NewestStream(), fmt.Sprintf(`{"eventType":"ENGAGEMENT_ERROR","eventDate":"2026-01-02T03:04:05.678Z","engagementId":%q,"dialogId":%q,%s}`, chat, dialog, c.members))
 			s.want([]any{c.shape, "2026-01-02T03:04:05.678Z", "No agents", true},
 				fmt.Sprintf(`const e = await event("ENGAGEMENT_ERROR", %d); return [shape(e), e.eventDate.toJSON(), e.title, e.engagementId === engagement.engagementId]`, i+1))
 			// Later events must be beyond it.
@@ -110,8 +110,8 @@ func TestRowsEvents(t *testing.T) {
 		s.at(t).result(`forget()`)
 		agent.EndChat(chat)
 		s.want([]any{"PARTICIPANT_DISCONNECTED CUSTOMER " + shapeMember, "ENGAGEMENT_TERMINATED " + shapeEngagement, "TERMINATED", 0}, `await event("ENGAGEMENT_TERMINATED");
-			const gone = heard.filter((h) => h.type === "PARTICIPANT_DISCONNECTED").pop().payload;
-			return ["PARTICIPANT_DISCONNECTED " + gone.participant.participantType + " " + shape(gone), heard[heard.length - 1].type + " " + shape(heard[heard.length - 1].payload),
+			const gone = received.filter((h) => h.type === "PARTICIPANT_DISCONNECTED").pop().payload;
+			return ["PARTICIPANT_DISCONNECTED " + gone.participant.participantType + " " + shape(gone), received[received.length - 1].type + " " + shape(received[received.length - 1].payload),
 				engagement.engagementStatus, engagement.participants.length]`)
 	})
 	t.Run("EV-7 SERVER_ERROR and SERVER_UNREACHABLE, retryAfter in seconds, then EV-6 again", func(t *testing.T) {
@@ -156,14 +156,14 @@ func TestRowsEvents(t *testing.T) {
 		s.at(t).result(`forget()`)
 		f.NewestStream().Close(4404, "by the test")
 		s.want([]any{[]string{"EVENT_STREAM_FAILED", "SHUTDOWN"}, "SDK_SESSION_INVALID", shapeDate, "rejects ACS-310"}, `const e = await event("SHUTDOWN");
-			return [names(), heard[0].payload.reason, shape(e), await outcome(() => sdk.getEngagements())]`)
+			return [names(), received[0].payload.reason, shape(e), await outcome(() => sdk.getEngagements())]`)
 	})
 	t.Run("EV-2 EV-6 EV-14 shutdown: EVENT_STREAM_CLOSED, SHUTDOWN, with its reason; a page starts anew from there", func(t *testing.T) {
 		s.at(t)
 		for _, reason := range []string{"USER_CLOSED", "USER_INACTIVE"} {
 			s.want([]any{"EVENT_STREAM_CLOSED " + shapeDate, "SHUTDOWN {eventDate:Date reason:string}", reason, "before the promise", "resolves"}, `await sdk.init(params, {}); forget();
 				let again, order = "promise first"; sdk.on("SHUTDOWN", (payload) => { hear("SHUTDOWN", payload); order = "before the promise"; again = outcome(() => sdk.init(params, {})) });
-				const p = sdk.shutdown("`+reason+`").then(() => order); const when = await p; const how = await again; listen(); const [closed, ended] = heard;
+				const p = sdk.shutdown("`+reason+`").then(() => order); const when = await p; const how = await again; listen(); const [closed, ended] = received;
 				await sdk.shutdown(); return [closed.type + " " + shape(closed.payload), ended.type + " " + shape(ended.payload), ended.payload.reason, when, how]`)
 		}
 	})
@@ -354,11 +354,11 @@ func TestRowsInterleavings(t *testing.T) {
 	t.Run("EV-12 MSG-3 MSG-5 MSG-6 500 random interleavings of frames, answers and awaits", func(t *testing.T) {
 		t.Logf("seeds %d to %d; PROPERTY_SEED=… replays one", first, first+n-1)
 		s.at(t).Open(s.url)
-		var sum struct{ Sent, Heard, Before, Frames, Lost int }
+		var sum struct{ Sent, Received, Before, Frames, Lost int }
 		for at := first; at < first+n; at += 50 {
 			var r struct {
-				Failures                          []string
-				Sent, Heard, Before, Frames, Lost int
+				Failures                             []string
+				Sent, Received, Before, Frames, Lost int
 			}
 			s.Eval(&r, `interleave(%s, %s)`, at, min(50, first+n-at))
 			for _, f := range r.Failures {
@@ -368,12 +368,12 @@ func TestRowsInterleavings(t *testing.T) {
 				return
 			}
 			sum.Sent += r.Sent
-			sum.Heard += r.Heard
+			sum.Received += r.Received
 			sum.Before += r.Before
 			sum.Frames += r.Frames
 			sum.Lost += r.Lost
 		}
-		t.Logf("%d messages sent, %d events heard of %d frames; %d events were on the line before their answer, %d answers were lost", sum.Sent, sum.Heard, sum.Frames, sum.Before, sum.Lost)
+		t.Logf("%d messages sent, %d events received of %d frames; %d events were on the line before their answer, %d answers were lost", sum.Sent, sum.Received, sum.Frames, sum.Before, sum.Lost)
 		if n == interleavings && (sum.Sent < 1000 || sum.Before < 100 || sum.Lost < 50) {
 			t.Error("the interleavings do not reach what they are to try")
 		}

@@ -23,7 +23,7 @@ func guideOrigin(t *testing.T, w *harness.Environment) *harness.FaultyOrigin {
 	return f
 }
 
-// guide sets what may answer calls, see faults.rest, on a guideOrigin.
+// serveGuide sets what may answer calls, see InterceptREST, on a guideOrigin.
 func serveGuide(f *harness.FaultyOrigin, hook func(rw http.ResponseWriter, r *http.Request) bool) {
 	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if name, ok := strings.CutPrefix(r.URL.Path, "/t/path/to/"); ok {
@@ -45,7 +45,7 @@ func openGuide(t *testing.T, w *harness.Environment, f *harness.FaultyOrigin, pa
 	return b
 }
 
-// sample runs a sample of the guide, to the end of its last await.
+// runSample runs a sample of the guide, to the end of its last await.
 func runSample(b *harness.Tab, name, arguments string) {
 	b.T.Helper()
 	b.Eval(nil, fmt.Sprintf(`guide.run(%q, %s)`, name, arguments))
@@ -61,7 +61,7 @@ func shown(list []harness.Report, names ...string) (found []harness.Report) {
 	return found
 }
 
-// waitShown waits until the samples have shown n things of a name since mark, and
+// waitSample waits until the samples have shown n things of a name since mark, and
 // returns the n-th.
 func waitSample(b *harness.Tab, mark int, name string, n int) harness.Report {
 	b.T.Helper()
@@ -78,7 +78,7 @@ func decode[T any](t *testing.T, e harness.Report) (v T) {
 }
 
 // step runs a subtest on a page and a desk that its siblings share.
-func step(c *harness.Conversation, t *testing.T, name string, f func(t *testing.T)) {
+func step(t *testing.T, c *harness.Conversation, name string, f func(t *testing.T)) {
 	t.Helper()
 	ok := t.Run(name, func(t *testing.T) {
 		mine, desks := c.Tab.T, t
@@ -257,7 +257,7 @@ func TestGuideToken(t *testing.T) {
 	c.Agent.Send(c.ID, "before")
 	b.WaitText("before")
 
-	step(&c, t, "GUIDE JWT Lifecycle Events: JWT-1 EV-3 the reminder calls refreshJWT precisely three minutes before", func(t *testing.T) {
+	step(t, &c, "GUIDE JWT Lifecycle Events: JWT-1 EV-3 the reminder calls refreshJWT precisely three minutes before", func(t *testing.T) {
 		var left float64 // until the reminder, in seconds
 		b.Eval(&left, `JSON.parse(atob(guide.values.sdkInitParams.token.split(".")[1])).exp - 180 - Date.now() / 1000`)
 		if left < 3000 {
@@ -270,7 +270,7 @@ func TestGuideToken(t *testing.T) {
 			t.Errorf("JWT-1: the reminder is %v late", late)
 		}
 	})
-	step(&c, t, "GUIDE JWT Lifecycle Events: JWT-2 EV-4 TOKEN_EXPIRED, and disconnected until a token is set", func(t *testing.T) {
+	step(t, &c, "GUIDE JWT Lifecycle Events: JWT-2 EV-4 TOKEN_EXPIRED, and disconnected until a token is set", func(t *testing.T) {
 		b.Eval(nil, `clock.skip(180)`)
 		p := decode[struct{ ExpiredDate time.Time }](t, waitSample(b, 0, "refreshJWT", 2))
 		if p.ExpiredDate.IsZero() {
@@ -284,7 +284,7 @@ func TestGuideToken(t *testing.T) {
 			t.Error("JWT-2: not disconnected")
 		}
 	})
-	step(&c, t, "GUIDE JWT Lifecycle Events: NS-7 JWT-3 the handler's setJwtToken connects again", func(t *testing.T) {
+	step(t, &c, "GUIDE JWT Lifecycle Events: NS-7 JWT-3 the handler's setJwtToken connects again", func(t *testing.T) {
 		close(give)
 		b.WaitText("meanwhile")
 		harness.SendTexts(b, c.ID, "and back")
@@ -301,7 +301,7 @@ func TestGuideChat(t *testing.T) {
 	b.Eval(nil, `AvayaCCaaSChatSDK.init(...guide.values["..."])`)
 	c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+customer)}
 
-	step(&c, t, "GUIDE Starting a new chat: NS-4 ENG-8 with parameters", func(t *testing.T) {
+	step(t, &c, "GUIDE Starting a new chat: NS-4 ENG-8 with parameters", func(t *testing.T) {
 		runSample(b, "startChat", "")
 		b.Eval(&c.ID, `guide.kept.engagement.engagementId`)
 		b.WaitEvent("ENGAGEMENT_ACTIVE", nil)
@@ -315,19 +315,19 @@ func TestGuideChat(t *testing.T) {
 		b.Expect("NS-4", map[string]any{"instance": true, "status": "ACTIVE"},
 			`const e = guide.kept.engagement; return {instance: e instanceof sdk.Engagement, status: e.engagementStatus}`)
 	})
-	step(&c, t, "GUIDE List all ongoing chats: NS-5", func(t *testing.T) {
+	step(t, &c, "GUIDE List all ongoing chats: NS-5", func(t *testing.T) {
 		runSample(b, "listChats", "")
 		b.Expect("NS-5", map[string]any{"ids": []string{c.ID}, "same": true},
 			`const l = guide.kept.engagements; return {ids: l.map((e) => e.engagementId), same: l[0] === guide.kept.engagement}`)
 	})
-	step(&c, t, "GUIDE Getting specific chat details: NS-6 without await", func(t *testing.T) {
+	step(t, &c, "GUIDE Getting specific chat details: NS-6 without await", func(t *testing.T) {
 		b.Eval(nil, `void (guide.values["<engagement id>"] = guide.kept.engagement.engagementId)`)
 		runSample(b, "specificChat", "")
 		b.Expect("NS-6", map[string]any{"id": c.ID, "status": "ACTIVE", "created": true, "people": 2, "awaited": true},
 			`const e = guide.kept.found; return {id: e.engagementId, status: e.engagementStatus, created: e.createdAt instanceof Date,
 				people: e.participants.filter((p) => p.participantType !== "BOT").length, awaited: await e === guide.kept.engagement}`)
 	})
-	step(&c, t, "GUIDE Getting Participant details: ENG-1 ENG-6 NS-6 getParticipants and getParticipantById", func(t *testing.T) {
+	step(t, &c, "GUIDE Getting Participant details: ENG-1 ENG-6 NS-6 getParticipants and getParticipantById", func(t *testing.T) {
 		b.Eval(nil, `void (guide.values["<participant id>"] = %s)`, c.Agent.ID)
 		runSample(b, "participants", "")
 		type person struct{ ParticipantID, ParticipantType, DisplayName string }
@@ -344,7 +344,7 @@ func TestGuideChat(t *testing.T) {
 			t.Errorf("the customer is not among the participants %+v", p.Participants)
 		}
 	})
-	step(&c, t, "GUIDE Message Delivery, Sending a message: MSG-1 MSG-5 EV-11 a tick for the sent message, after it", func(t *testing.T) {
+	step(t, &c, "GUIDE Message Delivery, Sending a message: MSG-1 MSG-5 EV-11 a tick for the sent message, after it", func(t *testing.T) {
 		runSample(b, "messageDelivery", "")
 		mark := b.Mark()
 		runSample(b, "sendMessage", "guide.kept.engagement")
@@ -359,7 +359,7 @@ func TestGuideChat(t *testing.T) {
 		}
 		c.Agent.WaitText(c.ID, "Hello")
 	})
-	step(&c, t, "GUIDE Event Handling: NS-2 NS-3 on, off one, off all", func(t *testing.T) {
+	step(t, &c, "GUIDE Event Handling: NS-2 NS-3 on, off one, off all", func(t *testing.T) {
 		runSample(b, "subscribe", "")
 		mark := b.Mark()
 		c.Agent.Send(c.ID, "subscribed")
@@ -388,7 +388,7 @@ func TestGuideChat(t *testing.T) {
 			}
 		}
 	})
-	step(&c, t, "GUIDE Receiving Messages: EV-11 MSG-6 of other participants", func(t *testing.T) {
+	step(t, &c, "GUIDE Receiving Messages: EV-11 MSG-6 of other participants", func(t *testing.T) {
 		runSample(b, "receivingMessages", "")
 		mark := b.Mark()
 		for _, text := range harness.Numbered("line", 12) {
@@ -405,7 +405,7 @@ func TestGuideChat(t *testing.T) {
 		}
 		harness.ExpectTexts(t, "new messages", got, harness.Numbered("line", 12))
 	})
-	step(&c, t, "GUIDE Fetching all messages: PAGE-1 PAGE-2 PAGE-3 load more until there is no more", func(t *testing.T) {
+	step(t, &c, "GUIDE Fetching all messages: PAGE-1 PAGE-2 PAGE-3 load more until there is no more", func(t *testing.T) {
 		before := harness.TextsFrom(c.Agent.Messages(c.ID), "")
 		if len(before) <= 15 || len(before) > 30 {
 			t.Fatalf("%d messages are not two pages of 15", len(before))
@@ -428,7 +428,7 @@ func TestGuideChat(t *testing.T) {
 		slices.Reverse(walked)
 		harness.ExpectTexts(t, "the pages", walked, before)
 	})
-	step(&c, t, "GUIDE Joining an ongoing chat: NS-6 ENG-4 ENG-9 from another session, without await", func(t *testing.T) {
+	step(t, &c, "GUIDE Joining an ongoing chat: NS-6 ENG-4 ENG-9 from another session, without await", func(t *testing.T) {
 		second := b.Another("second")
 		second.Open(f.URL + "/t/guide.html")
 		params := w.InitParams(t, customer, harness.TokenOptions{})
@@ -442,7 +442,7 @@ func TestGuideChat(t *testing.T) {
 		second.WaitText("to both")
 		second.Expect("ENG-3", map[string]any{"status": "ACTIVE"}, `return {status: sdk.getEngagementById(%s).engagementStatus}`, c.ID)
 	})
-	step(&c, t, "GUIDE Disconnecting the chat: ENG-5", func(t *testing.T) {
+	step(t, &c, "GUIDE Disconnecting the chat: ENG-5", func(t *testing.T) {
 		runSample(b, "disconnectChat", "guide.kept.engagement")
 		b.Expect("ENG-5", map[string]any{"again": "ACS-313", "send": "ACS-313"},
 			`const e = guide.kept.engagement; return {again: await code(() => e.disconnect()), send: await code(() => e.sendMessage("x"))}`)

@@ -106,7 +106,7 @@ func TestRowsInit(t *testing.T) {
 		s.at(t).want([]any{true, []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED"}, true, true, "object"}, `forget();
 			const long = {["k".repeat(64)]: "v".repeat(256), empty: "", emoji: "\u{1F600}".repeat(128)};
 			const user = await sdk.init({...params, displayName: "Not the name", sessionParameters: long}, {});
-			const order = names(), same = heard[2].payload === user;
+			const order = names(), same = received[2].payload === user;
 			const kept = JSON.stringify(Object.entries(user.sessionParameters).sort()) === JSON.stringify(Object.entries(long).sort());
 			await sdk.shutdown(); return [same, order, kept, user.displayName.startsWith("Customer row-init"), typeof user.engagements]`)
 		// The token carries no name here.
@@ -202,8 +202,8 @@ func TestRowsInit(t *testing.T) {
 			// Attempts fail for as long as the window is open.
 			s.want([]any{c.config, true, 0}, fmt.Sprintf(`const failed = (await event("EVENT_STREAM_FAILED")).reason;
 				clock.skip(%d); await event("EVENT_STREAM_FAILED", 2); const open = names().length; clock.skip(20);
-				while (heard[heard.length - 1].payload.reason !== "RECONNECTION_TIMEOUT") await event("EVENT_STREAM_FAILED", names().filter((n) => n === "EVENT_STREAM_FAILED").length + 1);
-				return [%s, !heard.slice(0, open).some((h) => h.payload.reason === "RECONNECTION_TIMEOUT"), heard[heard.length - 1].payload.retryAfter]`, c.window-15, quoted(c.config)))
+				while (received[received.length - 1].payload.reason !== "RECONNECTION_TIMEOUT") await event("EVENT_STREAM_FAILED", names().filter((n) => n === "EVENT_STREAM_FAILED").length + 1);
+				return [%s, !received.slice(0, open).some((h) => h.payload.reason === "RECONNECTION_TIMEOUT"), received[received.length - 1].payload.retryAfter]`, c.window-15, quoted(c.config)))
 			f.InterceptREST(nil)
 			s.result(`await sdk.shutdown()`)
 		}

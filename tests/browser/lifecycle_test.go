@@ -22,7 +22,7 @@ import (
 // it is, the page hears every message that the gateway stored once and in order, and
 // every send settles.
 
-// talks lets the agent talk to a chat, at a pace that the desk allows, until stop is
+// keepTalking lets the agent talk to a chat, at a pace that the desk allows, until stop is
 // called, which returns when the last word is stored.
 func keepTalking(d *harness.Agent, engagementID string) (stop func()) {
 	d.T.Helper()
@@ -52,13 +52,13 @@ func keepTalking(d *harness.Agent, engagementID string) (stop func()) {
 	}
 }
 
-// heardAll says the last word, waits until the page has heard it, and compares what it
-// heard from the chat's first message on with what the gateway stored.
-func heardAll(c harness.Conversation, t *testing.T) {
+// receivedAll says the last word, waits until the page has received it, and compares what it
+// received from the chat's first message on with what the gateway stored.
+func receivedAll(t *testing.T, c harness.Conversation) {
 	t.Helper()
 	c.Agent.Send(c.ID, "the last word")
 	c.WaitText("the last word")
-	harness.ExpectTexts(t, "STREAM-3 MSG-6: heard", c.Texts(c.Reports.All(), "", ""), harness.TextsFrom(c.Agent.Messages(c.ID), ""))
+	harness.ExpectTexts(t, "STREAM-3 MSG-6: received", c.Texts(c.Reports.All(), "", ""), harness.TextsFrom(c.Agent.Messages(c.ID), ""))
 	c.WantOnceInOrder(c.Reports.All())
 }
 
@@ -94,7 +94,7 @@ func TestOffline(t *testing.T) {
 			harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
 		}
 		stop()
-		heardAll(c, t)
+		receivedAll(t, c)
 	})
 }
 
@@ -121,7 +121,7 @@ func TestFrozen(t *testing.T) {
 			harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
 			c.WaitText(fmt.Sprint("to the frozen page ", i))
 		}
-		heardAll(c, t)
+		receivedAll(t, c)
 	})
 }
 
@@ -152,8 +152,8 @@ func staysPage(b *harness.Tab) {
 	})()`)
 }
 
-// keptAll is heardAll for a page that keeps what it hears, from where it began to.
-func keptAll(c harness.Conversation, t *testing.T) {
+// keptAll is receivedAll for a page that keeps what it hears, from where it began to.
+func keptAll(t *testing.T, c harness.Conversation) {
 	t.Helper()
 	c.Agent.Send(c.ID, "the last word")
 	c.WaitText("the last word")
@@ -162,7 +162,7 @@ func keptAll(c harness.Conversation, t *testing.T) {
 	for _, m := range c.Agent.Messages(c.ID)[2:] { // what was said before there was an agent
 		want = append(want, fmt.Sprint(m.MessageIndex, " ", m.Body.Text))
 	}
-	harness.ExpectTexts(t, "STREAM-3 MSG-6: heard", kept, want)
+	harness.ExpectTexts(t, "STREAM-3 MSG-6: received", kept, want)
 }
 
 // travel goes to another page of the tab's history, so many on or, below zero, back, and
@@ -223,7 +223,7 @@ func TestBackForwardCache(t *testing.T) {
 			harness.SendTexts(c.Tab, c.ID, fmt.Sprint("back again ", i))
 			stop()
 		}
-		keptAll(c, t)
+		keptAll(t, c)
 		if n := harness.CountEvents(c.Reports.All(), "INITIALIZED"); n != 1 {
 			t.Errorf("%d times INITIALIZED: it is not the page that was left", n)
 		}
@@ -268,13 +268,13 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 		var kept []string
 		c.Eval(&kept, `t.kept.map((s) => s.replace(/^\d+ /, ""))`)
 		for len(kept) > 0 && !slices.Equal(kept, all[len(all)-len(kept):]) && slices.Contains(begin, kept[0]) {
-			kept = kept[1:] // heard before the history was read
+			kept = kept[1:] // received before the history was read
 		}
 		harness.ExpectTexts(t, "the second page", append(begin[:min(len(begin), len(all)-len(kept))], kept...), all)
 		mark := c.Mark()
 		travel(c.Tab, -1)
 		c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
-		keptAll(c, t)
+		keptAll(t, c)
 	})
 	t.Run("SHUT-3 EV-14 the session that the next page has ended", func(t *testing.T) {
 		f := cacheable(t, w)
@@ -298,7 +298,7 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 		harness.SendTexts(c.Tab, c.ID, "and again")
 		c.WaitText("again")
 		c.WaitText("and again")
-		harness.ExpectTexts(t, "heard", c.Texts(c.Since(mark), "", ""), []string{"again", "and again"})
+		harness.ExpectTexts(t, "received", c.Texts(c.Since(mark), "", ""), []string{"again", "and again"})
 	})
 }
 
@@ -379,11 +379,11 @@ func TestTabDuplicated(t *testing.T) {
 		harness.SendTexts(second, c.ID, harness.Numbered("from the second", 5)...)
 		harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
 		stop()
-		heardAll(c, t)
+		receivedAll(t, c)
 		second.WaitText("the last word")
 		all := harness.TextsFrom(c.Agent.Messages(c.ID), "")
 		got := second.Texts(second.Reports.All(), "", "")
-		harness.ExpectTexts(t, "ENG-9 MSG-6: heard in the second tab from its join on", got, all[len(all)-len(got):])
+		harness.ExpectTexts(t, "ENG-9 MSG-6: received in the second tab from its join on", got, all[len(all)-len(got):])
 		second.WantOnceInOrder(second.Reports.All())
 		for _, b := range []*harness.Tab{c.Tab, second} {
 			if list := harness.EventNames(b.Reports.All()); slices.Contains(list, "EVENT_STREAM_FAILED") || slices.Contains(list, "SHUTDOWN") {
@@ -432,7 +432,7 @@ func TestDeviceSleeps(t *testing.T) {
 		c.Eval(nil, `void document.dispatchEvent(new Event("visibilitychange"))`)
 		c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
 		harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
-		heardAll(c, t)
+		receivedAll(t, c)
 	})
 }
 
@@ -510,7 +510,7 @@ func TestTrap(t *testing.T) {
 			mark = c.Mark()
 			c.Eval(nil, `t.init(%s, {logLevel: "WARN", idleTimeout: 0})`, params)
 			// But for the other chat, which the dead core's call may begin only now.
-			heard := func() []harness.Report {
+			received := func() []harness.Report {
 				return slices.DeleteFunc(slices.Clone(c.Since(mark)), func(e harness.Report) bool {
 					id := ""
 					if e.Kind == "event" && e.Name != "INITIALIZED" {
@@ -519,7 +519,7 @@ func TestTrap(t *testing.T) {
 					return id != "" && id != c.ID
 				})
 			}
-			harness.ExpectTexts(t, "INIT-7", harness.EventNames(heard()), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED"})
+			harness.ExpectTexts(t, "INIT-7", harness.EventNames(received()), []string{"EVENT_STREAM_CONNECTING", "EVENT_STREAM_CONNECTED", "INITIALIZED"})
 			var status string
 			c.JS(&status, `return t.user.engagements.find((e) => e.engagementId === %s).engagementStatus`, c.ID)
 			if status != "ACTIVE" {
@@ -530,7 +530,7 @@ func TestTrap(t *testing.T) {
 			c.Agent.Send(c.ID, "after")
 			harness.SendTexts(c.Tab, c.ID, "after, too")
 			c.WaitText("after, too")
-			harness.ExpectTexts(t, "MSG-6: heard of the fresh core", c.Texts(heard(), "", ""), []string{"after", "after, too"})
+			harness.ExpectTexts(t, "MSG-6: received of the fresh core", c.Texts(received(), "", ""), []string{"after", "after, too"})
 			harness.ExpectTexts(t, "MSG-4: stored", harness.TextsFrom(c.Agent.Messages(c.ID), "CUSTOMER"), []string{"before", "on its way", "after, too"})
 		})
 	}

@@ -65,7 +65,7 @@ func TestRowsMessages(t *testing.T) {
 		}
 		f.InterceptREST(nil)
 	})
-	t.Run("MSG-2 the shape: resolved, heard and read alike; plain", func(t *testing.T) {
+	t.Run("MSG-2 the shape: resolved, received and read alike; plain", func(t *testing.T) {
 		mark := c.Mark()
 		c.JS(nil, `
 			t.got = {};
@@ -82,22 +82,22 @@ func TestRowsMessages(t *testing.T) {
 			"same": true, "spread": true, "cloned": true, "pushed": true, "ids": true, "ordered": true,
 		}, `
 			const e = await sdk.getEngagementById(%s);
-			const heard = t.got["shaped"], other = t.got["shaped too"], resolved = t.got.resolved;
+			const received = t.got["shaped"], other = t.got["shaped too"], resolved = t.got.resolved;
 			const read = (await e.getMessages(5)).items.find((m) => m.messageId === resolved.messageId);
 			const text = (m) => JSON.stringify(m, Object.keys(resolved).concat(Object.keys(resolved.body), Object.keys(resolved.body.elementText), Object.keys(resolved.senderParticipant)).sort());
 			const names = (m) => Object.keys(m).filter((k) => k !== "eventDate").sort();
-			const clone = structuredClone(heard);
-			history.pushState({ list: [resolved, heard, read] }, "");
+			const clone = structuredClone(received);
+			history.pushState({ list: [resolved, received, read] }, "");
 			return {
-				names: [resolved, heard, read].map(names), extra: Object.keys(heard).filter((k) => !(k in resolved)),
+				names: [resolved, received, read].map(names), extra: Object.keys(received).filter((k) => !(k in resolved)),
 				body: resolved.body,
-				dates: [resolved, heard, other, read].every((m) => m.receivedAt instanceof Date && m.lastUpdatedAt instanceof Date && Math.abs(m.receivedAt - Date.now()) < 60000),
-				plain: [resolved, heard, other, read].every((m) => Object.getPrototypeOf(m) === Object.prototype),
-				senders: [heard, other].map((m) => m.senderParticipant.participantType), sender: Object.keys(resolved.senderParticipant).sort(),
-				same: text(resolved) === text(heard) && text(heard) === text(read),
-				spread: JSON.stringify({...heard}) === JSON.stringify(heard),
-				cloned: JSON.stringify(clone) === JSON.stringify(heard) && clone.receivedAt instanceof Date,
-				pushed: JSON.stringify(history.state.list[1]) === JSON.stringify(heard),
+				dates: [resolved, received, other, read].every((m) => m.receivedAt instanceof Date && m.lastUpdatedAt instanceof Date && Math.abs(m.receivedAt - Date.now()) < 60000),
+				plain: [resolved, received, other, read].every((m) => Object.getPrototypeOf(m) === Object.prototype),
+				senders: [received, other].map((m) => m.senderParticipant.participantType), sender: Object.keys(resolved.senderParticipant).sort(),
+				same: text(resolved) === text(received) && text(received) === text(read),
+				spread: JSON.stringify({...received}) === JSON.stringify(received),
+				cloned: JSON.stringify(clone) === JSON.stringify(received) && clone.receivedAt instanceof Date,
+				pushed: JSON.stringify(history.state.list[1]) === JSON.stringify(received),
 				ids: [resolved.messageId, resolved.dialogId, resolved.engagementId, resolved.senderParticipant.participantId].every((id) => id.length === 36),
 				ordered: other.messageIndex === resolved.messageIndex + 1,
 			}`, c.ID)

@@ -20,10 +20,10 @@ import (
 
 // surface is a tab with the page of the rows, surface.html, and its whole console.
 //
-//	s := newSurface(t, o, w.params(t, fresh("row"), tokenOptions{}))
+//	s := newSurface(t, o, w.InitParams(t, harness.NewCustomerID("row"), harness.TokenOptions{}))
 //	s.at(t).want("ACS-310", `…body of an async function…`)
 //
-// In the body stand sdk, params (of init), and the helpers of surface.js: heard, event,
+// In the body stand sdk, params (of init), and the helpers of surface.js: received, event,
 // text, names, forget, outcome, task, shape.
 type surface struct {
 	*harness.Tab
@@ -87,7 +87,7 @@ func (s *surface) at(t *testing.T) *surface {
 func (s *surface) result(body string) string {
 	s.T.Helper()
 	var text string
-	s.Run(chromedp.Evaluate(`(async () => { const {sdk, heard, listen, hear, forget, names, event, text, outcome, task, shape, params} = page;
+	s.Run(chromedp.Evaluate(`(async () => { const {sdk, received, listen, hear, forget, names, event, text, outcome, task, shape, params} = page;
 		const result = await (async () => {`+body+`})();
 		return JSON.stringify(result, (_, v) => v === undefined ? "undefined" : v) || '"undefined"' })()`,
 		&text, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
@@ -434,7 +434,7 @@ func TestRowsNamespace(t *testing.T) {
 		s.want([]any{"undefined", "undefined", "undefined", "undefined", "undefined"}, `
 			const unknown = sdk.getEngagementById("8b6b3a1e-0000-4000-8000-000000000000");
 			return [unknown.join, await unknown, await sdk.getEngagementById("x"), await sdk.getEngagementById(), await sdk.getEngagementById({})]`)
-		// One that began elsewhere, and was not heard of: the promise finds it.
+		// One that began elsewhere, and was not received of: the promise finds it.
 		s.want([]any{true, true}, `const [a] = (await sdk.getEngagements()).filter((e) => e !== engagement);
 			return [a instanceof sdk.Engagement, await sdk.getEngagementById(a.engagementId) === a]`)
 	})
@@ -484,7 +484,7 @@ func TestRowsNamespace(t *testing.T) {
 		s.want([]any{true, want, "undefined", "SHUTDOWN", "USER_INACTIVE"}, sessionCalls+`forget();
 			calls.init = () => sdk.init(params, {}); calls.sendMessage = () => engagement.sendMessage("late");
 			const p = sdk.shutdown("USER_INACTIVE"); const during = await all(); const value = await p;
-			return [p instanceof Promise, during, value, names().pop(), heard[heard.length - 1].payload.reason]`)
+			return [p instanceof Promise, during, value, names().pop(), received[received.length - 1].payload.reason]`)
 		s.want(refusals("ACS-310"), sessionCalls+`return all()`)
 		s.want([]any{"rejects ACS-310", "rejects ACS-310", "ACTIVE"}, `return [await outcome(() => engagement.sendMessage("x")), await outcome(() => engagement.join()), engagement.engagementStatus]`)
 		s.want([]string{"undefined", "undefined"}, `await sdk.init(params, {}); const a = await sdk.shutdown(); await sdk.init(params, {}); return [a, await sdk.shutdown("USER_CLOSED")]`)

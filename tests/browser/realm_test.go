@@ -49,7 +49,7 @@ func TestRealms(t *testing.T) {
 			}
 			agent := w.NewAgent(t, "Bo "+customer)
 			agent.Accept(id)
-			heard := func(event, text string) {
+			received := func(event, text string) {
 				t.Helper()
 				b.Wait(text, func(list []harness.Report) bool {
 					return slices.ContainsFunc(list, func(e harness.Report) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
@@ -57,13 +57,13 @@ func TestRealms(t *testing.T) {
 			}
 			for _, text := range harness.Numbered("theirs", 6) {
 				agent.Send(id, text)
-				heard("MESSAGE_ARRIVED", text)
+				received("MESSAGE_ARRIVED", text)
 			}
 			var said string
 			if b.Eval(&said, `realm.say("mine ä 😀")`); said != "mine ä 😀" {
 				t.Errorf("the promise has %q", said)
 			}
-			heard("MESSAGE_DELIVERED", "mine")
+			received("MESSAGE_DELIVERED", "mine")
 			agent.WaitText(id, "mine ä 😀")
 			var history string
 			if b.Eval(&history, `realm.history()`); !strings.HasSuffix(history, strings.Join(harness.Numbered("theirs", 6), "|")+"|mine ä 😀") {

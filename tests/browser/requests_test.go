@@ -25,7 +25,7 @@ type watched struct {
 	ends harness.Log[string]          // what became of the ended ones: "method URL", and why if it failed
 }
 
-// requests records from now on what becomes of each call of the gateway.
+// watchRequests records from now on what becomes of each call of the gateway.
 func watchRequests(b *harness.Tab) *watched {
 	b.T.Helper()
 	w := &watched{urls: map[network.RequestID]string{}}

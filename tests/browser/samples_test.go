@@ -499,7 +499,7 @@ func TestSamplesPlainPage(t *testing.T) {
 		b := harness.NewTab(t, "customer")
 		b.AllowErrors(harness.NetworkErrors)
 		c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+s.customer)}
-		step(&c, t, "EV-8 the agent ends the chat, the customer begins another", func(t *testing.T) {
+		step(t, &c, "EV-8 the agent ends the chat, the customer begins another", func(t *testing.T) {
 			s.visit(b)
 			c.ID = s.engagement(c.Agent, 1)
 			c.Agent.Accept(c.ID)
@@ -514,7 +514,7 @@ func TestSamplesPlainPage(t *testing.T) {
 			showsOnce(b, "customer: in the second chat")
 			b.WaitUntil("an empty log", `!document.body.innerText.includes("in the first chat")`)
 		})
-		step(&c, t, "EV-14 ENG-3 the session ends, the chat goes on", func(t *testing.T) {
+		step(t, &c, "EV-14 ENG-3 the session ends, the chat goes on", func(t *testing.T) {
 			b.Eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
 			b.WaitUntil("the way back", `document.querySelector("#again").offsetParent !== null`)
 			b.Click("#again")
@@ -523,7 +523,7 @@ func TestSamplesPlainPage(t *testing.T) {
 			showsOnce(b, "customer: in the second chat", "customer: back again")
 			c.Agent.WaitText(c.ID, "customer: back again")
 		})
-		step(&c, t, "ENG-4 SHUT-1 joining fails: the session that was opened is closed, and the next one works", func(t *testing.T) {
+		step(t, &c, "ENG-4 SHUT-1 joining fails: the session that was opened is closed, and the next one works", func(t *testing.T) {
 			b.Eval(nil, `AvayaCCaaSChatSDK.shutdown()`)
 			ended := len(s.ended.All())
 			s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -544,7 +544,7 @@ func TestSamplesPlainPage(t *testing.T) {
 				t.Errorf("%d sessions were ended, not 1", n-ended)
 			}
 		})
-		step(&c, t, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
+		step(t, &c, "INIT-9 the back end fails: the page says so, and can try again", func(t *testing.T) {
 			s.answers(func(n int, rw http.ResponseWriter) { http.Error(rw, "out of order", http.StatusServiceUnavailable) })
 			b.Open(s.URL + "/")
 			b.WaitUntil("the failure", `document.querySelector("#status").innerText === "The chat cannot be reached at the moment."`)
@@ -612,7 +612,7 @@ func TestSamplesReopen(t *testing.T) {
 	c := harness.Conversation{Tab: b}
 	b.Open(s.URL + "/empty")
 	b.Eval(nil, `void (window.account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json())`)
-	step(&c, t, "NS-13 INIT-8 SHUT-2 EV-14 the document's table", func(t *testing.T) {
+	step(t, &c, "NS-13 INIT-8 SHUT-2 EV-14 the document's table", func(t *testing.T) {
 		b.Expect("NS-13", map[string]any{
 			"shutdown before init":        "ACS-310",
 			"init while init runs":        "ACS-321",
@@ -651,14 +651,14 @@ func TestSamplesReopen(t *testing.T) {
 			await sdk.shutdown();
 			return o;`)
 	})
-	step(&c, t, "INIT-8 NS-13 inTurn: init, shutdown, init in one tick", func(t *testing.T) {
+	step(t, &c, "INIT-8 NS-13 inTurn: init, shutdown, init in one tick", func(t *testing.T) {
 		b.Expect("INIT-8", map[string]any{"outcomes": []string{"", "", "", "", ""}, "there": ""}, `
 			const { inTurn } = await import("/in-turn.js"), params = await account();
 			const outcomes = await Promise.all([sdk.init, sdk.shutdown, sdk.init, sdk.shutdown, sdk.init].map((f, i) =>
 				code(() => inTurn(() => (i %% 2 ? f() : f(params))))));
 			return { outcomes, there: await code(() => sdk.getEngagements()) };`)
 	})
-	step(&c, t, "INIT-8 NS-13 reopen: three at once, and where no session is open", func(t *testing.T) {
+	step(t, &c, "INIT-8 NS-13 reopen: three at once, and where no session is open", func(t *testing.T) {
 		b.Expect("INIT-8", map[string]any{"outcomes": []string{"", "", ""}, "there": "", "again": "", "failed": "Error", "after": ""}, `
 			const { reopen } = await import("/reopen.js");
 			const outcomes = await Promise.all([0, 1, 2].map(() => code(() => reopen(account))));
@@ -690,14 +690,14 @@ func TestSamplesReact(t *testing.T) {
 			b := harness.NewTab(t, "customer")
 			c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+s.customer)}
 			b.Open(s.URL + "/harness")
-			step(&c, t, "INIT-8 mounted and unmounted in one tick: nothing is opened", func(t *testing.T) {
+			step(t, &c, "INIT-8 mounted and unmounted in one tick: nothing is opened", func(t *testing.T) {
 				b.Eval(nil, `void (mount(true), mount(false))`)
 				b.Eval(nil, `import("/harness.js")`) // some turns later
 				if n := len(s.began.All()) + len(s.accounts.All()); n != 0 {
 					t.Errorf("%d requests were made", n)
 				}
 			})
-			step(&c, t, "INIT-8 NS-13 mounted three times in one tick: one session, one stream", func(t *testing.T) {
+			step(t, &c, "INIT-8 NS-13 mounted three times in one tick: one session, one stream", func(t *testing.T) {
 				b.Eval(nil, `void (mount(true), mount(false), mount(true), mount(false), mount(true))`)
 				canSend(b)
 				c.ID = s.engagement(c.Agent, 1)
@@ -708,7 +708,7 @@ func TestSamplesReact(t *testing.T) {
 					t.Errorf("%d sessions and %d event streams were opened", sessions, streams)
 				}
 			})
-			step(&c, t, "SHUT-1 ENG-4 unmounted: the session ends, the chat goes on, mounted again it is joined", func(t *testing.T) {
+			step(t, &c, "SHUT-1 ENG-4 unmounted: the session ends, the chat goes on, mounted again it is joined", func(t *testing.T) {
 				b.Eval(nil, `mount(false)`)
 				ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 				defer cancel()
@@ -721,7 +721,7 @@ func TestSamplesReact(t *testing.T) {
 				canSend(b)
 				showsOnce(b, "customer: mounted", "agent: while nothing is mounted")
 			})
-			step(&c, t, "INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
+			step(t, &c, "INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
 				b.Eval(nil, `mount(false)`)
 				gate, reached := make(chan struct{}), make(chan struct{})
 				var once sync.Once

@@ -67,7 +67,7 @@ func TestRowsSession(t *testing.T) {
 			return [Object.keys(sessionStorage), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id), Object.keys(localStorage), document.cookie,
 				(await indexedDB.databases()).length, (await caches.keys()).length, history.state === null && location.hash === "" ? "plain" : "changed"]`)
 		read(`return sessionStorage.getItem("`+sessionKey+`")`, &id)
-		read(`return heard.find((h) => h.type === "ENGAGEMENT_ACTIVE").payload.engagementId`, &chat)
+		read(`return received.find((h) => h.type === "ENGAGEMENT_ACTIVE").payload.engagementId`, &chat)
 	})
 	t.Run("SES-1 a reload resumes: same session, chat ACTIVE at once, events flow without join", func(t *testing.T) {
 		s.at(t)
@@ -167,7 +167,7 @@ func TestRowsDuplicatedTab(t *testing.T) {
 			const how = await outcome(() => engagement.sendMessage("from the first")); await text("from the first"); await second.page.text("from the first");
 			await theirs.sendMessage("from the second"); await text("from the second"); await second.page.text("from the second");
 			const streams = names().filter((n) => /STREAM/.test(n)); const said = (list) => list.filter((h) => h.payload.body && h.type !== "MESSAGE_ARRIVED").map((h) => h.type);
-			return [how, streams.join() === "EVENT_STREAM_CONNECTING,EVENT_STREAM_CONNECTED", said(heard)[0], said(heard)[1], said(second.page.heard)[0]]`)
+			return [how, streams.join() === "EVENT_STREAM_CONNECTING,EVENT_STREAM_CONNECTED", said(received)[0], said(received)[1], said(second.page.received)[0]]`)
 	})
 	t.Run("SES-1 SES-4 each tab reloads into its own session; the end of one leaves the other", func(t *testing.T) {
 		s.at(t).want([]any{true, "ACTIVE", "resolves", "resolves", []string{}}, `const key = "`+sessionKey+`", id = second.sessionStorage.getItem(key);

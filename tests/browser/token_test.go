@@ -24,7 +24,7 @@ func tokenOf(t *testing.T, w *harness.Environment, customer string, exp time.Tim
 	return tokenWith(t, w, customer, jwt.MapClaims{"exp": exp.Unix()}), exp.Unix() * 1000
 }
 
-// tokenPage opens a page whose events of the token are kept in t.heard, each with the
+// tokenPage opens a page whose events of the token are kept in t.received, each with the
 // page's time, and calls init with the token.
 func tokenPage(t *testing.T, w *harness.Environment, o *harness.Origin, html, customer, token string) *harness.Tab {
 	t.Helper()
@@ -34,23 +34,23 @@ func tokenPage(t *testing.T, w *harness.Environment, o *harness.Origin, html, cu
 	p := w.InitParams(t, customer, harness.TokenOptions{})
 	p["token"] = token
 	b.JS(nil, `
-		t.heard = [];
-		for (const type of ["TOKEN_EXPIRY_REMINDER", "TOKEN_EXPIRED"]) t.react[type] = (p) => t.heard.push({ type, at: Date.now(), ...p });
+		t.received = [];
+		for (const type of ["TOKEN_EXPIRY_REMINDER", "TOKEN_EXPIRED"]) t.react[type] = (p) => t.received.push({ type, at: Date.now(), ...p });
 		const { error } = await t.init(%s, {logLevel: "WARN", idleTimeout: 0});
 		if (error) throw new Error(error.text);`, p)
 	return b
 }
 
-// heardToken are the token's events that the page heard.
-type heardToken struct {
+// tokenEvent are the token's events that the page received.
+type tokenEvent struct {
 	Type                               string
 	At                                 float64
 	EventDate, ExpiryDate, ExpiredDate *time.Time
 }
 
-func tokenEvents(b *harness.Tab) (list []heardToken) {
+func tokenEvents(b *harness.Tab) (list []tokenEvent) {
 	b.T.Helper()
-	b.Eval(&list, `JSON.parse(JSON.stringify(t.heard))`)
+	b.Eval(&list, `JSON.parse(JSON.stringify(t.received))`)
 	return list
 }
 
@@ -65,14 +65,14 @@ func freeze(b *harness.Tab, frozen bool) {
 	b.Run(chromedp.ActionFunc(func(ctx context.Context) error { return page.SetWebLifecycleState(state).Do(ctx) }))
 }
 
-// watch lets the page set a timer of its own to a moment, in ms since 1970: it tells how
+// watchToken lets the page set a timer of its own to a moment, in ms since 1970: it tells how
 // late this machine is, for whatever reason.
 func watchToken(b *harness.Tab, moment int64) {
 	b.T.Helper()
 	b.Eval(nil, `void (t.late = 0, setTimeout(() => { t.late = Date.now() - %s }, %s - Date.now()))`, moment, moment)
 }
 
-// within fails the test unless something happened at its moment, or not more than
+// wantWithin fails the test unless something happened at its moment, or not more than
 // precisely after the page's own timer.
 func wantWithin(b *harness.Tab, row string, got float64, want int64) {
 	b.T.Helper()
@@ -109,7 +109,7 @@ func TestRowsToken(t *testing.T) {
 		// (JWT-6); and its end comes at its end.
 		token, exp = tokenOf(t, w, customer, time.Now().Add(16*time.Second))
 		mark := b.Mark()
-		b.JS(nil, `t.heard = []; t.set = %s + 10_000; sdk.setJwtToken(%s)`, r.At, token)
+		b.JS(nil, `t.received = []; t.set = %s + 10_000; sdk.setJwtToken(%s)`, r.At, token)
 		watchToken(b, exp)
 		b.WaitNth(mark, "TOKEN_EXPIRY_REMINDER", 1)
 		b.WaitNth(mark, "TOKEN_EXPIRED", 1)
@@ -180,7 +180,7 @@ func TestRowsToken(t *testing.T) {
 		b.JS(nil, `document.addEventListener("resume", () => (t.resumed = Date.now()))`)
 		for _, lead := range []int{2, 6, 18} { // seconds; a busy machine may be late
 			token, exp := tokenOf(t, w, customer, time.Now().Add(time.Duration(180+lead)*time.Second))
-			b.JS(nil, `t.heard = []; sdk.setJwtToken(%s)`, token)
+			b.JS(nil, `t.received = []; sdk.setJwtToken(%s)`, token)
 			freeze(b, true)
 			if time.Now().UnixMilli() > exp-180_000-500 {
 				freeze(b, false)

@@ -41,7 +41,7 @@ func TestWasmDoesNotCome(t *testing.T) {
 			var r struct {
 				Error *struct{ Code, Message, Text string }
 			}
-			b.Eval(&r, `t.init(%s)`, w.InitParams(t, harness.NewCustomerID("journey-h"), harness.TokenOptions{}))
+			b.Eval(&r, `t.init(%s)`, w.InitParams(t, harness.NewCustomerID("chat-h"), harness.TokenOptions{}))
 			if r.Error == nil || r.Error.Code != "ACS-311" {
 				t.Fatalf("init: %+v, want ACS-311", r.Error)
 			}
@@ -69,7 +69,7 @@ func TestWasmDoesNotCome(t *testing.T) {
 		})
 		b := harness.NewTab(t, "customer")
 		b.Open(o.URL + "/t/page.html")
-		w.Init(b, harness.NewCustomerID("journey-h"), harness.TokenOptions{}, harness.WarnLevel)
+		w.Init(b, harness.NewCustomerID("chat-h"), harness.TokenOptions{}, harness.WarnLevel)
 		harness.CreateEngagement(b)
 		b.WaitEvent("MESSAGE_ARRIVED", nil)
 	})

@@ -52,7 +52,7 @@ func TestZones(t *testing.T) {
 					t.Errorf("NS-1 %s the zone has pending macrotasks: %v; it was given %q", when, r.Pending, r.Scheduled)
 				}
 			}
-			heard := func(event, text, in string) {
+			received := func(event, text, in string) {
 				t.Helper()
 				b.Wait(event+" "+text, func(list []harness.Report) bool {
 					i := slices.IndexFunc(list, func(e harness.Report) bool { return e.Name == event && strings.Contains(string(e.Data), text) })
@@ -66,23 +66,23 @@ func TestZones(t *testing.T) {
 				})
 			}
 			call(`(sdk) => sdk.init(%s).then(() => "")`, params)
-			heard("INITIALIZED", "", "app")
+			received("INITIALIZED", "", "app")
 			stable("after init")
 			id := call(`(sdk) => sdk.createEngagement().then((e) => (window.engagement = e).engagementId)`)
-			heard("PARTICIPANT_ADDED", "", "<root>")
+			received("PARTICIPANT_ADDED", "", "<root>")
 			agent := w.NewAgent(t, "Bo "+customer)
 			agent.Accept(id)
 			agent.Send(id, "to the page")
-			heard("MESSAGE_ARRIVED", "to the page", "app")
+			received("MESSAGE_ARRIVED", "to the page", "app")
 			call(`() => engagement.sendMessage("from the page").then((m) => m.messageId)`)
-			heard("MESSAGE_DELIVERED", "from the page", "other")
+			received("MESSAGE_DELIVERED", "from the page", "other")
 			agent.WaitText(id, "from the page")
 			b.Eval(nil, `void app.tell((sdk) => sdk.resetIdleTimeout())`)
 			call(`() => engagement.getMessages().then((page) => String(page.items.length))`)
 			stable("while the chat goes on")
 			b.Eval(nil, `void app.hear("MESSAGE_ARRIVED")`)
 			agent.Send(id, "to the other zone")
-			heard("MESSAGE_ARRIVED", "to the other zone", "other")
+			received("MESSAGE_ARRIVED", "to the other zone", "other")
 			call(`(sdk) => sdk.shutdown().then(() => "")`)
 			stable("after shutdown")
 			call(`(sdk) => sdk.init(%s).then(() => "")`, params)

@@ -53,7 +53,15 @@ func (w *Environment) NewAgent(t *testing.T, name string) *Agent {
 // A refusal fails the test.
 func (d *Agent) Call(method, path string, body, answer any) {
 	d.T.Helper()
-	if err := d.Try(method, path, body, answer); err != nil {
+	d.check(func(context.Context) error { return d.Try(method, path, body, answer) })
+}
+
+// check fails the test for an error.
+func (d *Agent) check(call func(context.Context) error) {
+	d.T.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
+	defer cancel()
+	if err := call(ctx); err != nil {
 		d.T.Fatalf("desk %s: %v", d.Name, err)
 	}
 }
@@ -85,27 +93,26 @@ func (d *Agent) Accept(engagementID string) {
 		}
 		return false
 	})
-	d.Call("POST", "/engagements/"+engagementID+":accept", d.Me(), nil)
+	d.check(func(ctx context.Context) error { return d.Desk.Accept(ctx, engagementID, d.ID, d.Name) })
 }
 
 // Send sends a message.
 func (d *Agent) Send(engagementID, text string) {
 	d.T.Helper()
-	if err := d.TrySend(engagementID, text); err != nil {
-		d.T.Fatalf("desk %s: %v", d.Name, err)
-	}
+	d.check(func(context.Context) error { return d.TrySend(engagementID, text) })
 }
 
 // TrySend is Send for other goroutines than the test's.
 func (d *Agent) TrySend(engagementID, text string) error {
-	return d.Try("POST", "/engagements/"+engagementID+"/messages",
-		map[string]string{"agentId": d.ID, "text": text, "correlationId": uuid.NewString()}, nil)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
+	defer cancel()
+	return d.Desk.Send(ctx, engagementID, d.ID, text, uuid.NewString())
 }
 
 // EndChat ends a chat.
 func (d *Agent) EndChat(engagementID string) {
 	d.T.Helper()
-	d.Call("POST", "/engagements/"+engagementID+":end", map[string]string{"agentId": d.ID}, nil)
+	d.check(func(ctx context.Context) error { return d.Desk.End(ctx, engagementID, d.ID) })
 }
 
 // Wait waits for a frame of the desk's stream, past or to come.

@@ -40,7 +40,7 @@ func CreateEngagement(b *Tab) string {
 		ID    string
 		Error *struct{ Code, Message string }
 	}
-	b.Eval(&r, `t.create({topic: "A journey"})`)
+	b.Eval(&r, `t.create({topic: "A chat"})`)
 	if r.Error != nil {
 		b.T.Fatalf("tab %q: createEngagement: %s %s", b.Name, r.Error.Code, r.Error.Message)
 	}

@@ -28,7 +28,7 @@ type FaultyOrigin struct {
 	Streams Log[*EventStream]
 
 	mu     sync.Mutex
-	Hook   func(w http.ResponseWriter, r *http.Request) bool
+	hook   func(w http.ResponseWriter, r *http.Request) bool
 	change func(l *EventStream, up bool, frame []byte) []byte
 }
 
@@ -44,7 +44,7 @@ func (w *Environment) FaultyOrigin(t *testing.T) *FaultyOrigin {
 	})
 	f.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
 		f.mu.Lock()
-		hook := f.Hook
+		hook := f.hook
 		f.mu.Unlock()
 		if hook != nil && hook(rw, r) {
 			return true
@@ -59,11 +59,13 @@ func (w *Environment) FaultyOrigin(t *testing.T) *FaultyOrigin {
 }
 
 // InterceptREST sets what may answer calls instead of the gateway, also the opening of event
-// streams; nil for none. The hook returns whether it has answered.
-func (f *FaultyOrigin) InterceptREST(hook func(w http.ResponseWriter, r *http.Request) bool) {
+// streams; nil for none. The hook returns whether it has answered. The hook that was set
+// before is returned.
+func (f *FaultyOrigin) InterceptREST(hook func(w http.ResponseWriter, r *http.Request) bool) (before func(w http.ResponseWriter, r *http.Request) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.Hook = hook
+	before, f.hook = f.hook, hook
+	return before
 }
 
 // Rewrite sets what frames of all streams become on their way, up to the gateway or

@@ -69,7 +69,7 @@
       const message = payload.body && payload.body.elementText.text;
       const name = type + " " + (message || payload.participant.participantId);
       log.push(name);
-      sum.heard++;
+      sum.received++;
       if (inHandler) fail(name + " inside another handler");
       if (inCall) fail(name + " inside a call of the page");
       inHandler = true;
@@ -128,10 +128,10 @@
     await over;
     await task();
 
-    const heard = log.filter((l) => !l.startsWith("await "));
+    const received = log.filter((l) => !l.startsWith("await "));
     // What handlers sent after the last look is still to come, and comes in order.
-    if (heard.join("\n") !== line.sent.slice(0, heard.length).join("\n") || heard.length < line.sent.indexOf("MESSAGE_ARRIVED the end " + seed) + 1) {
-      fail("EV-12 MSG-6: the line had\n  " + line.sent.join("\n  ") + "\nand the page heard\n  " + heard.join("\n  "));
+    if (received.join("\n") !== line.sent.slice(0, received.length).join("\n") || received.length < line.sent.indexOf("MESSAGE_ARRIVED the end " + seed) + 1) {
+      fail("EV-12 MSG-6: the line had\n  " + line.sent.join("\n  ") + "\nand the page received\n  " + received.join("\n  "));
     }
     const mine = line.sent.filter((l) => l.startsWith("MESSAGE_DELIVERED ")).map((l) => l.slice(18));
     if (mine.join() !== calls.slice(0, mine.length).join()) fail("MSG-3: called in the order " + calls + ", stored in the order " + mine);
@@ -147,7 +147,7 @@
 
   // interleave lives n lives, from the seed first on, up to the first that fails.
   window.interleave = async (first, n) => {
-    const sum = { sent: 0, heard: 0, frames: 0, before: line.before, lost: line.lost, failures: [] };
+    const sum = { sent: 0, received: 0, frames: 0, before: line.before, lost: line.lost, failures: [] };
     if (!initialized) {
       line.random = generator(first);
       sdk.setLogLevel("OFF"); // of the mistakes that handlers make on purpose

@@ -3,22 +3,22 @@
 (() => {
   "use strict";
   const sdk = window.AvayaCCaaSChatSDK;
-  const heard = []; // {type, payload}, since forget
+  const received = []; // {type, payload}, since forget
   let waiting = [];
 
   const hear = (type, payload) => {
-    heard.push({ type, payload });
+    received.push({ type, payload });
     waiting = waiting.filter((look) => !look());
   };
   const listen = () => {
     for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => hear(type, payload));
   };
-  const forget = () => void (heard.length = 0);
+  const forget = () => void (received.length = 0);
 
   // event waits for the n-th event of a type since forget.
   const event = (type, n = 1) => new Promise((resolve) => {
     const look = () => {
-      const found = heard.filter((h) => h.type === type)[n - 1];
+      const found = received.filter((h) => h.type === type)[n - 1];
       if (found) resolve(found.payload);
       return found;
     };
@@ -27,7 +27,7 @@
   // text waits for the message with these words.
   const text = (words) => new Promise((resolve) => {
     const look = () => {
-      const found = heard.find((h) => h.payload.body && h.payload.body.elementText.text === words);
+      const found = received.find((h) => h.payload.body && h.payload.body.elementText.text === words);
       if (found) resolve(found.payload);
       return found;
     };
@@ -74,7 +74,7 @@
     return text;
   };
 
-  window.page = { sdk, heard, listen, hear, forget, event, text, outcome, task, shape, names: () => heard.map((h) => h.type), params: {} };
+  window.page = { sdk, received, listen, hear, forget, event, text, outcome, task, shape, names: () => received.map((h) => h.type), params: {} };
   listen();
   if (window.opener && window.opener.page) window.opener.page.opened(window);
 })();

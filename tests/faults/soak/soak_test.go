@@ -186,7 +186,7 @@ func TestSoakRounds(t *testing.T) {
 func TestSoakMessages(t *testing.T) {
 	t.Parallel()
 	w := harness.Shared(t)
-	t.Run("MSG-6 STREAM-3 messages of one chat, each heard once and in order, leave everything flat", func(t *testing.T) {
+	t.Run("MSG-6 STREAM-3 messages of one chat, each received once and in order, leave everything flat", func(t *testing.T) {
 		messages, stretches := 1000, 5
 		if soaking {
 			messages, stretches = 10_000, 10
@@ -198,15 +198,15 @@ func TestSoakMessages(t *testing.T) {
 		w.Init(b, customer, harness.TokenOptions{TTL: 2 * time.Hour}, `{logLevel: "ERROR", idleTimeout: 0}`)
 		// Only numbers are kept: a page that keeps all messages grows by them.
 		b.JS(nil, `
-			let heard = 0, wanted = 0, done;
+			let received = 0, wanted = 0, done;
 			const hear = (m) => {
-				if (m.messageIndex !== heard + 1) t.wrong = t.wrong || "message " + m.messageIndex + " follows " + heard;
-				heard = m.messageIndex;
-				if (heard %% 50 === 0) soak.sample();
-				if (heard >= wanted && done) done();
+				if (m.messageIndex !== received + 1) t.wrong = t.wrong || "message " + m.messageIndex + " follows " + received;
+				received = m.messageIndex;
+				if (received %% 50 === 0) soak.sample();
+				if (received >= wanted && done) done();
 			};
 			t.react.MESSAGE_ARRIVED = t.react.MESSAGE_DELIVERED = hear;
-			t.heard = (n) => new Promise((f) => { wanted = n; done = f; if (heard >= n) f() }).then(() => t.wrong || "");
+			t.received = (n) => new Promise((f) => { wanted = n; done = f; if (received >= n) f() }).then(() => t.wrong || "");
 			t.sends = async (n) => { const e = await sdk.getEngagementById(t.chat); for (let i = 0; i < n; i++) await e.sendMessage("customer " + i) }`)
 		id := harness.CreateEngagement(b)
 		b.Eval(nil, `void (t.chat = %s)`, id)
@@ -246,7 +246,7 @@ func TestSoakMessages(t *testing.T) {
 			default:
 			}
 			var wrong string
-			b.Eval(&wrong, `t.heard(%s)`, begun+n)
+			b.Eval(&wrong, `t.received(%s)`, begun+n)
 			if wrong != "" {
 				t.Fatalf("MSG-6: %s", wrong)
 			}
@@ -256,7 +256,7 @@ func TestSoakMessages(t *testing.T) {
 		}
 		table(t, "messages", at, list)
 		if got := stored(); got != at[len(at)-1] {
-			t.Errorf("%d messages are stored, %d were heard", got, at[len(at)-1])
+			t.Errorf("%d messages are stored, %d were received", got, at[len(at)-1])
 		}
 		flat(t, list, messages, 20)
 	})

@@ -6,7 +6,7 @@
 //	nodes, err := bin.StartNATS(ctx, data, 3)
 //	g, err := bin.StartGateway(ctx, "gateway1", "--demo", "--nats-url", nodes.URL, "--replicas", "3")
 //	…
-//	g.Stop(time.Minute); nodes.Stop(time.Minute)
+//	g.Stop(time.Minute); nodes.Kill()
 //
 // Whoever starts something stops it.
 package cluster

@@ -165,16 +165,3 @@ func (n *NATS) Kill() {
 		p.Kill()
 	}
 }
-
-// Stop asks all nodes to end and waits for them; those that do not in time are killed.
-func (n *NATS) Stop(within time.Duration) error {
-	errs := make(chan error)
-	for _, p := range n.Nodes {
-		go func() { errs <- p.Stop(within) }()
-	}
-	var all []error
-	for range n.Nodes {
-		all = append(all, <-errs)
-	}
-	return errors.Join(all...)
-}

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// rendering is what pages/wild.js reports of itself.
+// rendering is what pages/widget.js reports of itself.
 type rendering struct {
 	Phase, Status string
 	Texts         []string
@@ -34,9 +34,9 @@ func rendered(b *harness.Tab, mark int, what string, want func(rendering) bool) 
 	return found
 }
 
-// wildOrigin is an origin whose own back end signs the page's one customer in. The
+// widgetOrigin is an origin whose own back end signs the page's one customer in. The
 // wasm comes once the gate is open; nil: at once.
-func wildOrigin(t *testing.T, w *harness.Environment, customer string, gate <-chan struct{}) *harness.FaultyOrigin {
+func widgetOrigin(t *testing.T, w *harness.Environment, customer string, gate <-chan struct{}) *harness.FaultyOrigin {
 	t.Helper()
 	f := w.FaultyOrigin(t)
 	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
@@ -57,48 +57,48 @@ func wildOrigin(t *testing.T, w *harness.Environment, customer string, gate <-ch
 	return f
 }
 
-func TestWildPage(t *testing.T) {
+func TestWidgetPage(t *testing.T) {
 	w := harness.Shared(t)
-	customer := harness.NewCustomerID("wild")
+	customer := harness.NewCustomerID("widget")
 	gate := make(chan struct{})
-	f := wildOrigin(t, w, customer, gate)
+	f := widgetOrigin(t, w, customer, gate)
 	b := harness.NewTab(t, "customer")
 	c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+customer)}
 
-	step(&c, t, "WILD before the wasm: NS-2 NS-13 INIT-8 handlers and init right after the script", func(t *testing.T) {
-		b.Open(f.URL + "/t/wild.html")
-		b.Eval(nil, `void (wild.begun = wild.begin())`)
+	step(t, &c, "before the wasm: NS-2 NS-13 INIT-8 handlers and init right after the script", func(t *testing.T) {
+		b.Open(f.URL + "/t/widget.html")
+		b.Eval(nil, `void (widget.begun = widget.begin())`)
 		b.Wait("the page's init", func(list []harness.Report) bool { return lastNamed(list, "called init") >= 0 })
 		b.Expect("NS-13", map[string]any{"list": "ACSException ACS-321", "reset": "ACSException ACS-321", "init": "ACSException ACS-321"}, `return {
-			list: await wild.caught(() => sdk.getEngagements()),
-			reset: await wild.caught(() => sdk.resetIdleTimeout()),
-			init: await wild.caught(() => sdk.init(wild.account)),
+			list: await widget.caught(() => sdk.getEngagements()),
+			reset: await widget.caught(() => sdk.resetIdleTimeout()),
+			init: await widget.caught(() => sdk.init(widget.account)),
 		}`)
 		close(gate)
-		b.Eval(nil, `wild.begun`)
+		b.Eval(nil, `widget.begun`)
 		rendered(b, 0, "the handler of INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
 	})
-	step(&c, t, "WILD an engagement, spread: ENG-2 NS-14 methods of copies", func(t *testing.T) {
-		b.Eval(&c.ID, `wild.start().then((e) => e.engagementId)`)
+	step(t, &c, "an engagement, spread: ENG-2 NS-14 methods of copies", func(t *testing.T) {
+		b.Eval(&c.ID, `widget.start().then((e) => e.engagementId)`)
 		rendered(b, 0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
 		c.Agent.Accept(c.ID)
 		b.Expect("ENG-2", map[string]any{
 			"frozen": true, "left": "undefined", "id": c.ID, "created": true, "members": 11, "json": "ACTIVE", "people": true, "page": 10,
 		}, `
-			const { lastUpdatedAt, ...copy } = wild.state.engagement, again = Object.assign({}, { ...copy });
+			const { lastUpdatedAt, ...copy } = widget.state.engagement, again = Object.assign({}, { ...copy });
 			const { getMessages, getParticipants, getParticipantById } = again;
 			const [customer] = getParticipants();
 			return {
-				frozen: Object.isFrozen(wild.state.engagement), left: typeof lastUpdatedAt, id: again.engagementId, created: again.createdAt instanceof Date,
+				frozen: Object.isFrozen(widget.state.engagement), left: typeof lastUpdatedAt, id: again.engagementId, created: again.createdAt instanceof Date,
 				members: Object.keys(again).length, json: JSON.parse(JSON.stringify(again)).engagementStatus,
 				people: getParticipantById(customer.participantId).displayName === customer.displayName, page: (await getMessages()).getPageSize(),
 			}`)
 		mark := b.Mark()
-		b.Eval(nil, `wild.send("from a copy of a copy")`)
+		b.Eval(nil, `widget.send("from a copy of a copy")`)
 		rendered(b, mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "from a copy of a copy") && r.Ticks == 1 })
 		c.Agent.WaitText(c.ID, "from a copy of a copy")
 	})
-	step(&c, t, "WILD on in every rendering: NS-2 MSG-5 MSG-6 EV-12 each message shown once, in order", func(t *testing.T) {
+	step(t, &c, "on in every rendering: NS-2 MSG-5 MSG-6 EV-12 each message shown once, in order", func(t *testing.T) {
 		mine, theirs := harness.Numbered("mine", 8), harness.Numbered("theirs", 8)
 		said := make(chan error, 1)
 		go func() {
@@ -110,7 +110,7 @@ func TestWildPage(t *testing.T) {
 			}
 			said <- nil
 		}()
-		b.Eval(nil, `(async () => { for (const text of %s) await wild.send(text) })()`, mine)
+		b.Eval(nil, `(async () => { for (const text of %s) await widget.send(text) })()`, mine)
 		if err := <-said; err != nil {
 			t.Fatal(err)
 		}
@@ -123,11 +123,11 @@ func TestWildPage(t *testing.T) {
 		harness.ExpectTexts(t, "shown of the customer", with("mine "), mine)
 		harness.ExpectTexts(t, "shown of the agent", with("theirs "), theirs)
 	})
-	step(&c, t, "WILD messages copied: MSG-2 EV-11 structuredClone, pushState and back", func(t *testing.T) {
+	step(t, &c, "messages copied: MSG-2 EV-11 structuredClone, pushState and back", func(t *testing.T) {
 		b.Expect("MSG-2", map[string]any{
 			"clones": true, "dates": true, "plain": true, "stored": true, "storedDates": true, "html": 0,
 		}, `
-			const all = wild.state.messages, same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+			const all = widget.state.messages, same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 			const dated = (m) => m.receivedAt instanceof Date && m.lastUpdatedAt instanceof Date;
 			const clones = all.map((m) => structuredClone({ ...m }));
 			history.pushState({ messages: all, last: { ...all[0] } }, "");
@@ -147,39 +147,39 @@ func TestWildPage(t *testing.T) {
 			t.Errorf("the clone is %+v", got)
 		}
 		var back string
-		b.Eval(&back, `new Promise((done) => { addEventListener("popstate", (e) => done(e.state.last.messageId === wild.state.messages[0].messageId ? "there" : "elsewhere"), { once: true }); history.back(); })`)
+		b.Eval(&back, `new Promise((done) => { addEventListener("popstate", (e) => done(e.state.last.messageId === widget.state.messages[0].messageId ? "there" : "elsewhere"), { once: true }); history.back(); })`)
 		if back != "there" {
 			t.Errorf("history.back went %s", back)
 		}
 	})
-	step(&c, t, "WILD functions without their object: NS-8 NS-11 EV-14", func(t *testing.T) {
+	step(t, &c, "functions without their object: NS-8 NS-11 EV-14", func(t *testing.T) {
 		mark := b.Mark()
-		b.Eval(nil, `wild.nudge()`)
-		b.Eval(nil, `wild.end()`)
+		b.Eval(nil, `widget.nudge()`)
+		b.Eval(nil, `widget.end()`)
 		rendered(b, mark, "the end", func(r rendering) bool { return r.Phase == "over" })
 	})
-	step(&c, t, "WILD what pages catch: NS-13 SHUT-2 e.code, e instanceof Error", func(t *testing.T) {
+	step(t, &c, "what pages catch: NS-13 SHUT-2 e.code, e instanceof Error", func(t *testing.T) {
 		b.Expect("NS-13", map[string]any{
 			"kept": "please start the chat first", "void": "please start the chat first", "token": "please sign in again", "url": "ACSException ACS-309",
 			"level": "ACSException ACS-303", "handler": "ACSException ACS-322", "thrown": "function",
 		}, `return {
-			kept: await wild.caught(() => wild.state.engagement.sendMessage("x")),
-			void: await wild.caught(() => sdk.resetIdleTimeout()),
-			token: await wild.caught(() => sdk.init({ ...wild.account, token: "no token" })),
-			url: await wild.caught(() => sdk.init({ ...wild.account, hostURL: "chat.example.com" })),
-			level: await wild.caught(() => sdk.setLogLevel("LOUD")),
-			handler: await wild.caught(() => sdk.on("SHUTDOWN", "a string")),
+			kept: await widget.caught(() => widget.state.engagement.sendMessage("x")),
+			void: await widget.caught(() => sdk.resetIdleTimeout()),
+			token: await widget.caught(() => sdk.init({ ...widget.account, token: "no token" })),
+			url: await widget.caught(() => sdk.init({ ...widget.account, hostURL: "chat.example.com" })),
+			level: await widget.caught(() => sdk.setLogLevel("LOUD")),
+			handler: await widget.caught(() => sdk.on("SHUTDOWN", "a string")),
 			thrown: typeof (await sdk.getEngagements().catch((e) => e.toString)),
 		}`)
 	})
 }
 
-func TestWildSessionKey(t *testing.T) {
+func TestWidgetSessionKey(t *testing.T) {
 	w := harness.Shared(t)
-	customer := harness.NewCustomerID("wild")
-	f := wildOrigin(t, w, customer, nil)
+	customer := harness.NewCustomerID("widget")
+	f := widgetOrigin(t, w, customer, nil)
 	var resumes atomic.Int64
-	hook := f.Hook
+	hook := f.InterceptREST(nil)
 	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "GET" && strings.Contains(r.URL.Path, "/sessions/") && !strings.HasSuffix(r.URL.Path, "/events") {
 			resumes.Add(1)
@@ -190,8 +190,8 @@ func TestWildSessionKey(t *testing.T) {
 	c := harness.Conversation{Tab: b}
 	start := func() int {
 		mark := b.Mark()
-		b.Open(f.URL + "/t/wild.html")
-		b.Eval(nil, `wild.begin()`)
+		b.Open(f.URL + "/t/widget.html")
+		b.Eval(nil, `widget.begin()`)
 		rendered(b, mark, "INITIALIZED", func(r rendering) bool { return r.Phase == "ready" })
 		return mark
 	}
@@ -199,9 +199,9 @@ func TestWildSessionKey(t *testing.T) {
 		b.Eval(&id, `sessionStorage.getItem("ccaasClientSessionId") || ""`)
 		return id
 	}
-	step(&c, t, "WILD the session key removed by hand: SES-1 SES-2 ENG-3 the next load begins a session of its own", func(t *testing.T) {
+	step(t, &c, "the session key removed by hand: SES-1 SES-2 ENG-3 the next load begins a session of its own", func(t *testing.T) {
 		start()
-		b.Eval(&c.ID, `wild.start().then((e) => e.engagementId)`)
+		b.Eval(&c.ID, `widget.start().then((e) => e.engagementId)`)
 		rendered(b, 0, "the engagement", func(r rendering) bool { return r.Status == "ACTIVE" })
 		first := session()
 		mark := start()
@@ -216,15 +216,15 @@ func TestWildSessionKey(t *testing.T) {
 		if second := session(); second == first || len(second) != 36 || resumes.Load() != 1 {
 			t.Errorf("SES-1: the session is %s, was %s; %d were resumed", second, first, resumes.Load())
 		}
-		b.Eval(nil, `wild.state.engagement.join()`)
+		b.Eval(nil, `widget.state.engagement.join()`)
 		rendered(b, mark, "the chat again", func(r rendering) bool { return r.Status == "ACTIVE" })
 	})
-	step(&c, t, "WILD the session key removed in a live session: SES-1 SHUT-1 which goes on and ends as ever", func(t *testing.T) {
+	step(t, &c, "the session key removed in a live session: SES-1 SHUT-1 which goes on and ends as ever", func(t *testing.T) {
 		mark := b.Mark()
 		b.Eval(nil, `void sessionStorage.removeItem("ccaasClientSessionId")`)
-		b.Eval(nil, `wild.send("still here")`)
+		b.Eval(nil, `widget.send("still here")`)
 		rendered(b, mark, "the sent message", func(r rendering) bool { return slices.Contains(r.Texts, "still here") })
-		b.Eval(nil, `wild.end()`)
+		b.Eval(nil, `widget.end()`)
 		rendered(b, mark, "the end", func(r rendering) bool { return r.Phase == "over" })
 		if id := session(); id != "" {
 			t.Errorf("SHUT-1: %s is stored after the end", id)
@@ -233,19 +233,19 @@ func TestWildSessionKey(t *testing.T) {
 }
 
 // React's StrictMode mounts, unmounts and mounts again in one go.
-func TestWildStrictMode(t *testing.T) {
+func TestWidgetStrictMode(t *testing.T) {
 	w := harness.Shared(t)
 	for _, loaded := range []bool{false, true} {
 		name := "before the wasm"
 		if loaded {
 			name = "after an earlier session"
 		}
-		t.Run("WILD mount, unmount, mount: INIT-8 INIT-10 NS-3 NS-13 ends initialized, once, "+name, func(t *testing.T) {
+		t.Run("mount, unmount, mount: INIT-8 INIT-10 NS-3 NS-13 ends initialized, once, "+name, func(t *testing.T) {
 			gate := make(chan struct{})
-			customer := harness.NewCustomerID("wild")
-			f := wildOrigin(t, w, customer, gate)
+			customer := harness.NewCustomerID("widget")
+			f := widgetOrigin(t, w, customer, gate)
 			b := harness.NewTab(t, "customer")
-			b.Open(f.URL + "/t/wild.html")
+			b.Open(f.URL + "/t/widget.html")
 			params := w.InitParams(t, customer, harness.TokenOptions{})
 			params["hostURL"] = f.URL
 			if loaded {
@@ -253,7 +253,7 @@ func TestWildStrictMode(t *testing.T) {
 				b.Eval(nil, `AvayaCCaaSChatSDK.init(%s).then(() => AvayaCCaaSChatSDK.shutdown())`, params)
 			}
 			mark := b.Mark()
-			b.Eval(nil, `void wild.strict(%s)`, params)
+			b.Eval(nil, `void widget.strict(%s)`, params)
 			if !loaded {
 				close(gate)
 			}
@@ -273,12 +273,12 @@ func TestWildStrictMode(t *testing.T) {
 	}
 }
 
-func TestWildLaptop(t *testing.T) {
+func TestLaptopLid(t *testing.T) {
 	w := harness.Shared(t)
-	t.Run("WILD a laptop's lid, closed and opened: STREAM-5 STREAM-4 the connection is looked at, at once", func(t *testing.T) {
+	t.Run("a laptop's lid, closed and opened: STREAM-5 STREAM-4 the connection is looked at, at once", func(t *testing.T) {
 		f := w.FaultyOrigin(t)
 		b := harness.NewTab(t, "customer")
-		w.OpenPage(b, f.Origin, "fast.html", harness.NewCustomerID("wild"), harness.TokenOptions{TTL: 24 * time.Hour}, `{idleTimeout: 0}`)
+		w.OpenPage(b, f.Origin, "fast.html", harness.NewCustomerID("widget"), harness.TokenOptions{TTL: 24 * time.Hour}, `{idleTimeout: 0}`)
 		l := f.Stream(1)
 		pings := l.CountFrames(true, "ping")
 		// The calendar goes on, timers stand: the session looks at the clock when it next

@@ -42,17 +42,17 @@
     on("SHUTDOWN", () => set({ phase: "over" }));
   };
 
-  window.wild = {
+  window.widget = {
     get state() { return state; },
 
     begin: async () => {
-      wild.account = await (await fetch("/t/account", { method: "POST" })).json();
-      const begun = init(wild.account, { logLevel: "WARN" });
+      widget.account = await (await fetch("/t/account", { method: "POST" })).json();
+      const begun = init(widget.account, { logLevel: "WARN" });
       note("called init");
       return begun;
     },
 
-    start: () => createEngagement({ page: "wild" }),
+    start: () => createEngagement({ page: "widget" }),
 
     // What it sent it shows at once, and never looks whether it is there.
     send: async (text) => {
