@@ -179,7 +179,7 @@ func TestWidgetSessionKey(t *testing.T) {
 	customer := harness.NewCustomerID("widget")
 	f := widgetOrigin(t, w, customer, nil)
 	var resumes atomic.Int64
-	hook := f.InterceptREST(nil)
+	hook := f.Hook()
 	f.InterceptREST(func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method == "GET" && strings.Contains(r.URL.Path, "/sessions/") && !strings.HasSuffix(r.URL.Path, "/events") {
 			resumes.Add(1)

@@ -59,13 +59,18 @@ func (w *Environment) FaultyOrigin(t *testing.T) *FaultyOrigin {
 }
 
 // InterceptREST sets what may answer calls instead of the gateway, also the opening of event
-// streams; nil for none. The hook returns whether it has answered. The hook that was set
-// before is returned.
-func (f *FaultyOrigin) InterceptREST(hook func(w http.ResponseWriter, r *http.Request) bool) (before func(w http.ResponseWriter, r *http.Request) bool) {
+// streams; nil for none. The hook returns whether it has answered.
+func (f *FaultyOrigin) InterceptREST(hook func(w http.ResponseWriter, r *http.Request) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	before, f.hook = f.hook, hook
-	return before
+	f.hook = hook
+}
+
+// Hook returns what InterceptREST has set.
+func (f *FaultyOrigin) Hook() func(w http.ResponseWriter, r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.hook
 }
 
 // Rewrite sets what frames of all streams become on their way, up to the gateway or
