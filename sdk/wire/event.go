@@ -12,7 +12,7 @@ const (
 	EventEngagementError         EventType = "ENGAGEMENT_ERROR"
 	EventParticipantAdded        EventType = "PARTICIPANT_ADDED"
 	EventParticipantDisconnected EventType = "PARTICIPANT_DISCONNECTED"
-	EventMessages                EventType = "MESSAGES"
+	EventMessages                EventType = "MESSAGES" //wire:frequent
 	EventSessionTerminated       EventType = "SESSION_TERMINATED"
 )
 

@@ -78,6 +78,9 @@ type decoder struct {
 
 func newDecoder(text []byte) *decoder { return &decoder{text: text} }
 
+// fail notes an error; it is not inlined, nor are the others that valid text seldom meets.
+//
+//go:noinline
 func (r *decoder) fail(what string) {
 	if r.err == nil {
 		r.err = &syntaxError{what, r.at}
@@ -85,6 +88,8 @@ func (r *decoder) fail(what string) {
 }
 
 // expect fails because a value has another type.
+//
+//go:noinline
 func (r *decoder) expect(want string) {
 	if r.err == nil {
 		r.err = &TypeError{Want: want, offset: r.at}
@@ -122,6 +127,8 @@ func (r *decoder) peek() byte {
 }
 
 // literal reads true, false or null.
+//
+//go:noinline
 func (r *decoder) literal(word string) {
 	if end := r.at + len(word); end <= len(r.text) && string(r.text[r.at:end]) == word {
 		r.at = end

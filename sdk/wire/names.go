@@ -37,10 +37,10 @@ type ParticipantType string
 
 // Participant types of the public API.
 const (
-	ParticipantCustomer   ParticipantType = "CUSTOMER"
-	ParticipantAgent      ParticipantType = "AGENT"
+	ParticipantCustomer   ParticipantType = "CUSTOMER" //wire:frequent
+	ParticipantAgent      ParticipantType = "AGENT"    //wire:frequent
 	ParticipantSupervisor ParticipantType = "SUPERVISOR"
-	ParticipantBot        ParticipantType = "BOT"
+	ParticipantBot        ParticipantType = "BOT" //wire:frequent
 	ParticipantSystem     ParticipantType = "SYSTEM"
 )
 
@@ -59,7 +59,7 @@ type TextFormat string
 
 // Text formats.
 const (
-	TextPlain    TextFormat = "PLAINTEXT"
+	TextPlain    TextFormat = "PLAINTEXT" //wire:frequent
 	TextMarkdown TextFormat = "MARKDOWN"
 	TextHTML     TextFormat = "HTML"
 )

@@ -262,6 +262,9 @@ func (g *generator) decoder(s *schema.Struct, u uses) {
 		}
 	}
 	if u.nested[s.Name] || !exported(s) {
+		if s.List { // it is called in two places
+			g.f("//go:noinline")
+		}
 		g.f("func (r *decoder) %s() (v %s) {", method, s.Name)
 		body()
 		g.f("return v\n}\n")
@@ -447,42 +450,38 @@ func (g *generator) enums(p *schema.Package) {
 	}
 }
 
-// known generates the words that event frames are made of.
+// known generates the words that most event frames are made of.
 func (g *generator) known(p *schema.Package) {
-	g.f("// known returns the words that every event frame is made of, whose reading then takes no\n// memory; \"\" for any other.")
+	g.f("// known returns the words that most event frames are made of, whose reading then takes no\n// memory; \"\" for any other.")
 	g.f("func known(text []byte) string {\nswitch string(text) {")
-	seen := map[string]bool{}
+	seen := map[string]bool{"": true}
 	word := func(text string) {
 		if !seen[text] {
 			seen[text] = true
 			g.f("case %q:\nreturn %[1]q", text)
 		}
 	}
-	var kinds []string
-	var visit func(s *schema.Struct)
-	visit = func(s *schema.Struct) {
+	var visit func(s *schema.Struct, always string)
+	visit = func(s *schema.Struct, always string) {
 		for _, f := range s.Fields {
-			if s.Name == "ServerFrame" && f.For != nil && !slices.Contains(f.For, "FrameEvent") {
+			inner := schema.Lookup(g.packages, f.Named)
+			// Members of one type only are rare.
+			if f.For != nil && !slices.Contains(f.For, always) && inner == nil {
 				continue
 			}
-			if f.Outer != "" {
-				word(f.Outer)
-			}
-			if f.Member != "" {
-				word(f.Member)
-			}
-			if f.Kind == schema.String && f.Named != "" && s.Name != "ServerFrame" {
-				kinds = append(kinds, unqualified(f.Named))
-			}
-			if inner := schema.Lookup(g.packages, f.Named); inner != nil {
-				visit(inner)
+			word(f.Outer)
+			word(f.Member)
+			if inner != nil {
+				visit(inner, "")
 			}
 		}
 	}
-	visit(p.Struct("ServerFrame"))
-	for _, kind := range kinds {
-		for _, c := range p.Enum(kind).Constants {
-			word(c.Value)
+	visit(p.Struct("ServerFrame"), "FrameEvent")
+	for _, e := range p.Enums {
+		for _, c := range e.Constants {
+			if c.Frequent {
+				word(c.Value)
+			}
 		}
 	}
 	g.f("}\nreturn \"\"\n}")

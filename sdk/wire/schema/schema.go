@@ -110,8 +110,12 @@ type Enum struct {
 	Constants []Constant
 }
 
-// Constant is one value of an Enum.
-type Constant struct{ Name, Value string }
+// Constant is one value of an Enum. Frequent are those that most events hold: the directive
+// //wire:frequent stands after them.
+type Constant struct {
+	Name, Value string
+	Frequent    bool
+}
 
 // Struct returns the struct of that name, or nil.
 func (p *Package) Struct(name string) *Struct {
@@ -277,14 +281,15 @@ func (l *loader) constant(p *Package, v *ast.ValueSpec) {
 	switch x := value.(type) {
 	case *ast.BasicLit:
 		if text, err := strconv.Unquote(x.Value); err == nil {
-			e.Constants = append(e.Constants, Constant{v.Names[0].Name, text})
+			frequent := v.Comment != nil && v.Comment.List[0].Text == "//wire:frequent"
+			e.Constants = append(e.Constants, Constant{v.Names[0].Name, text, frequent})
 		}
 	case *ast.SelectorExpr:
 		for _, other := range l.packages {
 			for _, from := range other.Enums {
 				for _, c := range from.Constants {
 					if other.Name+"."+c.Name == typeName("", x) {
-						e.Constants = append(e.Constants, Constant{v.Names[0].Name, c.Value})
+						e.Constants = append(e.Constants, Constant{v.Names[0].Name, c.Value, c.Frequent})
 					}
 				}
 			}
