@@ -18,17 +18,17 @@ import (
 // funcID returns the number under which syscall/js knows f.
 func funcID(f js.Func) int { return int(reflect.ValueOf(f).FieldByName("id").Uint()) }
 
-// testPorch records what is delivered. As in the porch, nothing of Go runs while the
+// testShim records what is delivered. As in the shim, nothing of Go runs while the
 // core delivers.
-type testPorch struct {
+type testShim struct {
 	b         *bridge
 	deliver   js.Value
 	delivered chan js.Value // parsed items
 	lists     int           // in which they came
 }
 
-func newTestPorch(t *testing.T) *testPorch {
-	p := &testPorch{delivered: make(chan js.Value, 1000)}
+func newTestShim(t *testing.T) *testShim {
+	p := &testShim{delivered: make(chan js.Value, 1000)}
 	record := js.FuncOf(func(_ js.Value, args []js.Value) any {
 		for i := range args[0].Length() {
 			p.delivered <- args[0].Index(i)
@@ -48,11 +48,11 @@ func newTestPorch(t *testing.T) *testPorch {
 	return p
 }
 
-// room sets whether the porch has any.
-func (p *testPorch) room(is bool) { p.deliver.Set("room", is) }
+// room sets whether the shim has any.
+func (p *testShim) room(is bool) { p.deliver.Set("room", is) }
 
-// command calls as the porch does and returns the parsed error, or undefined.
-func (p *testPorch) command(op string, args ...any) js.Value {
+// command calls as the shim does and returns the parsed error, or undefined.
+func (p *testShim) command(op string, args ...any) js.Value {
 	v := p.b.command.Invoke(append([]any{op}, args...)...)
 	if v.Type() == js.TypeString {
 		return js.Global().Get("JSON").Call("parse", v)
@@ -60,7 +60,7 @@ func (p *testPorch) command(op string, args ...any) js.Value {
 	return v
 }
 
-func (p *testPorch) next(t *testing.T) js.Value {
+func (p *testShim) next(t *testing.T) js.Value {
 	t.Helper()
 	select {
 	case v := <-p.delivered:
@@ -79,7 +79,7 @@ func code(v js.Value) string {
 }
 
 func TestCommandErrors(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	undefined := js.Undefined()
 	object := js.Global().Get("Object").New()
 	for _, c := range []struct {
@@ -123,7 +123,7 @@ func TestCommandErrors(t *testing.T) {
 }
 
 func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	for i, c := range [][]any{
 		{"shutdown"}, {"createEngagement"}, {"getEngagements"}, {"getEngagementById", "x"}, {"join", "x"},
 		{"disconnect", "x"}, {"sendMessage", "x", "text"}, {"getMessages", "x"}, {"turn", "e d 10 1 2 3 4 5", "older"},
@@ -142,7 +142,7 @@ func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
 
 // Every command of the contract is known, and is over or settled once.
 func TestContract(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	for i, c := range commands {
 		args := []any{i + 1}
 		for range c.arguments {
@@ -165,7 +165,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestPanicIsRecovered(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	for what, want := range map[string]any{
 		"words": "words", "an error": errors.New("an error"), "panic": 7,
 	} {
@@ -182,19 +182,19 @@ func TestPanicIsRecovered(t *testing.T) {
 	}
 }
 
-// A porch that throws loses a text, not Go.
+// A shim that throws loses a text, not Go.
 func TestDeliverThrows(t *testing.T) {
 	b := newBridge(js.Global().Get("Function").New(`throw new Error("no")`))
 	defer b.command.Release()
 	b.event(sdk.Event{Type: sdk.EventShutdown})
 	b.flush()
 	if b.full {
-		t.Error("Go is told to wait for a porch that does not work")
+		t.Error("Go waits for a shim that does not work")
 	}
 }
 
-func TestItemsAreToldTogether(t *testing.T) {
-	p := newTestPorch(t)
+func TestItemsAreDeliveredTogether(t *testing.T) {
+	p := newTestShim(t)
 	for i := range 3 {
 		p.b.event(sdk.Event{Type: sdk.EventStreamClosed})
 		settle[struct{}](p.b, i+1, nil)(struct{}{}, nil)
@@ -203,11 +203,11 @@ func TestItemsAreToldTogether(t *testing.T) {
 	p.b.flush()
 	for i := range 3 {
 		if a, b := p.next(t), p.next(t); a.Get("event").IsUndefined() || b.Get("settle").Int() != i+1 {
-			t.Fatal("not in the order in which they were told")
+			t.Fatal("not in the order in which they were added")
 		}
 	}
 	if p.lists != 1 {
-		t.Errorf("told in %d lists, want 1", p.lists)
+		t.Errorf("delivered in %d lists, want 1", p.lists)
 	}
 	for range maxOut / 100 {
 		settle(p.b, 1, func(s *string, w *wire.Encoder) { w.B = wire.AppendQuote(w.B, *s) })(strings.Repeat("x", 100), nil)
@@ -219,7 +219,7 @@ func TestItemsAreToldTogether(t *testing.T) {
 }
 
 func TestEventsWaitForRoom(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	p.room(false)
 	done := make(chan struct{})
 	go func() {

@@ -80,7 +80,7 @@ func callback(f func(this js.Value, args []js.Value) any) func() js.Func {
 	}
 }
 
-// bound is the porch's function that makes a JavaScript function of one argument out of a
+// bound is the shim's function that makes a JavaScript function of one argument out of a
 // process-long callback: it calls the callback with a number and that argument. It stands for
 // Function.prototype.bind, which pages replace. main sets it before anything calls back.
 var bound js.Value

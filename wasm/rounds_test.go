@@ -11,7 +11,7 @@ import (
 // What no page can see from outside: goroutines. The core talks to sdktest's platform,
 // by the browser's own fetch and WebSocket.
 func TestSHUT2RoundsLeaveNoGoroutine(t *testing.T) {
-	p := newTestPorch(t)
+	p := newTestShim(t)
 	answer, err := do(t, testContext(t), "GET", "/params?customer=rounds", "")
 	if err != nil {
 		t.Fatal(err)
@@ -56,8 +56,8 @@ func TestSHUT2RoundsLeaveNoGoroutine(t *testing.T) {
 		call("getMessages", chat, js.Undefined())
 		call("shutdown", js.Undefined())
 	}
-	// Those that have been told to end do so when they are next run, at the latest when
-	// the browser has told them of their connection.
+	// Goroutines that are to end do so when they are next run, at the latest when the
+	// browser has reported the end of their connection.
 	settled := func(want int) (n int) {
 		ctx := testContext(t)
 		for n = runtime.NumGoroutine(); n > want && ctx.Err() == nil; n = runtime.NumGoroutine() {

@@ -19,7 +19,7 @@ import (
 
 // transport is the browser's fetch and WebSocket. Both are looked up at each use, so
 // that a page's instrumentation of them works, and fetch is Invoked, not Called: the
-// porch's global is not the window that fetch insists on.
+// shim's global is not the window that fetch insists on.
 type transport struct{}
 
 // tooLarge is an answer beyond wire.MaxAnswer.
@@ -99,7 +99,7 @@ func fetch(ctx context.Context, r sdk.Request, past bool) (answer sdk.Response, 
 	}
 	keepable = r.Method == "GET" && !strings.Contains(header("Cache-Control"), "no-store")
 	length, err := strconv.ParseUint(header("Content-Length"), 10, 31)
-	// Of an answer without content no length is said, and Chromium gives it a stream, too.
+	// An answer without content does not state its length, and Chromium gives it a stream, too.
 	short := status == 204 || err == nil && length <= wire.MaxAnswer
 	if answer.Body, err = readBody(ctx, response, short); err == nil {
 		answer.Status = status
@@ -117,7 +117,7 @@ func appendFetchOptions(dst []byte, r sdk.Request, past bool) []byte {
 	}
 	o.Str("credentials", "omit")
 	o.Str("redirect", "error") // the token goes to the gateway and nowhere else
-	// The end of a session is told while the page is going away.
+	// The session's end is sent while the page is unloaded.
 	o.Boolean("keepalive", r.Method == "DELETE")
 	o.Name("headers")
 	o.Open()
@@ -131,7 +131,7 @@ func appendFetchOptions(dst []byte, r sdk.Request, past bool) []byte {
 	return o.B
 }
 
-// readBody reads an answer's body: as a whole if it is short, by what is said of its
+// readBody reads an answer's body: as a whole if it is short, by what it states of its
 // length, because Chromium shows many requests as canceled whose answers are read as
 // streams; else as a stream, which ends at the bound. Where there is no stream, in old browsers
 // and with polyfills, the bound is looked at when the whole is there.
@@ -244,7 +244,7 @@ func socketFunc(f func(s *socket, event js.Value)) func() js.Func {
 }
 
 // guarded costs a panic of f its connection, which the core then replaces, and not the
-// page's chat. The runtime's print goes to the porch's log.
+// page's chat. The runtime's print goes to the shim's log.
 func (s *socket) guarded(f func()) {
 	defer func() {
 		if r := recover(); r != nil {

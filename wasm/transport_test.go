@@ -23,7 +23,7 @@ var (
 	socketURL = "ws://" + os.Getenv("TEST_SERVER") + "/socket"
 )
 
-// The porch, which makes bound, is not there.
+// The shim, which makes bound, is not there.
 func init() {
 	bound = js.Global().Get("Function").New("f", "id", "return (value) => f(id, value)")
 }

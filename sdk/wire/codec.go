@@ -214,7 +214,7 @@ func (w *Encoder) eventID(name string, id EventID) {
 	}
 }
 
-// AppendInOrder adds s to a list that is in order, and keeps it so. The lists of the line
+// AppendInOrder adds s to a list that is in order, and keeps it so. The protocol's lists
 // are short, and slices.Sort is 8 KB of every visitor's download.
 func AppendInOrder(list []string, s string) []string {
 	list = append(list, s)

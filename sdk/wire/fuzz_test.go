@@ -20,7 +20,7 @@ import (
 
 var refusal = regexp.MustCompile(`^malformed JSON: (syntax|text after the end|true or false expected|(object|array|string|number|integer|date|event id) expected) near byte \d+$`)
 
-// appender is what every type of the line can do.
+// appender is what every type of the protocol can do.
 type appender[T any] interface {
 	*T
 	Append([]byte) []byte

@@ -12,7 +12,7 @@ import (
 // larger in brotli, held half a megabyte more of memory, and took a third longer for an
 // event. FuzzJSON holds the two against each other.
 
-// maxDepth is how deep objects and arrays may stand in each other. Nothing on the line is
+// maxDepth is how deep objects and arrays may stand in each other. Nothing in the protocol is
 // deeper than five.
 const maxDepth = 100
 

@@ -2,8 +2,8 @@ package wire
 
 import "time"
 
-// Limits of the line. The gateway enforces them; the SDK checks them first, so
-// that a page hears of a mistake without a round trip.
+// Limits of the protocol. The gateway enforces them; the SDK checks them first, so
+// that a page learns of a mistake without a round trip.
 const (
 	// MaxText is the longest message text, in UTF-16 code units (MSG-1).
 	MaxText = 4096

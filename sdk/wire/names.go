@@ -1,6 +1,6 @@
 package wire
 
-// Paths and names of the line. BasePath follows the page's hostURL.
+// Paths and names of the protocol. BasePath follows the page's hostURL.
 const (
 	// BasePath is the root of the browser's REST calls and event stream.
 	BasePath = "/api/digital/chat/v1"

@@ -2,7 +2,7 @@ package wire
 
 import "time"
 
-// Dates on the line are ISO 8601 in UTC with milliseconds; readers accept any RFC 3339.
+// Dates in the protocol are ISO 8601 in UTC with milliseconds; readers accept any RFC 3339.
 // The layouts of package time would do the same and weigh 12 KB in the wasm.
 
 // AppendTime adds t to dst as "2006-01-02T15:04:05.000Z". Years are from 0 to 9999.

@@ -31,7 +31,7 @@ type Engagement struct {
 	CreatedAt        time.Time        `wire:"createdAt"`
 	LastUpdatedAt    time.Time        `wire:"lastUpdatedAt"`
 	// NewestIndex is the messageIndex of the newest stored message, 0 when there
-	// is none: from here a client counts what it still has to hear of.
+	// is none: from here a client counts what it has not received yet.
 	NewestIndex int64 `wire:"newestIndex"`
 	// EventID is the stream position of the change that this snapshot shows last.
 	// A message with a lower EventID belongs to the history of a session that

@@ -59,7 +59,7 @@ func lower(name string) string { return strings.ToLower(name[:1]) + name[1:] }
 // unqualified returns a type's name without its package.
 func unqualified(name string) string { return name[strings.Index(name, ".")+1:] }
 
-// uses tell how structs of a package stand in each other.
+// uses says which structs of a package are members of others, and which stand in them inline.
 type uses struct{ nested, inline map[string]bool }
 
 func usesOf(p *schema.Package) uses {
