@@ -42,7 +42,7 @@ fi
 
 # The stamp that script and wasm share: all that they are made of.
 sources=$(GOOS=js GOARCH=wasm go list -deps -f '{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}' ./wasm)
-stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/pack/main.go go.sum build.sh; } | sha256sum | cut -c1-12)
+stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/src/* js/pack/main.go go.sum build.sh; } | sha256sum | cut -c1-12)
 build=$VERSION-$stamp
 
 mkdir -p "$out"

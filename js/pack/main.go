@@ -5,8 +5,8 @@
 //
 // It expects the wasm in the out folder, and adds to it
 //
-//   - avaya-ccaas-chat-sdk.js: the porch with the toolchain's wasm_exec.js inside,
-//     minified, stamped with the version, the build and the hash of the wasm,
+//   - avaya-ccaas-chat-sdk.js: the shim's modules and the toolchain's wasm_exec.js, bundled
+//     and minified, stamped with the version, the build and the hash of the wasm,
 //   - avaya-ccaas-chat-sdk.d.ts, its types,
 //   - .br and .gz of each, for servers that do not compress,
 //   - build-info.json.
@@ -30,6 +30,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/andybalholm/brotli"
@@ -51,7 +52,7 @@ func main() {
 	sizes := flag.Bool("sizes", false, "print the sizes of what is in -out, and fail over a bound")
 	flag.StringVar(&p.version, "version", "", "SemVer of the build")
 	flag.StringVar(&p.build, "build", "", "stamp that script and wasm share")
-	flag.StringVar(&p.source, "source", "js", "folder of the porch")
+	flag.StringVar(&p.source, "source", "js", "folder of the shim")
 	flag.StringVar(&p.out, "out", "dist", "folder of the built files")
 	flag.StringVar(&p.goroot, "goroot", "", "GOROOT of the toolchain that built the wasm")
 	flag.Parse()
@@ -120,59 +121,117 @@ func integrity(content []byte) string {
 	return "sha384-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// script builds the shipped porch.
+// script builds the shipped shim: the modules, bundled, in a function that does nothing where
+// there is no document.
 func (p *pack) script(wasm []byte) ([]byte, error) {
-	porch, err := os.ReadFile(filepath.Join(p.source, name+".js"))
-	if err != nil {
-		return nil, err
-	}
 	glue, err := os.ReadFile(filepath.Join(p.goroot, "lib", "wasm", "wasm_exec.js"))
 	if err != nil {
 		return nil, fmt.Errorf("the Go toolchain has no wasm_exec.js: %w", err)
 	}
-	const place = "/* wasm_exec.js */"
-	if bytes.Count(porch, []byte(place)) != 1 {
-		return nil, fmt.Errorf("%s.js must hold %q once", name, place)
+	source, err := filepath.Abs(p.source)
+	if err != nil {
+		return nil, err
 	}
-	source := strings.Replace(string(porch), place, withoutUnused(withoutStubs(string(glue)), wasm), 1)
-
 	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
-	result := api.Transform(source, api.TransformOptions{
-		Sourcefile:        name + ".js",
-		Loader:            api.LoaderJS,
-		Target:            api.ES2017,
-		MinifySyntax:      true,
-		MinifyWhitespace:  true,
-		MinifyIdentifiers: true,
-		Charset:           api.CharsetUTF8,
-		LegalComments:     api.LegalCommentsNone,
+	bundle := api.Build(api.BuildOptions{
+		AbsWorkingDir: source,
+		EntryPoints:   []string{name + ".js"},
+		Bundle:        true,
+		Format:        api.FormatESModule,
+		Target:        api.ES2017,
+		MinifySyntax:  true,
+		Charset:       api.CharsetUTF8,
+		LegalComments: api.LegalCommentsNone,
+		TsconfigRaw:   "{}", // js/tsconfig.json is for editors and tests
+		Plugins:       []api.Plugin{withGlue(withoutUnused(withoutStubs(string(glue)), wasm))},
 		Define: map[string]string{
 			"VERSION":   quoted(p.version),
 			"BUILD":     quoted(p.build),
 			"INTEGRITY": quoted(integrity(wasm)),
 		},
 	})
-	if all := append(result.Errors, result.Warnings...); len(all) > 0 {
-		where := ""
-		if l := all[0].Location; l != nil {
-			where = fmt.Sprintf("%s:%d: ", l.File, l.Line)
-		}
-		return nil, errors.New(where + all[0].Text)
+	if err := firstOf(bundle.Errors, bundle.Warnings); err != nil {
+		return nil, err
+	}
+	const before, after = "(() => {\n\"use strict\";\nif (typeof window === \"undefined\" || !window.document) return;\n", "})();\n"
+	result := api.Transform(before+string(bundle.OutputFiles[0].Contents)+after, api.TransformOptions{
+		Sourcefile:        name + ".js",
+		Loader:            api.LoaderJS,
+		Target:            api.ES2017,
+		MinifySyntax:      true,
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MangleProps:       private.String(),
+		ReserveProps:      named(string(glue), wasm),
+		Charset:           api.CharsetUTF8,
+		LegalComments:     api.LegalCommentsNone,
+	})
+	if err := firstOf(result.Errors, result.Warnings); err != nil {
+		return nil, err
 	}
 	header := "/*! " + name + " " + p.version + ", Apache-2.0; with wasm_exec.js, (c) The Go Authors, BSD-3-Clause */\n"
 	return append([]byte(header), result.Code...), nil
 }
 
-// stub is a part of wasm_exec.js that stands in for a part of Node, complains that one is
-// missing, or serves the toolchain's own tests and debugging.
-var stub = regexp.MustCompile(`(?ms)^\tif \(!globalThis\.(fs|process|path|crypto|performance|TextEncoder|TextDecoder)\) \{$.*?^\t\}$` +
-	`|^\tconst enosys = .*?^\t\};$|^\t\t\tconst testCallExport = .*?^\t\t\t\}$|^\t\t\t\t_gotest: \{$.*?^\t\t\t\t\},$|^\t\t\t\t\t"debug": .*?^\t\t\t\t\t\},?$`)
+// private is a property of the shim's or of wasm_exec.js's own, whose name is made short.
+var private = regexp.MustCompile(`\b_[a-z]\w*`)
 
-// withoutStubs leaves out what no visitor needs: the porch has an fs of its own, the
-// core asks for neither process nor path, and browsers with WebAssembly have the rest.
-// Where a later toolchain writes them in another way they stay, and do no harm but to
-// the size.
-func withoutStubs(glue string) string { return stub.ReplaceAllString(glue, "") }
+// named matches the private properties of wasm_exec.js that keep their names, because Go uses
+// them: each name stands in the wasm.
+func named(glue string, wasm []byte) string {
+	names := []string{"_"} // which is no name of any
+	for _, name := range private.FindAllString(glue, -1) {
+		if bytes.Contains(wasm, []byte(name)) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return "^(" + strings.Join(slices.Compact(names), "|") + ")$"
+}
+
+// firstOf returns the first of esbuild's messages as an error.
+func firstOf(lists ...[]api.Message) error {
+	for _, list := range lists {
+		for _, m := range list {
+			if l := m.Location; l != nil {
+				return fmt.Errorf("%s:%d: %s", l.File, l.Line, m.Text)
+			}
+			return errors.New(m.Text)
+		}
+	}
+	return nil
+}
+
+// withGlue puts the toolchain's wasm_exec.js into src/glue.js.
+func withGlue(glue string) api.Plugin {
+	return api.Plugin{Name: "wasm_exec.js", Setup: func(build api.PluginBuild) {
+		build.OnLoad(api.OnLoadOptions{Filter: `[\\/]src[\\/]glue\.js$`}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+			file, err := os.ReadFile(args.Path)
+			if err != nil {
+				return api.OnLoadResult{}, err
+			}
+			const place = "/* wasm_exec.js */"
+			if bytes.Count(file, []byte(place)) != 1 {
+				return api.OnLoadResult{}, fmt.Errorf("glue.js must hold %q once", place)
+			}
+			contents := strings.Replace(string(file), place, glue, 1)
+			return api.OnLoadResult{Contents: &contents}, nil
+		})
+	}}
+}
+
+// stubs are the parts of wasm_exec.js that no visitor needs: what stands in for a part of
+// Node, complains that one is missing, or serves the toolchain's own tests and debugging;
+// and what the shim makes superfluous: it is strict, has an exit of its own, gives the glue an
+// instance and one short variable of the environment, and does not resume after the end.
+var stubs = regexp.MustCompile(`(?ms)^\tif \(!globalThis\.(fs|process|path|crypto|performance|TextEncoder|TextDecoder)\) \{$.*?^\t\}$` +
+	`|^\tconst enosys = .*?^\t\};$|^\t\t\tconst testCallExport = .*?^\t\t\t\}$|^\t\t\t\t_gotest: \{$.*?^\t\t\t\t\},$|^\t\t\t\t\t"debug": .*?^\t\t\t\t\t\},?$` +
+	`|^\t\t\tif \(!\(instance instanceof WebAssembly\.Instance\)\) \{$.*?^\t\t\t\}$|^"use strict";$|^\t\t\tconst wasmMinDataAddr = .*?^\t\t\t\}$` +
+	`|^\t\t\tif \(this\.exited\) \{\n\t\t\t\tthrow .*?^\t\t\t\}$|^\t\t\tthis\.exit = .*?^\t\t\t\};?$`)
+
+// withoutStubs leaves them out. Where a later toolchain writes them in another way they stay,
+// and do no harm but to the size.
+func withoutStubs(glue string) string { return stubs.ReplaceAllString(glue, "") }
 
 // imported is a function that wasm_exec.js gives to the wasm.
 var imported = regexp.MustCompile(`(?ms)^\t{5}"([\w/]+\.\w+)": \(sp\) => \{$.*?^\t{5}\},$`)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,18 +44,20 @@ func goroot(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// newPack has sources of its own.
-func newPack(t *testing.T, porch string) *pack {
+// newPack has sources of its own: an entry, and src/glue.js.
+func newPack(t *testing.T, entry, glue string) *pack {
 	t.Helper()
 	p := &pack{version: "1.2.3", build: "1.2.3-abc", source: t.TempDir(), out: t.TempDir(), goroot: goroot(t)}
-	write(t, filepath.Join(p.source, name+".js"), []byte(porch))
+	write(t, filepath.Join(p.source, name+".js"), []byte(entry))
+	write(t, filepath.Join(p.source, "src", "glue.js"), []byte(glue))
 	write(t, filepath.Join(p.source, name+".d.ts"), []byte("declare const x: 1;\n"))
 	write(t, filepath.Join(p.out, name+".wasm"), []byte("\x00asm"))
 	return p
 }
 
 func TestPack(t *testing.T) {
-	p := newPack(t, "(() => { const glue = (globalThis, fs) => {\n/* wasm_exec.js */\nreturn globalThis.Go };\nwindow.x = [VERSION, BUILD, INTEGRITY, glue, {...window}]; })();")
+	p := newPack(t, `import { glue } from "./src/glue.js"; window.x = [VERSION, BUILD, INTEGRITY, glue, {...window}, window._private];`,
+		"export const glue = (globalThis, fs) => {\n/* wasm_exec.js */\nreturn globalThis.Go };\n")
 	if err := p.run(); err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +67,10 @@ func TestPack(t *testing.T) {
 			t.Errorf("the script does not hold %q", part)
 		}
 	}
-	if strings.Contains(script, "{...") {
-		t.Error("the script holds syntax newer than ES2017")
+	for what, part := range map[string]string{"syntax newer than ES2017": "{...", "a private name": "_private", "modules": "import"} {
+		if strings.Contains(strings.ReplaceAll(script, "importObject", ""), part) {
+			t.Errorf("the script holds %s", what)
+		}
 	}
 	for _, kind := range kinds {
 		path := filepath.Join(p.out, name+kind)
@@ -91,12 +96,12 @@ func TestPack(t *testing.T) {
 // What is cut from this toolchain's wasm_exec.js is all of it, and nothing else.
 func TestStubs(t *testing.T) {
 	glue := string(read(t, filepath.Join(goroot(t), "lib", "wasm", "wasm_exec.js")))
-	if n := len(stub.FindAllString(glue, -1)); n != 11 {
-		t.Errorf("%d of 11 stubs were found", n)
+	if n := len(stubs.FindAllString(glue, -1)); n != 16 {
+		t.Errorf("%d of 16 stubs were found", n)
 	}
 	left := withoutStubs(glue)
 	for what, there := range map[string]bool{
-		"if (!globalThis.": false, "not available": false, "utimes": false, "getuid": false,
+		"if (!globalThis.": false, "already exited": false, "expected": false, "exceeds limit": false, "exit code": false, "not available": false, "utimes": false, "getuid": false,
 		"globalThis.Go = class": true, "const encoder": true, "enosys": false, "testExport": false, "_gotest": false, "\"debug\"": false, "\tfs.writeSync(": true,
 		"syscall/js.copyBytesToGo": true, "gojs: {": true,
 	} {
@@ -119,19 +124,36 @@ func TestUnused(t *testing.T) {
 	}
 }
 
+// Private properties get short names, but for those that Go uses.
+func TestNamed(t *testing.T) {
+	glue := "this._pendingEvent = this._resume(this.go_away, this.__proto__, this._pendingEvent)"
+	if got, want := named(glue, []byte("x_pendingEventx_away")), "^(_|_pendingEvent)$"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	glue = string(read(t, filepath.Join(goroot(t), "lib", "wasm", "wasm_exec.js")))
+	for _, name := range []string{"_pendingEvent", "_makeFuncWrapper", "_scheduledTimeouts", "_resume"} {
+		if !slices.Contains(private.FindAllString(glue, -1), name) {
+			t.Errorf("wasm_exec.js has no %s", name)
+		}
+	}
+}
+
 func TestPackErrors(t *testing.T) {
+	const entry, glue = `import "./src/glue.js";`, "/* wasm_exec.js */"
 	for what, c := range map[string]struct {
-		porch string
-		spoil func(*pack)
-		want  string
+		entry, glue string
+		spoil       func(*pack)
+		want        string
 	}{
-		"a porch without a place for wasm_exec.js": {"1", nil, "must hold"},
-		"a mistake in the porch":                   {"/* wasm_exec.js */\nconst const", nil, name + ".js:"},
-		"no wasm":                                  {"/* wasm_exec.js */", func(p *pack) { p.out = t.TempDir() }, ".wasm"},
-		"no toolchain":                             {"/* wasm_exec.js */", func(p *pack) { p.goroot = t.TempDir() }, "wasm_exec.js"},
-		"no version":                               {"/* wasm_exec.js */", func(p *pack) { p.version = "" }, "./build.sh"},
+		"a glue.js without a place for wasm_exec.js": {entry, "1", nil, "must hold"},
+		"a mistake in the entry":                     {"const const", glue, nil, name + ".js:1"},
+		"a mistake in a module":                      {entry, glue + "\nconst const", nil, "src/glue.js:"},
+		"no such module":                             {`import "./src/gone.js";`, glue, nil, "gone.js"},
+		"no wasm":                                    {entry, glue, func(p *pack) { p.out = t.TempDir() }, ".wasm"},
+		"no toolchain":                               {entry, glue, func(p *pack) { p.goroot = t.TempDir() }, "wasm_exec.js"},
+		"no version":                                 {entry, glue, func(p *pack) { p.version = "" }, "./build.sh"},
 	} {
-		p := newPack(t, c.porch)
+		p := newPack(t, c.entry, c.glue)
 		if c.spoil != nil {
 			c.spoil(p)
 		}

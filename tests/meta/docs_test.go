@@ -42,6 +42,20 @@ func source(t *testing.T, name string) string {
 	return string(text)
 }
 
+// shim is the source of the script: the entry and its modules.
+func shim(t *testing.T) string {
+	t.Helper()
+	modules, err := filepath.Glob("../../js/src/*.js")
+	if err != nil || len(modules) < 10 {
+		t.Fatalf("the shim's modules: %q, %v", modules, err)
+	}
+	all := source(t, "js/avaya-ccaas-chat-sdk.js")
+	for _, path := range modules {
+		all += source(t, "js/src/"+filepath.Base(path))
+	}
+	return all
+}
+
 // headingLine is a heading of Markdown, with or without an anchor of its own.
 var headingLine = regexp.MustCompile(`^#{1,4} (?:<a id="([^"]+)"></a>)?(.+)$`)
 
@@ -233,14 +247,14 @@ func TestDocsErrors(t *testing.T) {
 			t.Errorf("%s says of ACS-%d %q, errors.md %q", where, code, text, documented[code].text)
 		}
 	}
-	script := source(t, "js/avaya-ccaas-chat-sdk.js")
-	own := regexp.MustCompile(`fail\((\d+), "([^"]*)"|"ACS-(\d+): ([^"]*?)(?: - )?"`).FindAllStringSubmatch(script, -1)
+	script := shim(t)
+	own := regexp.MustCompile(`(?:fail\(|json\(\w+, \w+, )(\d+), "([^"]*)"|"ACS-(\d+): ([^"]*?)(?: - )?"`).FindAllStringSubmatch(script, -1)
 	for _, m := range own {
 		code, _ := strconv.Atoi(m[1] + m[3])
 		same("the script", code, m[2]+m[4])
 	}
-	if calls := strings.Count(script, "fail(") + strings.Count(script, `"ACS-`); len(own) < 10 || calls-len(own) > 2 {
-		// fail's own "ACS-", and a code that is not written as a number.
+	if calls := strings.Count(script, "fail(") + strings.Count(script, "json(") + strings.Count(script, `"ACS-`); len(own) < 10 || calls-len(own) > 2 {
+		// fail's own "ACS-", and the code that json passes on.
 		t.Errorf("of %d places where the script writes a code, %d could be read", calls, len(own))
 	}
 	names, err := filepath.Glob("../../wasm/*.go")
@@ -468,7 +482,7 @@ func (p *goPackage) limits() (list []string) {
 func limitOf(t *testing.T, packages map[string]*goPackage, name string) (int64, error) {
 	prefix, rest, dotted := strings.Cut(name, ".")
 	if !dotted {
-		m := regexp.MustCompile(`const ` + name + ` = (\d+);`).FindStringSubmatch(source(t, "js/avaya-ccaas-chat-sdk.js"))
+		m := regexp.MustCompile(`const ` + name + ` = (\d+);`).FindStringSubmatch(shim(t))
 		if m == nil {
 			return 0, errors.New("the script has no such constant")
 		}

@@ -25,6 +25,10 @@
     return result;
   };
 
+  // The glue's maps have short names of the build's own: that of the values' ids has null in it,
+  // which Go always holds, and the timers' has not.
+  const mapOf = (holdsNull) => Object.values(go).find((v) => v instanceof Map && v.has(null) === holdsNull);
+
   window.core = {
     // look tells what there is now. memory: bytes of the wasm's linear memory, which never
     // shrinks: the most that was ever needed. values: JavaScript values that Go holds; it
@@ -33,10 +37,10 @@
     // runtime waits for.
     look: () => ({
       memory: memory.buffer.byteLength,
-      values: go._ids.size,
-      funcs: [...wrappers].filter((f) => go._ids.has(f)).length,
+      values: mapOf(true).size,
+      funcs: [...wrappers].filter((f) => mapOf(true).has(f)).length,
       made: wrappers.size,
-      timers: go._scheduledTimeouts.size,
+      timers: mapOf(false).size,
     }),
     // overwrite leaves no byte of the core's memory as it was. Whatever enters it next, traps.
     overwrite: () => void new Uint8Array(memory.buffer).fill(0xff),

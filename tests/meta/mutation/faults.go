@@ -873,32 +873,32 @@ func ceilSeconds`},
 	{"INIT-6 seconds are taken for milliseconds", "sdk/decode.go", "decodeConfig",
 		"time.Duration(ms) * time.Millisecond",
 		"time.Duration(ms) * time.Microsecond"},
-	{"MSG-2 messages have no receivedAt", "wasm/encode_gen.go", "",
+	{"MSG-2 messages have no receivedAt", "wasm/encode_gen.go", "messageMembers",
 		`	milliseconds(w, "receivedAt", v.ReceivedAt)
 `,
 		""},
-	{"MSG-2 a reply does not say to what", "wasm/encode_gen.go", "",
+	{"MSG-2 a reply does not say to what", "wasm/encode_gen.go", "messageMembers",
 		`	w.OptStr("parentMessageId", v.ParentMessageID)
 `,
 		""},
-	{"EV-7 seconds are milliseconds", "wasm/encode.go", "",
+	{"EV-7 seconds are milliseconds", "wasm/encode.go", "seconds",
 		`	w.Integer(name, ms/1000)
 `,
 		`	w.Integer(name, ms)
 `},
-	{"EV-4 TOKEN_EXPIRED has an eventDate for its expiredDate", "wasm/encode_gen.go", "",
+	{"EV-4 TOKEN_EXPIRED has an eventDate for its expiredDate", "wasm/encode_gen.go", "encodeEvent",
 		`milliseconds(w, "expiredDate", v.Date)`,
 		`milliseconds(w, "eventDate", v.Date)`},
-	{"ENG-7 the page's engagements do not follow events", "wasm/encode_gen.go", "",
+	{"ENG-7 the page's engagements do not follow events", "wasm/encode_gen.go", "encodeRaised",
 		`	if v.Engagement != nil {
 `,
 		`	if false {
 `},
-	{"EV-2 SHUTDOWN does not say why", "wasm/encode_gen.go", "",
+	{"EV-2 SHUTDOWN does not say why", "wasm/encode_gen.go", "encodeEvent",
 		`				w.OptStr("reason", v.Reason)
 `,
 		""},
-	{"EV-11 MESSAGE_ARRIVED has no message", "wasm/encode_gen.go", "",
+	{"EV-11 MESSAGE_ARRIVED has no message", "wasm/encode_gen.go", "encodeEvent",
 		`			messageMembers(v.Message, w)
 `,
 		""},
@@ -939,202 +939,208 @@ func ceilSeconds`},
 	{"EV-7 the close code is lost", "wasm/transport.go", "onClose",
 		`s.finish(event.Get("code").Int(), event.Get(`,
 		"s.finish(1006, event.Get("},
-	{"INIT-4 the appkey is not sent", "wasm/transport.go", "",
+	{"INIT-4 the appkey is not sent", "wasm/transport.go", "appendFetchOptions",
 		`o.Str(wire.HeaderAppkey, r.Appkey)`,
 		`o.Str(wire.HeaderAppkey, "")`},
-	{"NS-2 a list of handlers instead of one", "js/avaya-ccaas-chat-sdk.js", "on",
-		"if (name) handlers.set(name, { handler,",
-		"const before = handlers.get(name); if (name) handlers.set(name, { handler: before ? (p) => { before.handler(p); return handler(p); } : handler,"},
-	{"NS-2 a handler that is no function is taken", "js/avaya-ccaas-chat-sdk.js", "on",
-		`      if (typeof handler !== "function") throw`,
-		`      if (typeof handler === "undefined") throw`},
-	{"NS-2 a handler that throws stops the rest", "js/avaya-ccaas-chat-sdk.js", "raise",
-		`    } catch (e) {
-      failed(e);
-    }
-  };`,
-		`    } catch (e) {
-      failed(e);
-      throw e;
-    }
-  };`},
-	{"NS-2 a rejection of a handler goes unhandled", "js/avaya-ccaas-chat-sdk.js", "raise",
-		`      if (result && typeof result.then === "function") result.then(undefined, failed);
+	{"NS-2 a list of handlers instead of one", "js/src/handlers.js", "setHandler",
+		"if (type) handlers.set(type, { handler,",
+		"const before = handlers.get(/** @type {any} */ (type)); if (type) handlers.set(type, { handler: before ? (p) => { before.handler(p); return handler(p); } : handler,"},
+	{"NS-2 a handler that is no function is taken", "js/src/handlers.js", "setHandler",
+		`if (typeof handler !== "function") throw`,
+		`if (typeof handler === "undefined") throw`},
+	{"NS-2 a handler that throws stops the rest", "js/src/handlers.js", "callHandler",
+		`  } catch (e) {
+    failed(e);
+  }
+`,
+		`  } catch (e) {
+    failed(e);
+    throw e;
+  }
+`},
+	{"NS-2 a rejection of a handler goes unhandled", "js/src/handlers.js", "callHandler",
+		`    if (result && typeof result.then === "function") result.then(undefined, failed);
 `,
 		""},
-	{"NS-2 unknown events are not warned of", "js/avaya-ccaas-chat-sdk.js", "eventNamed",
-		`mistake("ACS-203: Event does not exist - " + `,
+	{"NS-2 unknown events are not warned of", "js/src/handlers.js", "eventNamed",
+		`logMistake("ACS-203: Event does not exist - " + `,
 		`void ("ACS-203: Event does not exist - " + `},
-	{"NS-3 off without a name removes nothing", "js/avaya-ccaas-chat-sdk.js", "off",
-		`        handlers.clear();
+	{"NS-3 off without a name removes nothing", "js/src/handlers.js", "removeHandler",
+		`    handlers.clear();
 `,
 		""},
-	{"NS-3 off of what is not registered is silent", "js/avaya-ccaas-chat-sdk.js", "off",
-		"if (name && !handlers.delete(name)) log(",
-		"if (name && !handlers.delete(name) && !name) log("},
-	{"EV-5 IDLE_TIMEOUT is no name", "js/avaya-ccaas-chat-sdk.js", "eventNamed",
-		`const known = name === "IDLE_TIMEOUT" ? EventType.IDLE_TIMEOUT_EXPIRED : name;`,
-		"const known = name;"},
-	{"NS-8 no resetTimer", "js/avaya-ccaas-chat-sdk.js", "",
-		`    resetTimer: () => tell("resetIdleTimeout"),
+	{"NS-3 off of what is not registered is silent", "js/src/handlers.js", "removeHandler",
+		"if (type && !handlers.delete(type)) log(",
+		"if (type && !handlers.delete(type) && !type) log("},
+	{"EV-5 IDLE_TIMEOUT is no name", "js/src/handlers.js", "eventNamed",
+		`(name === "IDLE_TIMEOUT" ? "IDLE_TIMEOUT_EXPIRED" : name)`,
+		"(name)"},
+	{"NS-8 no resetTimer", "js/src/sdk.js", "",
+		`  resetTimer: () => execute("resetIdleTimeout"),
 `,
 		""},
-	{"MSG-5 MESSAGE_DELIVERED before the page's await goes on", "js/avaya-ccaas-chat-sdk.js", "drain",
+	{"MSG-5 MESSAGE_DELIVERED before the page's await goes on", "js/src/delivery.js", "drain",
 		"while (queue.length && !(settled && queue[0].event))",
 		"while (queue.length)"},
-	{"MSG-5 only a microtask between promise and event", "js/avaya-ccaas-chat-sdk.js", "take",
-		"task(goOn);",
+	{"MSG-5 only a microtask between promise and event", "js/src/delivery.js", "handle",
+		"runTask(goOn);",
 		"Promise.resolve().then(goOn);"},
-	{"MSG-2 receivedAt stays a number", "js/avaya-ccaas-chat-sdk.js", "",
+	{"MSG-2 receivedAt stays a number", "js/src/session.js", "",
 		`"expiredDate", "receivedAt", `,
 		`"expiredDate", `},
-	{"EV-4 expiredDate stays a number", "js/avaya-ccaas-chat-sdk.js", "",
+	{"EV-4 expiredDate stays a number", "js/src/session.js", "",
 		`"expiryDate", "expiredDate", `,
 		`"expiryDate", `},
-	{"ENG-1 createdAt stays a number", "js/avaya-ccaas-chat-sdk.js", "",
-		`"lastUpdatedAt", "createdAt"]`,
-		`"lastUpdatedAt"]`},
-	{"ENG-2 data members are as they were at first", "js/avaya-ccaas-chat-sdk.js", "own",
+	{"ENG-1 createdAt stays a number", "js/src/session.js", "",
+		`"lastUpdatedAt", "createdAt"]);
+
+/**
+ * Turns`,
+		`"lastUpdatedAt"]);
+
+/**
+ * Turns`},
+	{"ENG-2 data members are as they were at first", "js/src/session.js", "defineMembers",
 		"enumerable: true, configurable: true, get: data[name] }",
 		"enumerable: true, configurable: true, value: data[name]() }"},
-	{"ENG-2 methods are not enumerable", "js/avaya-ccaas-chat-sdk.js", "own",
+	{"ENG-2 methods are not enumerable", "js/src/session.js", "defineMembers",
 		"enumerable: true, configurable: true, writable: true, value: methods[name]",
 		"enumerable: false, configurable: true, writable: true, value: methods[name]"},
-	{"ENG-2 methods are not bound", "js/avaya-ccaas-chat-sdk.js", "engagementOf",
-		`      sendMessage: (text, parentMessageId) => act("sendMessage", [text, parentMessageId], dated),`,
-		`      sendMessage: function (text, parentMessageId) { return this === object ? act("sendMessage", [text, parentMessageId], dated) : Promise.reject(new TypeError("unbound")); },`},
-	{"SHUT-2 old engagements work on in the next session", "js/avaya-ccaas-chat-sdk.js", "engagementOf",
-		"mine === session ? call(op, [id].concat(args), read) :",
-		"core ? call(op, [id].concat(args), read) :"},
-	{"SHUT-2 old pages turn on in the next session", "js/avaya-ccaas-chat-sdk.js", "move",
-		`        if (mine !== session) throw notInitialized();
+	{"ENG-2 methods are not bound", "js/src/session.js", "newEngagement",
+		`    sendMessage: (text, parentMessageId) => act("sendMessage", [id, text, parentMessageId], withDates),`,
+		`    sendMessage: function (text, parentMessageId) { return this instanceof Engagement ? act("sendMessage", [id, text, parentMessageId], withDates) : Promise.reject(new TypeError("unbound")); },`},
+	{"SHUT-2 old engagements work on in the next session", "js/src/session.js", "newEngagement",
+		"(mine === session ? call(op, args, read) :",
+		"(session ? call(op, args, read) :"},
+	{"SHUT-2 old pages turn on in the next session", "js/src/session.js", "move",
+		`      if (mine !== session) throw notInitialized();
 `,
 		""},
-	{"SHUT-2 a new session has the objects of the old one", "js/avaya-ccaas-chat-sdk.js", "take",
-		"if (event === EventType.SHUTDOWN) session = newSession();",
+	{"SHUT-2 a new session has the objects of the old one", "js/src/delivery.js", "handle",
+		`if (item.event === "SHUTDOWN") endSession();`,
 		""},
-	{"NS-5 each look gives another object", "js/avaya-ccaas-chat-sdk.js", "engagementOf",
-		`    if (known) {
-      assign(known.record, record);
-      return known.object;
-    }`,
-		"    if (known) assign(known.record, record);"},
-	{"INIT-7 INITIALIZED has an object of its own", "js/avaya-ccaas-chat-sdk.js", "userOf",
-		"    if (!session.user) {",
-		"    if (true) {"},
-	{"ENG-7 the handler runs before the engagement changes", "js/avaya-ccaas-chat-sdk.js", "take",
-		`      if (item.engagement) engagementOf(item.engagement);
+	{"NS-5 each look gives another object", "js/src/session.js", "engagementOf",
+		`  if (known) {
+    assign(known._record, record);
+    return known._object;
+  }`,
+		"  if (known) assign(known._record, record);"},
+	{"INIT-7 INITIALIZED has an object of its own", "js/src/session.js", "userOf",
+		"  if (!session._user) session._user",
+		"  session._user"},
+	{"ENG-7 the handler runs before the engagement changes", "js/src/delivery.js", "handle",
+		`    if (item.engagement) engagementOf(item.engagement);
 `,
-		`      if (item.engagement) Promise.resolve().then(() => engagementOf(item.engagement));
+		`    if (item.engagement) Promise.resolve().then(() => engagementOf(item.engagement));
 `},
-	{"ENG-1 pages share the list of participants", "js/avaya-ccaas-chat-sdk.js", "engagementOf",
+	{"ENG-1 pages share the list of participants", "js/src/session.js", "newEngagement",
 		"data.participants = () => record.participants.slice();",
 		"data.participants = () => record.participants;"},
-	{"PAGE-2 reverse turns the page itself", "js/avaya-ccaas-chat-sdk.js", "pageIterator",
+	{"PAGE-2 reverse turns the page itself", "js/src/session.js", "newPageIterator",
 		"{ items: () => page.items.slice() }",
 		"{ items: () => page.items }"},
-	{"PAGE-4 two moves at once start from the same page", "js/avaya-ccaas-chat-sdk.js", "move",
-		`      last = moved.catch(() => {});
+	{"PAGE-4 two moves at once start from the same page", "js/src/session.js", "move",
+		`    last = moved.catch(() => {});
 `,
 		""},
-	{"PAGE-5 for await begins with the second page", "js/avaya-ccaas-chat-sdk.js", "pageIterator",
-		`      let begun = false;
+	{"PAGE-5 for await begins with the second page", "js/src/session.js", "newWalk",
+		`  let begun = false;
 `,
-		`      let begun = true;
+		`  let begun = true;
 `},
-	{"NS-6 getEngagementById is a promise only", "js/avaya-ccaas-chat-sdk.js", "getEngagementById",
-		`      if (!known) return found;
-`,
-		`      if (!known || known) return found;
-`},
-	{"NS-6 a promise that nobody looks at goes unhandled", "js/avaya-ccaas-chat-sdk.js", "getEngagementById",
-		`      found.catch(() => {});
+	{"NS-6 getEngagementById is a promise only", "js/src/sdk.js", "getEngagementById",
+		"    if (!known) return",
+		"    if (!known || known) return"},
+	{"NS-6 a promise that nobody looks at goes unhandled", "js/src/sdk.js", "getEngagementById",
+		`    found.catch(() => {});
 `,
 		""},
-	{"NS-14 the namespace can be changed", "js/avaya-ccaas-chat-sdk.js", "",
+	{"NS-14 the namespace can be changed", "js/src/sdk.js", "",
 		"of [ACSException, Engagement, sdk])",
 		"of [ACSException, Engagement])"},
-	{"NS-14 the classes can be changed", "js/avaya-ccaas-chat-sdk.js", "",
+	{"NS-14 the classes can be changed", "js/src/sdk.js", "",
 		"of [ACSException, Engagement, sdk])",
 		"of [sdk])"},
-	{"NS-14 the enums can be changed", "js/avaya-ccaas-chat-sdk.js", "",
-		`const LogLevel = freeze({ DEBUG: "DEBUG",`,
-		`const LogLevel = ({ DEBUG: "DEBUG",`},
-	{"NS-10 an unknown level is taken", "js/avaya-ccaas-chat-sdk.js", "setLogLevel",
-		"      if (levels.indexOf(to) < 0) throw",
-		"      if (to === undefined) throw"},
-	{"NS-13 calls while init loads the core say that init is missing", "js/avaya-ccaas-chat-sdk.js", "",
-		`    if (starting) throw inProgress();
-    if (!core) throw notInitialized();
-    const id`,
-		`    if (!core) throw notInitialized();
-    const id`},
-	{"INIT-8 a second init while the core loads begins again", "js/avaya-ccaas-chat-sdk.js", "init",
-		`      if (starting) return Promise.reject(inProgress());
+	{"NS-14 the enums can be changed", "js/src/enums.js", "",
+		`LogLevel = freeze({ DEBUG: "DEBUG",`,
+		`LogLevel = ({ DEBUG: "DEBUG",`},
+	{"NS-10 an unknown level is taken", "js/src/sdk.js", "setLogLevel",
+		"    if (!isLevel(to)) throw",
+		"    if (to === undefined) throw"},
+	{"NS-13 calls while init loads the core say that init is missing", "js/src/bridge.js", "",
+		`  if (starting) throw inProgress();
+  if (!core) throw notInitialized();
+  const id`,
+		`  if (!core) throw notInitialized();
+  const id`},
+	{"INIT-8 a second init while the core loads begins again", "js/src/sdk.js", "init",
+		`    if (starting) return Promise.reject(inProgress());
 `,
 		""},
-	{"INIT-5 what JSON can not say is left out", "js/avaya-ccaas-chat-sdk.js", "",
+	{"INIT-5 what JSON can not say is left out", "js/src/sdk.js", "json",
 		"return /undefined|function|symbol|bigint/.test(typeof v) ? null : v;",
 		`return typeof v === "bigint" ? null : v;`},
-	{"INIT-9 a load that failed is never tried again", "js/avaya-ccaas-chat-sdk.js", "load",
-		`      loading.catch(() => (loading = null));
+	{"INIT-9 a load that failed is never tried again", "js/src/load.js", "load",
+		`    loading.catch(() => {
+      loading = null;
+    });
 `,
-		`      loading.catch(() => {});
+		`    loading.catch(() => {});
 `},
-	{"STREAM-5 online is not told", "js/avaya-ccaas-chat-sdk.js", "listen",
-		`    listenTo(window, "online", wake("online"));
+	{"STREAM-5 online is not told", "js/src/wake.js", "watch",
+		`  listenTo(window, "online", () => notify("wake", "online"));
 `,
 		""},
-	{"STREAM-5 a page that becomes visible is not told", "js/avaya-ccaas-chat-sdk.js", "listen",
-		`    listenTo(document, "visibilitychange", wake("visible"));
+	{"STREAM-5 a page that becomes visible is not told", "js/src/wake.js", "watch",
+		`  listenTo(document, "visibilitychange", wakeIfVisible);
 `,
 		""},
-	{"EV-12 a page that was behind is never told of more", "js/avaya-ccaas-chat-sdk.js", "drain",
-		`      if (core) core("drained", 0);
+	{"EV-12 a page that was behind is never told of more", "js/src/delivery.js", "drain",
+		`    notify("drained");
 `,
 		""},
-	{"NS-1 INIT-9 an image named currentScript is taken for the script", "js/avaya-ccaas-chat-sdk.js", "",
-		`read("currentScript")`,
-		"document.currentScript"},
-	{"NS-1 INIT-9 an element named addEventListener is taken for the document's method", "js/avaya-ccaas-chat-sdk.js", "listen",
-		`listenTo(document, "resume", wake("visible"))`,
-		`document.addEventListener("resume", wake("visible"))`},
-	{"STREAM-5 an element named visibilityState is taken for the page's state", "js/avaya-ccaas-chat-sdk.js", "listen",
-		`read("visibilityState")`,
+	{"NS-1 INIT-9 an image named currentScript is taken for the script", "js/src/load.js", "",
+		`(documentProperty("currentScript"))`,
+		"(document.currentScript)"},
+	{"NS-1 INIT-9 an element named addEventListener is taken for the document's method", "js/src/wake.js", "watch",
+		`listenTo(document, "resume", wakeIfVisible)`,
+		`document.addEventListener("resume", wakeIfVisible)`},
+	{"STREAM-5 an element named visibilityState is taken for the page's state", "js/src/wake.js", "wakeIfVisible",
+		`documentProperty("visibilityState")`,
 		"document.visibilityState"},
 	{"NS-1 an element that has the namespace's name stops the script", "js/avaya-ccaas-chat-sdk.js", "",
-		`if (ownGlobal("AvayaCCaaSChatSDK")) return;`,
-		"if (window.AvayaCCaaSChatSDK) return;"},
-	{"INIT-9 the hash of another origin's wasm is not checked", "js/avaya-ccaas-chat-sdk.js", "",
+		`if (!ownGlobal("AvayaCCaaSChatSDK")) {`,
+		"if (!window.AvayaCCaaSChatSDK) {"},
+	{"INIT-9 the hash of another origin's wasm is not checked", "js/src/load.js", "",
 		"new URL(a).origin === new URL(b).origin",
 		"true"},
-	{"INIT-9 a redirection to another origin is followed without a hash", "js/avaya-ccaas-chat-sdk.js", "fetchModule",
+	{"INIT-9 a redirection to another origin is followed without a hash", "js/src/load.js", "fetchModule",
 		"if (!integrity && response.url && !sameOrigin(response.url, home)) {",
 		"if (false) {"},
-	{"NS-1 callbacks are bound by the page's bind", "js/avaya-ccaas-chat-sdk.js", "start",
+	{"NS-1 callbacks are bound by the page's bind", "js/src/core.js", "",
 		"bound: (f, id) => (value) => f(id, value),",
 		"bound: (f, id) => f.bind(null, id),"},
-	{"NS-1 what a page adds to Object.prototype is part of what the core says", "js/avaya-ccaas-chat-sdk.js", "enqueue",
+	{"NS-1 what a page adds to Object.prototype is part of what the core says", "js/src/delivery.js", "enqueue",
 		"queue.push(setPrototypeOf(item, null))",
 		"queue.push(item)"},
-	{"NS-1 the glue has the page's Reflect of the moment", "js/avaya-ccaas-chat-sdk.js", "",
-		"const Reflect = { apply, construct, get, set, deleteProperty };",
-		"const Reflect = { get apply() { return window.Reflect.apply; }, construct, get, set, deleteProperty };"},
-	{"NS-1 the glue has the page's Uint8Array", "js/avaya-ccaas-chat-sdk.js", "",
-		"const Uint8Array = new TextEncoder().encode().constructor;",
-		"const { Uint8Array } = window;"},
-	{"NS-13 the message of an error is left to the page's Error", "js/avaya-ccaas-chat-sdk.js", "constructor",
-		`      defineProperty(this, "message", hidden(message));
+	{"NS-1 the glue has the page's Reflect of the moment", "js/src/realm.js", "",
+		"export const Reflect = { apply, construct, get, set, deleteProperty };",
+		"export const Reflect = { get apply() { return window.Reflect.apply; }, construct, get, set, deleteProperty };"},
+	{"NS-1 the glue has the page's Uint8Array", "js/src/realm.js", "",
+		"export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (new TextEncoder().encode().constructor);",
+		"export const { Uint8Array } = window;"},
+	{"NS-13 the message of an error is left to the page's Error", "js/src/errors.js", "constructor",
+		`    defineProperty(this, "message", hidden(message));
 `,
 		""},
-	{"NS-1 the core's timers and sockets are work of the page's zone", "js/avaya-ccaas-chat-sdk.js", "started",
-		"mine = (...args) => outside(command, ...args);",
-		"mine = command;"},
-	{"NS-2 handlers run in no zone of the page", "js/avaya-ccaas-chat-sdk.js", "raise",
+	{"NS-1 the core's timers and sockets are work of the page's zone", "js/src/core.js", "started",
+		"run._command = (...args) => inRootZone(command, ...args);",
+		"run._command = command;"},
+	{"NS-2 handlers run in no zone of the page", "js/src/handlers.js", "callHandler",
 		"zone ? zone.run(handler, undefined, [payload]) : handler(payload)",
 		"handler(payload)"},
-	{"NS-13 errors have no code", "js/avaya-ccaas-chat-sdk.js", "constructor",
-		`      this.code = code;
+	{"NS-13 errors have no code", "js/src/errors.js", "constructor",
+		`    this.code = code;
 `,
 		""},
 	{"STREAM-3 a reconnected stream begins one event too late", "sdk/stream.go", "session.connected",
@@ -1254,17 +1260,17 @@ func ceilSeconds`},
 	{"INIT-3 pages may not read the date of answers", "web/httpapi/server.go", "Server.CORS",
 		`"Date, Retry-After"`,
 		`"Retry-After"`},
-	{"INIT-9 a prerendered page begins its session while it is hidden", "js/avaya-ccaas-chat-sdk.js", "",
-		`    if (read("prerendering")) listenTo(`,
-		`    if (!read("prerendering")) listenTo(`},
-	{"INIT-9 a prerendered page that is shown never begins its session", "js/avaya-ccaas-chat-sdk.js", "",
+	{"INIT-9 a prerendered page begins its session while it is hidden", "js/src/load.js", "",
+		`  if (documentProperty("prerendering")) listenTo(`,
+		`  if (!documentProperty("prerendering")) listenTo(`},
+	{"INIT-9 a prerendered page that is shown never begins its session", "js/src/load.js", "",
 		`document, "prerenderingchange", resolve`,
 		`document, "prerenderingchanged", resolve`},
-	{"INIT-8 a hidden page takes a second init", "js/avaya-ccaas-chat-sdk.js", "init",
-		`      const begun = outside(() => shown()`,
-		`      if (read("prerendering")) starting = false;
-      const begun = outside(() => shown()`},
-	{"NS-1 each call of another origin asks for leave", "wasm/transport.go", "",
+	{"INIT-8 a hidden page takes a second init", "js/src/sdk.js", "init",
+		"    const started = inRootZone(() => shown()",
+		`    if (document.prerendering) setStarting(false);
+    const started = inRootZone(() => shown()`},
+	{"NS-1 each call of another origin asks for leave", "wasm/transport.go", "appendFetchOptions",
 		`	if past {
 		o.Str(`,
 		`	if true {
@@ -1289,9 +1295,9 @@ func ceilSeconds`},
 	{"INIT-9 without AbortController no call is made", "wasm/transport.go", "fetch",
 		`controller.Type() == js.TypeFunction {`,
 		`true {`},
-	{"INIT-9 the wasm must come by the browser's own fetch", "js/avaya-ccaas-chat-sdk.js", "fetchModule",
-		`          if (response.bodyUsed) throw e;`,
-		`          throw e;`},
+	{"INIT-9 the wasm must come by the browser's own fetch", "js/src/load.js", "compile",
+		"      if (response.bodyUsed) throw e;",
+		"      throw e;"},
 	{"MSG-1 501 messages may wait", "sdk/message.go", "session.send",
 		`	if len(e.sends) >= maxSends {`,
 		`	if len(e.sends) > maxSends {`},
@@ -1301,11 +1307,11 @@ func ceilSeconds`},
 		}
 		return "", constraint(name + " must not be empty")`,
 		`		return v.String(), nil`},
-	{"NS-2 misspelt events are said as warnings only", "js/avaya-ccaas-chat-sdk.js", "mistake",
+	{"NS-2 misspelt events are said as warnings only", "js/src/log.js", "logMistake",
 		`log(known ? "WARN" : "ERROR", line)`,
 		`log("WARN", line)`},
-	{"NS-2 a misspelt event is said at ERROR each time", "js/avaya-ccaas-chat-sdk.js", "mistake",
-		`    if (!known) said.push(line);
+	{"NS-2 a misspelt event is said at ERROR each time", "js/src/log.js", "logMistake",
+		`  if (!known) mistakes.push(line);
 `,
 		""},
 	{"INIT-6 bad config is said at ERROR each time", "sdk/client.go", "Client.Mistake",
@@ -1316,12 +1322,12 @@ func ceilSeconds`},
 	{"INIT-6 misspelt names of params are ignored in silence", "wasm/bridge.go", "bridge.run",
 		`		for _, line := range unknown {`,
 		`		for _, line := range unknown[:0] {`},
-	{"NS-10 a failed init leaves its log level", "js/avaya-ccaas-chat-sdk.js", "initialize",
-		`        if (level === chosen) level = before;
+	{"NS-10 a failed init leaves its log level", "js/src/sdk.js", "initialize",
+		`      if (level === chosen) setLevel(before);
 `,
 		""},
-	{"NS-10 config.logLevel counts only after init", "js/avaya-ccaas-chat-sdk.js", "initialize",
-		`      if (levels.indexOf(chosen) >= 0) level = chosen;
-      log("DEBUG", told);`,
-		`      log("DEBUG", told);`},
+	{"NS-10 config.logLevel counts only after init", "js/src/sdk.js", "initialize",
+		`    if (isLevel(chosen)) setLevel(chosen);
+    log("DEBUG", loaded);`,
+		`    log("DEBUG", loaded);`},
 }

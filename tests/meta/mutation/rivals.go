@@ -150,14 +150,22 @@ var rivals = map[string][]rival{
 	"INIT-6 reconnectionTimeout goes up to 900 seconds": {
 		{"Config.normalize", "bound ( & c . IdleTimeout , minIdleTimeout , maxIdleTimeout"},
 	},
-	"MSG-2 messages have no receivedAt": {
-		{"Message.appendFields", `w . time ( "receivedAt" , m . ReceivedAt )`},
+	"MSG-2 a reply does not say to what": {
+		{"Message.members", `w . OptStr ( "parentMessageId" , v . ParentMessageID )`},
+		{"SendMessage.Append", `w . OptStr ( "parentMessageId" , v . ParentMessageID )`},
 	},
 	"ENG-7 the page's engagements do not follow events": {
-		{"appendError", "if e . Cause != nil {"},
+		{"encodeEvent", "if v . Message != nil {"},
+		{"encodeEvent", "if v . User != nil {"},
+		{"encodeSettlement", "if v . Error != nil {"},
+		{"encodeSettlement", "if v . Value != nil {"},
 	},
 	"EV-2 SHUTDOWN does not say why": {
-		{"object.payload", `o . str ( "reason" , e . Reason )`},
+		{"encodeEvent", `w . Str ( "reason" , v . Reason )`},
+	},
+	"EV-11 MESSAGE_ARRIVED has no message": {
+		{"encodeEvent", "userContextMembers ( v . User , w )"},
+		{"encodeRaised", "encodeEvent ( v . Payload , w )"},
 	},
 	"NS-6 a failed getEngagementById resolves": {
 		{"bridge.run", "done ( struct { } { } , err )"},
@@ -171,16 +179,16 @@ var rivals = map[string][]rival{
 		{"retryAfter", "time . Duration ( n ) * time . Second"},
 	},
 	"NS-3 off without a name removes nothing": {
-		{"died", "go . _scheduledTimeouts . clear ( ) ;"},
+		{"end", "timeouts . clear ( ) ;"},
 	},
 	"NS-8 no resetTimer": {
-		{"", `resetIdleTimeout : ( ) => tell ( "resetIdleTimeout" ) ,`},
+		{"", `resetIdleTimeout : ( ) => execute ( "resetIdleTimeout" ) ,`},
 	},
 	"NS-6 a promise that nobody looks at goes unhandled": {
 		{"", "catch ( ( ) => { } )"},
 	},
 	"NS-13 calls while init loads the core say that init is missing": {
-		{"tell", "if ( starting ) throw inProgress ( ) ; if ( ! core ) throw notInitialized ( ) ; const refused"},
+		{"execute", "if ( starting ) throw inProgress ( ) ; if ( ! core ) throw notInitialized ( ) ; const refused"},
 	},
 	"NS-13 errors have no code": {
 		{"constructor", "this . cause = cause ;"},

@@ -72,6 +72,53 @@ func TestCompile(t *testing.T) {
 	}
 }
 
+// The repository's own scripts are sound in strict mode, against the declarations that pages get.
+func TestScripts(t *testing.T) {
+	for name, project := range map[string]string{
+		"the shim": "../../../js",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if says, sound := tsc(t, "--project", project); !sound {
+				t.Errorf("tsc:\n%s", says)
+			}
+		})
+	}
+}
+
+// style.mjs has the rules.
+func TestScriptsStyle(t *testing.T) {
+	if err := install(); err != nil {
+		t.Fatal(err)
+	}
+	style := func(files ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), "node", append([]string{"style.mjs"}, files...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("node style.mjs: %v\n%s", err, out)
+		}
+		return string(out)
+	}
+	var scripts []string
+	for _, pattern := range []string{"../../../js/*.js", "../../../js/src/*.js"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files (%v)", pattern, err)
+		}
+		scripts = append(scripts, files...)
+	}
+	if found := style(scripts...); found != "" {
+		t.Errorf("style.mjs:\n%s", found)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.js")
+	text := "a && b();\nx ? y() : z();\nconst f = () => (a = 1);\nconst g = () => {\n" + strings.Repeat("  h();\n", 50) + "};\n"
+	if err := os.WriteFile(bad, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if found := style(bad); strings.Count(found, "\n") != 4 {
+		t.Errorf("of 4 places that break the rules, style.mjs finds\n%s", found)
+	}
+}
+
 // A wrong use must be refused for what is wrong with it: a slip in the test's own text
 // would be refused, too.
 func TestWrongUsesAreRefusedForTheirReason(t *testing.T) {

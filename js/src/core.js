@@ -1,0 +1,165 @@
+// Runs the core, a Go program in WebAssembly.
+
+import { CORE_ENDED, core, notify, pendingIds, setCore } from "./bridge.js";
+import { enqueue } from "./delivery.js";
+import { initFailed } from "./errors.js";
+import { newGo } from "./glue.js";
+import { load, wasmURL } from "./load.js";
+import { level, log } from "./log.js";
+import {
+  Array, Date, JSON, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, clearTimeout, crypto, ownKeys, parse, performance,
+} from "./realm.js";
+import { session } from "./session.js";
+import { runTask } from "./task.js";
+import { watch } from "./wake.js";
+import { inRootZone } from "./zone.js";
+
+/**
+ * One run of the program. _build, the stamp of the wasm, and _command are there once the
+ * program has begun. What is _dead is never entered again.
+ * @typedef {{
+ *   _go: import("./glue.js").Go,
+ *   _sockets: Set<WebSocket>,
+ *   _build?: string,
+ *   _command?: import("./bridge.js").Command,
+ *   _dead?: boolean,
+ * }} Run
+ */
+
+// Go's fs: only the runtime's last words come to it.
+const fs = {
+  constants: { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
+  /**
+   * @param {number} fd
+   * @param {Uint8Array} bytes
+   */
+  writeSync: (fd, bytes) => {
+    log("ERROR", new TextDecoder().decode(bytes).trim());
+    return bytes.length;
+  },
+};
+
+/**
+ * Returns Go's global. Go sees the window through an object of its own, so that Go, fs and
+ * process never become the page's, nor the page's ours.
+ * @param {Run} run
+ */
+const newGlobal = (run) => ({
+  __proto__: window,
+  self: window,
+  crypto, performance, JSON, Reflect, Object, Array, Uint8Array, Date, fs,
+  process: undefined,
+  path: undefined,
+  /**
+   * @param {string} url
+   * @param {string} protocol
+   */
+  WebSocket: function (url, protocol) {
+    const socket = new window.WebSocket(url, protocol);
+    run._sockets.add(socket); // a dead core can not close its connections
+    socket.addEventListener("close", () => run._sockets.delete(socket));
+    return socket;
+  },
+  porch: newShim(run),
+});
+
+/**
+ * @param {Run} run
+ * @returns {import("./bridge.js").Shim}
+ */
+const newShim = (run) => ({
+  deliver: (list) => run._dead || enqueue(parse(list)),
+  // Not Function.prototype.bind, which pages replace.
+  bound: (f, id) => (value) => f(id, value),
+  started: (build, command) => {
+    run._build = build;
+    run._command = (...args) => inRootZone(command, ...args);
+  },
+});
+
+/** Returns a run that has not begun. */
+const newRun = () => {
+  const run = /** @type {Run} */ ({ _sockets: new Set() });
+  class Program extends newGo(newGlobal(run), fs, { keys: ownKeys }) {
+    // Every way into Go leads through here, and none into a dead one.
+    _resume() {
+      if (run._dead) return;
+      try {
+        super._resume();
+      } catch (e) {
+        end(run, e);
+      }
+      if (this.exited) end(run);
+    }
+  }
+  const go = new Program();
+  go.exit = () => {};
+  // A page has less to spare than a server: the heap grows by half, not to the double,
+  // before it is collected.
+  go.env = { __proto__: null, GOGC: "50" };
+  run._go = go;
+  return run;
+};
+
+/**
+ * Ends a run, and closes what it has left behind. If it was the running core, every pending
+ * call is rejected, and the session ends.
+ * @param {Run} run
+ * @param {unknown} [why]
+ */
+const end = (run, why) => {
+  if (run._dead) return;
+  run._dead = true;
+  const timeouts = run._go._scheduledTimeouts;
+  timeouts.forEach(clearTimeout);
+  timeouts.clear(); // a timer in whose callback Go died is else tried again without end
+  for (const socket of run._sockets) {
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+  if (!core || core !== run._command) return;
+  setCore(null);
+  const error = initFailed(CORE_ENDED, why);
+  log("ERROR", CORE_ENDED, why);
+  for (const id of pendingIds()) enqueue([{ settle: id, error }]);
+  if (session._user) {
+    const eventDate = +new Date();
+    enqueue([
+      {
+        event: "EVENT_STREAM_FAILED",
+        payload: { eventDate, message: CORE_ENDED, reason: "UNEXPECTED_ERROR", retryAfter: 0 },
+      },
+      // Pages wait for it before they start anew (EV-14).
+      { event: "SHUTDOWN", payload: { eventDate } },
+    ]);
+  }
+};
+
+// Each step of a start is a task of its own, so that the page gets a turn between them: on a
+// slow device one alone is longer than what a visitor notices.
+const nextTask = () => new Promise(runTask);
+
+/** Loads the wasm where that is not done, and starts the core. */
+export const start = async () => {
+  const loading = load(); // what comes before the await is done while it is on its way
+  const run = newRun();
+  const module = await loading;
+  try {
+    const instance = await WebAssembly.instantiate(module, run._go.importObject);
+    await nextTask();
+    run._go.run(instance).then(() => end(run), (e) => end(run, e));
+  } catch (e) {
+    throw initFailed(wasmURL + " can not be started: " + /** @type {Error} */ (e).message, e);
+  }
+  await nextTask();
+  if (!run._command || run._dead || run._build !== BUILD) {
+    end(run);
+    throw initFailed(wasmURL + (run._build
+      ? " is of build " + run._build + ", but the script of build " + BUILD + ": take both from the same build"
+      : " did not start"));
+  }
+  setCore(run._command);
+  notify("setLogLevel", level);
+  if (!core) throw initFailed(CORE_ENDED);
+  watch();
+};

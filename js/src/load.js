@@ -1,0 +1,162 @@
+// Fetches and compiles the wasm.
+
+import { initFailed } from "./errors.js";
+import { Date, Promise, URL, WebAssembly, document, documentProperty, listenTo } from "./realm.js";
+
+// Of a module there is no script element.
+const script = /** @type {HTMLScriptElement | null} */ (documentProperty("currentScript"));
+const { src, integrity: scriptHash } = script || /** @type {HTMLScriptElement} */ ({});
+const dataURL = script && script.getAttribute("data-wasm-url");
+/** Where the wasm is. It becomes absolute at the first load. */
+export let wasmURL = dataURL || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
+
+// To check a hash the browser must have the whole file, so that compilation does not
+// stream. So it is checked for pages that have the script checked, too, for a file that
+// data-wasm-url names, and always for one that is not of the script's own origin. The
+// build's stamp tells the rest whether the file is the script's.
+const hash = INTEGRITY;
+let integrity = hash;
+const home = src || location.href;
+
+/**
+ * @param {string} a
+ * @param {string} b
+ */
+const sameOrigin = (a, b) => new URL(a).origin === new URL(b).origin;
+
+/** @type {Promise<WebAssembly.Module> | null} */
+let loading = null; // null, too, when the last load has failed
+/** How the wasm came, for the log; without the URL's query, which may be a page's secret. */
+export let loaded = "";
+
+/** Returns the compiled wasm, of which only the first call, and one after a failure, begins a load. */
+export const load = () => {
+  if (!loading) {
+    loading = fetchModule();
+    loading.catch(() => {
+      loading = null;
+    });
+  }
+  return loading;
+};
+
+/**
+ * Resolves when the page is shown. A prerendered page is hidden, may never be shown, and has a
+ * sessionStorage of its own, which is thrown away. So it only loads the wasm, and init goes on,
+ * and its time begins, when the page is shown.
+ * @returns {Promise<void>}
+ */
+export const shown = () => new Promise((resolve) => {
+  if (documentProperty("prerendering")) listenTo(document, "prerenderingchange", resolve);
+  else resolve();
+});
+
+/**
+ * Opens sessionStorage: the first access waits for another process, which while the wasm is on
+ * its way costs no time.
+ */
+const touchStorage = () => {
+  if (documentProperty("prerendering")) return;
+  try {
+    window.sessionStorage.length;
+  } catch (_) {
+    // A page may forbid it; the core finds that out by itself.
+  }
+};
+
+const resolveURL = () => {
+  try {
+    wasmURL = new URL(wasmURL, (!dataURL && src) || documentProperty("baseURI")).href;
+    if (!dataURL && !scriptHash && sameOrigin(wasmURL, home)) integrity = "";
+  } catch (_) {
+    // The script came from where nothing lies beside it (blob:, data:).
+  }
+};
+
+/** @param {string} integrity "": whatever the file is */
+const ask = (integrity) => fetch(wasmURL, { integrity, credentials: "same-origin" });
+
+const request = async () => {
+  try {
+    return await ask(integrity);
+  } catch (e) {
+    throw await diagnose(/** @type {Error} */ (e));
+  }
+};
+
+const fetchModule = async () => {
+  const begun = +new Date();
+  resolveURL();
+  let response = await request();
+  // A redirection, or the page's service worker, may have led to another origin.
+  if (!integrity && response.url && !sameOrigin(response.url, home)) {
+    cancel(response);
+    integrity = hash;
+    response = await request();
+  }
+  const error = mismatch(response);
+  if (error) throw error;
+  loaded = wasmURL.split("?")[0] + ": status " + response.status + " after " + (+new Date() - begun) + " ms";
+  try {
+    return await compile(response);
+  } catch (e) {
+    throw initFailed(wasmURL + " can not be compiled: " + /** @type {Error} */ (e).message, e);
+  }
+};
+
+/** @param {Response} response */
+const compile = async (response) => {
+  // A compiler that streams takes this type only, and no answer of a page's own fetch.
+  if (contentType(response) === "application/wasm" && WebAssembly.compileStreaming) {
+    const compiled = WebAssembly.compileStreaming(response);
+    touchStorage();
+    try {
+      return await compiled;
+    } catch (e) {
+      if (response.bodyUsed) throw e;
+    }
+  }
+  return WebAssembly.compile(await response.arrayBuffer());
+};
+
+/** @param {Response} response */
+const contentType = (response) => response.headers.get("Content-Type");
+
+/** @param {Response} response which nobody reads */
+const cancel = (response) => {
+  if (response.body) response.body.cancel();
+};
+
+/** @param {Response} response */
+const describe = (response) =>
+  wasmURL + " answered status " + response.status + ", type " + (contentType(response) || "no content type");
+
+/**
+ * Returns the error for an answer that can not be the file, which it cancels.
+ * @param {Response} response
+ * @param {unknown} [cause]
+ */
+const mismatch = (response, cause) => {
+  if (response.ok && !/html/.test(/** @type {string} */ (contentType(response)))) return;
+  cancel(response);
+  return initFailed(describe(response) + ": put the .wasm file beside the script, or set data-wasm-url on its script tag", cause);
+};
+
+/**
+ * Returns the error for a request that failed. The browser says of all failures the same, so
+ * this asks again, without integrity.
+ * @param {Error} e
+ */
+const diagnose = async (e) => {
+  let response;
+  try {
+    response = await ask("");
+  } catch (_) {
+    return initFailed(wasmURL + " can not be fetched (network, CORS or Content-Security-Policy): " + e.message, e);
+  }
+  const error = mismatch(response, e);
+  if (error) return error;
+  cancel(response);
+  return initFailed(describe(response) + ", but it is not the file of this script's build " + BUILD +
+    ": take both from the same build, and look for stale caches", e);
+};
