@@ -76,6 +76,7 @@ func TestCompile(t *testing.T) {
 func TestScripts(t *testing.T) {
 	for name, project := range map[string]string{
 		"the shim": "../../../js",
+		"the demo": "../../../web",
 	} {
 		t.Run(name, func(t *testing.T) {
 			if says, sound := tsc(t, "--project", project); !sound {
@@ -99,7 +100,7 @@ func TestScriptsStyle(t *testing.T) {
 		return string(out)
 	}
 	var scripts []string
-	for _, pattern := range []string{"../../../js/*.js", "../../../js/src/*.js"} {
+	for _, pattern := range []string{"../../../js/*.js", "../../../js/src/*.js", "../../../web/demo/*/*.js"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: no files (%v)", pattern, err)

@@ -5,16 +5,22 @@ import { wellFormed } from "../shared/text.js";
 
 const KEY = "hollis.customer";
 
+/**
+ * `chat` is the id of the chat that is thought to be going on: with it, a tab knows that looking
+ * for it is worth the while.
+ * @typedef {{ customerId: string, name: string, chat?: string }} Customer
+ */
+
+/** @type {Customer | null} */
 let kept = null; // the customer as last saved: all there is where storage is blocked
 
 /**
- * The customer, or null for one who never chatted here. `chat` is the id of the chat that is
- * thought to be going on: with it, a tab knows that looking for it is worth the while.
- * @returns {{customerId: string, name: string, chat?: string} | null}
+ * The customer, or null for one who never chatted here.
+ * @returns {Customer | null}
  */
 export function loadCustomer() {
   try {
-    const customer = JSON.parse(localStorage.getItem(KEY)) ?? kept;
+    const customer = JSON.parse(localStorage.getItem(KEY) ?? "null") ?? kept;
     // It may have been kept by a page that did not see to it.
     return customer && { ...customer, name: wellFormed(customer.name) };
   } catch {
@@ -22,24 +28,34 @@ export function loadCustomer() {
   }
 }
 
-/** Keeps the customer under this name, with a new id if there was none. */
+/**
+ * Keeps the customer under this name, with a new id if there was none.
+ * @param {string} name
+ */
 export function saveName(name) {
   return save({ ...(loadCustomer() ?? { customerId: crypto.randomUUID() }), name });
 }
 
-/** Notes which chat is going on; undefined: none. */
+/**
+ * Notes which chat is going on; undefined: none.
+ * @param {string | undefined} chat
+ */
 export function saveChat(chat) {
   const customer = loadCustomer();
   if (customer && customer.chat !== chat) save({ ...customer, chat });
 }
 
-/** Calls back when another tab began or ended a chat. */
+/**
+ * Calls back when another tab began or ended a chat.
+ * @param {() => void} callback
+ */
 export function onChatElsewhere(callback) {
   addEventListener("storage", (event) => {
     if (event.key === KEY) callback();
   });
 }
 
+/** @param {Customer} customer */
 function save(customer) {
   kept = customer;
   try {

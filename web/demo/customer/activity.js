@@ -8,6 +8,7 @@ const EVENTS = ["keydown", "input", "pointerdown", "pointermove", "touchmove", "
 /**
  * Calls active() whenever the customer does something in the visible page, or comes back
  * to it. It is called for each event: the caller throttles.
+ * @param {() => void} active
  */
 export function watchActivity(active) {
   const act = () => {

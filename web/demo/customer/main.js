@@ -10,10 +10,18 @@ import { countdown, ofDocument } from "../shared/dom.js";
 
 const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
 
-/** The chat on the screen: null on the first screen, else its engagement, and whether it is over. */
+/** @typedef {import("./words.js").State} State */
+/** @typedef {AvayaCCaaSChatSDK.Engagement} Engagement */
+
+/**
+ * The chat on the screen, and whether it is over; null on the first screen.
+ * @type {{ engagement: Engagement, over: boolean } | null}
+ */
 let shown = null;
 let busy = false; // one chat is begun or joined at a time
-let looking = null; // the promise of a look that runs
+/** @type {Promise<void> | null} */
+let looking = null; // the promise of a lookFor that runs
+/** @type {State | null} */
 let failure = null; // the state of words.js that the first screen shows because something failed
 let offering = false; // the first screen shows chats to join
 let troubled = false; // the connection is not fine, and said so
@@ -48,7 +56,7 @@ const session = new Session({
   },
   participants: (participants) => widget.setParticipants(participants),
   ended() {
-    shown.over = true;
+    if (shown) shown.over = true;
     saveChat(undefined);
     stopIdle();
     widget.setOver("ended");
@@ -107,7 +115,10 @@ const widget = new Widget({
       widget.setNotice(explain(error));
     }
   },
-  restart: () => (shown.over ? leave() : goOn()),
+  restart() {
+    if (!shown || shown.over) leave();
+    else goOn(shown);
+  },
   stillHere,
   reconnect() {
     try {
@@ -118,7 +129,11 @@ const widget = new Widget({
   },
 });
 
-/** A message of the SDK as the timeline shows it. */
+/**
+ * A message of the SDK as the timeline shows it.
+ * @param {AvayaCCaaSChatSDK.Message} message
+ * @returns {import("../shared/timeline.js").Shown}
+ */
 function describe(message) {
   const { participantType, displayName } = message.senderParticipant;
   const mine = participantType === "CUSTOMER";
@@ -150,6 +165,7 @@ function look() {
   }
 }
 
+/** @param {import("./account.js").Customer} customer */
 async function lookFor(customer) {
   try {
     await session.open(customer);
@@ -172,7 +188,10 @@ async function lookFor(customer) {
   }
 }
 
-/** Goes into a chat by begin() or join(), one at a time. */
+/**
+ * Goes into a chat by begin() or join(), one at a time.
+ * @param {() => Promise<Engagement>} way
+ */
 async function enter(way) {
   if (busy) return;
   busy = true;
@@ -190,17 +209,20 @@ async function enter(way) {
   if (failed) fail(failed);
 }
 
-/** The session ended, not the chat: joins it from a new session, if it still goes on. */
-async function goOn() {
+/**
+ * The session ended, not the chat: joins it from a new session, if it still goes on.
+ * @param {{ engagement: Engagement, over: boolean }} chat
+ */
+async function goOn(chat) {
   if (busy) return;
   busy = true;
   widget.setOver("continuing");
   try {
-    const chat = await reach(shown.engagement.engagementId);
-    if (chat) {
-      await showChat(chat);
+    const engagement = await reach(chat.engagement.engagementId);
+    if (engagement) {
+      await showChat(engagement);
     } else {
-      shown.over = true;
+      chat.over = true;
       saveChat(undefined);
       widget.setOver("endedAway");
       await closeSession();
@@ -217,14 +239,18 @@ async function goOn() {
 /**
  * The ongoing chat of that id, with this session in it; undefined when it has ended. It is
  * asked for anew: the session in which it was first seen may be gone, and its objects with it.
+ * @param {string} engagementId
  */
 async function reach(engagementId) {
-  await session.open(loadCustomer());
+  const customer = loadCustomer();
+  if (!customer) throw new Error("nobody has chatted here");
+  await session.open(customer);
   const { mine, elsewhere } = await session.chats();
   if (mine?.engagementId === engagementId) return mine;
   return elsewhere.find((chat) => chat.engagementId === engagementId)?.join();
 }
 
+/** @param {Engagement} engagement */
 async function showChat(engagement) {
   shown = { engagement, over: false };
   saveChat(engagement.engagementId);
@@ -252,7 +278,11 @@ async function loadHistory() {
   }
 }
 
-/** Sends a text, and shows how it fares, under a key of ours until it has an id. */
+/**
+ * Sends a text, and shows what becomes of it, under a key of ours until it has an id.
+ * @param {string} key
+ * @param {string} text
+ */
 async function send(key, text) {
   const chat = shown;
   wake();
@@ -289,7 +319,7 @@ function stillHere() {
   try {
     session.stillHere();
   } catch (error) {
-    console.info("no session is idle:", error.message); // it is just being opened or closed
+    console.info("no session is idle:", /** @type {Error} */ (error).message); // it is just being opened or closed
   }
 }
 
@@ -300,6 +330,10 @@ function wake() {
   widget.setIdle(null);
 }
 
+/**
+ * @param {State | null} state null: connected
+ * @param {import("./words.js").Values} [values]
+ */
 function setConnection(state, values) {
   stopCountdown();
   widget.setConnection(state, values);
@@ -316,14 +350,21 @@ function leave() {
   look(); // another may have been begun in another window
 }
 
-/** The first screen, in a state of words.js. */
+/**
+ * The first screen.
+ * @param {State} state
+ * @param {Engagement[]} [offers]
+ */
 function showStart(state, offers = []) {
   failure = null;
   offering = offers.length > 0;
   widget.showStart(state, { name: loadCustomer()?.name, offers });
 }
 
-/** The first screen says that something failed, and what can be done. */
+/**
+ * The first screen says that something failed, and what can be done.
+ * @param {unknown} error
+ */
 function fail(error) {
   failure = failureOf(error);
   offering = false;

@@ -2,10 +2,18 @@
 // copy it as a start for your own.
 
 import { getIntegrationId, getToken } from "./backend.js";
+import { backoff, sleep } from "../shared/backoff.js";
+
+/** @typedef {AvayaCCaaSChatSDK.Engagement} Engagement */
+/** @typedef {AvayaCCaaSChatSDK.Message} Message */
+/** @typedef {AvayaCCaaSChatSDK.EventMap} EventMap */
+/** @typedef {{ customerId: string, name: string }} Customer */
 
 // Without the script, an element of that id would be the window's property of that name.
-const sdk = Object.hasOwn(window, "AvayaCCaaSChatSDK") ? window.AvayaCCaaSChatSDK : undefined;
+const loaded = Object.hasOwn(window, "AvayaCCaaSChatSDK");
+const sdk = window.AvayaCCaaSChatSDK;
 
+/** @type {AvayaCCaaSChatSDK.Config} */
 const CONFIG = {
   reconnectionTimeout: 300, // seconds, as all of these
   idleTimeout: 300,
@@ -13,7 +21,7 @@ const CONFIG = {
   logLevel: "WARN",
 };
 const PAGE_SIZE = 20;
-const MAX_REFRESH_DELAY = 30_000; // ms between attempts to get a new token
+const REFRESH_WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts to get a new token
 const MIN_REFRESH_INTERVAL = 10_000; // ms from one token to the next
 
 /**
@@ -21,33 +29,44 @@ const MIN_REFRESH_INTERVAL = 10_000; // ms from one token to the next
  */
 export class Session {
   #on;
+  /** @type {Customer | null} */
   #customer = null;
+  /** @type {Promise<void> | null} */
   #opening = null; // the promise of a session that is open or being opened
+  /** @type {Engagement | null} */
   #engagement = null; // the chat that is shown
-  #history = null; // its PageIterator, once the newest page is read
-  #refresh = null; // AbortController of a running token refresh
+  /** @type {AvayaCCaaSChatSDK.PageIterator<Message> | null} */
+  #history = null; // of that chat, once the newest page is read
+  /** @type {AbortController | null} */
+  #refresh = null; // of a running token refresh
   #refreshedAt = 0; // when the SDK was last given a new token
   #refusals = 0; // tokens refused since the stream was last connected
+  /** @type {Promise<void> | null} */
   #closing = null; // the promise of a shutdown of our own that runs
 
   /**
    * @param {object} on called with what happens; every one is required
-   * @param {(event: object) => void} on.connecting
-   * @param {(event: object) => void} on.connected
-   * @param {(event: object) => void} on.disconnected EVENT_STREAM_FAILED
-   * @param {(message: object) => void} on.message of the open chat, from the other side
-   * @param {(message: object) => void} on.delivered of the open chat, written by the customer
-   * @param {(participants: object[]) => void} on.participants who is in the open chat now
+   * @param {(event: EventMap["EVENT_STREAM_CONNECTING"]) => void} on.connecting
+   * @param {(event: EventMap["EVENT_STREAM_CONNECTED"]) => void} on.connected
+   * @param {(event: EventMap["EVENT_STREAM_FAILED"]) => void} on.disconnected
+   * @param {(message: Message) => void} on.message of the open chat, from the other side
+   * @param {(message: Message) => void} on.delivered of the open chat, written by the customer
+   * @param {(participants: AvayaCCaaSChatSDK.Participant[]) => void} on.participants who is in the open chat now
    * @param {() => void} on.ended the open chat is over
-   * @param {(event: object) => void} on.trouble ENGAGEMENT_ERROR of the open chat
-   * @param {(event: object) => void} on.idle the customer does nothing: {gracePeriod} seconds are left
-   * @param {(event: object) => void} on.shutdown the session is over, and not by close()
+   * @param {(event: EventMap["ENGAGEMENT_ERROR"]) => void} on.trouble of the open chat
+   * @param {(event: EventMap["IDLE_TIMEOUT_EXPIRED"]) => void} on.idle the customer does nothing: {gracePeriod} seconds are left
+   * @param {(event: EventMap["SHUTDOWN"]) => void} on.shutdown the session is over, and not by close()
    */
   constructor(on) {
     this.#on = on;
-    if (!sdk) return; // the script could not be loaded: open() says so
-
+    if (!loaded) return; // open() reports it
     // Before init, so that none is missed; they stay registered across sessions.
+    this.#followSession();
+    this.#followChat();
+  }
+
+  #followSession() {
+    const on = this.#on;
     sdk.on("EVENT_STREAM_CONNECTING", (event) => on.connecting(event));
     sdk.on("EVENT_STREAM_CONNECTED", (event) => {
       this.#refusals = 0;
@@ -64,20 +83,31 @@ export class Session {
       if (Date.now() - this.#refreshedAt > MIN_REFRESH_INTERVAL) this.#refreshToken();
     });
     sdk.on("TOKEN_EXPIRED", () => this.#refreshToken());
-
-    sdk.on("MESSAGE_ARRIVED", (message) => this.#isOpen(message) && on.message(message));
-    sdk.on("MESSAGE_DELIVERED", (message) => this.#isOpen(message) && on.delivered(message));
-    sdk.on("PARTICIPANT_ADDED", (event) => this.#isOpen(event) && on.participants(this.participants));
-    sdk.on("PARTICIPANT_DISCONNECTED", (event) => this.#isOpen(event) && on.participants(this.participants));
-    sdk.on("ENGAGEMENT_ERROR", (event) => this.#isOpen(event) && on.trouble(event));
-    sdk.on("ENGAGEMENT_TERMINATED", (event) => this.#isOpen(event) && on.ended());
-
     sdk.on("IDLE_TIMEOUT_EXPIRED", (event) => on.idle(event));
     sdk.on("SHUTDOWN", (event) => {
       if (this.#closing) return; // close() sees to the rest
       this.#forget();
       on.shutdown(event);
     });
+  }
+
+  #followChat() {
+    const on = this.#on;
+    /**
+     * Handles an event of a chat if that chat is the open one.
+     * @template {"MESSAGE_ARRIVED" | "MESSAGE_DELIVERED" | "PARTICIPANT_ADDED" | "PARTICIPANT_DISCONNECTED" | "ENGAGEMENT_ERROR" | "ENGAGEMENT_TERMINATED"} E
+     * @param {E} type
+     * @param {(event: EventMap[E]) => void} handler
+     */
+    const follow = (type, handler) => sdk.on(type, (event) => {
+      if (event.engagementId === this.#engagement?.engagementId) handler(event);
+    });
+    follow("MESSAGE_ARRIVED", on.message);
+    follow("MESSAGE_DELIVERED", on.delivered);
+    follow("PARTICIPANT_ADDED", () => on.participants(this.participants));
+    follow("PARTICIPANT_DISCONNECTED", () => on.participants(this.participants));
+    follow("ENGAGEMENT_ERROR", on.trouble);
+    follow("ENGAGEMENT_TERMINATED", on.ended);
   }
 
   /** Whether a session is open, or being opened. */
@@ -93,7 +123,7 @@ export class Session {
   /**
    * Opens the session, unless it is open. After a reload the SDK resumes the one it had, and
    * the chats that were joined in it go on.
-   * @param {{customerId: string, name: string}} customer
+   * @param {Customer} customer
    */
   async open(customer) {
     // The name is in the token, and a session keeps the one it began with.
@@ -107,8 +137,9 @@ export class Session {
     await this.#opening;
   }
 
+  /** @param {Customer} customer */
   async #init(customer) {
-    if (!sdk) throw Object.assign(new Error("the chat SDK's script was not loaded"), { code: "NOT_LOADED" });
+    if (!loaded) throw Object.assign(new Error("the chat SDK's script was not loaded"), { code: "NOT_LOADED" });
     const [integrationId, { jwtToken, appkey }] = await Promise.all([getIntegrationId(), getToken(customer)]);
     await sdk.init({
       hostURL: location.origin,
@@ -139,20 +170,26 @@ export class Session {
    * begun in another tab or on another device, which can be joined.
    */
   async chats() {
-    const newestFirst = (a, b) => b.createdAt - a.createdAt;
-    const engagements = (await sdk.getEngagements()).sort(newestFirst);
+    const engagements = await sdk.getEngagements();
+    engagements.sort((a, b) => +b.createdAt - +a.createdAt); // the newest first
     return {
       mine: engagements.find((engagement) => engagement.engagementStatus === "ACTIVE"),
       elsewhere: engagements.filter((engagement) => engagement.engagementStatus === "PENDING"),
     };
   }
 
-  /** Begins a chat about a topic. */
+  /**
+   * Begins a chat about a topic.
+   * @param {string} topic
+   */
   begin(topic) {
     return sdk.createEngagement({ topic, page: location.pathname });
   }
 
-  /** Makes this the chat whose events the page hears. Call it before reading its history. */
+  /**
+   * Makes this the chat whose events the page gets. Call it before reading its history.
+   * @param {Engagement} engagement
+   */
   show(engagement) {
     this.#engagement = engagement;
     this.#history = null;
@@ -161,28 +198,37 @@ export class Session {
   /**
    * Reads a page of the open chat's history, the newest first and an older one at each call.
    * Messages that come later than the first call come as events.
-   * @returns {Promise<{messages: object[], hasOlder: boolean}>}
+   * @returns {Promise<{ messages: Message[], hasOlder: boolean }>}
    */
   async readHistory() {
-    const engagement = this.#engagement;
-    if (this.#history) {
-      await this.#history.previous();
+    const engagement = this.#openChat();
+    let history = this.#history;
+    if (history) {
+      await history.previous();
     } else {
-      const history = await engagement.getMessages(PAGE_SIZE);
+      history = await engagement.getMessages(PAGE_SIZE);
       if (engagement !== this.#engagement) return { messages: [], hasOlder: false };
       this.#history = history;
     }
-    return { messages: this.#history.items, hasOlder: this.#history.hasPrevious() };
+    return { messages: history.items, hasOlder: history.hasPrevious() };
   }
 
-  /** Sends a message to the open chat; resolves with the message as it is stored. */
-  send(text) {
-    return this.#engagement.sendMessage(text);
+  #openChat() {
+    if (!this.#engagement) throw new Error("no chat is open");
+    return this.#engagement;
+  }
+
+  /**
+   * Sends a message to the open chat; resolves with the message as it is stored.
+   * @param {string} text
+   */
+  async send(text) {
+    return this.#openChat().sendMessage(text);
   }
 
   /** Ends the open chat; `ended` is called when it is over. */
-  end() {
-    return this.#engagement.disconnect("USER_CLOSED");
+  async end() {
+    return this.#openChat().disconnect("USER_CLOSED");
   }
 
   /** The customer is there: both idle timers start anew. */
@@ -193,10 +239,6 @@ export class Session {
   /** Reconnects now instead of at the next attempt. */
   reconnect() {
     sdk.retryConnection();
-  }
-
-  #isOpen(event) {
-    return event.engagementId === this.#engagement?.engagementId;
   }
 
   #forget() {
@@ -211,12 +253,12 @@ export class Session {
    * One at a time: the reminder's may still be running when the token expires.
    */
   async #refreshToken(attempt = 0) {
-    if (this.#refresh) return;
-    const refresh = this.#refresh = new AbortController();
     const customer = this.#customer;
+    if (this.#refresh || !customer) return;
+    const refresh = this.#refresh = new AbortController();
     while (!refresh.signal.aborted) {
       try {
-        await pause(attempt, refresh.signal);
+        if (attempt > 0) await sleep(backoff(attempt, REFRESH_WAITS), refresh.signal);
         const { jwtToken } = await getToken(customer);
         if (refresh.signal.aborted) return;
         this.#refreshedAt = Date.now();
@@ -224,23 +266,10 @@ export class Session {
         break;
       } catch (error) {
         if (refresh.signal.aborted) return;
-        console.warn("no new chat token yet:", error.message);
+        console.warn("no new chat token yet:", /** @type {Error} */ (error).message);
         attempt++;
       }
     }
     this.#refresh = null;
   }
-}
-
-/** Waits before the nth attempt: not before the first, then up to 1, 2, 4 … 30 seconds. */
-function pause(attempt, signal) {
-  if (attempt === 0) return Promise.resolve();
-  const ceiling = Math.min(MAX_REFRESH_DELAY, 1000 * 2 ** (attempt - 1));
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ceiling / 2 + Math.random() * ceiling / 2);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
 }

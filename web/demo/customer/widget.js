@@ -8,7 +8,24 @@ import { Timeline } from "../shared/timeline.js";
 import { counted } from "../shared/words.js";
 import { AGENTS, SHOP, wordsOf } from "./words.js";
 
+/** @typedef {import("./words.js").State} State */
+/** @typedef {import("./words.js").Values} Values */
+/** @typedef {AvayaCCaaSChatSDK.Engagement} Engagement */
+
 const REOPEN_KEY = "hollis.panel"; // whether a reload opens the panel again
+
+/**
+ * The page's elements that match.
+ * @param {string} selector
+ * @returns {NodeListOf<HTMLElement>}
+ */
+const elements = (selector) => ofDocument("querySelectorAll")(selector);
+
+/**
+ * Whether an element is not to be seen.
+ * @param {Element | null} element
+ */
+const isHidden = (element) => element instanceof HTMLElement && element.offsetParent === null;
 
 export class Widget {
   /** The messages. */
@@ -17,13 +34,18 @@ export class Widget {
   #do;
   #composer;
   #unread = 0;
+  /** @type {HTMLElement | null} */
   #opener = null; // has the focus when the panel closes
   #sheet = matchMedia("(max-width: 32rem)"); // the panel covers the page
 
   // What the header tells, as [state of words.js, values]: the first of these that is not null.
+  /** @type {[State, Values?] | null} */
   #ending = null; // the chat, or the session, is over
+  /** @type {[State, Values?] | null} */
   #link = null; // the connection is not fine
+  /** @type {[State, Values?]} */
   #scene = ["start"]; // the first screen, or who is in the chat
+  /** @type {string[]} */
   #names = []; // the agents in the chat, or those who were last in it
 
   #panel = byId("chat");
@@ -40,32 +62,32 @@ export class Widget {
   #start = byId("start-screen");
   #note = byId("start-note");
   #noteText = byId("start-note-text");
-  #noteAct = byId("start-note-act");
+  #noteAct = byId("start-note-act", HTMLButtonElement);
   #startNew = byId("start-new");
   #offers = byId("offers");
-  #form = byId("start-form");
-  #name = byId("name");
-  #topic = byId("topic");
+  #form = byId("start-form", HTMLFormElement);
+  #name = byId("name", HTMLInputElement);
+  #topic = byId("topic", HTMLInputElement);
   #startButton = byId("start");
   #startError = byId("start-error");
 
   #talk = byId("chat-screen");
-  #earlier = byId("load-earlier");
+  #earlier = byId("load-earlier", HTMLButtonElement);
   #notice = byId("chat-notice");
   #idle = byId("idle-warning");
   #idleText = byId("idle-text");
   #stillHere = byId("still-here");
   #confirm = byId("end-confirm");
-  #composing = byId("composer-form");
+  #composing = byId("composer-form", HTMLFormElement);
   #over = byId("over");
   #overText = byId("over-text");
-  #restart = byId("restart");
+  #restart = byId("restart", HTMLButtonElement);
 
   /**
    * @param {object} actions what the customer does; every one is required
    * @param {() => void} actions.open the panel was opened
    * @param {(answers: {name: string, topic: string}) => void} actions.start
-   * @param {(engagement: object) => void} actions.join
+   * @param {(engagement: Engagement) => void} actions.join
    * @param {(text: string) => void} actions.send
    * @param {(key: string, text: string) => void} actions.resend
    * @param {() => void} actions.again the first screen could not show what there is: once more
@@ -85,43 +107,55 @@ export class Widget {
     });
     this.#composer = new Composer({
       form: this.#composing,
-      input: byId("composer"),
+      input: byId("composer", HTMLTextAreaElement),
       counter: byId("counter"),
-      send: byId("send"),
+      send: byId("send", HTMLButtonElement),
       onSend: actions.send,
     });
+    this.#listenToPanel();
+    this.#listenToStart(actions);
+    this.#listenToChat(actions);
+  }
 
-    this.#launcher.addEventListener("click", () => (this.isOpen ? this.close() : this.open(this.#launcher)));
+  #listenToPanel() {
+    this.#launcher.addEventListener("click", () => {
+      if (this.isOpen) this.close();
+      else this.open(this.#launcher);
+    });
     byId("minimise").addEventListener("click", () => this.close());
-    for (const button of ofDocument("querySelectorAll")("[data-opens-chat]")) {
-      button.addEventListener("click", () => this.open(button));
-    }
+    for (const button of elements("[data-opens-chat]")) button.addEventListener("click", () => this.open(button));
     this.#panel.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.isComposing) return;
       if (!this.#confirm.hidden) this.#ask(false);
       else this.close();
     });
     this.#sheet.addEventListener("change", () => this.#cover());
+  }
 
+  /** @param {ConstructorParameters<typeof Widget>[0]} actions */
+  #listenToStart(actions) {
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       const answers = { name: wellFormed(this.#name.value).trim(), topic: wellFormed(this.#topic.value).trim() };
       if (answers.name && answers.topic) actions.start(answers);
       else this.setStartError(answers.name ? "Tell us what it is about." : "Tell us your name.");
     });
-    for (const chip of ofDocument("querySelectorAll")("[data-topic]")) {
+    for (const chip of elements("[data-topic]")) {
       chip.addEventListener("click", () => {
-        this.#topic.value = chip.dataset.topic;
+        this.#topic.value = chip.dataset.topic ?? "";
         this.#startButton.focus();
       });
     }
 
     this.#noteAct.addEventListener("click", () => actions.again());
     this.#startNew.addEventListener("click", () => {
-      this.#formHidden(false);
+      this.#hideForm(false);
       this.#name.focus();
     });
+  }
 
+  /** @param {ConstructorParameters<typeof Widget>[0]} actions */
+  #listenToChat(actions) {
     this.#earlier.addEventListener("click", () => actions.loadEarlier());
     this.#end.addEventListener("click", () => this.#ask(this.#confirm.hidden));
     byId("end-yes").addEventListener("click", () => {
@@ -143,6 +177,7 @@ export class Widget {
     return !this.#panel.hidden;
   }
 
+  /** @param {HTMLElement | null} opener has the focus when the panel closes */
   open(opener = null) {
     if (this.isOpen) return this.#focus();
     this.#opener = opener;
@@ -182,12 +217,18 @@ export class Widget {
     this.#showUnread();
   }
 
-  /** Points at the launcher: there is something to see that is no message. */
+  /**
+   * Points at the launcher: there is something to see that is no message.
+   * @param {string} text
+   */
   hint(text) {
     if (!this.isOpen) this.#showUnread(text);
   }
 
-  /** Says it to a screen reader, once. */
+  /**
+   * Makes screen readers read a text, once.
+   * @param {string} text
+   */
   announce(text) {
     setText(this.#announcer, text);
   }
@@ -197,7 +238,8 @@ export class Widget {
   /**
    * Shows the first screen in a state of words.js: "start" the form, "elsewhere" the chats
    * that can be joined, and each other state its sentence and its button.
-   * @param {{name?: string, offers?: object[]}} [content] the customer's name; the chats
+   * @param {State} state
+   * @param {{ name?: string, offers?: Engagement[] }} [content] the customer's name; the chats
    */
   showStart(state, { name, offers = [] } = {}) {
     const { status, text, button, other } = wordsOf(state, { began: offers[0]?.createdAt });
@@ -213,7 +255,7 @@ export class Widget {
     setText(this.#noteAct, button);
     setText(this.#startNew, other);
     this.#showOffers(offers);
-    this.#formHidden(state !== "start");
+    this.#hideForm(state !== "start");
     setText(this.#startButton, wordsOf("start").button);
     this.setStartError("");
     this.#screen(this.#start);
@@ -222,10 +264,13 @@ export class Widget {
     if (offering) this.hint(status);
     else this.#showUnread();
     if (!this.#note.hidden) this.announce(text);
-    if (follows && (focused.offsetParent === null || !this.#start.contains(focused))) this.#focus();
+    if (follows && (isHidden(focused) || !this.#start.contains(focused))) this.#focus();
   }
 
-  /** While a chat is being begun or joined. */
+  /**
+   * While a chat is being begun or joined.
+   * @param {boolean} busy
+   */
   setBusy(busy) {
     this.#form.setAttribute("aria-busy", String(busy));
     for (const button of this.#start.querySelectorAll("button")) button.disabled = busy;
@@ -235,38 +280,51 @@ export class Widget {
     this.#head();
   }
 
-  /** What the first screen was to do has failed: a state of words.js. */
+  /**
+   * What the first screen was to do has failed.
+   * @param {State} state
+   */
   setStartFailure(state) {
     const { text, button, keepsForm } = wordsOf(state);
-    if (this.#form.hidden || !keepsForm) return this.showStart(state);
+    if (this.#form.hidden || !keepsForm) {
+      this.showStart(state);
+      return;
+    }
     this.#scene = [state];
     this.setStartError(text);
     setText(this.#startButton, button);
     this.#head();
   }
 
+  /** @param {string} text empty: none */
   setStartError(text) {
     this.#startError.hidden = !text;
     setText(this.#startError, text);
   }
 
-  /** Whether the form is shown; while it is not, a chat can be begun by the second button. */
-  #formHidden(hidden) {
+  /**
+   * Shows or hides the form; while it is hidden, a chat can be begun by the second button.
+   * @param {boolean} hidden
+   */
+  #hideForm(hidden) {
     this.#form.hidden = hidden;
     this.#startNew.hidden = !hidden || this.#startNew.textContent === "";
   }
 
-  /** Offers that stay keep their buttons, and with them the focus. */
+  /**
+   * Offers that stay keep their buttons, and with them the focus.
+   * @param {Engagement[]} offers
+   */
   #showOffers(offers) {
-    const ids = (list) => list.join(" ");
-    const shown = [...this.#offers.children].map((offer) => offer.dataset.engagementId);
-    if (ids(shown) === ids(offers.map((offer) => offer.engagementId))) return;
+    const shown = [...this.#offers.children].map((offer) => offer.getAttribute("data-engagement-id"));
+    if (shown.join(" ") === offers.map((offer) => offer.engagementId).join(" ")) return;
     const focused = this.#offers.contains(ofDocument("activeElement"));
     this.#offers.hidden = offers.length === 0;
     this.#offers.replaceChildren(...offers.map((engagement) => this.#offer(engagement)));
     if (focused) this.#focus();
   }
 
+  /** @param {Engagement} engagement */
   #offer(engagement) {
     const { text, button } = wordsOf("elsewhere", { began: engagement.createdAt });
     const join = h("button", { type: "button", class: "primary", "data-testid": "join-existing" }, button);
@@ -288,7 +346,10 @@ export class Widget {
     this.#showUnread();
   }
 
-  /** The header says with whom one is talking. */
+  /**
+   * The header says with whom one is talking.
+   * @param {AvayaCCaaSChatSDK.Participant[]} participants
+   */
   setParticipants(participants) {
     const names = participants
       .filter((one) => one.participantType === "AGENT" || one.participantType === "SUPERVISOR")
@@ -305,27 +366,36 @@ export class Widget {
     const { title, status } = wordsOf(...(this.#ending ?? this.#link ?? this.#scene));
     setText(this.#subtitle, status);
     const names = title === AGENTS && !this.#talk.hidden ? this.#names : [];
-    if (names.length === 0) setText(this.#title, title === AGENTS ? SHOP : title);
+    if (names.length === 0) setText(this.#title, typeof title === "string" ? title : SHOP);
     // Each name is an island: its direction marks do not turn the next one round.
     else if (this.#title.textContent !== names.join(", ")) {
       this.#title.replaceChildren(...names.flatMap((name, at) => [at > 0 ? ", " : "", h("bdi", {}, name)]));
     }
   }
 
-  /** Whether there are older messages to load, and whether they are being loaded. */
+  /**
+   * Whether there are older messages to load, and whether they are being loaded.
+   * @param {boolean} available
+   */
   setOlder(available, loading = false) {
     this.#earlier.hidden = !available;
     this.#earlier.disabled = loading;
     setText(this.#earlier, loading ? "Loading…" : "Load earlier messages");
   }
 
-  /** A line about something that went wrong in the chat; empty: none. */
+  /**
+   * A line about something that went wrong in the chat; empty: none.
+   * @param {string} text
+   */
   setNotice(text) {
     this.#notice.hidden = !text;
     setText(this.#notice, text);
   }
 
-  /** The chat is over, or this session is: a state of words.js; null: neither. */
+  /**
+   * The chat is over, or this session is; null: neither.
+   * @param {State | null} state
+   */
   setOver(state) {
     const had = this.#talk.contains(ofDocument("activeElement")) || this.#end === ofDocument("activeElement");
     this.#ending = state && [state];
@@ -347,7 +417,11 @@ export class Widget {
 
   // Warnings
 
-  /** The connection is not fine: a state of words.js and its values; null: it is. */
+  /**
+   * The connection is not fine; null: it is.
+   * @param {State | null} state
+   * @param {Values} [values]
+   */
   setConnection(state, values) {
     const { text, button } = state ? wordsOf(state, values) : { text: "", button: "" };
     const focused = this.#connection.contains(ofDocument("activeElement"));
@@ -357,10 +431,13 @@ export class Widget {
     this.#reconnect.hidden = !button;
     setText(this.#reconnect, button);
     this.#head();
-    if (focused && this.#reconnect.offsetParent === null) this.#focus();
+    if (focused && isHidden(this.#reconnect)) this.#focus();
   }
 
-  /** Seconds until the session ends for want of activity; null: no such warning. */
+  /**
+   * Seconds until the session ends for want of activity; null: no such warning.
+   * @param {number | null} seconds
+   */
   setIdle(seconds) {
     const was = this.#idle.hidden;
     const focused = this.#idle.contains(ofDocument("activeElement"));
@@ -382,7 +459,7 @@ export class Widget {
     if (!this.isOpen) return;
     if (!this.#start.hidden) {
       const first = [this.#offers.querySelector("button"), this.#noteAct, this.#name.value ? this.#topic : this.#name]
-        .find((one) => one && one.offsetParent !== null);
+        .find((one) => one && !isHidden(one));
       (first ?? byId("minimise")).focus();
     } else if (!this.#over.hidden) {
       this.#restart.focus();
@@ -391,6 +468,7 @@ export class Widget {
     }
   }
 
+  /** @param {HTMLElement} screen */
   #screen(screen) {
     if (!screen.hidden) return;
     const inside = this.#panel.contains(ofDocument("activeElement"));
@@ -401,6 +479,7 @@ export class Widget {
     if (inside || ofDocument("activeElement") === ofDocument("body")) this.#focus();
   }
 
+  /** @param {boolean} asking */
   #ask(asking, { focus = true } = {}) {
     this.#confirm.hidden = !asking;
     this.#end.setAttribute("aria-expanded", String(asking));
@@ -423,6 +502,7 @@ export class Widget {
     ofDocument("documentElement").classList.toggle("covered", covers);
   }
 
+  /** @param {boolean} open */
   #remember(open) {
     try {
       sessionStorage.setItem(REOPEN_KEY, open ? "open" : "closed");

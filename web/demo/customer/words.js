@@ -10,12 +10,25 @@ export const SHOP = "The workshop";
 export const AGENTS = Symbol("agents");
 
 /**
+ * @typedef {{ began?: Date, count?: number, seconds?: number }} Values what a state depends on
+ * @typedef {string | ((values: Required<Values>) => string)} Word
+ * @typedef {{ title: string | symbol, status: Word, text?: Word, button?: Word, other?: Word, keepsForm?: boolean }} Row
+ * @typedef {keyof typeof STATES} State
+ */
+
+/**
+ * @template {string} S
+ * @param {Record<S, Row>} rows
+ */
+const table = (rows) => rows;
+
+/**
  * The states. `title` and `status` are the header's two lines, `text` is the sentence about
  * the state, `button` what the customer can do about it, `other` the second thing they can do.
  * A value may be a function of what the state depends on. A member that is missing or "" is
  * not shown. `keepsForm`: a form that could not be sent off stays, with the button's words.
  */
-export const STATES = {
+export const STATES = table({
   // The first screen
   start: { title: SHOP, status: "We usually reply in a few minutes", button: "Start chat" },
   starting: { title: SHOP, status: "Connecting…", button: "Connecting…" },
@@ -114,30 +127,35 @@ export const STATES = {
     text: "The chat ended while you were away.",
     button: "Start a new chat",
   },
-};
+});
 
 /**
  * The words of a state: {title, status, text, button, other, keepsForm}, "" for what it does not have.
- * @param {keyof STATES} state
- * @param {object} [values] what the state depends on: began, count or seconds
+ * @param {State} state
+ * @param {Values} [values] those that what is read depends on
  */
 export function wordsOf(state, values) {
   const row = STATES[state];
-  const word = (name) => (typeof row[name] === "function" ? row[name](values) : row[name]) ?? "";
+  /** @param {Word} [word] */
+  const said = (word = "") => (typeof word === "function" ? word(/** @type {Required<Values>} */ (values)) : word);
   // Getters: whoever wants the status only need not give what the text depends on.
   return {
-    get title() { return word("title"); },
-    get status() { return word("status"); },
-    get text() { return word("text"); },
-    get button() { return word("button"); },
-    get other() { return word("other"); },
+    get title() { return row.title; },
+    get status() { return said(row.status); },
+    get text() { return said(row.text); },
+    get button() { return said(row.button); },
+    get other() { return said(row.other); },
     keepsForm: row.keepsForm ?? false,
   };
 }
 
-/** The state of the first screen after opening a session or entering a chat has failed. */
+/**
+ * The state of the first screen after opening a session or entering a chat has failed.
+ * @param {unknown} error
+ * @returns {State}
+ */
 export function failureOf(error) {
-  switch (error?.code) {
+  switch (codeOf(error)) {
     case "ACS-306":
     case "UNREACHABLE": // backend.js
       return "unreachable";
@@ -157,7 +175,11 @@ export function failureOf(error) {
   }
 }
 
-/** The state of the connection after EVENT_STREAM_FAILED. */
+/**
+ * The state of the connection after EVENT_STREAM_FAILED.
+ * @param {AvayaCCaaSChatSDK.EventStreamFailed} event
+ * @returns {State}
+ */
 export function connectionOf(event) {
   switch (event.reason) {
     case "UNAUTHORIZED":
@@ -170,9 +192,15 @@ export function connectionOf(event) {
   }
 }
 
-/** Why something in an open chat did not work, and what to do: for an error of the SDK or of our own server. */
+/** @param {unknown} error of the SDK, or of our own server */
+const codeOf = (error) => /** @type {{ code?: string } | undefined} */ (error)?.code;
+
+/**
+ * Why something in an open chat did not work, and what to do.
+ * @param {unknown} error
+ */
 export function explain(error) {
-  switch (error?.code) {
+  switch (codeOf(error)) {
     case "ACS-306":
     case "UNREACHABLE":
       return "We can't reach the chat. Check your internet connection, then try again.";
@@ -197,7 +225,10 @@ export function explain(error) {
 /** The first words of an ENGAGEMENT_ERROR: what it says of itself is for engineers. */
 export const TROUBLE = "Something went wrong in this chat. If nobody answers, please start a new one.";
 
-/** "today at 14:03", "on Monday, 3 March at 14:03" */
+/**
+ * "today at 14:03", "on Monday, 3 March at 14:03"
+ * @param {Date} date
+ */
 function when(date) {
   const day = dayName(date);
   return `${/^(Today|Yesterday)$/.test(day) ? day.toLowerCase() : `on ${day}`} at ${clockTime(date)}`;

@@ -1,5 +1,22 @@
 // The desk's calls (docs/desk-api.md).
 
+/**
+ * A chat, a message and a page of messages as the desk's API gives them; times are ISO 8601.
+ * @typedef {{
+ *   engagementId: string, dialogId: string, customerName: string, topic: string,
+ *   engagementParameters?: Record<string, string>, state: "waiting" | "active" | "ended",
+ *   participants: AvayaCCaaSChatSDK.Participant[], createdAt: string, waitingSince?: string, requeued?: boolean,
+ *   customerPresence: "present" | "away", customerSeenAt?: string, lastUpdatedAt: string, newestIndex: number,
+ * }} Chat
+ * @typedef {{
+ *   messageId: string, engagementId: string, messageIndex: number, body: AvayaCCaaSChatSDK.MessageBody,
+ *   senderParticipantId: string, senderParticipantName: string, senderParticipantType: AvayaCCaaSChatSDK.ParticipantType,
+ *   correlationId: string, receivedAt: string,
+ * }} Message
+ * @typedef {{ messages: Message[], newestIndex: number, hasOlder: boolean, hasNewer: boolean }} Page
+ * @typedef {{ agentId: string, agentName: string }} Agent who sits at the desk
+ */
+
 const BASE = "/api/desk/v1/engagements";
 const TIMEOUT = 15_000; // ms until a call without an answer counts as failed
 
@@ -15,8 +32,8 @@ export class DeskError extends Error {
     this.status = status;
   }
 
-  /** Whether the same call may fare better in a moment. */
-  get passing() {
+  /** Whether the same call may succeed in a moment. */
+  get isTemporary() {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
@@ -27,27 +44,48 @@ export class DeskApi {
 
   /**
    * @param {string} credential vouches for the desk
-   * @param {{agentId: string, agentName: string}} agent who sits at it
+   * @param {Agent} agent
    */
   constructor(credential, agent) {
     this.#credential = credential;
     this.#agent = agent;
   }
 
+  /** @type {(id: string) => Promise<Chat>} */
   accept = (id) => this.#call(`/${id}:accept`, this.#agent);
-  /** Takes a chat from the agent who has it. */
+  /**
+   * Takes a chat from the agent who has it.
+   * @type {(id: string) => Promise<Chat>}
+   */
   takeOver = (id) => this.#call(`/${id}:accept`, { ...this.#agent, takeOver: true });
+  /** @type {(id: string) => Promise<Chat>} */
   supervise = (id) => this.#call(`/${id}:supervise`, this.#agent);
+  /** @type {(id: string) => Promise<Chat>} */
   leave = (id) => this.#call(`/${id}:leave`, { agentId: this.#agent.agentId });
+  /** @type {(id: string) => Promise<Chat>} */
   end = (id) => this.#call(`/${id}:end`, { agentId: this.#agent.agentId });
 
-  /** Says a text in a chat. Said again with the same correlationId, it is the same message. */
-  say = (id, text, correlationId) =>
+  /**
+   * Sends a text to a chat. Sent again with the same correlationId, it is the same message.
+   * @type {(id: string, text: string, correlationId: string) => Promise<Message>}
+   */
+  send = (id, text, correlationId) =>
     this.#call(`/${id}/messages`, { agentId: this.#agent.agentId, text, correlationId });
 
-  /** A page of messages: the newest, or those next to a messageIndex: {before} or {after}. */
-  messages = (id, place = {}) => this.#call(`/${id}/messages?${new URLSearchParams({ pageSize: 50, ...place })}`);
+  /**
+   * A page of messages: the newest, or those next to a messageIndex.
+   * @type {(id: string, place?: { before?: number, after?: number }) => Promise<Page>}
+   */
+  messages = (id, place = {}) => {
+    const query = new URLSearchParams({ pageSize: "50" });
+    for (const [name, index] of Object.entries(place)) query.set(name, String(index));
+    return this.#call(`/${id}/messages?${query}`);
+  };
 
+  /**
+   * @param {string} path
+   * @param {object} [body] makes it a POST
+   */
   async #call(path, body) {
     let response;
     try {

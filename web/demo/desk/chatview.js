@@ -4,9 +4,15 @@ import { Composer } from "../shared/composer.js";
 import { byId, h, ofDocument, setText } from "../shared/dom.js";
 import { clockTime, dayName } from "../shared/words.js";
 
+/** @typedef {import("./api.js").Chat} Chat */
+/** @typedef {import("./conversation.js").Conversation} Conversation */
+
 const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
 
-/** What an agent is told who is not in the chat. */
+/**
+ * What an agent reads who is not in the chat.
+ * @param {Chat} chat
+ */
 function enterText(chat) {
   if (chat.state === "waiting") return chat.requeued ? "This chat's agent was disconnected." : "Nobody has taken this chat yet.";
   const agent = chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
@@ -24,7 +30,7 @@ export class ChatView {
   #leave = byId("leave");
   #end = byId("end");
   #confirm = byId("end-confirm");
-  #form = byId("composer-form");
+  #form = byId("composer-form", HTMLFormElement);
   #enter = byId("enter");
   #enterText = byId("enter-text");
   #accept = byId("accept-open");
@@ -35,7 +41,9 @@ export class ChatView {
   #parameters = byId("parameters");
   #participants = byId("participants");
   #composer;
+  /** @type {Chat | null} */
   #chat = null;
+  /** @type {Conversation | null} */
   #conversation = null;
 
   /**
@@ -51,12 +59,18 @@ export class ChatView {
   constructor(actions) {
     this.#composer = new Composer({
       form: this.#form,
-      input: byId("composer"),
+      input: byId("composer", HTMLTextAreaElement),
       counter: byId("counter"),
-      send: byId("send"),
-      onSend: (text) => this.#conversation.send(text),
+      send: byId("send", HTMLButtonElement),
+      onSend: (text) => this.#conversation?.send(text),
     });
-    const onClick = (button, action) => button.addEventListener("click", () => action(this.#chat.engagementId));
+    /**
+     * @param {HTMLElement} button
+     * @param {(id: string) => void} action
+     */
+    const onClick = (button, action) => button.addEventListener("click", () => {
+      if (this.#chat) action(this.#chat.engagementId);
+    });
     onClick(this.#accept, actions.accept);
     onClick(this.#takeOver, actions.takeOver);
     onClick(this.#supervise, actions.supervise);
@@ -81,7 +95,12 @@ export class ChatView {
     return this.#chat?.engagementId;
   }
 
-  /** Opens a chat with its conversation. */
+  /**
+   * Opens a chat with its conversation.
+   * @param {Chat} chat
+   * @param {string | undefined} role
+   * @param {Conversation} conversation
+   */
   open(chat, role, conversation) {
     this.#keepDraft();
     this.#conversation = conversation;
@@ -95,7 +114,11 @@ export class ChatView {
     this.focus();
   }
 
-  /** The open chat has changed. */
+  /**
+   * The open chat has changed.
+   * @param {Chat} chat
+   * @param {string | undefined} role
+   */
   update(chat, role) {
     this.#chat = chat;
     const ended = chat.state === "ended";
@@ -109,13 +132,13 @@ export class ChatView {
     this.#accept.hidden = chat.state !== "waiting";
     setText(this.#enterText, enterText(chat));
     this.#away.hidden = ended || chat.customerPresence !== "away";
-    if (!this.#away.hidden) setText(this.#away, `Customer away since ${clockTime(new Date(chat.customerSeenAt))}`);
+    if (!this.#away.hidden) setText(this.#away, `Customer away since ${clockTime(new Date(chat.customerSeenAt ?? ""))}`);
     setText(this.#name, chat.customerName || "Unnamed");
     setText(this.#topic, chat.topic || "No topic");
     this.#role.hidden = role !== "SUPERVISOR";
     this.#showDetails(chat);
     // What had the focus may be hidden now.
-    if (focused && focused.offsetParent === null) this.focus();
+    if (focused instanceof HTMLElement && focused.offsetParent === null) this.focus();
   }
 
   close() {
@@ -139,6 +162,7 @@ export class ChatView {
     if (this.#conversation) this.#conversation.draft = this.#composer.draft;
   }
 
+  /** @param {Chat} chat */
   #showDetails(chat) {
     const began = new Date(chat.createdAt);
     setText(this.#facts, `Began ${dayName(began).toLowerCase()}, ${clockTime(began)}`);
@@ -153,9 +177,11 @@ export class ChatView {
       h("span", { class: "tag" }, TYPES[one.participantType] ?? one.participantType))));
   }
 
+  /** @param {boolean} asking */
   #ask(asking) {
     this.#confirm.hidden = !asking;
     this.#end.setAttribute("aria-expanded", String(asking));
-    (asking ? byId("end-no") : this.#end).focus();
+    if (asking) byId("end-no").focus();
+    else this.#end.focus();
   }
 }

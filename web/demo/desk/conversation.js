@@ -1,10 +1,14 @@
 // One chat's messages at the desk: read from the server, kept whole over lost connections,
 // and written to it, each once.
 
+import { backoff, sleep } from "../shared/backoff.js";
 import { h, icon } from "../shared/dom.js";
 import { Timeline } from "../shared/timeline.js";
 
+/** @typedef {import("./api.js").Message} Message */
+
 const ATTEMPTS = 6; // of sending a message, with the same correlationId: about 15 s in all
+const WAITS = { first: 500, ceiling: 30_000 }; // ms between them
 
 export class Conversation {
   /** Goes into the page: the messages, and what scrolls them. */
@@ -21,14 +25,15 @@ export class Conversation {
   #notice;
   #oldest = Infinity; // messageIndex of the oldest message that is shown
   #last = 0; // of the newest before which none is missing
-  #heard = 0; // of the newest that is known to exist
+  #newest = 0; // of the newest that is known to exist
   #loaded = false; // the newest page was read
+  /** @type {Promise<void> | null} */
   #reading = null; // the promise of a read that runs
   #sending = Promise.resolve(); // one after the other, in the order they were written
 
   /**
    * @param {string} id engagementId
-   * @param {{agentId: string, agentName: string}} agent
+   * @param {import("./api.js").Agent} agent
    * @param {import("./api.js").DeskApi} api
    * @param {(text: string) => void} onTrouble something to say aloud
    */
@@ -56,8 +61,11 @@ export class Conversation {
     this.#timeline.toEnd();
   }
 
-  /** A message came by the feed. */
-  hear(message) {
+  /**
+   * A message came by the feed.
+   * @param {Message} message
+   */
+  receive(message) {
     if (this.#timeline.has(message.correlationId)) this.#timeline.sent(message.correlationId, this.#describe(message));
     else if (this.#loaded && message.messageIndex === this.#last + 1) this.#timeline.show(this.#describe(message));
     if (this.#loaded && message.messageIndex === this.#last + 1) this.#last++;
@@ -69,14 +77,14 @@ export class Conversation {
    * no gaps, so a gap means a message that was missed.
    */
   read(newest = 0) {
-    this.#heard = Math.max(this.#heard, newest);
-    if (this.#loaded && this.#last >= this.#heard) return;
+    this.#newest = Math.max(this.#newest, newest);
+    if (this.#loaded && this.#last >= this.#newest) return;
     this.#reading ??= this.#readMissing().finally(() => { this.#reading = null; });
   }
 
   async #readMissing() {
     try {
-      while (!this.#loaded || this.#last < this.#heard) {
+      while (!this.#loaded || this.#last < this.#newest) {
         const page = await this.#api.messages(this.#id, this.#loaded ? { after: this.#last } : {});
         if (!this.#loaded) {
           this.#timeline.showHistory(page.messages.map(this.#describe));
@@ -105,36 +113,49 @@ export class Conversation {
       this.#oldest = page.messages[0]?.messageIndex ?? this.#oldest;
       this.#earlier.hidden = !page.hasOlder;
     } catch (error) {
-      this.#onTrouble(`Earlier messages could not be loaded. ${error.message} Try again.`);
+      this.#onTrouble(`Earlier messages could not be loaded. ${/** @type {Error} */ (error).message} Try again.`);
     }
     this.#earlier.disabled = false;
     this.#earlier.textContent = "Load earlier messages";
   }
 
-  /** Sends a text; with the key of one that failed, that one again. */
+  /**
+   * Sends a text; with the key of one that failed, that one again.
+   * @param {string} text
+   * @param {string} [key]
+   */
   send(text, key = crypto.randomUUID()) {
     this.#timeline.sending(key, text, this.#agent.agentName, "AGENT");
     this.#sending = this.#sending.then(() => this.#deliver(key, text));
   }
 
+  /**
+   * @param {string} key
+   * @param {string} text
+   */
   async #deliver(key, text) {
     for (let attempt = 1; ; attempt++) {
       try {
-        const message = await this.#api.say(this.#id, text, key);
+        const message = await this.#api.send(this.#id, text, key);
         this.#timeline.sent(key, this.#describe(message));
         return;
-      } catch (error) {
-        if (!error.passing || attempt === ATTEMPTS) {
+      } catch (e) {
+        const error = /** @type {import("./api.js").DeskError} */ (e);
+        if (!error.isTemporary || attempt === ATTEMPTS) {
           this.#timeline.failed(key, error.message);
           this.#onTrouble(`Your message was not sent. ${error.message}`);
           return;
         }
-        await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** attempt * (0.5 + Math.random() / 2)));
+        await sleep(backoff(attempt, WAITS));
       }
     }
   }
 
-  /** A message of the desk's API as the timeline shows it. */
+  /**
+   * A message of the desk's API as the timeline shows it.
+   * @param {Message} message
+   * @returns {import("../shared/timeline.js").Shown}
+   */
   #describe = (message) => {
     const mine = message.senderParticipantId === this.#agent.agentId;
     return {

@@ -11,34 +11,37 @@ import { signIn } from "./signin.js";
 import { byId, countdown, ofDocument, setText } from "../shared/dom.js";
 import { counted } from "../shared/words.js";
 
-const conversations = new Map(); // engagementId → Conversation, of one's own chats and the open one
-let board;
-let api;
-let agent;
+/** @type {Map<string, Conversation>} */
+const conversations = new Map(); // by engagementId, of one's own chats and the open one
+/** @type {{ agent: import("./api.js").Agent, api: DeskApi, board: Board }} */
+let desk; // since the agent has signed in
+/** @type {Feed | undefined} */
 let feed;
 let stopCountdown = () => {};
 
 const lists = new Lists({ open, accept, supervise });
 const view = new ChatView({ accept, takeOver, supervise, leave, end, putAway, back });
 
-byId("reconnect").addEventListener("click", () => feed.retry());
+byId("reconnect").addEventListener("click", () => feed?.retry());
 ofDocument("addEventListener")("visibilitychange", show);
 sitDown();
 
-/** Signs in and goes live; with a reason, because the credential was refused. */
+/**
+ * Signs in and connects.
+ * @param {string} [trouble] why it is to be done once more
+ */
 async function sitDown(trouble) {
   byId("desk").hidden = true;
-  const who = await signIn(trouble);
-  agent = who.agent;
-  api = new DeskApi(who.credential, agent);
-  board = new Board(agent.agentId);
+  const { agent, credential } = await signIn(trouble);
+  const board = new Board(agent.agentId);
+  desk = { agent, api: new DeskApi(credential, agent), board };
   conversations.clear();
   view.close();
   setText(byId("me"), agent.agentName);
   byId("desk").hidden = false;
   showLists();
   show();
-  feed = new Feed(who.credential, agent, {
+  feed = new Feed(credential, agent, {
     state: showConnection,
     snapshot(chats) {
       board.replace(chats);
@@ -52,8 +55,8 @@ async function sitDown(trouble) {
       show();
     },
     message(message) {
-      board.heard(message);
-      conversations.get(message.engagementId)?.hear(message);
+      board.addMessage(message);
+      conversations.get(message.engagementId)?.receive(message);
       show();
     },
     refused: () => sitDown("The server refused that password. Type it again."),
@@ -62,11 +65,12 @@ async function sitDown(trouble) {
 
 /** Shows the board as it is now. */
 function show() {
-  if (!board) return;
+  if (!desk) return;
+  const { board } = desk;
   const { openId } = view;
-  const chat = openId && board.get(openId);
+  const chat = openId ? board.get(openId) : undefined;
   if (chat) {
-    if (!ofDocument("hidden")) board.see(openId);
+    if (!ofDocument("hidden")) board.markSeen(chat.engagementId);
     view.update(chat, board.roleIn(chat));
   } else if (openId) {
     // Looked on from outside, and ended.
@@ -86,66 +90,83 @@ function show() {
   Reflect.set(Document.prototype, "title", news ? `(${news}) Agent desk` : "Agent desk", document);
 }
 
-/** Opens a chat: one's own, or another to look at. */
+/**
+ * Opens a chat: one's own, or another to look at.
+ * @param {string} id
+ */
 function open(id) {
+  const { agent, api, board } = desk;
   const chat = board.get(id);
   if (!chat) return;
-  if (!conversations.has(id)) conversations.set(id, new Conversation(id, agent, api, say));
-  const conversation = conversations.get(id);
+  const conversation = conversations.get(id) ?? new Conversation(id, agent, api, say);
+  conversations.set(id, conversation);
   byId("desk").dataset.pane = "chat";
   view.open(chat, board.roleIn(chat), conversation);
   conversation.read(chat.newestIndex);
   show();
 }
 
+/** @param {string} id */
 function accept(id) {
-  return act(async () => {
-    board.put(await api.accept(id));
-    open(id);
-  });
+  return enter(id, desk.api.accept);
 }
 
+/** @param {string} id */
 function takeOver(id) {
-  return act(async () => {
-    board.put(await api.takeOver(id));
-    open(id);
-  });
+  return enter(id, desk.api.takeOver);
 }
 
+/** @param {string} id */
 function supervise(id) {
+  return enter(id, desk.api.supervise);
+}
+
+/**
+ * Takes the agent into a chat, and opens it.
+ * @param {string} id
+ * @param {(id: string) => Promise<import("./api.js").Chat>} call
+ */
+function enter(id, call) {
   return act(async () => {
-    board.put(await api.supervise(id));
+    desk.board.put(await call(id));
     open(id);
   });
 }
 
+/** @param {string} id */
 function leave(id) {
   return act(async () => {
-    board.put(await api.leave(id));
+    desk.board.put(await desk.api.leave(id));
     if (view.openId === id) back();
     say("You have left the chat.");
   });
 }
 
+/** @param {string} id */
 function end(id) {
   return act(async () => {
-    board.put(await api.end(id));
+    desk.board.put(await desk.api.end(id));
     say("The chat has ended.");
   });
 }
 
+/** @param {string} id */
 function putAway(id) {
-  board.putAway(id);
+  desk.board.putAway(id);
   back();
 }
 
-/** Does what the agent asked for, or says why not. */
+/**
+ * Does what the agent asked for, or shows why that failed.
+ * @param {() => Promise<void>} work
+ */
 async function act(work) {
   fail("");
   try {
     await work();
-  } catch (error) {
-    fail(error.passing ? `${error.message} Try again.` : error.message);
+  } catch (e) {
+    const error = /** @type {import("./api.js").DeskError} */ (e);
+    fail(error.isTemporary ? `${error.message} Try again.` : error.message);
   }
   show();
 }
@@ -164,26 +185,33 @@ function showLists() {
   byId("desk").dataset.pane = "lists";
 }
 
-function showConnection(state, seconds) {
+/**
+ * @param {import("./feed.js").ConnectionState} state
+ * @param {number} [seconds] until the next attempt, while waiting
+ */
+function showConnection(state, seconds = 0) {
   stopCountdown();
   const connection = byId("connection");
   const was = connection.dataset.state;
   connection.dataset.state = state;
   byId("reconnect").hidden = state !== "waiting";
-  const words = (left) => ({
+  const words = (/** @type {number} */ left) => ({
     live: "Connected",
     connecting: "Connecting…",
     waiting: left > 0 ? `Connection lost. Trying again in ${counted(left, "second")}.` : "Connection lost. Trying again.",
   })[state];
   if (state === "waiting") stopCountdown = countdown(seconds, (left) => setText(byId("connection-text"), words(left)));
   else setText(byId("connection-text"), words(0));
-  if (state === "live" ? was === "waiting" || was === "connecting" : state === "waiting") say(words(seconds));
+  const isBack = state === "live" && (was === "waiting" || was === "connecting");
+  if (isBack || state === "waiting") say(words(seconds));
 }
 
+/** @param {string} text which screen readers read */
 function say(text) {
   setText(byId("announcer"), text);
 }
 
+/** @param {string} text empty: nothing is wrong */
 function fail(text) {
   byId("trouble").hidden = !text;
   setText(byId("trouble"), text);

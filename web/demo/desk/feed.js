@@ -1,20 +1,31 @@
 // The desk's live events: one WebSocket that comes back by itself. Each time it is back it
 // brings a snapshot of all chats; messages missed meanwhile are read by their index.
 
+import { backoff } from "../shared/backoff.js";
 import { ofDocument } from "../shared/dom.js";
 
 const SUBPROTOCOL = "desk.chat.v1";
 const REFUSED = 4403;
 const SILENCE = 45_000; // ms: the server pings every 20 s, so without a frame in 45 it is gone
 const OPENING = 10_000; // ms until a connection without a snapshot is given up
-const CEILING = 30_000; // ms: the longest wait between attempts
+const WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts
+
+/** @typedef {"connecting" | "live" | "waiting"} ConnectionState */
+/** @typedef {import("./api.js").Chat} Chat */
+/** @typedef {import("./api.js").Message} Message */
+
+/**
+ * A frame from the server.
+ * @typedef {{ type: "ping" | "pong" } | { type: "snapshot", chats: Chat[] } | { type: "chat", chat: Chat } | { type: "message", message: Message }} Frame
+ */
 
 export class Feed {
   #credential;
   #agent;
   #on;
+  /** @type {WebSocket | null} */
   #socket = null;
-  #attempts = 0; // since the last snapshot
+  #failed = 0; // attempts since the last snapshot
   #timer = 0; // of the next attempt, or of the silence after which the socket is dead
   #lastFrame = 0; // when it came
   #live = false;
@@ -22,12 +33,12 @@ export class Feed {
 
   /**
    * @param {string} credential
-   * @param {{agentId: string, agentName: string}} agent who is present while the feed is connected
+   * @param {import("./api.js").Agent} agent who is present while the feed is connected
    * @param {object} on every one is required
-   * @param {(state: "connecting"|"live"|"waiting", seconds?: number) => void} on.state waiting: until the next attempt
-   * @param {(chats: object[]) => void} on.snapshot
-   * @param {(chat: object) => void} on.chat
-   * @param {(message: object) => void} on.message
+   * @param {(state: ConnectionState, seconds?: number) => void} on.state waiting: until the next attempt
+   * @param {(chats: Chat[]) => void} on.snapshot
+   * @param {(chat: Chat) => void} on.chat
+   * @param {(message: Message) => void} on.message
    * @param {() => void} on.refused the credential is not accepted; the feed is closed
    */
   constructor(credential, agent, on) {
@@ -37,7 +48,9 @@ export class Feed {
     const { signal } = this.#closed;
     addEventListener("online", () => this.retry(), { signal });
     addEventListener("pageshow", () => this.#wake(), { signal });
-    ofDocument("addEventListener")("visibilitychange", () => ofDocument("hidden") || this.#wake(), { signal });
+    ofDocument("addEventListener")("visibilitychange", () => {
+      if (!ofDocument("hidden")) this.#wake();
+    }, { signal });
     this.#connect();
   }
 
@@ -59,7 +72,7 @@ export class Feed {
     const socket = this.#socket = new WebSocket(url, SUBPROTOCOL);
     this.#expectWithin(OPENING);
     socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", credential: this.#credential, ...this.#agent }));
-    socket.onmessage = (event) => this.#frame(JSON.parse(event.data));
+    socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
     socket.onclose = ({ code }) => {
       if (code === REFUSED) {
         this.close();
@@ -70,14 +83,15 @@ export class Feed {
     };
   }
 
-  #frame(frame) {
+  /** @param {Frame} frame */
+  #receive(frame) {
     this.#expectWithin(SILENCE);
     switch (frame.type) {
       case "ping":
-        this.#socket.send('{"type":"pong"}');
+        this.#socket?.send('{"type":"pong"}');
         break;
       case "snapshot":
-        this.#attempts = 0;
+        this.#failed = 0;
         this.#live = true;
         this.#on.state("live");
         this.#on.snapshot(frame.chats);
@@ -91,23 +105,24 @@ export class Feed {
     }
   }
 
-  /** Exponential backoff with full jitter: after an outage not all desks come at once. */
   #wait() {
     this.#drop();
-    const delay = Math.random() * Math.min(CEILING, 1000 * 2 ** this.#attempts++);
+    const delay = backoff(++this.#failed, WAITS);
     this.#on.state("waiting", Math.ceil(delay / 1000));
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
+  /** @param {number} milliseconds after which a socket without a frame is dead */
   #expectWithin(milliseconds) {
     this.#lastFrame = Date.now();
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#wait(), milliseconds);
   }
 
-  /** Timers sleep with the laptop and slow down in a hidden tab: look at the clock instead. */
+  /** Timers sleep with the laptop and slow down in a hidden tab: this compares with the clock instead. */
   #wake() {
-    if (!this.#socket || Date.now() - this.#lastFrame > SILENCE) this.#closed.signal.aborted || this.#connect();
+    if (this.#closed.signal.aborted) return;
+    if (!this.#socket || Date.now() - this.#lastFrame > SILENCE) this.#connect();
     else if (this.#live) this.#socket.send('{"type":"ping"}');
   }
 

@@ -3,6 +3,9 @@
 import { byId, h, setText } from "../shared/dom.js";
 import { duration } from "../shared/words.js";
 
+/** @typedef {import("./api.js").Chat} Chat */
+/** @typedef {import("./board.js").Board} Board */
+
 export class Lists {
   #actions;
   #lists = {
@@ -23,18 +26,25 @@ export class Lists {
     setInterval(() => this.#tick(), 1000);
   }
 
-  /** Shows the board, with the open chat marked. */
+  /**
+   * Shows the board, with the open chat marked.
+   * @param {Board} board
+   * @param {string} [openId]
+   */
   show(board, openId) {
     const lists = board.lists();
-    for (const [name, list] of Object.entries(this.#lists)) {
-      list.show(lists[name], (item, chat) => dress(item, chat, board, chat.engagementId === openId));
+    for (const name of /** @type {const} */ (["waiting", "mine", "others"])) {
+      this.#lists[name].show(lists[name], (item, chat) => fill(item, chat, board, chat.engagementId === openId));
       setText(byId(`${name}-count`), String(lists[name].length));
       byId(`${name}-none`).hidden = lists[name].length > 0;
     }
     this.#tick();
   }
 
-  /** Puts the focus on a chat, or on the first there is. */
+  /**
+   * Puts the focus on a chat, or on the first there is.
+   * @param {string} [id]
+   */
   focus(id) {
     const items = Object.values(this.#lists).flatMap((list) => [...list.items]);
     (items.find((item) => item.element.dataset.engagementId === id) ?? items[0])?.open.focus();
@@ -46,28 +56,65 @@ export class Lists {
     }
   }
 
+  /**
+   * @param {string} id engagementId
+   * @param {string} testid
+   * @param {"accept" | "supervise"} [action] of the item's own button, if it has one
+   * @param {string} [label] of that button
+   */
   #makeItem(id, testid, action, label) {
-    const item = {
+    const parts = {
       name: h("span", { class: "item-name", dir: "auto" }),
       topic: h("span", { class: "item-topic", dir: "auto" }),
       tag: h("span", { class: "tag", hidden: true }),
       unread: h("span", { class: "badge", "data-testid": "unread", hidden: true }),
       time: h("span", { class: "item-time", "data-testid": "waiting-time" }),
-      act: action && h("button", { type: "button", class: "small", "data-testid": action }, label),
+      act: !action ? undefined : h("button", { type: "button", class: "small", "data-testid": action }, label),
     };
-    item.open = h("button", { type: "button", class: "item-open" },
-      h("span", { class: "item-line" }, item.name, item.tag, item.unread, item.time), item.topic);
-    item.element = h("li", { class: "item", "data-testid": testid, "data-engagement-id": id }, item.open, item.act);
-    item.open.addEventListener("click", () => this.#actions.open(id));
-    item.act?.addEventListener("click", () => this.#actions[action](id));
-    return item;
+    const open = h("button", { type: "button", class: "item-open" },
+      h("span", { class: "item-line" }, parts.name, parts.tag, parts.unread, parts.time), parts.topic);
+    const element = h("li", { class: "item", "data-testid": testid, "data-engagement-id": id }, open, parts.act);
+    open.addEventListener("click", () => this.#actions.open(id));
+    if (action) parts.act?.addEventListener("click", () => this.#actions[action](id));
+    return { ...parts, open, element, since: 0 };
   }
 }
 
-function dress(item, chat, board, open) {
+/**
+ * @typedef {object} Item what shows a chat
+ * @property {HTMLElement} element
+ * @property {HTMLElement} open opens the chat
+ * @property {HTMLElement} name
+ * @property {HTMLElement} topic
+ * @property {HTMLElement} tag
+ * @property {HTMLElement} unread
+ * @property {HTMLElement} time
+ * @property {HTMLElement | undefined} act accepts or supervises the chat
+ * @property {number} since when the chat began to wait; 0: it does not
+ */
+
+/**
+ * The word that marks a chat in its list, if any does.
+ * @param {Chat} chat
+ * @param {Board} board
+ */
+function tagOf(chat, board) {
+  if (chat.state === "ended") return "ended";
+  if (chat.customerPresence === "away") return "away";
+  if (board.roleIn(chat) === "SUPERVISOR") return "supervising";
+  return chat.requeued ? "lost its agent" : "";
+}
+
+/**
+ * Writes a chat into its item.
+ * @param {Item} item
+ * @param {Chat} chat
+ * @param {Board} board
+ * @param {boolean} open
+ */
+function fill(item, chat, board, open) {
   const unread = board.isMine(chat.engagementId) && !open ? board.unread(chat.engagementId) : 0;
-  const tag = chat.state === "ended" ? "ended" : chat.customerPresence === "away" ? "away"
-    : board.roleIn(chat) === "SUPERVISOR" ? "supervising" : chat.requeued ? "lost its agent" : "";
+  const tag = tagOf(chat, board);
   setText(item.name, chat.customerName || "Unnamed");
   setText(item.topic, chat.topic || "No topic");
   setText(item.tag, tag);
@@ -86,8 +133,13 @@ function dress(item, chat, board, open) {
 class List {
   #element;
   #make;
-  #items = new Map(); // engagementId → item
+  /** @type {Map<string, Item>} */
+  #items = new Map(); // by engagementId
 
+  /**
+   * @param {HTMLElement} element
+   * @param {(id: string) => Item} make
+   */
   constructor(element, make) {
     this.#element = element;
     this.#make = make;
@@ -97,7 +149,11 @@ class List {
     return this.#items.values();
   }
 
-  show(chats, dressItem) {
+  /**
+   * @param {Chat[]} chats
+   * @param {(item: Item, chat: Chat) => void} fillItem
+   */
+  show(chats, fillItem) {
     const kept = new Set(chats.map((chat) => chat.engagementId));
     for (const [id, item] of this.#items) {
       if (kept.has(id)) continue;
@@ -106,10 +162,10 @@ class List {
     }
     chats.forEach((chat, at) => {
       const id = chat.engagementId;
-      if (!this.#items.has(id)) this.#items.set(id, this.#make(id));
-      const item = this.#items.get(id);
+      const item = this.#items.get(id) ?? this.#make(id);
+      this.#items.set(id, item);
       if (this.#element.children[at] !== item.element) this.#element.insertBefore(item.element, this.#element.children[at] ?? null);
-      dressItem(item, chat);
+      fillItem(item, chat);
     });
   }
 }

@@ -4,6 +4,8 @@
 import { byId } from "../shared/dom.js";
 import { beginning, wellFormed } from "../shared/text.js";
 
+/** @typedef {import("./api.js").Agent} Agent */
+
 const KEY = "hollis.desk.agent";
 const NAMES_KEY = "hollis.desk.agents";
 const MAX_NAMES = 50; // kept; the one that was used longest ago goes first
@@ -11,7 +13,7 @@ const MAX_NAMES = 50; // kept; the one that was used longest ago goes first
 /**
  * Resolves with who is there: at once after a reload, else when the form was filled in.
  * @param {string} [trouble] why the agent has to sign in once more
- * @returns {Promise<{credential: string, agent: {agentId: string, agentName: string}}>}
+ * @returns {Promise<{ credential: string, agent: Agent }>}
  */
 export async function signIn(trouble = "") {
   const known = loadAgent();
@@ -19,16 +21,17 @@ export async function signIn(trouble = "") {
   const given = trouble ? "" : await demoCredential();
   if (known && given) return { credential: given, agent: known };
 
-  const form = byId("signin-form");
-  const name = byId("agent-name");
-  const credential = byId("credential");
+  const form = byId("signin-form", HTMLFormElement);
+  const name = byId("agent-name", HTMLInputElement);
+  const credential = byId("credential", HTMLInputElement);
   const error = byId("signin-error");
   byId("credential-field").hidden = given !== "";
   name.value = known?.agentName ?? beginning(new URLSearchParams(location.search).get("name") ?? "", 70);
   error.hidden = !trouble;
   error.textContent = trouble;
   byId("signin").hidden = false;
-  (name.value && !given ? credential : name).focus();
+  if (name.value && !given) credential.focus();
+  else name.focus();
 
   return new Promise((resolve) => {
     form.onsubmit = (event) => {
@@ -45,6 +48,7 @@ export async function signIn(trouble = "") {
   });
 }
 
+/** @returns {Promise<string>} empty: there is none */
 async function demoCredential() {
   try {
     const response = await fetch("/demo-config.json", { cache: "no-store" });
@@ -54,9 +58,10 @@ async function demoCredential() {
   }
 }
 
+/** @returns {Agent | null} */
 function loadAgent() {
   try {
-    const agent = JSON.parse(sessionStorage.getItem(KEY));
+    const agent = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
     // It may have been kept by a page that did not see to it.
     return agent && { ...agent, agentName: wellFormed(agent.agentName) };
   } catch {
@@ -64,11 +69,15 @@ function loadAgent() {
   }
 }
 
-/** Under another name it is another agent; under the same, in this browser, the same. */
+/**
+ * Under another name it is another agent; under the same, in this browser, the same.
+ * @param {string} agentName
+ */
 function saveAgent(agentName) {
+  /** @type {Agent[]} */
   let names = [];
   try {
-    names = JSON.parse(localStorage.getItem(NAMES_KEY)).filter((one) => typeof one.agentId === "string" && typeof one.agentName === "string");
+    names = JSON.parse(localStorage.getItem(NAMES_KEY) ?? "[]").filter((/** @type {Agent} */ one) => typeof one.agentId === "string" && typeof one.agentName === "string");
   } catch {
     // Blocked, or nothing there.
   }

@@ -6,6 +6,9 @@ const SVG = "http://www.w3.org/2000/svg";
 /**
  * The document's own property of that name; a method comes bound to it. An element's name hides
  * a property of the document (`<img name="title">`), but none of the document's prototype.
+ * @template {keyof Document} K
+ * @param {K} name
+ * @returns {Document[K]}
  */
 export function ofDocument(name) {
   const value = Reflect.get(Document.prototype, name, document);
@@ -15,6 +18,11 @@ export function ofDocument(name) {
 /**
  * Makes an element. Attributes that are null, undefined or false are left out, true means
  * an empty attribute; children are nodes or strings, null ones are skipped.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes]
+ * @param {(Node | string | null | undefined)[]} children
+ * @returns {HTMLElementTagNameMap[K]}
  */
 export function h(tag, attributes = {}, ...children) {
   const element = ofDocument("createElement")(tag);
@@ -22,11 +30,16 @@ export function h(tag, attributes = {}, ...children) {
     if (value === null || value === undefined || value === false) continue;
     element.setAttribute(name, value === true ? "" : String(value));
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined));
+  for (const child of children) {
+    if (child !== null && child !== undefined) element.append(child);
+  }
   return element;
 }
 
-/** Makes an icon from the page's sprite (`<symbol id="i-NAME">`), hidden from screen readers. */
+/**
+ * Makes an icon from the page's sprite (`<symbol id="i-NAME">`), hidden from screen readers.
+ * @param {string} name
+ */
 export function icon(name) {
   const svg = ofDocument("createElementNS")(SVG, "svg");
   svg.setAttribute("class", "icon");
@@ -37,14 +50,25 @@ export function icon(name) {
   return svg;
 }
 
-/** The element of that id; a page without it is a mistake of ours, said at once. */
-export function byId(id) {
+/**
+ * The element of that id; a page without it, or with another element there, is a mistake of
+ * ours, said at once.
+ * @template {HTMLElement} [E=HTMLElement]
+ * @param {string} id
+ * @param {new () => E} [type] what the element has to be
+ * @returns {E}
+ */
+export function byId(id, type) {
   const element = ofDocument("getElementById")(id);
-  if (!element) throw new Error(`this page has no element with the id "${id}"`);
-  return element;
+  if (!(element instanceof (type ?? HTMLElement))) throw new Error(`this page has no element with the id "${id}" that is as it should be`);
+  return /** @type {E} */ (element);
 }
 
-/** Sets the text only where it differs, so that screen readers hear no repeats. */
+/**
+ * Sets the text only where it differs, so that screen readers hear no repeats.
+ * @param {Element} element
+ * @param {string} text
+ */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -52,6 +76,8 @@ export function setText(element, text) {
 /**
  * A countdown by the wall clock: calls tick(secondsLeft) now and then every second until 0.
  * A sleeping laptop or a throttled tab shows the right number on waking. Returns its stop.
+ * @param {number} seconds
+ * @param {(secondsLeft: number) => void} tick
  */
 export function countdown(seconds, tick) {
   const deadline = Date.now() + seconds * 1000;

@@ -3,10 +3,16 @@
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
-/** 14:03 */
+/**
+ * 14:03
+ * @param {Date} when
+ */
 export const clockTime = (when) => clock.format(when);
 
-/** Today, Yesterday, or "Monday, 3 March". */
+/**
+ * Today, Yesterday, or "Monday, 3 March".
+ * @param {Date} when
+ */
 export function dayName(when, now = new Date()) {
   if (sameDay(when, now)) return "Today";
   const yesterday = new Date(now);
@@ -14,13 +20,20 @@ export function dayName(when, now = new Date()) {
   return sameDay(when, yesterday) ? "Yesterday" : date.format(when);
 }
 
-/** Whether two dates fall on one day of the reader's calendar. */
+/**
+ * Whether two dates fall on one day of the reader's calendar.
+ * @param {Date} a
+ * @param {Date} b
+ */
 export const sameDay = (a, b) => a.toDateString() === b.toDateString();
 
-/** 0:42, 12:05, 1:02:09; below zero (clocks differ between machines) counts as 0:00. */
+/**
+ * 0:42, 12:05, 1:02:09; below zero (clocks differ between machines) counts as 0:00.
+ * @param {number} milliseconds
+ */
 export function duration(milliseconds) {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
-  const two = (n) => String(n).padStart(2, "0");
+  const two = (/** @type {number} */ n) => String(n).padStart(2, "0");
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor(seconds / 60) % 60;
   return hours > 0
@@ -28,5 +41,9 @@ export function duration(milliseconds) {
     : `${minutes}:${two(seconds % 60)}`;
 }
 
-/** "1 message", "3 messages". */
+/**
+ * "1 message", "3 messages".
+ * @param {number} n
+ * @param {string} word
+ */
 export const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
