@@ -15,7 +15,7 @@ import "syscall/js"
 var build = "unstamped"
 
 func main() {
-	shim := js.Global().Get("porch")
+	shim := js.Global().Get("shim")
 	bound = shim.Get("bound")
 	b := newBridge(shim.Get("deliver"))
 	shim.Get("started").Invoke(build, b.command)

@@ -33,7 +33,7 @@ import { Error, Map, Promise, parse } from "./realm.js";
  * The bridge's command function. It returns undefined or null, or the text of an ErrorRecord.
  * @typedef {(op: keyof Calls | keyof Immediate, id: number, ...args: unknown[]) => string | null | undefined} Command
  *
- * What the bridge finds as the member porch of Go's global.
+ * What the bridge finds as the member shim of Go's global.
  * @typedef {{
  *   deliver(list: string): boolean,
  *   bound(f: (id: number, value: unknown) => unknown, id: number): (value: unknown) => unknown,

@@ -60,7 +60,7 @@ const newGlobal = (run) => ({
     socket.addEventListener("close", () => run._sockets.delete(socket));
     return socket;
   },
-  porch: newShim(run),
+  shim: newShim(run),
 });
 
 /**

@@ -150,7 +150,7 @@ func TestClobbering(t *testing.T) {
 	b.Open(w.Origin.URL + "/t/page.html")
 	var present []string
 	b.Eval(&present, `%s.filter((name) => name in document || name in window)`, names)
-	present = append(present, "AvayaCCaaSChatSDK", "Zone", "Go", "porch", "process", "fs", "path")
+	present = append(present, "AvayaCCaaSChatSDK", "Zone", "Go", "shim", "process", "fs", "path")
 	if len(present) < 50 {
 		t.Fatalf("only %q are properties of a page", present)
 	}
