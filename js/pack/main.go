@@ -191,15 +191,14 @@ func named(glue string, wasm []byte) string {
 
 // firstOf returns the first of esbuild's messages as an error.
 func firstOf(lists ...[]api.Message) error {
-	for _, list := range lists {
-		for _, m := range list {
-			if l := m.Location; l != nil {
-				return fmt.Errorf("%s:%d: %s", l.File, l.Line, m.Text)
-			}
-			return errors.New(m.Text)
-		}
+	all := slices.Concat(lists...)
+	if len(all) == 0 {
+		return nil
 	}
-	return nil
+	if l := all[0].Location; l != nil {
+		return fmt.Errorf("%s:%d: %s", l.File, l.Line, all[0].Text)
+	}
+	return errors.New(all[0].Text)
 }
 
 // withGlue puts the toolchain's wasm_exec.js into src/glue.js.
