@@ -134,7 +134,7 @@ func (s *session) settleAttempt(o outcome) {
 		if c.failed != nil && !now.Before(c.until) {
 			err = c.failed // the call's time ended this attempt; the one before knew more
 		}
-		s.again(c, now, 0, answer{err: err})
+		s.retryLater(c, now, 0, answer{err: err})
 	case !c.refreshed && s.otherToken(c, r.Status):
 		c.refreshed = true
 		s.attempt(c)
@@ -145,7 +145,7 @@ func (s *session) settleAttempt(o outcome) {
 		s.unauthorized(c, r.Status)
 	case r.Status >= 500 || r.Status == 429 || r.Status == 408:
 		c.inDoubt = c.inDoubt || r.Status >= 500
-		s.again(c, now, r.RetryAfter, s.read(c, r))
+		s.retryLater(c, now, r.RetryAfter, s.read(c, r))
 	default:
 		s.finishCall(c, s.read(c, r))
 	}
@@ -182,8 +182,8 @@ func (s *session) unauthorized(c *call, status int) bool {
 	return s.refuseToken(c.token)
 }
 
-// again plans the next attempt, or gives up with a when none fits before the end.
-func (s *session) again(c *call, now time.Time, after time.Duration, a answer) {
+// retryLater plans the next attempt, or gives up with a when none fits before the end.
+func (s *session) retryLater(c *call, now time.Time, after time.Duration, a answer) {
 	c.failed = a.err
 	at := now.Add(max(after, c.backoff.next(s.c.o.Random())))
 	if at.Add(minAttempt).After(c.until) {
@@ -267,8 +267,8 @@ func (s *session) read(c *call, r Response) answer {
 	return a
 }
 
-// hurryCalls tries waiting calls now: the network may be back, or the token new.
-func (s *session) hurryCalls() {
+// retryCallsNow tries waiting calls now: the network may be back, or the token new.
+func (s *session) retryCallsNow() {
 	now := time.Now()
 	for _, c := range s.calls {
 		if !c.retryAt.IsZero() {
@@ -277,7 +277,7 @@ func (s *session) hurryCalls() {
 	}
 }
 
-func (s *session) expireCalls(now time.Time) {
+func (s *session) handleCallTimers(now time.Time) {
 	for _, c := range s.calls {
 		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
 			s.attempt(c)

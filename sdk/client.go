@@ -107,7 +107,7 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 	s := newSession(c, p, cfg, done)
 	if !c.current.CompareAndSwap(nil, s) {
 		c.act(func(s *session) *Error {
-			if err := s.ready(); err != nil {
+			if err := s.checkReady(); err != nil {
 				return err
 			}
 			return fail(CodeAlreadyInitialized, "call shutdown first")
@@ -144,7 +144,7 @@ func (c *Client) act(f func(*session) *Error, refused func(*Error)) {
 	s := c.current.Load()
 	if s != nil && s.do(func() {
 		if err := f(s); err != nil {
-			s.later(func() { refused(err) })
+			s.enqueue(func() { refused(err) })
 		}
 	}) {
 		return
@@ -172,7 +172,7 @@ func (c *Client) Shutdown(reason wire.Reason, done func(error)) {
 		done = func(error) {}
 	}
 	c.act(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		if reason == "" {
@@ -191,7 +191,7 @@ func (c *Client) Shutdown(reason wire.Reason, done func(error)) {
 func (c *Client) CreateEngagement(parameters map[string]string, done func(Engagement, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.active(); err != nil {
+		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		if err := checkParameters("engagementParameters", parameters); err != nil {
@@ -207,7 +207,7 @@ func (c *Client) CreateEngagement(parameters map[string]string, done func(Engage
 func (c *Client) Engagements(done func([]Engagement, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.listEngagements(done)
@@ -222,12 +222,12 @@ func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err 
 		done = func(Engagement, bool, error) {}
 	}
 	c.act(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		if e := s.engagements[id]; e != nil {
 			snapshot := e.snapshot()
-			s.later(func() { done(snapshot, true, nil) })
+			s.enqueue(func() { done(snapshot, true, nil) })
 			return nil
 		}
 		s.listEngagements(func(list []Engagement, err error) {
@@ -248,7 +248,7 @@ func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err 
 func (c *Client) Join(engagementID string, done func(Engagement, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.active(); err != nil {
+		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.join(engagementID, done)
@@ -261,7 +261,7 @@ func (c *Client) Join(engagementID string, done func(Engagement, error)) {
 func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(Engagement, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.active(); err != nil {
+		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.disconnect(engagementID, reason, done)
@@ -276,7 +276,7 @@ func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(E
 func (c *Client) SendMessage(engagementID, text, parentMessageID string, done func(Message, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.active(); err != nil {
+		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.send(engagementID, text, parentMessageID, done)
@@ -288,7 +288,7 @@ func (c *Client) SendMessage(engagementID, text, parentMessageID string, done fu
 func (c *Client) Messages(engagementID string, size int, done func(Page, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.newestPage(engagementID, size, done)
@@ -300,7 +300,7 @@ func (c *Client) Messages(engagementID string, size int, done func(Page, error))
 func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {
 	done = orNothing(done)
 	c.act(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.turn(at, to, done)
@@ -312,7 +312,7 @@ func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {
 // present token then stays.
 func (c *Client) SetJWTToken(text string) error {
 	return c.now(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		return s.setToken(text)
@@ -320,13 +320,13 @@ func (c *Client) SetJWTToken(text string) error {
 }
 
 // ResetIdleTimeout starts the idle timers anew (NS-8). Errors: 310, 321.
-func (c *Client) ResetIdleTimeout() error { return c.now((*session).active) }
+func (c *Client) ResetIdleTimeout() error { return c.now((*session).resetIdle) }
 
 // RetryConnection reconnects now, with a new reconnection window (NS-9). Errors:
 // 318 unless the stream has failed; 305 while the token is expired; 310, 321.
 func (c *Client) RetryConnection() error {
 	return c.now(func(s *session) *Error {
-		if err := s.ready(); err != nil {
+		if err := s.checkReady(); err != nil {
 			return err
 		}
 		return s.retryConnection()

@@ -18,7 +18,7 @@ import (
 // there is an error: a misspelt name is often the reason of one. At most ten of each
 // argument are named, in no order.
 func DecodeInit(params, config string) (p InitParams, c Config, unknown []string, err error) {
-	unknown = append(strangers("params", params, paramNames), strangers("config", config, configNames)...)
+	unknown = append(unknownMembers("params", params, paramNames), unknownMembers("config", config, configNames)...)
 	if p, err = decodeParams(params); err == nil {
 		c, err = decodeConfig(config)
 	}
@@ -30,9 +30,9 @@ var (
 	configNames = []string{"reconnectionTimeout", "idleTimeout", "idleShutdownGraceTimeout", "logLevel"}
 )
 
-// strangers says of each member that is none of the known ones which is meant, where
+// unknownMembers says of each member that is none of the known ones which is meant, where
 // that differs in the case of letters only.
-func strangers(what, object string, known []string) (lines []string) {
+func unknownMembers(what, object string, known []string) (lines []string) {
 	m, _ := wire.Members(object)
 	for name := range m {
 		if slices.Contains(known, name) {

@@ -23,12 +23,12 @@ type engagement struct {
 	// stateID is the position of the last change that is shown above; an older
 	// snapshot does not undo it.
 	stateID wire.EventID
-	// toldID is the position of the last change that a resync has told the page of; the
+	// deliveredID is the position of the last change that a resync has told the page of; the
 	// events that made it may still come (STREAM-7).
-	toldID wire.EventID
-	// seenID is the position up to which a resync has raised the messages, be the rest
+	deliveredID wire.EventID
+	// reReadID is the position up to which a resync has raised the messages, be the rest
 	// of it still under way or have failed.
-	seenID wire.EventID
+	reReadID wire.EventID
 	// created: a call of this session has created it, so it will be told that it is in.
 	created bool
 	// joinedID is the position of this session's joining while member is not yet true:
@@ -133,12 +133,12 @@ func (s *session) createEngagement(parameters map[string]string, done func(Engag
 				e := s.merge(&w)
 				e.created = !e.member && !e.ended()
 				snapshot := e.snapshot()
-				s.later(func() { done(snapshot, nil) })
+				s.enqueue(func() { done(snapshot, nil) })
 				return
 			}
 			a.err = failBecause(CodeUnexpectedAnswer, "creating an engagement", err)
 		}
-		s.later(func() { done(Engagement{}, a.err) })
+		s.enqueue(func() { done(Engagement{}, a.err) })
 	}
 	s.creating[key] = &creation{c, done}
 	s.request(c)
@@ -163,7 +163,7 @@ func (s *session) created(ev *wire.Event) {
 		s.engagements[e.id] = e
 	}
 	snapshot := e.snapshot()
-	s.later(func() { n.done(snapshot, nil) })
+	s.enqueue(func() { n.done(snapshot, nil) })
 }
 
 // listEngagements asks the server for all ongoing chats. What this session is in
@@ -180,7 +180,7 @@ func (s *session) listEngagements(done func([]Engagement, error)) {
 				}
 			}
 			if a.err != nil {
-				s.later(func() { done(nil, a.err) })
+				s.enqueue(func() { done(nil, a.err) })
 				return
 			}
 			all := make([]Engagement, 0, len(list))
@@ -191,7 +191,7 @@ func (s *session) listEngagements(done func([]Engagement, error)) {
 					all = append(all, e.snapshot())
 				}
 			}
-			s.later(func() { done(all, nil) })
+			s.enqueue(func() { done(all, nil) })
 		},
 	})
 }
@@ -226,7 +226,7 @@ func (s *session) join(id string, done func(Engagement, error)) *Error {
 					}
 					s.merge(&w)
 					snapshot := e.snapshot()
-					s.later(func() { done(snapshot, nil) })
+					s.enqueue(func() { done(snapshot, nil) })
 					return
 				}
 				a.err = failBecause(CodeUnexpectedAnswer, "joining an engagement", err)
@@ -234,7 +234,7 @@ func (s *session) join(id string, done func(Engagement, error)) *Error {
 			if a.status == 409 {
 				a.err = failBecause(CodeDefunctEngagement, "", a.err)
 			}
-			s.later(func() { done(Engagement{}, a.err) })
+			s.enqueue(func() { done(Engagement{}, a.err) })
 		},
 	})
 	return nil
@@ -270,13 +270,13 @@ func (s *session) disconnect(id string, reason wire.Reason, done func(Engagement
 					e.status = wire.EngagementActive
 				}
 				s.changed(e)
-				s.later(func() { done(Engagement{}, a.err) })
+				s.enqueue(func() { done(Engagement{}, a.err) })
 				return
 			}
 			e.left = true
 			s.stopSends(e)
 			snapshot := e.snapshot()
-			s.later(func() { done(snapshot, nil) })
+			s.enqueue(func() { done(snapshot, nil) })
 		},
 	})
 	return nil

@@ -80,7 +80,7 @@ func (s *session) sent(e *engagement, m *send, w *wire.Message) {
 	}
 	e.ownID = max(e.ownID, w.EventID)
 	message := s.message(w)
-	s.later(func() { m.done(message, nil) })
+	s.enqueue(func() { m.done(message, nil) })
 	s.nextSend(e)
 }
 
@@ -88,7 +88,7 @@ func (s *session) notSent(e *engagement, m *send, err *Error) {
 	if len(e.sends) == 0 || e.sends[0] != m {
 		return
 	}
-	s.later(func() { m.done(Message{}, err) })
+	s.enqueue(func() { m.done(Message{}, err) })
 	s.nextSend(e)
 }
 
@@ -119,7 +119,7 @@ func (s *session) stopSends(e *engagement) {
 			e.sends = append(e.sends, m)
 			continue
 		}
-		s.later(func() { m.done(Message{}, err) })
+		s.enqueue(func() { m.done(Message{}, err) })
 	}
 }
 

@@ -19,7 +19,7 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	}
 	at := Cursor{EngagementID: id, Size: size, Seen: math.MaxUint64, End: math.MaxInt64}
 	refuse := func(err *Error) {
-		s.later(func() { done(Page{}, failBecause(CodeIteratorFailed, err.Message, err)) })
+		s.enqueue(func() { done(Page{}, failBecause(CodeIteratorFailed, err.Message, err)) })
 	}
 	e, err := s.known(id)
 	if err != nil {
@@ -29,7 +29,7 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	at.DialogID = e.dialogID
 	switch {
 	case e.member && !e.left:
-		at.Seen, at.Own = max(s.stream.lastID, e.seenID), e.ownID
+		at.Seen, at.Own = max(s.stream.lastID, e.reReadID), e.ownID
 	case e.joinedID != 0:
 		at.Seen, at.Own = max(s.stream.lastID, e.joinedID), e.ownID
 	}
@@ -61,7 +61,7 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 			at.End = list[n-1].MessageIndex
 		}
 		p := s.page(at, list, older, false)
-		s.later(func() { done(p, nil) })
+		s.enqueue(func() { done(p, nil) })
 	}
 	s.collect(at, Older, nil, read)
 }
@@ -69,7 +69,7 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 // turn moves to the page beside at.
 func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 	refuse := func(detail string, cause error) {
-		s.later(func() { done(Page{}, failBecause(CodeFetchFailed, detail, cause)) })
+		s.enqueue(func() { done(Page{}, failBecause(CodeFetchFailed, detail, cause)) })
 	}
 	switch {
 	case to == Older && at.Oldest <= 1:
@@ -91,7 +91,7 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 		older := more || to == Newer
 		newer := list[len(list)-1].MessageIndex < at.End
 		page := s.page(at, list, older, newer)
-		s.later(func() { done(page, nil) })
+		s.enqueue(func() { done(page, nil) })
 	})
 }
 

@@ -23,7 +23,7 @@ func (s *session) resync(target wire.EventID) {
 	epoch := s.stream.epoch
 	failed := func(err *Error) {
 		s.c.log(LogError, "re-reading failed: "+err.Message)
-		s.broke(FailureServerError, "What was missed could not be read")
+		s.connectionLost(FailureServerError, "What was missed could not be read")
 	}
 	// What is not listed has ended, unless it was created meanwhile.
 	known := maps.Clone(s.engagements)
@@ -79,7 +79,7 @@ func (s *session) resyncNext(ids []string, found map[string]*wire.Engagement, ta
 		}
 		s.stream.lastID = max(s.stream.lastID, target)
 		s.held = false
-		s.heard(time.Now())
+		s.extendDeadline(time.Now())
 		return
 	}
 	id := ids[0]
@@ -116,7 +116,7 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 	}
 	last := s.stream.lastID
 	if e := s.engagements[at.EngagementID]; e != nil {
-		last = max(last, e.seenID)
+		last = max(last, e.reReadID)
 	}
 	s.fetch(at, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
@@ -184,7 +184,7 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 			s.raiseMessage(m)
 		}
 	}
-	e.seenID = target
+	e.reReadID = target
 	for _, p := range slices.Backward(slices.Clone(e.participants)) { // the customer, who came first, leaves last
 		if w == nil || !has(w.Participants, p.ParticipantID) {
 			s.apply(&wire.Event{Type: wire.EventParticipantDisconnected, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
@@ -194,23 +194,23 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 		s.apply(&wire.Event{Type: wire.EventEngagementTerminated, Date: now, EngagementID: id, DialogID: e.dialogID})
 	}
 	if w == nil {
-		e.seenID, e.toldID = math.MaxUint64, math.MaxUint64 // all of it has been told
+		e.reReadID, e.deliveredID = math.MaxUint64, math.MaxUint64 // all of it has been told
 	} else {
 		e.stateID = max(e.stateID, w.EventID)
-		e.toldID = w.EventID
+		e.deliveredID = w.EventID
 	}
 }
 
-// told reports that an event is of a change that a resync has told already: the
+// skipDelivered reports that an event is of a change that a resync has told already: the
 // snapshot was newer than the place from which the stream goes on.
-func (s *session) told(ev *wire.Event) bool {
+func (s *session) skipDelivered(ev *wire.Event) bool {
 	e := s.engagements[ev.EngagementID]
 	switch {
 	case e == nil || ev.Type == wire.EventEngagementError:
 		return false
 	case ev.Message != nil:
-		return s.stream.lastID <= e.seenID
-	case s.stream.lastID > e.toldID:
+		return s.stream.lastID <= e.reReadID
+	case s.stream.lastID > e.deliveredID:
 		return false
 	}
 	if ev.Type == wire.EventEngagementActive {

@@ -139,7 +139,7 @@ func (s *session) run() {
 	defer s.timer.Stop()
 	s.begin()
 	for {
-		s.look()
+		s.handleTimers()
 		if s.phase == closed && len(s.outbox) == 0 && s.workers == 0 {
 			return
 		}
@@ -179,13 +179,13 @@ func (s *session) crashed() {
 	}
 	s.c.log(LogError, "internal error, the session ends: "+describe(cause))
 	s.c.current.CompareAndSwap(s, nil)
-	s.dropStream(1000)
+	s.stopStream(1000)
 	begun := s.phase != initializing
 	s.phase = closed
 	s.stopCalls(fail(CodeInitFailed, "internal error"))
 	if !begun {
 		done := s.initDone
-		s.later(func() { done(UserContext{}, fail(CodeInitFailed, "internal error")) })
+		s.enqueue(func() { done(UserContext{}, fail(CodeInitFailed, "internal error")) })
 	}
 	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnexpected), Text: "Internal error"})
 	s.emit(Event{Type: EventShutdown})
@@ -205,15 +205,15 @@ func describe(cause any) string {
 	return "panic"
 }
 
-// later puts f after everything that was said before it.
-func (s *session) later(f func()) { s.outbox = append(s.outbox, f) }
+// enqueue puts f behind everything that the page is to get before it.
+func (s *session) enqueue(f func()) { s.outbox = append(s.outbox, f) }
 
 // emit queues an event for the page.
 func (s *session) emit(e Event) {
 	if e.Date.IsZero() {
 		e.Date = s.clock.server(time.Now())
 	}
-	s.later(func() { s.raise(e) })
+	s.enqueue(func() { s.raise(e) })
 }
 
 func (s *session) raise(e Event) {
@@ -222,8 +222,8 @@ func (s *session) raise(e Event) {
 	}
 }
 
-// ready refuses a call that comes too early or too late (NS-13).
-func (s *session) ready() *Error {
+// checkReady refuses a call that comes too early or too late (NS-13).
+func (s *session) checkReady() *Error {
 	switch s.phase {
 	case initializing, closing:
 		return fail(CodeInProgress, "")
@@ -233,17 +233,17 @@ func (s *session) ready() *Error {
 	return nil
 }
 
-// active is ready for a call that counts as user activity (IDLE-1).
-func (s *session) active() *Error {
-	err := s.ready()
+// resetIdle is checkReady for a call that counts as user activity: it starts the idle timer anew (IDLE-1).
+func (s *session) resetIdle() *Error {
+	err := s.checkReady()
 	if err == nil {
 		s.idle.reset(s.clock.steady(time.Now()))
 	}
 	return err
 }
 
-// look does whatever has become due.
-func (s *session) look() {
+// handleTimers fires every expired deadline.
+func (s *session) handleTimers() {
 	now := time.Now()
 	// Deadlines run on the monotonic clock, so that a corrected wall clock neither ends
 	// nor prolongs them.
@@ -265,7 +265,7 @@ func (s *session) look() {
 		return
 	}
 	if s.phase == ready {
-		s.expireToken(now)
+		s.handleTokenTimers(now)
 		warn, end := s.idle.expire(s.clock.steady(now))
 		if warn {
 			s.c.warn(CodeIdleTimeout, "")
@@ -275,8 +275,8 @@ func (s *session) look() {
 			s.shutdown(wire.ReasonUserInactive, func() {})
 		}
 	}
-	s.expireStream(now)
-	s.expireCalls(now)
+	s.handleStreamTimers(now)
+	s.handleCallTimers(now)
 }
 
 // sleep returns how long nothing can become due.
@@ -311,7 +311,7 @@ func (s *session) wake(w Wake) {
 	}
 	s.wakeStream(w)
 	if w == WakeVisible || w == WakeOnline {
-		s.hurryCalls()
+		s.retryCallsNow()
 	}
 }
 
@@ -387,7 +387,7 @@ func (s *session) streamReady() {
 			}
 			s.held = false
 			if a.err != nil && a.err.Code == CodeNoSession {
-				s.goneInInit()
+				s.sessionGoneInInit()
 				return
 			}
 			if a.err != nil {
@@ -404,15 +404,15 @@ func (s *session) streamReady() {
 	})
 }
 
-// goneInInit is the answer to a session that is gone before init is over.
-func (s *session) goneInInit() {
+// sessionGoneInInit is the answer to a session that is gone before init is over.
+func (s *session) sessionGoneInInit() {
 	if !s.resumed {
 		s.initFailed(fail(CodeInitFailed, "the server ended the new session"))
 		return
 	}
 	// Gone since it was looked up, or a duplicated tab has it: one of our own (SES-2,
 	// SES-4).
-	s.dropStream(1000)
+	s.stopStream(1000)
 	s.createSession()
 }
 
@@ -431,7 +431,7 @@ func (s *session) initialized(list []wire.Engagement) {
 	}
 	done := s.initDone
 	s.emit(Event{Type: EventInitialized, User: &user})
-	s.later(func() { done(user, nil) })
+	s.enqueue(func() { done(user, nil) })
 }
 
 // initFailed leaves the client as it was before init (INIT-9). The session at the
@@ -440,11 +440,11 @@ func (s *session) initFailed(err *Error) {
 	if s.phase != initializing {
 		return
 	}
-	s.dropStream(1000)
+	s.stopStream(1000)
 	s.stopCalls(nil)
 	s.phase = closed
 	done := s.initDone
-	s.later(func() {
+	s.enqueue(func() {
 		s.c.current.CompareAndSwap(s, nil)
 		done(UserContext{}, err)
 	})
@@ -452,7 +452,7 @@ func (s *session) initFailed(err *Error) {
 
 // shutdown ends the session there and here, and calls done last (SHUT-1).
 func (s *session) shutdown(reason wire.Reason, done func()) {
-	s.dropStream(1000)
+	s.stopStream(1000)
 	s.phase = closing
 	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))
 	s.request(&call{
@@ -474,7 +474,7 @@ func (s *session) endedByServer(reason wire.Reason) {
 	if s.phase != ready {
 		return
 	}
-	s.dropStream(1000)
+	s.stopStream(1000)
 	s.phase = closing
 	s.stopCalls(fail(CodeNoSession, "the session was ended by the server"))
 	s.forget()
@@ -490,7 +490,7 @@ func (s *session) finish(reason wire.Reason, done func()) {
 	}
 	// A page starts anew from its SHUTDOWN handler (EV-14): the client must be free by
 	// then, and not before, or the two lives' events would mix.
-	s.later(func() {
+	s.enqueue(func() {
 		s.c.current.CompareAndSwap(s, nil)
 		s.raise(e)
 		done()

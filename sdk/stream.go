@@ -131,8 +131,8 @@ func (s *session) connect() {
 	}()
 }
 
-// letGo drops the connection, or the attempt at one, without a word to the page.
-func (s *session) letGo(code int) {
+// dropConnection drops the connection, or the attempt at one, without a word to the page.
+func (s *session) dropConnection(code int) {
 	st := &s.stream
 	st.epoch++
 	if st.stop != nil {
@@ -148,21 +148,21 @@ func (s *session) letGo(code int) {
 	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
 }
 
-// dropStream lets go for good.
-func (s *session) dropStream(code int) {
-	s.letGo(code)
+// stopStream drops the connection for good.
+func (s *session) stopStream(code int) {
+	s.dropConnection(code)
 	s.stream.state = streamIdle
 }
 
-// broke says that the connection, or an attempt at one, has failed, and plans the next.
-func (s *session) broke(reason FailureReason, text string) { s.retryAfter(reason, text, 0) }
+// connectionLost says that the connection, or an attempt at one, has failed, and plans the next.
+func (s *session) connectionLost(reason FailureReason, text string) { s.retryAfter(reason, text, 0) }
 
-// retryAfter is broke with a least time until the next attempt.
+// retryAfter is connectionLost with a least time until the next attempt.
 func (s *session) retryAfter(reason FailureReason, text string, least time.Duration) {
 	st := &s.stream
 	now := time.Now()
 	s.resetBackoff(now)
-	s.letGo(4000)
+	s.dropConnection(4000)
 	if st.brokeAt.IsZero() {
 		st.brokeAt = now
 	}
@@ -187,7 +187,7 @@ func ceilSeconds(d time.Duration) time.Duration {
 }
 
 func (s *session) giveUp() {
-	s.letGo(4000)
+	s.dropConnection(4000)
 	s.stream.state = streamGivenUp
 	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureReconnectionTimeout), Text: "Not reconnected within the reconnection timeout"})
 }
@@ -207,7 +207,7 @@ func (s *session) awaitToken(text string) {
 	st := &s.stream
 	now := time.Now()
 	s.resetBackoff(now)
-	s.letGo(4000)
+	s.dropConnection(4000)
 	st.state = streamUnauthorized
 	st.refusals++
 	st.refusedAt = now
@@ -285,7 +285,7 @@ func (s *session) tokenWorked(sent time.Time) {
 
 // reconnect tries now, in a new reconnection window.
 func (s *session) reconnect() {
-	s.letGo(4000)
+	s.dropConnection(4000)
 	s.stream.brokeAt = time.Now()
 	s.stream.backoff.reset()
 	s.connect()
@@ -311,7 +311,7 @@ func (s *session) retryConnection() *Error {
 func (s *session) wakeStream(w Wake) {
 	st := &s.stream
 	if w == WakeAway {
-		s.leave()
+		s.pageLeft()
 		return
 	}
 	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
@@ -330,10 +330,10 @@ func (s *session) wakeStream(w Wake) {
 	}
 }
 
-// leave lets go of the connection of a page that stops running. A browser may keep it
+// pageLeft drops the connection of a page that stops running. A browser may keep it
 // open, and the next page of this session would then wait until the gateway has found
 // out that nobody answers on it. The reconnection window begins when the page is back.
-func (s *session) leave() {
+func (s *session) pageLeft() {
 	if s.phase != ready {
 		return
 	}
@@ -344,7 +344,7 @@ func (s *session) leave() {
 	default:
 		return
 	}
-	s.letGo(4000)
+	s.dropConnection(4000)
 	s.stream.state = streamAway
 }
 
@@ -377,7 +377,7 @@ func (s *session) ping(now time.Time) bool {
 // write queues a frame. When that fails the connection has broken.
 func (s *session) write(f *wire.ClientFrame) bool {
 	if err := s.stream.conn.Write(f.Append(nil)); err != nil {
-		s.broke(FailureServerUnreachable, "The connection was lost")
+		s.connectionLost(FailureServerUnreachable, "The connection was lost")
 		return false
 	}
 	return true
@@ -401,10 +401,10 @@ func (s *session) renew() bool {
 	return s.authenticate(0)
 }
 
-// crossed reports whether a refusal may be meant for an older token than the page's:
+// olderTokenRefused reports whether a refusal may be meant for an older token than the page's:
 // one that is on its way there, or was not known to the connection when it was opened.
 // The next connection knows only the new one.
-func (s *session) crossed() bool {
+func (s *session) olderTokenRefused() bool {
 	return s.stream.renewals > 0 || s.stream.token != s.user.text
 }
 
@@ -440,16 +440,16 @@ func (s *session) measure(at time.Time, precision time.Duration, sent time.Time)
 	}
 }
 
-// heard notes a sign of life.
-func (s *session) heard(now time.Time) {
+// extendDeadline notes that a frame has come.
+func (s *session) extendDeadline(now time.Time) {
 	st := &s.stream
 	st.heardAt = now
 	st.pingedAt = time.Time{}
 	st.deadAt = now.Add(2 * st.interval)
 }
 
-// expireStream does what is due on the stream.
-func (s *session) expireStream(now time.Time) {
+// handleStreamTimers does what is due on the stream.
+func (s *session) handleStreamTimers(now time.Time) {
 	st := &s.stream
 	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
 	switch st.state {
@@ -467,7 +467,7 @@ func (s *session) expireStream(now time.Time) {
 		}
 	case streamDialing, streamAuthorizing:
 		if due(st.giveUpAt) {
-			s.broke(FailureServerUnreachable, "No answer from the server")
+			s.connectionLost(FailureServerUnreachable, "No answer from the server")
 		}
 	case streamOpen:
 		if s.held {
@@ -478,7 +478,7 @@ func (s *session) expireStream(now time.Time) {
 				s.probe() // not awake when it was due: ask before judging
 				return
 			}
-			s.broke(FailureServerUnreachable, "The connection went silent")
+			s.connectionLost(FailureServerUnreachable, "The connection went silent")
 			return
 		}
 		if st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
@@ -487,7 +487,7 @@ func (s *session) expireStream(now time.Time) {
 	}
 }
 
-// nextStream returns when expireStream has something to do.
+// nextStream returns when handleStreamTimers has something to do.
 func (s *session) nextStream() time.Time {
 	st := &s.stream
 	switch st.state {
@@ -578,7 +578,7 @@ func (s *session) streamEnded(err error) {
 	case wire.CloseTokenExpired:
 		if initial {
 			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
-		} else if s.crossed() {
+		} else if s.olderTokenRefused() {
 			s.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true)
 		} else {
 			s.tokenExpired()
@@ -592,7 +592,7 @@ func (s *session) streamEnded(err error) {
 			s.initFailed(fail(CodeTokenInvalid, "the server refuses it: "+closed.Reason))
 		case appkey:
 			s.refused(FailureForbidden, "The appkey was refused by the server", false)
-		case s.crossed():
+		case s.olderTokenRefused():
 			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true)
 		case s.refuseToken(s.stream.token):
 			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the one before", true)
@@ -604,16 +604,16 @@ func (s *session) streamEnded(err error) {
 		case code == wire.CloseSuperseded && s.stream.state == streamOpen:
 			// Perhaps by a connection of our own that was given up and whose first frame
 			// arrived late. If it was another client, the next attempt is refused.
-			s.broke(FailureServerError, "The session's stream was opened elsewhere")
+			s.connectionLost(FailureServerError, "The session's stream was opened elsewhere")
 		case !initial:
 			s.endedByServer("")
 		default:
-			s.goneInInit()
+			s.sessionGoneInInit()
 		}
 	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
-		s.broke(FailureServerError, "The server closed the connection, code "+strconv.Itoa(code))
+		s.connectionLost(FailureServerError, "The server closed the connection, code "+strconv.Itoa(code))
 	default:
-		s.broke(FailureServerUnreachable, "The connection was lost")
+		s.connectionLost(FailureServerUnreachable, "The connection was lost")
 	}
 }
 
@@ -623,7 +623,7 @@ func (s *session) frame(text []byte) {
 	f, err := wire.DecodeServerFrame(text)
 	if err != nil {
 		s.c.log(LogError, "event stream: "+err.Error())
-		s.broke(FailureServerError, "The server sent a frame that is not understood")
+		s.connectionLost(FailureServerError, "The server sent a frame that is not understood")
 		return
 	}
 	now := time.Now()
@@ -639,7 +639,7 @@ func (s *session) frame(text []byte) {
 			if s.debugs() {
 				s.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
 			}
-			if !s.told(&f.Event) {
+			if !s.skipDelivered(&f.Event) {
 				s.apply(&f.Event)
 			}
 		}
@@ -658,7 +658,7 @@ func (s *session) frame(text []byte) {
 		st.pings = st.pings[1:]
 	}
 	if st.state == streamOpen {
-		s.heard(now)
+		s.extendDeadline(now)
 	}
 }
 
@@ -681,14 +681,14 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 		s.debug("event stream: connected in ", milliseconds(now.Sub(st.attemptAt)), ", heartbeat ", seconds(st.interval),
 			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
-	s.heard(now)
+	s.extendDeadline(now)
 	// Before INITIALIZED nothing is lost: the engagements are read after this.
 	resumed := f.Resumed || !st.hasPlace || s.phase == initializing
 	s.emit(Event{Type: EventStreamConnected, Resumed: resumed})
 	if st.token != s.user.text && !s.renew() {
 		return
 	}
-	s.hurryCalls()
+	s.retryCallsNow()
 	switch {
 	case s.phase == initializing:
 		if !st.hasPlace || !f.Resumed {

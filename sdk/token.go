@@ -81,8 +81,8 @@ func (e *tokenEvents) interval() time.Duration {
 	return min(tokenEventInterval<<min(max(e.refusals-1, 0), 10), maxAskInterval)
 }
 
-// expireToken raises what is due of the token's events.
-func (s *session) expireToken(now time.Time) {
+// handleTokenTimers raises what is due of the token's events.
+func (s *session) handleTokenTimers(now time.Time) {
 	t := &s.user
 	server := s.clock.server(now)
 	switch {
@@ -108,7 +108,7 @@ func (s *session) raiseTokenEvents(now time.Time) {
 	}
 }
 
-// nextTokenEvent returns when expireToken has something to do, by the monotonic clock;
+// nextTokenEvent returns when handleTokenTimers has something to do, by the monotonic clock;
 // zero for never.
 func (s *session) nextTokenEvent() (t time.Time) {
 	sooner := func(at time.Time) {
@@ -159,7 +159,7 @@ func (s *session) setToken(text string) *Error {
 		// server's word is against it, it may be tried again.
 		s.user.expired = false
 		s.freshToken(now)
-		s.hurryCalls()
+		s.retryCallsNow()
 		return nil
 	}
 	if s.user.accepted && !s.user.expired {
@@ -171,7 +171,7 @@ func (s *session) setToken(text string) *Error {
 	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, false
 	s.debug("a new token was set, it expires in ", seconds(t.claims.Expiry.Sub(s.clock.server(now))))
 	s.freshToken(now)
-	s.hurryCalls()
+	s.retryCallsNow()
 	return nil
 }
 
