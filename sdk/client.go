@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +51,7 @@ const (
 // runs before the method returns.
 type Client struct {
 	o       Options
-	level   atomic.Int32
+	logger  logger
 	current atomic.Pointer[session]
 	said    atomic.Pointer[[]string] // by Mistake
 }
@@ -68,7 +66,8 @@ func New(o Options) *Client {
 		o.WallClock = time.Now
 	}
 	c := &Client{o: o}
-	c.level.Store(int32(LogError.rank()))
+	c.logger.write = o.Log
+	c.logger.level.Store(int32(LogError.rank()))
 	return c
 }
 
@@ -121,20 +120,20 @@ func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 	}
 	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns
 	// them off by a word that is none (ACS-210) must hear of that still.
-	level := c.level.Load()
+	level := c.logger.level.Load()
 	if cfg.LogLevel != "" {
 		level = int32(cfg.LogLevel.rank())
-		c.level.Store(min(level, c.level.Load()))
+		c.logger.level.Store(min(level, c.logger.level.Load()))
 	}
 	for _, w := range warnings {
 		if w == CodeNoConfiguration {
-			c.warn(w, "")
+			c.logger.warn(w, "")
 			continue
 		}
 		c.Mistake(w.String() + ": " + texts[w])
 	}
-	c.level.Store(level)
-	go s.dispatcher()
+	c.logger.level.Store(level)
+	go c.dispatch(s.dispatch)
 	go s.run()
 }
 
@@ -338,7 +337,7 @@ func (c *Client) SetLogLevel(level LogLevel) error {
 	if level.rank() < 0 {
 		return &Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}
 	}
-	c.level.Store(int32(level.rank()))
+	c.logger.level.Store(int32(level.rank()))
 	return nil
 }
 
@@ -348,37 +347,6 @@ func (c *Client) Wake(w Wake) {
 		s.wake(w)
 		return nil
 	}, func(*Error) {})
-}
-
-func (c *Client) log(level LogLevel, line string) {
-	if c.o.Log != nil && int32(level.rank()) >= c.level.Load() {
-		c.o.Log(level, line)
-	}
-}
-
-// debugs reports whether DEBUG lines are written: what they cost to make is to be spared
-// if not.
-func (s *session) debugs() bool {
-	return s.c.o.Log != nil && s.c.level.Load() <= int32(LogDebug.rank())
-}
-
-// debug writes a line at DEBUG. It holds neither a token nor a message text.
-func (s *session) debug(parts ...string) {
-	if s.debugs() {
-		s.c.log(LogDebug, strings.Join(parts, ""))
-	}
-}
-
-func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) + " ms" }
-
-func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) + " s" }
-
-func (c *Client) warn(code Code, detail string) {
-	line := code.String() + ": " + texts[code]
-	if detail != "" {
-		line += " - " + detail
-	}
-	c.log(LogWarn, line)
 }
 
 // maxMistakes bounds what a client remembers of the lines that it has said at ERROR.
@@ -394,12 +362,12 @@ func (c *Client) Mistake(line string) {
 			lines = *said
 		}
 		if len(lines) >= maxMistakes || slices.Contains(lines, line) {
-			c.log(LogWarn, line)
+			c.logger.log(LogWarn, line)
 			return
 		}
 		lines = append(slices.Clone(lines), line)
 		if c.said.CompareAndSwap(said, &lines) {
-			c.log(LogError, line)
+			c.logger.log(LogError, line)
 			return
 		}
 	}

@@ -349,7 +349,7 @@ func (s *session) apply(ev *wire.Event) {
 		s.emit(out)
 		return
 	default:
-		s.c.log(LogDebug, "unknown event type skipped")
+		s.log.log(LogDebug, "unknown event type skipped")
 		return
 	}
 	e.stateID = max(e.stateID, s.stream.lastID)

@@ -133,15 +133,9 @@ func (s *session) messageEvent(w *wire.Message) {
 	own := w.SenderParticipantType == wire.ParticipantCustomer
 	if own && len(e.sends) > 0 && e.sends[0].key == w.CorrelationID {
 		// The event proves that the message is stored: no need to await the answer, and
-		// the promise must settle before MESSAGE_DELIVERED (MSG-5). The request that is under
-		// way may end by itself, because a canceled one costs its connection and looks like a
-		// failure; there is no further one.
+		// the promise must settle before MESSAGE_DELIVERED (MSG-5).
 		m := e.sends[0]
-		if m.call.retryAt.IsZero() {
-			m.call.until = time.Now()
-		} else {
-			s.dropCall(m.call)
-		}
+		s.rest.stopRetrying(m.call, time.Now())
 		s.sent(e, m, w)
 	}
 	if e.member && !e.left {

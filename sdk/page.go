@@ -14,7 +14,7 @@ import (
 // Messages that the page has sent and knows to be stored belong to it too.
 func (s *session) newestPage(id string, size int, done func(Page, error)) {
 	if size < 1 || size > wire.MaxPageSize {
-		s.c.warn(CodePageSize, "")
+		s.log.warn(CodePageSize, "")
 		size = wire.DefaultPageSize
 	}
 	at := Cursor{EngagementID: id, Size: size, Seen: math.MaxUint64, End: math.MaxInt64}

@@ -18,11 +18,11 @@ const maxResyncPages = 200
 // missed, and only then lets newer frames through. If anything fails, the position
 // stays, the connection is given up, and the next one begins again.
 func (s *session) resync(target wire.EventID) {
-	s.c.log(LogWarn, "the event stream could not be resumed, re-reading")
+	s.log.log(LogWarn, "the event stream could not be resumed, re-reading")
 	s.held = true
 	epoch := s.stream.epoch
 	failed := func(err *Error) {
-		s.c.log(LogError, "re-reading failed: "+err.Message)
+		s.log.log(LogError, "re-reading failed: "+err.Message)
 		s.connectionLost(FailureServerError, "What was missed could not be read")
 	}
 	// What is not listed has ended, unless it was created meanwhile.
@@ -130,7 +130,7 @@ func (s *session) missed(at Cursor, list []wire.Message, before int64, pages int
 		list = append(fresh, list...)
 		if pages++; reached || pages >= maxResyncPages {
 			if !reached {
-				s.c.log(LogError, "more was missed than is re-read; older messages are in getMessages")
+				s.log.log(LogError, "more was missed than is re-read; older messages are in getMessages")
 			}
 			then(list, nil)
 			return
@@ -177,7 +177,7 @@ func (s *session) raiseMissed(id string, w *wire.Engagement, list []wire.Message
 		m := &list[i]
 		if len(e.sends) > 0 && e.sends[0].key == m.CorrelationID {
 			n := e.sends[0]
-			s.dropCall(n.call)
+			s.rest.drop(n.call)
 			s.sent(e, n, m)
 		}
 		if e.member && !e.left {

@@ -1,6 +1,8 @@
 package sdk
 
 import (
+	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -36,21 +38,22 @@ const (
 // belong to the goroutine in run; others reach it through do.
 type session struct {
 	c    *Client
+	log  *logger
 	base string // hostURL and wire.BasePath
 	// clientID tells this running SDK from another that resumes the same session.
 	clientID string
 
-	commands chan func()   // from the page
-	results  chan outcome  // from request workers
-	dialed   chan dialed   // from the dialer
-	dispatch chan []func() // to the dispatcher
-	ended    chan struct{} // closed when run has returned
-	alarm    chan struct{} // holds one: the timer has run out
+	commands chan func()     // from the page
+	results  chan outcome    // from request workers
+	dialed   chan dialed     // from the dialer
+	dispatch chan []delivery // to the dispatcher
+	ended    chan struct{}   // closed when run has returned
+	alarm    chan struct{}   // holds one: the timer has run out
 
 	params InitParams
 	config Config
 	phase  phase
-	outbox []func()    // what the dispatcher is to run next
+	outbox outbox
 	timer  *time.Timer // signals alarm
 	clock  clock
 
@@ -59,17 +62,12 @@ type session struct {
 	id       string    // of the session at the gateway
 	resumed  bool      // the id came from storage
 	info     wire.Session
-	user     token // the present token; its claims name the user
-	// fallback is the token before, until the server has taken the present one.
-	fallback token
-	// rejected is the token that the server last refused though it had not expired.
-	rejected    token
-	tokenEvents tokenEvents
-	idle        idle
-	stream      stream
-	held        bool // frames wait until a snapshot has been read
-	calls       []*call
-	workers     int // goroutines that will still send to results
+	tokens   tokens
+	idle     idle
+	stream   stream
+	held     bool // frames wait until a snapshot has been read
+	rest     rest
+	workers  int // goroutines that will still send to results
 
 	engagements map[string]*engagement
 	creating    map[string]*creation // by correlationId
@@ -79,12 +77,13 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 	now := time.Now()
 	s := &session{
 		c:           c,
+		log:         &c.logger,
 		base:        strings.TrimRight(p.HostURL, "/") + wire.BasePath,
 		clientID:    c.newUUID(),
 		commands:    make(chan func()),
 		results:     make(chan outcome),
 		dialed:      make(chan dialed),
-		dispatch:    make(chan []func()),
+		dispatch:    make(chan []delivery),
 		ended:       make(chan struct{}),
 		alarm:       make(chan struct{}, 1),
 		params:      p,
@@ -94,8 +93,9 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		engagements: map[string]*engagement{},
 		creating:    map[string]*creation{},
 	}
-	s.user, _ = readToken(p.Token)
-	s.clock = newClock(c.o.WallClock, s.user.claims.IssuedAt, s.user.claims.Expiry)
+	s.tokens.current, _ = readToken(p.Token)
+	s.clock = newClock(c.o.WallClock, s.tokens.current.claims.IssuedAt, s.tokens.current.claims.Expiry)
+	s.rest.random = c.o.Random
 	s.stream.backoff = backoff{base: reconnectBase, ceiling: reconnectCeiling}
 	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
 	return s
@@ -108,18 +108,6 @@ func (s *session) do(f func()) bool {
 		return true
 	case <-s.ended:
 		return false
-	}
-}
-
-// dispatcher runs deliveries one at a time. It ends with the session.
-func (s *session) dispatcher() {
-	for run := range s.dispatch {
-		for _, f := range run {
-			f()
-		}
-		if s.c.o.Delivered != nil {
-			s.c.o.Delivered()
-		}
 	}
 }
 
@@ -140,11 +128,11 @@ func (s *session) run() {
 	s.begin()
 	for {
 		s.handleTimers()
-		if s.phase == closed && len(s.outbox) == 0 && s.workers == 0 {
+		if s.phase == closed && len(s.outbox.items) == 0 && s.workers == 0 {
 			return
 		}
-		var out chan []func()
-		if len(s.outbox) > 0 {
+		var out chan []delivery
+		if len(s.outbox.items) > 0 {
 			out = s.dispatch
 		}
 		var arrivals chan arrival
@@ -157,14 +145,14 @@ func (s *session) run() {
 			f()
 		case o := <-s.results:
 			s.workers--
-			s.settleAttempt(o)
+			s.attemptEnded(o)
 		case d := <-s.dialed:
 			s.connected(d)
 		case a := <-arrivals:
 			s.arrived(a)
 			s.arrivedToo(arrivals)
-		case out <- s.outbox:
-			s.outbox = nil
+		case out <- s.outbox.items:
+			s.outbox.items = nil
 		case <-s.alarm:
 		}
 	}
@@ -177,7 +165,7 @@ func (s *session) crashed() {
 	if cause == nil {
 		return
 	}
-	s.c.log(LogError, "internal error, the session ends: "+describe(cause))
+	s.log.log(LogError, "internal error, the session ends: "+describe(cause))
 	s.c.current.CompareAndSwap(s, nil)
 	s.stopStream(1000)
 	begun := s.phase != initializing
@@ -189,7 +177,7 @@ func (s *session) crashed() {
 	}
 	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnexpected), Text: "Internal error"})
 	s.emit(Event{Type: EventShutdown})
-	s.dispatch <- s.outbox
+	s.dispatch <- s.outbox.items
 	for ; s.workers > 0; s.workers-- {
 		<-s.results
 	}
@@ -206,20 +194,14 @@ func describe(cause any) string {
 }
 
 // enqueue puts f behind everything that the page is to get before it.
-func (s *session) enqueue(f func()) { s.outbox = append(s.outbox, f) }
+func (s *session) enqueue(f func()) { s.outbox.run(f) }
 
 // emit queues an event for the page.
 func (s *session) emit(e Event) {
 	if e.Date.IsZero() {
 		e.Date = s.clock.server(time.Now())
 	}
-	s.enqueue(func() { s.raise(e) })
-}
-
-func (s *session) raise(e Event) {
-	if s.c.o.Deliver != nil {
-		s.c.o.Deliver(e)
-	}
+	s.outbox.emit(&e)
 }
 
 // checkReady refuses a call that comes too early or too late (NS-13).
@@ -248,7 +230,7 @@ func (s *session) handleTimers() {
 	// Deadlines run on the monotonic clock, so that a corrected wall clock neither ends
 	// nor prolongs them.
 	if s.clock.takeJump(now) {
-		s.c.log(LogInfo, "the device slept or its clock was set, checking the connection")
+		s.log.log(LogInfo, "the device slept or its clock was set, checking the connection")
 		s.wake(WakeVisible)
 	}
 	if s.phase == closed {
@@ -256,10 +238,8 @@ func (s *session) handleTimers() {
 	}
 	if s.phase == initializing && !now.Before(s.initEnd) {
 		err := fail(CodeUnreachable, "no connection within 30 seconds")
-		for _, c := range s.calls {
-			if c.failed != nil {
-				err = c.failed // an attempt is still under way; the one before knew more
-			}
+		if last := s.rest.lastFailure(); last != nil {
+			err = last // an attempt is still under way; the one before knew more
 		}
 		s.initFailed(err)
 		return
@@ -268,7 +248,7 @@ func (s *session) handleTimers() {
 		s.handleTokenTimers(now)
 		warn, end := s.idle.expire(s.clock.steady(now))
 		if warn {
-			s.c.warn(CodeIdleTimeout, "")
+			s.log.warn(CodeIdleTimeout, "")
 			s.emit(Event{Type: EventIdleTimeoutExpired, GracePeriod: s.idle.grace})
 		}
 		if end {
@@ -276,7 +256,7 @@ func (s *session) handleTimers() {
 		}
 	}
 	s.handleStreamTimers(now)
-	s.handleCallTimers(now)
+	s.startAttempts(s.rest.handleTimers(s.tokens.current.text, now))
 }
 
 // sleep returns how long nothing can become due.
@@ -292,14 +272,14 @@ func (s *session) sleep() time.Duration {
 	case initializing:
 		sooner(s.initEnd)
 	case ready:
-		sooner(s.nextTokenEvent())
+		sooner(s.tokens.nextTimer(&s.clock))
 		if !s.idle.deadline.IsZero() {
 			sooner(s.idle.deadline.Add(-s.clock.slept))
 		}
 	}
 	if s.phase != closed {
 		sooner(s.nextStream())
-		sooner(s.nextCall())
+		sooner(s.rest.nextTimer())
 	}
 	return d
 }
@@ -311,7 +291,7 @@ func (s *session) wake(w Wake) {
 	}
 	s.wakeStream(w)
 	if w == WakeVisible || w == WakeOnline {
-		s.retryCallsNow()
+		s.rest.retryNow(time.Now())
 	}
 }
 
@@ -323,7 +303,7 @@ func (s *session) begin() {
 		return
 	}
 	s.request(&call{
-		name: "resume session", method: "GET", path: "/sessions/" + id, until: s.initEnd,
+		name: "resume session", method: "GET", path: "/sessions/" + id, until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if a.err == nil && a.status == 200 {
 				info, err := wire.DecodeSession(a.body)
@@ -353,7 +333,7 @@ func (s *session) createSession() {
 	}
 	s.resumed = false
 	s.request(&call{
-		name: "create session", method: "POST", path: "/sessions", body: body.Append(nil), until: s.initEnd,
+		name: "create session", method: "POST", path: "/sessions", body: body.Append(nil), until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if a.err != nil {
 				s.initFailed(a.err)
@@ -380,7 +360,7 @@ func (s *session) streamReady() {
 	s.held = true
 	epoch := s.stream.epoch
 	s.request(&call{
-		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id, until: s.initEnd,
+		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id, until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if epoch != s.stream.epoch {
 				return // the stream broke meanwhile; its successor asks again
@@ -426,8 +406,8 @@ func (s *session) initialized(list []wire.Engagement) {
 	s.phase = ready
 	now := time.Now()
 	s.idle.reset(s.clock.steady(now))
-	if s.debugs() {
-		s.debug("initialized, the token expires in ", seconds(s.user.claims.Expiry.Sub(s.clock.server(now))), ", the idle timeout is ", seconds(s.idle.timeout))
+	if s.log.debugs() {
+		s.log.debug("initialized, the token expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))), ", the idle timeout is ", seconds(s.idle.timeout))
 	}
 	done := s.initDone
 	s.emit(Event{Type: EventInitialized, User: &user})
@@ -460,7 +440,7 @@ func (s *session) shutdown(reason wire.Reason, done func()) {
 		until: time.Now().Add(shutdownTimeout),
 		then: func(a answer) {
 			if a.err != nil {
-				s.c.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
+				s.log.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
 			}
 			s.forget()
 			s.emit(Event{Type: EventStreamClosed})
@@ -490,11 +470,9 @@ func (s *session) finish(reason wire.Reason, done func()) {
 	}
 	// A page starts anew from its SHUTDOWN handler (EV-14): the client must be free by
 	// then, and not before, or the two lives' events would mix.
-	s.enqueue(func() {
-		s.c.current.CompareAndSwap(s, nil)
-		s.raise(e)
-		done()
-	})
+	s.enqueue(func() { s.c.current.CompareAndSwap(s, nil) })
+	s.emit(e)
+	s.enqueue(done)
 }
 
 // load, save and forget keep the session id over a reload (SES-1, SES-3).
@@ -504,7 +482,7 @@ func (s *session) load() string {
 	}
 	id, err := s.c.o.Storage.Load(StorageKey)
 	if err != nil {
-		s.c.warn(CodeStorageRead, err.Error())
+		s.log.warn(CodeStorageRead, err.Error())
 	}
 	if !wire.IsUUID(id) {
 		return "" // whatever it is, it goes into no URL
@@ -517,7 +495,7 @@ func (s *session) save(id string) {
 		return
 	}
 	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
-		s.c.warn(CodeStorageWrite, err.Error())
+		s.log.warn(CodeStorageWrite, err.Error())
 	}
 }
 
@@ -526,7 +504,7 @@ func (s *session) forget() {
 		return
 	}
 	if err := s.c.o.Storage.Remove(StorageKey); err != nil {
-		s.c.warn(CodeStorageWrite, err.Error())
+		s.log.warn(CodeStorageWrite, err.Error())
 	}
 }
 
@@ -547,4 +525,170 @@ func (c *Client) newUUID() string {
 		b = append(b, hex[word>>(60-4*(i%16))&15])
 	}
 	return string(b)
+}
+
+// request starts a call.
+func (s *session) request(c *call) {
+	s.startAttempt(s.rest.start(c, s.tokens.current.text, time.Now()))
+}
+
+func (s *session) startAttempts(list []attempt) {
+	for _, a := range list {
+		s.startAttempt(a)
+	}
+}
+
+// startAttempt lets a worker send a call once.
+func (s *session) startAttempt(a attempt) {
+	c := a.call
+	s.clock.readWall(c.sentAt)
+	ctx, cancel := context.WithTimeout(context.Background(), a.timeout)
+	c.cancel = cancel
+	r := Request{
+		Method:        c.method,
+		URL:           s.base + c.path,
+		Authorization: "Bearer " + wire.TrimTokenPrefix(c.token),
+		Appkey:        s.params.Appkey,
+		Body:          c.body,
+		WantDate:      !s.clock.told,
+	}
+	s.workers++
+	go func() {
+		response, err := s.c.o.Transport.Do(ctx, r)
+		cancel()
+		s.results <- outcome{c, a.number, response, err}
+	}()
+}
+
+// attemptEnded handles what a worker brings back.
+func (s *session) attemptEnded(o outcome) {
+	if !s.rest.awaits(o) {
+		return
+	}
+	now := time.Now()
+	c, r := o.call, o.response
+	if s.log.debugs() {
+		came := "status " + strconv.Itoa(r.Status)
+		if o.err != nil {
+			came = "no answer, " + o.err.Error()
+		}
+		s.log.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now.Sub(c.sentAt)), ", attempt ", strconv.Itoa(c.attempt))
+	}
+	// Once the stream has told the time, Date tells nothing better: it may be a proxy's.
+	if !s.clock.told && r.Status < 500 {
+		s.measure(r.Date, time.Second, c.sentAt)
+	}
+	// There may be another token to go on with: what the page has set meanwhile (JWT-5), or
+	// the one before (JWT-7).
+	other := false
+	if !c.refreshed && s.tokens.concerned(r.Status, c.token) {
+		if c.token == s.tokens.current.text {
+			s.judgeRefusal(c, r.Status, now)
+		}
+		other = c.token != s.tokens.current.text
+	}
+	switch out := s.rest.ended(o, other, s.tokens.current.text, now); out.kind {
+	case restAttempt:
+		s.startAttempt(out.attempt)
+	case restSettled:
+		s.settled(c, out.answer, now)
+	case restWaits:
+		if r.Status == 401 {
+			s.judgeRefusal(c, r.Status, now)
+		}
+	}
+}
+
+// judgeRefusal handles the server's refusal of the token that an attempt carried, once.
+func (s *session) judgeRefusal(c *call, status int, now time.Time) {
+	if s.phase != ready || s.tokens.current.expired || c.judged {
+		return
+	}
+	c.judged = true
+	// The gateway is the judge: where its time is not known, 401 means that the token has
+	// expired.
+	if status == 401 && c.token == s.tokens.current.text && (!s.clock.measured() || !s.clock.server(now).Before(s.tokens.current.claims.Expiry.Add(-clockTolerance))) {
+		s.tokenExpired()
+		return
+	}
+	s.refuseToken(c.token)
+}
+
+// settled hands an answer to whoever made the call.
+func (s *session) settled(c *call, a answer, now time.Time) {
+	c.then(a)
+	// The page's own token is refused, or the session is gone: that concerns more
+	// than this call.
+	switch {
+	case a.status == 401:
+		s.judgeRefusal(c, a.status, now)
+	case a.err == nil:
+		s.tokens.accept(c.token)
+		if c.token == s.tokens.current.text {
+			s.tokenWorked(c.sentAt)
+		}
+	case a.err.Code == CodeNoSession:
+		s.endedByServer("")
+	}
+}
+
+// stopCalls ends every call; with an error each is told, with nil none is.
+func (s *session) stopCalls(err *Error) {
+	list := s.rest.dropAll()
+	for _, c := range list {
+		if err != nil {
+			c.then(answer{err: err})
+		}
+	}
+}
+
+// handleTokenTimers raises what is due of the token's events.
+func (s *session) handleTokenTimers(now time.Time) {
+	if s.tokens.handleTimers(s.clock.server(now)) {
+		s.tokenExpired()
+		return
+	}
+	s.raiseTokenEvents(now)
+}
+
+func (s *session) raiseTokenEvents(now time.Time) {
+	reminder, expired := s.tokens.takeEvents(now)
+	if reminder {
+		s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.tokens.current.claims.Expiry})
+	}
+	if expired {
+		s.emit(Event{Type: EventTokenExpired, Date: s.tokens.current.claims.Expiry})
+	}
+}
+
+// tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
+func (s *session) tokenExpired() {
+	s.tokens.expire()
+	s.raiseTokenEvents(time.Now())
+	s.awaitToken("The JWT has expired, set a new one")
+}
+
+// setToken replaces the token (JWT-3, JWT-4).
+func (s *session) setToken(text string) *Error {
+	now := time.Now()
+	before := s.tokens.current.text
+	if err := s.tokens.set(text, s.stream.state == streamOpen, s.clock.server(now)); err != nil {
+		return err
+	}
+	if text != before && s.log.debugs() {
+		s.log.debug("a new token was set, it expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))))
+	}
+	s.freshToken(now)
+	s.rest.retryNow(now)
+	return nil
+}
+
+// refuseToken notes that the server refuses a token. It reports whether there is another
+// to go on with at once: what the page has set meanwhile, or the one before.
+func (s *session) refuseToken(text string) bool {
+	now := time.Now()
+	if s.tokens.refuse(text, now, s.clock.server(now)) {
+		s.log.log(LogInfo, "the server refuses the new token, the one before stays in use")
+	}
+	return s.tokens.current.text != text
 }

@@ -101,7 +101,7 @@ func (s *session) connect() {
 	st.pings = nil
 	st.stop = make(chan struct{})
 	s.emit(Event{Type: EventStreamConnecting})
-	s.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
+	s.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
 
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	st.cancel = cancel
@@ -174,7 +174,7 @@ func (s *session) retryAfter(reason FailureReason, text string, least time.Durat
 	delay := max(least, st.backoff.next(s.c.o.Random()))
 	st.state = streamWaiting
 	st.retryAt = now.Add(delay)
-	s.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
+	s.log.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
 	e := Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: ceilSeconds(delay)}
 	if st.offline {
 		e.RetryAfter = 0 // no attempt is planned until the browser is online
@@ -243,7 +243,7 @@ func (s *session) freshToken(now time.Time) {
 	st := &s.stream
 	switch {
 	case st.state == streamOpen:
-		if st.token != s.user.text {
+		if st.token != s.tokens.current.text {
 			s.renew()
 		}
 	case st.state == streamUnauthorized, (st.state == streamWaiting || st.state == streamGivenUp) && st.refusals > 0:
@@ -275,8 +275,7 @@ func (s *session) tokenWorked(sent time.Time) {
 			st.retryAt = at
 		}
 	case streamUnauthorized, streamGivenUp:
-		s.user.expired = false
-		s.tokenEvents.expired.owed = false
+		s.tokens.revive()
 		st.state = streamWaiting
 		st.brokeAt = time.Now()
 		st.retryAt = at
@@ -384,11 +383,11 @@ func (s *session) write(f *wire.ClientFrame) bool {
 }
 
 func (s *session) authenticate(last wire.EventID) bool {
-	s.stream.token = s.user.text
+	s.stream.token = s.tokens.current.text
 	s.stream.authAt = s.sending()
 	return s.write(&wire.ClientFrame{
 		Type:        wire.FrameAuthenticate,
-		Token:       wire.TrimTokenPrefix(s.user.text),
+		Token:       wire.TrimTokenPrefix(s.tokens.current.text),
 		Appkey:      s.params.Appkey,
 		ClientID:    s.clientID,
 		LastEventID: last,
@@ -405,7 +404,7 @@ func (s *session) renew() bool {
 // one that is on its way there, or was not known to the connection when it was opened.
 // The next connection knows only the new one.
 func (s *session) olderTokenRefused() bool {
-	return s.stream.renewals > 0 || s.stream.token != s.user.text
+	return s.stream.renewals > 0 || s.stream.token != s.tokens.current.text
 }
 
 // compare takes the time of a ping, which says only that the server's time is not before
@@ -435,8 +434,8 @@ func (s *session) measure(at time.Time, precision time.Duration, sent time.Time)
 	now := time.Now()
 	before := s.clock.origin
 	s.clock.measure(at, precision, sent, now)
-	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.debugs() {
-		s.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
+	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.log.debugs() {
+		s.log.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
 }
 
@@ -538,7 +537,7 @@ func (s *session) connected(d dialed) {
 }
 
 // reads reports whether frames are taken from the connection.
-func (s *session) reads() bool { return !s.held && len(s.outbox) < maxOutbox }
+func (s *session) reads() bool { return !s.held && !s.outbox.full() }
 
 // arrived handles what the connection's reader brings.
 func (s *session) arrived(a arrival) {
@@ -572,7 +571,7 @@ func (s *session) streamEnded(err error) {
 	if errors.As(err, &closed) {
 		code = closed.Code
 	}
-	s.c.log(LogInfo, "event stream: "+err.Error())
+	s.log.log(LogInfo, "event stream: "+err.Error())
 	initial := s.phase == initializing
 	switch code {
 	case wire.CloseTokenExpired:
@@ -622,7 +621,7 @@ func (s *session) frame(text []byte) {
 	st := &s.stream
 	f, err := wire.DecodeServerFrame(text)
 	if err != nil {
-		s.c.log(LogError, "event stream: "+err.Error())
+		s.log.log(LogError, "event stream: "+err.Error())
 		s.connectionLost(FailureServerError, "The server sent a frame that is not understood")
 		return
 	}
@@ -636,8 +635,8 @@ func (s *session) frame(text []byte) {
 	case f.Type == wire.FrameEvent:
 		if f.ID > st.lastID {
 			st.lastID = f.ID
-			if s.debugs() {
-				s.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
+			if s.log.debugs() {
+				s.log.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
 			}
 			if !s.skipDelivered(&f.Event) {
 				s.apply(&f.Event)
@@ -646,7 +645,7 @@ func (s *session) frame(text []byte) {
 	case f.Type == wire.FrameAuthenticated:
 		st.renewals = max(0, st.renewals-1)
 		if st.renewals == 0 {
-			s.tokenAccepted(st.token)
+			s.tokens.accept(st.token)
 		}
 	case f.Type == wire.FramePing:
 		s.compare(f.ServerTime, now)
@@ -676,19 +675,19 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	s.clock.silent = f.ServerTime.IsZero()
 	s.clock.told = s.clock.told || !s.clock.silent
 	s.measure(f.ServerTime, time.Millisecond, st.authAt)
-	s.tokenAccepted(st.token)
-	if s.debugs() {
-		s.debug("event stream: connected in ", milliseconds(now.Sub(st.attemptAt)), ", heartbeat ", seconds(st.interval),
+	s.tokens.accept(st.token)
+	if s.log.debugs() {
+		s.log.debug("event stream: connected in ", milliseconds(now.Sub(st.attemptAt)), ", heartbeat ", seconds(st.interval),
 			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
 	s.extendDeadline(now)
 	// Before INITIALIZED nothing is lost: the engagements are read after this.
 	resumed := f.Resumed || !st.hasPlace || s.phase == initializing
 	s.emit(Event{Type: EventStreamConnected, Resumed: resumed})
-	if st.token != s.user.text && !s.renew() {
+	if st.token != s.tokens.current.text && !s.renew() {
 		return
 	}
-	s.retryCallsNow()
+	s.rest.retryNow(now)
 	switch {
 	case s.phase == initializing:
 		if !st.hasPlace || !f.Resumed {

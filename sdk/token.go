@@ -25,7 +25,7 @@ const (
 type token struct {
 	text     string // empty: there is none
 	claims   wire.Claims
-	reminded bool // the page has heard that it will expire, or is about to
+	reminded bool // TOKEN_EXPIRY_REMINDER was raised or is owed
 	expired  bool // by the server's time, or the server has said so
 	accepted bool // the server has taken it
 	// disputed: it was set when the server's time, as far as it is known, was past its end.
@@ -81,150 +81,162 @@ func (e *tokenEvents) interval() time.Duration {
 	return min(tokenEventInterval<<min(max(e.refusals-1, 0), 10), maxAskInterval)
 }
 
-// handleTokenTimers raises what is due of the token's events.
-func (s *session) handleTokenTimers(now time.Time) {
-	t := &s.user
-	server := s.clock.server(now)
-	switch {
-	case t.expired, t.disputed:
-	case !server.Before(t.claims.Expiry):
+// tokens are the page's token, those that may take its place, and the events that ask the
+// page for another. All times are the monotonic clock's, but those called server: the
+// server's time, by which a token expires.
+type tokens struct {
+	current token // that calls and connections carry; its claims name the user
+	// fallback is the token before, until the server has taken the present one.
+	fallback token
+	// rejected is the token that the server last refused though it had not expired.
+	rejected token
+	events   tokenEvents
+}
+
+// handleTimers notes what is due of the token's life. It reports whether the token has
+// expired and nothing has said so yet.
+func (t *tokens) handleTimers(server time.Time) (expired bool) {
+	switch c := &t.current; {
+	case c.expired, c.disputed:
+	case !server.Before(c.claims.Expiry):
 		// A token that slept past its end is only expired: a reminder would come too late
 		// to help.
-		s.tokenExpired()
-	case !t.reminded && !server.Before(t.claims.Expiry.Add(-reminderLead)):
-		t.reminded = true
-		s.tokenEvents.reminder.owed, s.tokenEvents.asking = true, false
+		return true
+	case !c.reminded && !server.Before(c.claims.Expiry.Add(-reminderLead)):
+		c.reminded = true
+		t.events.reminder.owed, t.events.asking = true, false
 	}
-	s.raiseTokenEvents(now)
+	return false
 }
 
-func (s *session) raiseTokenEvents(now time.Time) {
-	e := &s.tokenEvents
-	if e.reminder.take(now, e.interval()) {
-		s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.user.claims.Expiry})
-	}
-	if e.expired.take(now, tokenEventInterval) {
-		s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
-	}
+// takeEvents reports which of the events that are owed are to be raised now.
+func (t *tokens) takeEvents(now time.Time) (reminder, expired bool) {
+	e := &t.events
+	return e.reminder.take(now, e.interval()), e.expired.take(now, tokenEventInterval)
 }
 
-// nextTokenEvent returns when handleTokenTimers has something to do, by the monotonic clock;
-// zero for never.
-func (s *session) nextTokenEvent() (t time.Time) {
+// nextTimer returns when handleTimers or takeEvents has something to do; zero for never.
+func (t *tokens) nextTimer(clock *clock) (next time.Time) {
 	sooner := func(at time.Time) {
-		if t.IsZero() || at.Before(t) {
-			t = at
+		if next.IsZero() || at.Before(next) {
+			next = at
 		}
 	}
-	if !s.user.expired && !s.user.disputed {
-		sooner(s.clock.local(s.user.claims.Expiry))
-		if !s.user.reminded {
-			sooner(s.clock.local(s.user.claims.Expiry.Add(-reminderLead)))
+	if c := &t.current; !c.expired && !c.disputed {
+		sooner(clock.local(c.claims.Expiry))
+		if !c.reminded {
+			sooner(clock.local(c.claims.Expiry.Add(-reminderLead)))
 		}
 	}
-	if e := &s.tokenEvents; e.reminder.owed {
+	e := &t.events
+	if e.reminder.owed {
 		sooner(e.reminder.next(e.interval()))
 	}
-	if e := &s.tokenEvents; e.expired.owed {
+	if e.expired.owed {
 		sooner(e.expired.next(tokenEventInterval))
 	}
-	return t
+	return next
 }
 
-// setToken replaces the token (JWT-3, JWT-4).
-func (s *session) setToken(text string) *Error {
-	now := time.Now()
-	t, err := readToken(text)
+// set replaces the token (JWT-3, JWT-4). connected: the stream stands, so that the
+// server's time is known well.
+func (t *tokens) set(text string, connected bool, server time.Time) *Error {
+	n, err := readToken(text)
 	if err != nil {
 		return err
 	}
-	if t.claims.Subject != s.user.claims.Subject || t.claims.IntegrationID != s.user.claims.IntegrationID {
+	c := &t.current
+	if n.claims.Subject != c.claims.Subject || n.claims.IntegrationID != c.claims.IntegrationID {
 		return fail(CodeTokenInvalid, "it is for another user or integration")
 	}
-	again := t.text == s.user.text
-	expiry := t.claims.Expiry
-	if again && s.user.expired {
+	again := n.text == c.text
+	expiry := n.claims.Expiry
+	if again && c.expired {
 		expiry = expiry.Add(-clockTolerance) // the server has said so
 	}
-	if !s.clock.server(now).Before(expiry) {
+	if !server.Before(expiry) {
 		// Without a stream the server's time may be wrong by now, and nothing would ever show it:
 		// a token that was made to last, and ends later than the one that has expired, is tried.
-		t.disputed = s.user.expired && s.stream.state != streamOpen && !t.claims.IssuedAt.IsZero() && t.claims.Expiry.After(s.user.claims.Expiry)
-		if !t.disputed {
-			return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, t.claims.Expiry)))
+		n.disputed = c.expired && !connected && !n.claims.IssuedAt.IsZero() && n.claims.Expiry.After(c.claims.Expiry)
+		if !n.disputed {
+			return fail(CodeTokenInvalid, "it expired at "+string(wire.AppendTime(nil, n.claims.Expiry)))
 		}
 	}
 	if again {
 		// The page may have it from a cache. What was said of it has been said; where only the
 		// server's word is against it, it may be tried again.
-		s.user.expired = false
-		s.freshToken(now)
-		s.retryCallsNow()
+		c.expired = false
 		return nil
 	}
-	if s.user.accepted && !s.user.expired {
-		s.fallback = s.user
+	if c.accepted && !c.expired {
+		t.fallback = *c
 	}
 	// The page's newest token counts, also if a call that is still on its way shows that the
 	// one before, which was refused, is good after all.
-	s.user, s.rejected = t, token{}
-	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, false
-	s.debug("a new token was set, it expires in ", seconds(t.claims.Expiry.Sub(s.clock.server(now))))
-	s.freshToken(now)
-	s.retryCallsNow()
+	t.current, t.rejected = n, token{}
+	t.events.reminder.owed, t.events.expired.owed = false, false
 	return nil
 }
 
-// tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
-func (s *session) tokenExpired() {
-	s.user.expired = true
-	s.tokenEvents.reminder.owed, s.tokenEvents.expired.owed = false, true
-	s.raiseTokenEvents(time.Now())
-	s.awaitToken("The JWT has expired, set a new one")
+// expire notes that the token has expired: TOKEN_EXPIRED is owed (JWT-2).
+func (t *tokens) expire() {
+	t.current.expired = true
+	t.events.reminder.owed, t.events.expired.owed = false, true
 }
 
-// tokenAccepted notes that the server has taken a token.
-func (s *session) tokenAccepted(text string) {
-	if text == s.rejected.text && s.rejected.claims.Expiry.After(s.user.claims.Expiry) {
-		s.user = s.rejected // refused by one call, and good after all
-		s.user.accepted = false
+// revive notes that the token has not expired after all.
+func (t *tokens) revive() {
+	t.current.expired = false
+	t.events.expired.owed = false
+}
+
+// accept notes that the server has taken a token.
+func (t *tokens) accept(text string) {
+	if text == t.rejected.text && t.rejected.claims.Expiry.After(t.current.claims.Expiry) {
+		t.current = t.rejected // refused by one call, and good after all
+		t.current.accepted = false
 	}
-	if text != s.user.text {
+	if text != t.current.text {
 		return
 	}
-	s.user.disputed = false
-	if !s.user.accepted || text == s.rejected.text {
-		s.user.accepted = true
-		s.fallback, s.rejected = token{}, token{}
-		s.tokenEvents.refusals = 0
+	t.current.disputed = false
+	if !t.current.accepted || text == t.rejected.text {
+		t.current.accepted = true
+		t.fallback, t.rejected = token{}, token{}
+		t.events.refusals = 0
 	}
 }
 
-// refuseToken notes that the server refuses a token that has not expired, and asks the
-// page for another (JWT-7). It reports whether there is one to go on with at once: what
-// the page has set meanwhile, or the token before, which stays in use while it is valid.
-// A token that is refused by many calls at once counts once.
-func (s *session) refuseToken(text string) bool {
-	if text == s.fallback.text {
-		s.fallback = token{}
+// concerned reports whether an answer of this status to a call that carried a token is
+// about that token. A 403 may be about other things as well; it is taken for the token's
+// if the one before has been good.
+func (t *tokens) concerned(status int, text string) bool {
+	return status == 401 || status == 403 && text == t.current.text && !t.current.accepted && t.fallback.text != ""
+}
+
+// refuse notes that the server refuses a token that has not expired, and asks the page
+// for another (JWT-7). The token before stays in use while it is valid: the current token
+// is then another than the refused one. A token that is refused by many calls at once
+// counts once. It reports whether the token before has taken the place of the current one.
+func (t *tokens) refuse(text string, now, server time.Time) (fellBack bool) {
+	if text == t.fallback.text {
+		t.fallback = token{}
 	}
-	if text != s.user.text {
-		return true
+	if text != t.current.text {
+		return false
 	}
-	now := time.Now()
-	e := &s.tokenEvents
+	e := &t.events
 	if !e.reminder.owed {
 		e.reminder.owed, e.asking = true, true
 	}
-	if e.refusals == 0 || text != s.rejected.text || !now.Before(e.refusedAt.Add(e.interval())) {
+	if e.refusals == 0 || text != t.rejected.text || !now.Before(e.refusedAt.Add(e.interval())) {
 		e.refusals++
 		e.refusedAt = now
 	}
-	s.rejected = s.user
-	if s.fallback.text == "" || !s.clock.server(now).Before(s.fallback.claims.Expiry) {
+	t.rejected = t.current
+	if t.fallback.text == "" || !server.Before(t.fallback.claims.Expiry) {
 		return false
 	}
-	s.user, s.fallback = s.fallback, token{}
-	s.c.log(LogInfo, "the server refuses the new token, the one before stays in use")
+	t.current, t.fallback = t.fallback, token{}
 	return true
 }
