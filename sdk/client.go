@@ -328,7 +328,10 @@ func (c *Client) RetryConnection() error {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		return s.retryConnection()
+		now := time.Now()
+		out, err := s.stream.retryConnection(now)
+		s.runStream(out, now)
+		return err
 	})
 }
 

@@ -19,11 +19,12 @@ const maxResyncPages = 200
 // stays, the connection is given up, and the next one begins again.
 func (s *session) resync(target wire.EventID) {
 	s.log.log(LogWarn, "the event stream could not be resumed, re-reading")
-	s.held = true
+	s.stream.hold()
 	epoch := s.stream.epoch
 	failed := func(err *Error) {
 		s.log.log(LogError, "re-reading failed: "+err.Message)
-		s.connectionLost(FailureServerError, "What was missed could not be read")
+		now := time.Now()
+		s.runStream(s.stream.lost(FailureServerError, "What was missed could not be read", now), now)
 	}
 	// What is not listed has ended, unless it was created meanwhile.
 	known := maps.Clone(s.engagements)
@@ -77,9 +78,7 @@ func (s *session) resyncNext(ids []string, found map[string]*wire.Engagement, ta
 				s.changed(e)
 			}
 		}
-		s.stream.lastID = max(s.stream.lastID, target)
-		s.held = false
-		s.extendDeadline(time.Now())
+		s.stream.release(target, time.Now())
 		return
 	}
 	id := ids[0]

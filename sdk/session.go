@@ -16,9 +16,6 @@ const (
 	// maxOutbox is how many undelivered items stop the reading of the stream. The
 	// dispatcher may have as many in hand.
 	maxOutbox = 512
-	// maxArrivals is how many frames are handled between two looks at the clock and at
-	// the page's commands.
-	maxArrivals = 64
 	// maxSleep bounds the session's timer. Browsers stop timers while a device
 	// sleeps, without telling; within this time of waking the session looks at the clock.
 	maxSleep = 15 * time.Second
@@ -40,8 +37,6 @@ type session struct {
 	c    *Client
 	log  *logger
 	base string // hostURL and wire.BasePath
-	// clientID tells this running SDK from another that resumes the same session.
-	clientID string
 
 	commands chan func()     // from the page
 	results  chan outcome    // from request workers
@@ -57,17 +52,17 @@ type session struct {
 	timer  *time.Timer // signals alarm
 	clock  clock
 
-	initDone func(UserContext, error)
-	initEnd  time.Time // deadline of init
-	id       string    // of the session at the gateway
-	resumed  bool      // the id came from storage
-	info     wire.Session
-	tokens   tokens
-	idle     idle
-	stream   stream
-	held     bool // frames wait until a snapshot has been read
-	rest     rest
-	workers  int // goroutines that will still send to results
+	initDone   func(UserContext, error)
+	initEnd    time.Time // deadline of init
+	id         string    // of the session at the gateway
+	resumed    bool      // the id came from storage
+	info       wire.Session
+	tokens     tokens
+	idle       idle
+	stream     stream
+	connection connection
+	rest       rest
+	workers    int // goroutines that will still send to results
 
 	engagements map[string]*engagement
 	creating    map[string]*creation // by correlationId
@@ -79,7 +74,6 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		c:           c,
 		log:         &c.logger,
 		base:        strings.TrimRight(p.HostURL, "/") + wire.BasePath,
-		clientID:    c.newUUID(),
 		commands:    make(chan func()),
 		results:     make(chan outcome),
 		dialed:      make(chan dialed),
@@ -96,7 +90,15 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 	s.tokens.current, _ = readToken(p.Token)
 	s.clock = newClock(c.o.WallClock, s.tokens.current.claims.IssuedAt, s.tokens.current.claims.Expiry)
 	s.rest.random = c.o.Random
-	s.stream.backoff = backoff{base: reconnectBase, ceiling: reconnectCeiling}
+	s.stream = stream{
+		window:   cfg.ReconnectionTimeout,
+		appkey:   p.Appkey,
+		clientID: c.newUUID(),
+		random:   c.o.Random,
+		log:      s.log,
+		initial:  true,
+		backoff:  backoff{base: reconnectBase, ceiling: reconnectCeiling},
+	}
 	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
 	return s
 }
@@ -137,7 +139,7 @@ func (s *session) run() {
 		}
 		var arrivals chan arrival
 		if s.reads() {
-			arrivals = s.stream.arrivals
+			arrivals = s.connection.arrivals
 		}
 		s.timer.Reset(s.sleep())
 		select {
@@ -149,8 +151,8 @@ func (s *session) run() {
 		case d := <-s.dialed:
 			s.connected(d)
 		case a := <-arrivals:
-			s.arrived(a)
-			s.arrivedToo(arrivals)
+			s.received(a)
+			s.receivedToo(arrivals)
 		case out <- s.outbox.items:
 			s.outbox.items = nil
 		case <-s.alarm:
@@ -167,7 +169,7 @@ func (s *session) crashed() {
 	}
 	s.log.log(LogError, "internal error, the session ends: "+describe(cause))
 	s.c.current.CompareAndSwap(s, nil)
-	s.stopStream(1000)
+	s.stopStream()
 	begun := s.phase != initializing
 	s.phase = closed
 	s.stopCalls(fail(CodeInitFailed, "internal error"))
@@ -255,7 +257,7 @@ func (s *session) handleTimers() {
 			s.shutdown(wire.ReasonUserInactive, func() {})
 		}
 	}
-	s.handleStreamTimers(now)
+	s.runStream(s.stream.handleTimers(now), now)
 	s.startAttempts(s.rest.handleTimers(s.tokens.current.text, now))
 }
 
@@ -278,7 +280,7 @@ func (s *session) sleep() time.Duration {
 		}
 	}
 	if s.phase != closed {
-		sooner(s.nextStream())
+		sooner(s.stream.nextTimer())
 		sooner(s.rest.nextTimer())
 	}
 	return d
@@ -289,9 +291,10 @@ func (s *session) wake(w Wake) {
 	if s.phase == closing || s.phase == closed {
 		return
 	}
-	s.wakeStream(w)
+	now := time.Now()
+	s.runStream(s.stream.wake(w, now), now)
 	if w == WakeVisible || w == WakeOnline {
-		s.rest.retryNow(time.Now())
+		s.rest.retryNow(now)
 	}
 }
 
@@ -352,12 +355,14 @@ func (s *session) createSession() {
 
 func (s *session) sessionKnown(info wire.Session) {
 	s.id, s.info = info.SessionID, info
-	s.connect()
+	now := time.Now()
+	s.runStream(s.stream.connect(now), now)
 }
 
-// streamReady continues init once the stream stands.
-func (s *session) streamReady() {
-	s.held = true
+// listInInit reads the chats, once the stream stands: they are as new as its position or
+// newer.
+func (s *session) listInInit() {
+	s.stream.hold()
 	epoch := s.stream.epoch
 	s.request(&call{
 		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id, until: s.initEnd, initial: true,
@@ -365,7 +370,7 @@ func (s *session) streamReady() {
 			if epoch != s.stream.epoch {
 				return // the stream broke meanwhile; its successor asks again
 			}
-			s.held = false
+			s.stream.held = false
 			if a.err != nil && a.err.Code == CodeNoSession {
 				s.sessionGoneInInit()
 				return
@@ -392,7 +397,7 @@ func (s *session) sessionGoneInInit() {
 	}
 	// Gone since it was looked up, or a duplicated tab has it: one of our own (SES-2,
 	// SES-4).
-	s.stopStream(1000)
+	s.stopStream()
 	s.createSession()
 }
 
@@ -404,6 +409,7 @@ func (s *session) initialized(list []wire.Engagement) {
 		user.Engagements = append(user.Engagements, e.snapshot())
 	}
 	s.phase = ready
+	s.stream.initial = false
 	now := time.Now()
 	s.idle.reset(s.clock.steady(now))
 	if s.log.debugs() {
@@ -420,7 +426,7 @@ func (s *session) initFailed(err *Error) {
 	if s.phase != initializing {
 		return
 	}
-	s.stopStream(1000)
+	s.stopStream()
 	s.stopCalls(nil)
 	s.phase = closed
 	done := s.initDone
@@ -432,7 +438,7 @@ func (s *session) initFailed(err *Error) {
 
 // shutdown ends the session there and here, and calls done last (SHUT-1).
 func (s *session) shutdown(reason wire.Reason, done func()) {
-	s.stopStream(1000)
+	s.stopStream()
 	s.phase = closing
 	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))
 	s.request(&call{
@@ -454,7 +460,7 @@ func (s *session) endedByServer(reason wire.Reason) {
 	if s.phase != ready {
 		return
 	}
-	s.stopStream(1000)
+	s.stopStream()
 	s.phase = closing
 	s.stopCalls(fail(CodeNoSession, "the session was ended by the server"))
 	s.forget()
@@ -625,7 +631,9 @@ func (s *session) settled(c *call, a answer, now time.Time) {
 	case a.err == nil:
 		s.tokens.accept(c.token)
 		if c.token == s.tokens.current.text {
-			s.tokenWorked(c.sentAt)
+			if s.stream.tokenWorked(c.sentAt, now) {
+				s.tokens.revive()
+			}
 		}
 	case a.err.Code == CodeNoSession:
 		s.endedByServer("")
@@ -664,8 +672,9 @@ func (s *session) raiseTokenEvents(now time.Time) {
 // tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
 func (s *session) tokenExpired() {
 	s.tokens.expire()
-	s.raiseTokenEvents(time.Now())
-	s.awaitToken("The JWT has expired, set a new one")
+	now := time.Now()
+	s.raiseTokenEvents(now)
+	s.runStream(s.stream.tokenExpired(now), now)
 }
 
 // setToken replaces the token (JWT-3, JWT-4).
@@ -678,7 +687,7 @@ func (s *session) setToken(text string) *Error {
 	if text != before && s.log.debugs() {
 		s.log.debug("a new token was set, it expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))))
 	}
-	s.freshToken(now)
+	s.runStream(s.stream.setToken(s.tokens.current.text, now), now)
 	s.rest.retryNow(now)
 	return nil
 }
@@ -691,4 +700,148 @@ func (s *session) refuseToken(text string) bool {
 		s.log.log(LogInfo, "the server refuses the new token, the one before stays in use")
 	}
 	return s.tokens.current.text != text
+}
+
+// runStream does what the stream wants done.
+func (s *session) runStream(out []streamOutput, now time.Time) {
+	epoch := s.stream.epoch
+	for i := range out {
+		o := &out[i]
+		switch o.kind {
+		case streamEmit:
+			s.emit(*o.event)
+		case streamDial:
+			s.connection = dial(s.c.o.Transport, "ws"+s.base[len("http"):]+"/sessions/"+s.id+"/events", epoch, s.dialed)
+		case streamDrop:
+			s.connection.drop(o.code)
+		case streamWrite:
+			s.clock.readWall(now)
+			if s.connection.conn.Write(o.frame) != nil {
+				s.runStream(s.stream.lost(FailureServerUnreachable, "The connection was lost", now), now)
+			}
+		case streamServerTime:
+			s.serverTime(o.at, o.sentAt, now)
+		case streamOpened:
+			s.clock.silent = o.at.IsZero()
+			s.clock.told = s.clock.told || !s.clock.silent
+			s.measure(o.at, time.Millisecond, o.sentAt)
+			s.tokens.accept(o.token)
+		case streamAccepted:
+			s.tokens.accept(o.token)
+		case streamReady:
+			s.streamReady(o, now)
+		case streamTokenExpired:
+			s.tokenExpired()
+		case streamTokenRefused:
+			s.runStream(s.stream.tokenRefused(s.refuseToken(o.token), now), now)
+		case streamSessionGone:
+			if s.phase == initializing {
+				s.sessionGoneInInit()
+			} else {
+				s.endedByServer("")
+			}
+		case streamInitFailed:
+			s.initFailed(o.err)
+		}
+		if s.stream.epoch != epoch {
+			return // the rest was meant for a connection that is no more
+		}
+	}
+}
+
+// stopStream drops the connection for good.
+func (s *session) stopStream() { s.runStream(s.stream.stop(), time.Time{}) }
+
+// connected handles what the dialer brings.
+func (s *session) connected(d dialed) {
+	now := time.Now()
+	switch {
+	case d.epoch != s.stream.epoch:
+		if d.conn != nil {
+			d.conn.Close(1000, "")
+		}
+	case d.err != nil:
+		s.runStream(s.stream.closed(d.err, s.tokens.current.text, now), now)
+	default:
+		s.connection.conn, s.connection.arrivals = d.conn, d.arrivals
+		s.runStream(s.stream.dialed(s.tokens.current.text, now), now)
+	}
+}
+
+// reads reports whether frames are taken from the connection.
+func (s *session) reads() bool { return !s.stream.held && !s.outbox.full() }
+
+// received handles what the connection's reader brings.
+func (s *session) received(a arrival) {
+	now := time.Now()
+	if a.err != nil {
+		s.runStream(s.stream.closed(a.err, s.tokens.current.text, now), now)
+		return
+	}
+	f, out := s.stream.frame(a.frame, now)
+	if f != nil && !s.skipDelivered(&f.Event) {
+		s.apply(&f.Event)
+	}
+	s.runStream(out, now)
+}
+
+// receivedToo handles what else has come by now, so that a burst costs one turn of run
+// and one of the dispatcher, and not two for each frame.
+func (s *session) receivedToo(arrivals chan arrival) {
+	for range maxArrivals - 1 {
+		if arrivals != s.connection.arrivals || !s.reads() {
+			return
+		}
+		select {
+		case a := <-arrivals:
+			s.received(a)
+		default:
+			return
+		}
+	}
+}
+
+// streamReady goes on once the stream stands.
+func (s *session) streamReady(o *streamOutput, now time.Time) {
+	if s.log.debugs() {
+		s.log.debug("event stream: connected in ", milliseconds(now.Sub(s.stream.attemptAt)), ", heartbeat ", seconds(s.stream.interval),
+			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
+	}
+	epoch := s.stream.epoch
+	s.runStream(s.stream.setToken(s.tokens.current.text, now), now)
+	if s.stream.epoch != epoch {
+		return
+	}
+	s.rest.retryNow(now)
+	switch {
+	case s.phase == initializing:
+		s.listInInit()
+	case o.lost:
+		s.resync(o.lastID)
+	}
+}
+
+// serverTime takes note of the server's clock, as a frame that answers one sent at sent
+// tells it. A ping, which answers none, says only that the server's time is not before it:
+// what contradicts the estimate by far is asked about before it is believed.
+func (s *session) serverTime(at, sent, now time.Time) {
+	if sent.IsZero() && at.Sub(s.clock.server(now)) > jump {
+		s.runStream(s.stream.askTime(now), now)
+		return
+	}
+	s.measure(at, time.Millisecond, sent)
+}
+
+// measure takes a time of the server's clock into account; zero means that there is none.
+// It was made after sent, as clock.measure has it.
+func (s *session) measure(at time.Time, precision time.Duration, sent time.Time) {
+	if year := at.Year(); year < 2000 || year > 2200 {
+		return // none, or no clock that can be meant
+	}
+	now := time.Now()
+	before := s.clock.origin
+	s.clock.measure(at, precision, sent, now)
+	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.log.debugs() {
+		s.log.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
+	}
 }

@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"context"
 	"errors"
 	"strconv"
 	"strings"
@@ -32,26 +31,72 @@ const (
 type streamState int
 
 const (
-	streamIdle         streamState = iota // not begun, or let go
+	streamIdle         streamState = iota // not begun, or stopped
 	streamDialing                         // the socket is being opened
 	streamAuthorizing                     // authenticate was sent, ready is awaited
 	streamOpen                            // ready came
 	streamWaiting                         // broken; the next attempt is at retryAt
 	streamUnauthorized                    // broken; a new token is awaited (JWT-2)
 	streamGivenUp                         // broken; the window is over (STREAM-6)
-	streamAway                            // let go while the page is in the back/forward cache
+	streamAway                            // dropped while the page is in the back/forward cache
 )
 
-// stream is the state of the connection for events.
-type stream struct {
-	state    streamState
-	epoch    int          // counts attempts; what an older one brings is void
-	conn     Conn         // nil unless authorizing or open
-	arrivals chan arrival // from conn's reader; nil without one
-	stop     chan struct{}
-	cancel   context.CancelFunc
-	backoff  backoff
+// streamKind says what is to happen.
+type streamKind int
 
+const (
+	streamEmit         streamKind = iota // event is for the page
+	streamDial                           // open a connection; what older ones bring is void
+	streamDrop                           // close the connection, or the attempt at one, with code
+	streamWrite                          // send frame; when that fails, the connection is lost
+	streamServerTime                     // the server's clock showed at, after sentAt
+	streamAccepted                       // the server has taken token
+	streamOpened                         // both of them for a connection that begins; zero at: the server does not tell
+	streamReady                          // the stream stands; lost: events up to lastID are to be re-read
+	streamTokenExpired                   // the server says that the token has expired
+	streamTokenRefused                   // the server refuses token; tokenRefused goes on
+	streamSessionGone                    // the server says that the session is gone
+	streamInitFailed                     // init can not succeed: err
+)
+
+// streamOutput is one thing that is to happen. Which members are set depends on kind.
+type streamOutput struct {
+	kind   streamKind
+	event  *Event
+	code   int
+	frame  []byte
+	at     time.Time
+	sentAt time.Time // zero: unknown
+	token  string
+	lost   bool
+	lastID wire.EventID
+	err    *Error
+}
+
+// stream is the state machine of the connection for events: it decides when to connect,
+// what to send, when a connection is dead and when to try again. It neither opens nor
+// reads connections: its methods take what has happened and return what is to happen, in
+// order. now is a reading of the monotonic clock, token the one to go on with.
+//
+// A connection, or an attempt at one, that fails is followed by another after a random
+// delay (lost), until the reconnection window, which begins with the first failure, is
+// over (giveUp). A refusal of the token counts as a failure, with a least delay that
+// grows (refused); an expired token ends the attempts until there is another
+// (tokenExpired). setToken, tokenWorked, wake and retryConnection begin anew.
+type stream struct {
+	// Set once.
+	window           time.Duration // reconnection timeout
+	appkey, clientID string        // for authenticate
+	random           func() uint64
+	log              *logger
+
+	initial bool // init is under way: it has its own deadline, and fails where a session would go on
+	held    bool // frames wait until a snapshot has been read
+	out     []streamOutput
+
+	state     streamState
+	epoch     int // counts attempts and drops; what an older one brings is void
+	backoff   backoff
 	brokeAt   time.Time // when the reconnection window began; zero: it has not
 	attemptAt time.Time // when the last attempt began
 	openedAt  time.Time
@@ -60,38 +105,37 @@ type stream struct {
 	offline   bool      // the browser says so
 
 	interval time.Duration // heartbeat
-	heardAt  time.Time     // last frame
+	frameAt  time.Time     // of the last frame
 	pingedAt time.Time     // zero: no ping is unanswered
 	pings    []time.Time   // when each ping was sent that no pong has answered
 	authAt   time.Time     // when the first frame of the connection was sent
 	deadAt   time.Time     // open: dead unless a frame comes
 	token    string        // that the connection knows
+	renewals int           // tokens sent to the open connection, and not yet answered
 	// refusals counts tokens that were refused in a row, for the time between attempts.
 	refusals  int
 	refusedAt time.Time
-	renewals  int          // tokens sent to the open connection, and not yet answered
 	lastID    wire.EventID // position: everything up to here was handled
 	hasPlace  bool         // lastID is meaningful
 }
 
-// dialed is the outcome of an attempt at a connection.
-type dialed struct {
-	epoch    int
-	conn     Conn
-	arrivals chan arrival
-	err      error
+// take returns what is to happen, once.
+func (st *stream) take() []streamOutput {
+	out := st.out
+	st.out = nil
+	return out
 }
 
-// arrival is a frame, or the end of the connection.
-type arrival struct {
-	frame []byte
-	err   error
+func (st *stream) add(o streamOutput) { st.out = append(st.out, o) }
+
+func (st *stream) emit(e Event) { st.add(streamOutput{kind: streamEmit, event: &e}) }
+
+func (st *stream) emitFailed(reason FailureReason, text string, retryAfter time.Duration) {
+	st.emit(Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: retryAfter})
 }
 
 // connect begins an attempt.
-func (s *session) connect() {
-	st := &s.stream
-	now := time.Now()
+func (st *stream) connect(now time.Time) []streamOutput {
 	st.epoch++
 	st.state = streamDialing
 	st.attemptAt = now
@@ -99,571 +143,103 @@ func (s *session) connect() {
 	st.retryAt = time.Time{}
 	st.renewals = 0
 	st.pings = nil
-	st.stop = make(chan struct{})
-	s.emit(Event{Type: EventStreamConnecting})
-	s.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
-
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	st.cancel = cancel
-	epoch, stop := st.epoch, st.stop
-	url := "ws" + s.base[len("http"):] + "/sessions/" + s.id + "/events"
-	go func() {
-		defer cancel()
-		conn, err := s.c.o.Transport.Dial(ctx, url, wire.Subprotocol)
-		arrivals := make(chan arrival, maxArrivals)
-		select {
-		case s.dialed <- dialed{epoch, conn, arrivals, err}:
-		case <-stop:
-			if conn != nil {
-				conn.Close(1000, "")
-			}
-			return
-		}
-		for err == nil {
-			var frame []byte
-			frame, err = conn.Read()
-			select {
-			case arrivals <- arrival{frame, err}:
-			case <-stop:
-				return
-			}
-		}
-	}()
-}
-
-// dropConnection drops the connection, or the attempt at one, without a word to the page.
-func (s *session) dropConnection(code int) {
-	st := &s.stream
-	st.epoch++
-	if st.stop != nil {
-		close(st.stop)
-		st.cancel()
-		st.stop = nil
-	}
-	if st.conn != nil {
-		st.conn.Close(code, "")
-		st.conn, st.arrivals = nil, nil
-	}
-	s.held = false
-	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-}
-
-// stopStream drops the connection for good.
-func (s *session) stopStream(code int) {
-	s.dropConnection(code)
-	s.stream.state = streamIdle
-}
-
-// connectionLost says that the connection, or an attempt at one, has failed, and plans the next.
-func (s *session) connectionLost(reason FailureReason, text string) { s.retryAfter(reason, text, 0) }
-
-// retryAfter is connectionLost with a least time until the next attempt.
-func (s *session) retryAfter(reason FailureReason, text string, least time.Duration) {
-	st := &s.stream
-	now := time.Now()
-	s.resetBackoff(now)
-	s.dropConnection(4000)
-	if st.brokeAt.IsZero() {
-		st.brokeAt = now
-	}
-	end := st.brokeAt.Add(s.config.ReconnectionTimeout)
-	if s.phase != initializing && !now.Before(end) {
-		s.giveUp()
-		return
-	}
-	delay := max(least, st.backoff.next(s.c.o.Random()))
-	st.state = streamWaiting
-	st.retryAt = now.Add(delay)
-	s.log.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
-	e := Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: ceilSeconds(delay)}
-	if st.offline {
-		e.RetryAfter = 0 // no attempt is planned until the browser is online
-	}
-	s.emit(e)
-}
-
-func ceilSeconds(d time.Duration) time.Duration {
-	return (d + time.Second - 1).Truncate(time.Second)
-}
-
-func (s *session) giveUp() {
-	s.dropConnection(4000)
-	s.stream.state = streamGivenUp
-	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureReconnectionTimeout), Text: "Not reconnected within the reconnection timeout"})
-}
-
-// resetBackoff begins the backoff anew after a connection that has stood for a while.
-func (s *session) resetBackoff(now time.Time) {
-	st := &s.stream
-	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
-		st.backoff.reset()
-		st.refusals = 0
-		st.openedAt = now // once for a connection
-	}
-}
-
-// awaitToken drops the stream until a new token is set (JWT-2).
-func (s *session) awaitToken(text string) {
-	st := &s.stream
-	now := time.Now()
-	s.resetBackoff(now)
-	s.dropConnection(4000)
-	st.state = streamUnauthorized
-	st.refusals++
-	st.refusedAt = now
-	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnauthorized), Text: text})
-}
-
-// refused is the answer to a connection that the server has refused for its token or
-// appkey while attempts are to go on within the reconnection window: a key may be being
-// rotated, or a clock be behind (JWT-7). Where another token is to be tried, the first
-// refusal in a row costs no time.
-func (s *session) refused(reason FailureReason, text string, another bool) {
-	st := &s.stream
-	now := time.Now()
-	s.resetBackoff(now)
-	st.refusals++
-	st.refusedAt = now
-	least := st.refusalDelay()
-	if another && st.refusals == 1 {
-		least = 0
-	}
-	s.retryAfter(reason, text, least)
-}
-
-// refusalDelay is the least time between a refusal and the next attempt: a page may
-// answer each with a token that is no better.
-func (st *stream) refusalDelay() time.Duration {
-	return min(time.Second<<min(st.refusals-1, 10), st.backoff.ceiling)
-}
-
-// freshToken tells the stream that a token was set (JWT-3). After the first refusal the
-// next attempt is at once, after more of them in a row not before refusalDelay.
-func (s *session) freshToken(now time.Time) {
-	st := &s.stream
-	switch {
-	case st.state == streamOpen:
-		if st.token != s.tokens.current.text {
-			s.renew()
-		}
-	case st.state == streamUnauthorized, (st.state == streamWaiting || st.state == streamGivenUp) && st.refusals > 0:
-		earliest := st.refusedAt
-		if st.refusals > 1 {
-			earliest = earliest.Add(st.refusalDelay())
-		}
-		if !now.Before(earliest) {
-			s.reconnect()
-			return
-		}
-		st.state = streamWaiting
-		st.brokeAt = now
-		st.retryAt = earliest
-	}
-}
-
-// tokenWorked reconnects, if the stream has ended after a refusal of the very token that
-// the server has just taken in a call that was sent later.
-func (s *session) tokenWorked(sent time.Time) {
-	st := &s.stream
-	if st.refusals == 0 || sent.Before(st.refusedAt) || st.offline {
-		return
-	}
-	at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait))
-	switch st.state {
-	case streamWaiting:
-		if at.Before(st.retryAt) {
-			st.retryAt = at
-		}
-	case streamUnauthorized, streamGivenUp:
-		s.tokens.revive()
-		st.state = streamWaiting
-		st.brokeAt = time.Now()
-		st.retryAt = at
-	}
+	st.emit(Event{Type: EventStreamConnecting})
+	st.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
+	st.add(streamOutput{kind: streamDial})
+	return st.take()
 }
 
 // reconnect tries now, in a new reconnection window.
-func (s *session) reconnect() {
-	s.dropConnection(4000)
-	s.stream.brokeAt = time.Now()
-	s.stream.backoff.reset()
-	s.connect()
+func (st *stream) reconnect(now time.Time) []streamOutput {
+	st.drop(4000)
+	st.brokeAt = now
+	st.backoff.reset()
+	return st.connect(now)
 }
 
-func (s *session) retryConnection() *Error {
-	switch s.stream.state {
-	case streamWaiting, streamGivenUp, streamAway:
-		s.reconnect()
-		return nil
-	case streamUnauthorized:
-		return fail(CodeTokenInvalid, "set a new token first")
-	case streamDialing, streamAuthorizing:
-		if !s.stream.brokeAt.IsZero() {
-			s.stream.brokeAt = time.Now() // it is being tried; give it the new window
-			return nil
-		}
-	}
-	return fail(CodeRetryNotAllowed, "")
+// drop drops the connection, or the attempt at one.
+func (st *stream) drop(code int) {
+	st.epoch++
+	st.held = false
+	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	st.add(streamOutput{kind: streamDrop, code: code})
 }
 
-// wakeStream reacts to the browser's word on network and visibility (STREAM-5).
-func (s *session) wakeStream(w Wake) {
-	st := &s.stream
-	if w == WakeAway {
-		s.pageLeft()
-		return
-	}
-	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
-	switch st.state {
-	case streamWaiting:
-		if w != WakeOffline {
-			st.backoff.reset()
-			s.connect()
-		}
-	case streamOpen:
-		s.probe()
-	case streamAway:
-		if w != WakeOffline {
-			s.reconnect()
-		}
-	}
+// stop ends the stream for good, or until connect.
+func (st *stream) stop() []streamOutput {
+	st.drop(1000)
+	st.state = streamIdle
+	return st.take()
 }
 
-// pageLeft drops the connection of a page that stops running. A browser may keep it
-// open, and the next page of this session would then wait until the gateway has found
-// out that nobody answers on it. The reconnection window begins when the page is back.
-func (s *session) pageLeft() {
-	if s.phase != ready {
-		return
+// dialed goes on with a connection that was opened.
+func (st *stream) dialed(token string, now time.Time) []streamOutput {
+	st.state = streamAuthorizing
+	last := st.lastID
+	if !st.hasPlace {
+		last = 0
 	}
-	switch s.stream.state {
-	case streamDialing, streamAuthorizing, streamOpen:
-		s.emit(Event{Type: EventStreamFailed, Reason: string(FailureServerUnreachable), Text: "The page was left"})
-	case streamWaiting: // the page has heard that it is broken
-	default:
-		return
-	}
-	s.dropConnection(4000)
-	s.stream.state = streamAway
+	st.authenticate(token, last, now)
+	return st.take()
 }
 
-// probe asks the connection for a sign of life, soon.
-func (s *session) probe() {
-	st := &s.stream
-	now := time.Now()
-	if !s.ping(now) {
-		return
-	}
-	// A deadline ahead is never put off: who looks at the page again and again must not
-	// keep a dead connection.
-	if by := now.Add(probeTimeout); !now.Before(st.deadAt) || by.Before(st.deadAt) {
-		st.deadAt = by
-	}
-}
-
-func (s *session) ping(now time.Time) bool {
-	st := &s.stream
-	if len(st.pings) < maxPings {
-		if !s.write(&wire.ClientFrame{Type: wire.FramePing}) {
-			return false
-		}
-		st.pings = append(st.pings, s.sending())
-	}
-	st.pingedAt = now
-	return true
-}
-
-// write queues a frame. When that fails the connection has broken.
-func (s *session) write(f *wire.ClientFrame) bool {
-	if err := s.stream.conn.Write(f.Append(nil)); err != nil {
-		s.connectionLost(FailureServerUnreachable, "The connection was lost")
-		return false
-	}
-	return true
-}
-
-func (s *session) authenticate(last wire.EventID) bool {
-	s.stream.token = s.tokens.current.text
-	s.stream.authAt = s.sending()
-	return s.write(&wire.ClientFrame{
+func (st *stream) authenticate(token string, last wire.EventID, now time.Time) {
+	st.token = token
+	st.authAt = now
+	st.write(&wire.ClientFrame{
 		Type:        wire.FrameAuthenticate,
-		Token:       wire.TrimTokenPrefix(s.tokens.current.text),
-		Appkey:      s.params.Appkey,
-		ClientID:    s.clientID,
+		Token:       wire.TrimTokenPrefix(token),
+		Appkey:      st.appkey,
+		ClientID:    st.clientID,
 		LastEventID: last,
 	})
 }
 
-// renew tells the connection of a new token.
-func (s *session) renew() bool {
-	s.stream.renewals++
-	return s.authenticate(0)
+func (st *stream) write(f *wire.ClientFrame) {
+	st.add(streamOutput{kind: streamWrite, frame: f.Append(nil)})
 }
 
-// olderTokenRefused reports whether a refusal may be meant for an older token than the page's:
-// one that is on its way there, or was not known to the connection when it was opened.
-// The next connection knows only the new one.
-func (s *session) olderTokenRefused() bool {
-	return s.stream.renewals > 0 || s.stream.token != s.tokens.current.text
-}
-
-// compare takes the time of a ping, which says only that the server's time is not before
-// it. What contradicts the estimate by far is asked about before it is believed.
-func (s *session) compare(at, now time.Time) {
-	if at.Sub(s.clock.server(now)) > jump {
-		s.probe()
-		return
-	}
-	s.measure(at, time.Millisecond, time.Time{})
-}
-
-// sending returns the time at which something is sent that the server will answer with its
-// time. A wall clock that has moved before does not concern that measurement.
-func (s *session) sending() time.Time {
-	now := time.Now()
-	s.clock.readWall(now)
-	return now
-}
-
-// measure takes a time of the server's clock into account; zero means that there is none.
-// It was made after sent, as clock.measure has it.
-func (s *session) measure(at time.Time, precision time.Duration, sent time.Time) {
-	if year := at.Year(); year < 2000 || year > 2200 {
-		return // none, or no clock that can be meant
-	}
-	now := time.Now()
-	before := s.clock.origin
-	s.clock.measure(at, precision, sent, now)
-	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.log.debugs() {
-		s.log.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
-	}
-}
-
-// extendDeadline notes that a frame has come.
-func (s *session) extendDeadline(now time.Time) {
-	st := &s.stream
-	st.heardAt = now
-	st.pingedAt = time.Time{}
-	st.deadAt = now.Add(2 * st.interval)
-}
-
-// handleStreamTimers does what is due on the stream.
-func (s *session) handleStreamTimers(now time.Time) {
-	st := &s.stream
-	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	switch st.state {
-	case streamWaiting:
-		switch end := st.brokeAt.Add(s.config.ReconnectionTimeout); {
-		case s.phase != initializing && due(end):
-			// After a sleep the window may have passed without a chance to try.
-			if !st.offline && now.Sub(st.attemptAt) > st.backoff.ceiling+connectTimeout {
-				s.connect()
-				return
-			}
-			s.giveUp()
-		case due(st.retryAt) && !st.offline:
-			s.connect()
-		}
-	case streamDialing, streamAuthorizing:
-		if due(st.giveUpAt) {
-			s.connectionLost(FailureServerUnreachable, "No answer from the server")
-		}
-	case streamOpen:
-		if s.held {
-			return // frames wait unread: silence means nothing
-		}
-		if due(st.deadAt) {
-			if now.Sub(st.deadAt) > jump && st.pingedAt.Before(st.deadAt.Add(-probeTimeout)) {
-				s.probe() // not awake when it was due: ask before judging
-				return
-			}
-			s.connectionLost(FailureServerUnreachable, "The connection went silent")
-			return
-		}
-		if st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
-			s.ping(now)
-		}
-	}
-}
-
-// nextStream returns when handleStreamTimers has something to do.
-func (s *session) nextStream() time.Time {
-	st := &s.stream
-	switch st.state {
-	case streamWaiting:
-		end := st.brokeAt.Add(s.config.ReconnectionTimeout)
-		switch {
-		case s.phase == initializing && st.offline:
-			return time.Time{}
-		case s.phase == initializing:
-			return st.retryAt
-		case st.offline || end.Before(st.retryAt):
-			return end
-		}
-		return st.retryAt
-	case streamDialing, streamAuthorizing:
-		return st.giveUpAt
-	case streamOpen:
-		if s.held {
-			return time.Time{}
-		}
-		if st.pingedAt.IsZero() {
-			return st.heardAt.Add(st.interval)
-		}
-		return st.deadAt
-	}
-	return time.Time{}
-}
-
-// connected handles what the dialer brings.
-func (s *session) connected(d dialed) {
-	st := &s.stream
-	switch {
-	case d.epoch != st.epoch:
-		if d.conn != nil {
-			d.conn.Close(1000, "")
-		}
-	case d.err != nil:
-		s.streamEnded(d.err)
-	default:
-		st.conn, st.arrivals = d.conn, d.arrivals
-		st.state = streamAuthorizing
-		var last wire.EventID
-		if st.hasPlace {
-			last = st.lastID
-		}
-		s.authenticate(last)
-	}
-}
-
-// reads reports whether frames are taken from the connection.
-func (s *session) reads() bool { return !s.held && !s.outbox.full() }
-
-// arrived handles what the connection's reader brings.
-func (s *session) arrived(a arrival) {
-	if a.err != nil {
-		s.streamEnded(a.err)
-	} else {
-		s.frame(a.frame)
-	}
-}
-
-// arrivedToo handles what else has come by now, so that a burst costs one turn of run
-// and one of the dispatcher, and not two for each frame.
-func (s *session) arrivedToo(arrivals chan arrival) {
-	for range maxArrivals - 1 {
-		if arrivals != s.stream.arrivals || !s.reads() {
-			return
-		}
-		select {
-		case a := <-arrivals:
-			s.arrived(a)
-		default:
-			return
-		}
-	}
-}
-
-// streamEnded tells from the close code what to do next.
-func (s *session) streamEnded(err error) {
-	code := 0
-	var closed *CloseError
-	if errors.As(err, &closed) {
-		code = closed.Code
-	}
-	s.log.log(LogInfo, "event stream: "+err.Error())
-	initial := s.phase == initializing
-	switch code {
-	case wire.CloseTokenExpired:
-		if initial {
-			s.initFailed(fail(CodeTokenInvalid, "the server says that it has expired"))
-		} else if s.olderTokenRefused() {
-			s.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true)
-		} else {
-			s.tokenExpired()
-		}
-	case wire.CloseTokenRefused:
-		appkey := strings.HasPrefix(closed.Reason, wire.HeaderAppkey+" ")
-		switch {
-		case initial && appkey:
-			s.initFailed(fail(CodeInitParams, closed.Reason))
-		case initial:
-			s.initFailed(fail(CodeTokenInvalid, "the server refuses it: "+closed.Reason))
-		case appkey:
-			s.refused(FailureForbidden, "The appkey was refused by the server", false)
-		case s.olderTokenRefused():
-			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true)
-		case s.refuseToken(s.stream.token):
-			s.refused(FailureForbidden, "The JWT was refused, reconnecting with the one before", true)
-		default:
-			s.refused(FailureForbidden, "The JWT was refused by the server", false)
-		}
-	case wire.CloseSessionGone, wire.CloseSuperseded:
-		switch {
-		case code == wire.CloseSuperseded && s.stream.state == streamOpen:
-			// Perhaps by a connection of our own that was given up and whose first frame
-			// arrived late. If it was another client, the next attempt is refused.
-			s.connectionLost(FailureServerError, "The session's stream was opened elsewhere")
-		case !initial:
-			s.endedByServer("")
-		default:
-			s.sessionGoneInInit()
-		}
-	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
-		s.connectionLost(FailureServerError, "The server closed the connection, code "+strconv.Itoa(code))
-	default:
-		s.connectionLost(FailureServerUnreachable, "The connection was lost")
-	}
-}
-
-// frame handles one frame of the present connection.
-func (s *session) frame(text []byte) {
-	st := &s.stream
+// frame handles one frame of the present connection. It returns the frame of an event
+// that is to be handled, or nil.
+func (st *stream) frame(text []byte, now time.Time) (*wire.ServerFrame, []streamOutput) {
 	f, err := wire.DecodeServerFrame(text)
 	if err != nil {
-		s.log.log(LogError, "event stream: "+err.Error())
-		s.connectionLost(FailureServerError, "The server sent a frame that is not understood")
-		return
+		st.log.log(LogError, "event stream: "+err.Error())
+		return nil, st.lost(FailureServerError, "The server sent a frame that is not understood", now)
 	}
-	now := time.Now()
+	if f.Type == wire.FrameReady && st.state == streamAuthorizing {
+		return nil, st.opened(&f, now)
+	}
+	if st.state != streamOpen {
+		return nil, nil
+	}
+	st.extendDeadline(now)
 	switch {
-	case f.Type == wire.FrameReady && st.state == streamAuthorizing:
-		s.opened(&f, now)
-		return
-	case st.state != streamOpen:
-		return
 	case f.Type == wire.FrameEvent:
 		if f.ID > st.lastID {
 			st.lastID = f.ID
-			if s.log.debugs() {
-				s.log.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
+			if st.log.debugs() {
+				st.log.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
 			}
-			if !s.skipDelivered(&f.Event) {
-				s.apply(&f.Event)
-			}
+			return &f, nil
 		}
 	case f.Type == wire.FrameAuthenticated:
 		st.renewals = max(0, st.renewals-1)
 		if st.renewals == 0 {
-			s.tokens.accept(st.token)
+			st.add(streamOutput{kind: streamAccepted, token: st.token})
 		}
 	case f.Type == wire.FramePing:
-		s.compare(f.ServerTime, now)
-		if !s.write(&wire.ClientFrame{Type: wire.FramePong}) {
-			return
-		}
+		st.add(streamOutput{kind: streamServerTime, at: f.ServerTime})
+		st.write(&wire.ClientFrame{Type: wire.FramePong})
 	case f.Type == wire.FramePong && len(st.pings) > 0:
-		s.measure(f.ServerTime, time.Millisecond, st.pings[0])
+		st.add(streamOutput{kind: streamServerTime, at: f.ServerTime, sentAt: st.pings[0]})
 		st.pings = st.pings[1:]
 	}
-	if st.state == streamOpen {
-		s.extendDeadline(now)
-	}
+	return nil, st.take()
 }
 
 // opened begins the life of a connection.
-func (s *session) opened(f *wire.ServerFrame, now time.Time) {
-	st := &s.stream
+func (st *stream) opened(f *wire.ServerFrame, now time.Time) []streamOutput {
 	st.state = streamOpen
 	st.giveUpAt = time.Time{}
 	st.interval = min(max(f.HeartbeatInterval, wire.MinHeartbeatInterval), wire.MaxHeartbeatInterval)
@@ -672,30 +248,369 @@ func (s *session) opened(f *wire.ServerFrame, now time.Time) {
 	}
 	st.openedAt = now
 	st.brokeAt = time.Time{}
-	s.clock.silent = f.ServerTime.IsZero()
-	s.clock.told = s.clock.told || !s.clock.silent
-	s.measure(f.ServerTime, time.Millisecond, st.authAt)
-	s.tokens.accept(st.token)
-	if s.log.debugs() {
-		s.log.debug("event stream: connected in ", milliseconds(now.Sub(st.attemptAt)), ", heartbeat ", seconds(st.interval),
-			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
-	}
-	s.extendDeadline(now)
+	st.extendDeadline(now)
 	// Before INITIALIZED nothing is lost: the engagements are read after this.
-	resumed := f.Resumed || !st.hasPlace || s.phase == initializing
-	s.emit(Event{Type: EventStreamConnected, Resumed: resumed})
-	if st.token != s.tokens.current.text && !s.renew() {
-		return
+	resumed := f.Resumed || !st.hasPlace || st.initial
+	if st.initial && !(f.Resumed && st.hasPlace) {
+		st.lastID, st.hasPlace = f.LastEventID, true
 	}
-	s.rest.retryNow(now)
-	switch {
-	case s.phase == initializing:
-		if !st.hasPlace || !f.Resumed {
-			st.lastID, st.hasPlace = f.LastEventID, true
+	st.add(streamOutput{kind: streamOpened, at: f.ServerTime, sentAt: st.authAt, token: st.token})
+	st.emit(Event{Type: EventStreamConnected, Resumed: resumed})
+	st.add(streamOutput{kind: streamReady, lost: !resumed, lastID: f.LastEventID})
+	return st.take()
+}
+
+// hold makes frames wait until release, or until the connection is dropped.
+func (st *stream) hold() { st.held = true }
+
+// release lets frames come again. Everything up to position has been handled.
+func (st *stream) release(position wire.EventID, now time.Time) {
+	st.held = false
+	st.lastID = max(st.lastID, position)
+	st.extendDeadline(now)
+}
+
+// extendDeadline notes that the connection shows life.
+func (st *stream) extendDeadline(now time.Time) {
+	st.frameAt = now
+	st.pingedAt = time.Time{}
+	st.deadAt = now.Add(2 * st.interval)
+}
+
+// closed decides by the close code what to do after a connection, or an attempt at one,
+// has ended.
+func (st *stream) closed(err error, token string, now time.Time) []streamOutput {
+	st.log.log(LogInfo, "event stream: "+err.Error())
+	var end CloseError
+	if e := (*CloseError)(nil); errors.As(err, &e) {
+		end = *e
+	}
+	switch end.Code {
+	case wire.CloseTokenExpired:
+		switch {
+		case st.initial:
+			return st.initFailed(CodeTokenInvalid, "the server says that it has expired")
+		case st.olderTokenRefused(token):
+			return st.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true, now)
 		}
-		s.streamReady()
-	case resumed:
-	default:
-		s.resync(f.LastEventID)
+		st.add(streamOutput{kind: streamTokenExpired})
+		return st.take()
+	case wire.CloseTokenRefused:
+		appkey := strings.HasPrefix(end.Reason, wire.HeaderAppkey+" ")
+		switch {
+		case st.initial && appkey:
+			return st.initFailed(CodeInitParams, end.Reason)
+		case st.initial:
+			return st.initFailed(CodeTokenInvalid, "the server refuses it: "+end.Reason)
+		case appkey:
+			return st.refused(FailureForbidden, "The appkey was refused by the server", false, now)
+		case st.olderTokenRefused(token):
+			return st.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true, now)
+		}
+		st.add(streamOutput{kind: streamTokenRefused, token: st.token})
+		return st.take()
+	case wire.CloseSuperseded, wire.CloseSessionGone:
+		if end.Code == wire.CloseSuperseded && st.state == streamOpen {
+			// Perhaps by a connection of our own that was given up and whose first frame
+			// arrived late. If it was another client, the next attempt is refused.
+			return st.lost(FailureServerError, "The session's stream was opened elsewhere", now)
+		}
+		st.add(streamOutput{kind: streamSessionGone})
+		return st.take()
+	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
+		return st.lost(FailureServerError, "The server closed the connection, code "+strconv.Itoa(end.Code), now)
 	}
+	return st.lost(FailureServerUnreachable, "The connection was lost", now)
+}
+
+func (st *stream) initFailed(code Code, detail string) []streamOutput {
+	st.add(streamOutput{kind: streamInitFailed, err: fail(code, detail)})
+	return st.take()
+}
+
+// olderTokenRefused reports whether a refusal may be meant for an older token than the
+// page's: one that is on its way there, or was not known to the connection when it was
+// opened. The next connection knows only the new one.
+func (st *stream) olderTokenRefused(token string) bool {
+	return st.renewals > 0 || st.token != token
+}
+
+// lost says that the connection, or an attempt at one, has failed, and plans the next.
+func (st *stream) lost(reason FailureReason, text string, now time.Time) []streamOutput {
+	return st.retryAfter(reason, text, 0, now)
+}
+
+// retryAfter is lost with a least time until the next attempt.
+func (st *stream) retryAfter(reason FailureReason, text string, least time.Duration, now time.Time) []streamOutput {
+	st.resetBackoff(now)
+	st.drop(4000)
+	if st.brokeAt.IsZero() {
+		st.brokeAt = now
+	}
+	if !st.initial && !now.Before(st.brokeAt.Add(st.window)) {
+		return st.giveUp()
+	}
+	delay := max(least, st.backoff.next(st.random()))
+	st.state = streamWaiting
+	st.retryAt = now.Add(delay)
+	st.log.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
+	if st.offline {
+		delay = 0 // no attempt is planned until the browser is online
+	}
+	st.emitFailed(reason, text, ceilSeconds(delay))
+	return st.take()
+}
+
+func ceilSeconds(d time.Duration) time.Duration {
+	return (d + time.Second - 1).Truncate(time.Second)
+}
+
+func (st *stream) giveUp() []streamOutput {
+	st.drop(4000)
+	st.state = streamGivenUp
+	st.emitFailed(FailureReconnectionTimeout, "Not reconnected within the reconnection timeout", 0)
+	return st.take()
+}
+
+// resetBackoff begins the backoff anew after a connection that has stood for a while.
+func (st *stream) resetBackoff(now time.Time) {
+	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
+		st.backoff.reset()
+		st.refusals = 0
+		st.openedAt = now // once for a connection
+	}
+}
+
+// tokenExpired drops the connection until a new token is set (JWT-2).
+func (st *stream) tokenExpired(now time.Time) []streamOutput {
+	st.resetBackoff(now)
+	st.drop(4000)
+	st.state = streamUnauthorized
+	st.refusals++
+	st.refusedAt = now
+	st.emitFailed(FailureUnauthorized, "The JWT has expired, set a new one", 0)
+	return st.take()
+}
+
+// tokenRefused goes on after streamTokenRefused. another: there is another token to try,
+// the one before.
+func (st *stream) tokenRefused(another bool, now time.Time) []streamOutput {
+	text := "The JWT was refused by the server"
+	if another {
+		text = "The JWT was refused, reconnecting with the one before"
+	}
+	return st.refused(FailureForbidden, text, another, now)
+}
+
+// refused is lost for a connection that the server has refused for its token or appkey:
+// attempts go on within the reconnection window, because a key may be being rotated, or a
+// clock be behind (JWT-7). Where another token is to be tried, the first refusal in a row
+// costs no time.
+func (st *stream) refused(reason FailureReason, text string, another bool, now time.Time) []streamOutput {
+	st.resetBackoff(now)
+	st.refusals++
+	st.refusedAt = now
+	least := st.refusalDelay()
+	if another && st.refusals == 1 {
+		least = 0
+	}
+	return st.retryAfter(reason, text, least, now)
+}
+
+// refusalDelay is the least time between a refusal and the next attempt: a page may
+// answer each with a token that is no better.
+func (st *stream) refusalDelay() time.Duration {
+	return min(time.Second<<min(st.refusals-1, 10), st.backoff.ceiling)
+}
+
+// setToken takes note of the token that is to be used (JWT-3). A connection that knows
+// another learns of it. After the first refusal the next attempt is at once, after more of
+// them in a row not before refusalDelay.
+func (st *stream) setToken(token string, now time.Time) []streamOutput {
+	switch {
+	case st.state == streamOpen:
+		if st.token != token {
+			st.renewals++
+			st.authenticate(token, 0, now)
+		}
+	case st.state == streamUnauthorized, (st.state == streamWaiting || st.state == streamGivenUp) && st.refusals > 0:
+		earliest := st.refusedAt
+		if st.refusals > 1 {
+			earliest = earliest.Add(st.refusalDelay())
+		}
+		if !now.Before(earliest) {
+			return st.reconnect(now)
+		}
+		st.state = streamWaiting
+		st.brokeAt = now
+		st.retryAt = earliest
+	}
+	return st.take()
+}
+
+// tokenWorked plans an attempt, if the stream has ended after a refusal of the very token
+// that the server has just taken in a call that was sent later. It reports whether that
+// ends a wait for another token.
+func (st *stream) tokenWorked(sent, now time.Time) (revived bool) {
+	if st.refusals == 0 || sent.Before(st.refusedAt) || st.offline {
+		return false
+	}
+	at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait))
+	switch st.state {
+	case streamWaiting:
+		if at.Before(st.retryAt) {
+			st.retryAt = at
+		}
+	case streamUnauthorized, streamGivenUp:
+		st.state = streamWaiting
+		st.brokeAt = now
+		st.retryAt = at
+		return true
+	}
+	return false
+}
+
+// retryConnection is the page's wish for an attempt in a new window (NS-9).
+func (st *stream) retryConnection(now time.Time) ([]streamOutput, *Error) {
+	switch st.state {
+	case streamWaiting, streamGivenUp, streamAway:
+		return st.reconnect(now), nil
+	case streamUnauthorized:
+		return nil, fail(CodeTokenInvalid, "set a new token first")
+	case streamDialing, streamAuthorizing:
+		if !st.brokeAt.IsZero() {
+			st.brokeAt = now // it is being tried; give it the new window
+			return nil, nil
+		}
+	}
+	return nil, fail(CodeRetryNotAllowed, "")
+}
+
+// wake reacts to the browser's word on network and visibility (STREAM-5).
+func (st *stream) wake(w Wake, now time.Time) []streamOutput {
+	if w == WakeAway {
+		return st.pageLeft()
+	}
+	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
+	switch st.state {
+	case streamWaiting:
+		if w != WakeOffline {
+			st.backoff.reset()
+			return st.connect(now)
+		}
+	case streamOpen:
+		st.probe(now)
+	case streamAway:
+		if w != WakeOffline {
+			return st.reconnect(now)
+		}
+	}
+	return st.take()
+}
+
+// pageLeft drops the connection of a page that stops running. A browser may keep it
+// open, and the next page of this session would then wait until the gateway has found
+// out that nobody answers on it. The reconnection window begins when the page is back.
+func (st *stream) pageLeft() []streamOutput {
+	if st.initial {
+		return nil
+	}
+	switch st.state {
+	case streamDialing, streamAuthorizing, streamOpen:
+		st.emitFailed(FailureServerUnreachable, "The page was left", 0)
+	case streamWaiting: // the page has heard that it is broken
+	default:
+		return nil
+	}
+	st.drop(4000)
+	st.state = streamAway
+	return st.take()
+}
+
+// askTime asks for the server's time, which the pong holds.
+func (st *stream) askTime(now time.Time) []streamOutput {
+	st.ping(now)
+	return st.take()
+}
+
+func (st *stream) ping(now time.Time) {
+	if len(st.pings) < maxPings {
+		st.write(&wire.ClientFrame{Type: wire.FramePing})
+		st.pings = append(st.pings, now)
+	}
+}
+
+// probe asks the connection for a sign of life, soon.
+func (st *stream) probe(now time.Time) {
+	st.ping(now)
+	st.pingedAt = now
+	// A deadline ahead is never put off: who looks at the page again and again must not
+	// keep a dead connection.
+	if by := now.Add(probeTimeout); !now.Before(st.deadAt) || by.Before(st.deadAt) {
+		st.deadAt = by
+	}
+}
+
+// handleTimers handles every deadline that has passed.
+func (st *stream) handleTimers(now time.Time) []streamOutput {
+	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	switch st.state {
+	case streamWaiting:
+		switch end := st.brokeAt.Add(st.window); {
+		case !st.initial && due(end):
+			// After a sleep the window may have passed without a chance to try.
+			if !st.offline && now.Sub(st.attemptAt) > st.backoff.ceiling+connectTimeout {
+				return st.connect(now)
+			}
+			return st.giveUp()
+		case due(st.retryAt) && !st.offline:
+			return st.connect(now)
+		}
+	case streamDialing, streamAuthorizing:
+		if due(st.giveUpAt) {
+			return st.lost(FailureServerUnreachable, "No answer from the server", now)
+		}
+	case streamOpen:
+		switch {
+		case st.held: // frames wait unread: silence means nothing
+		case due(st.deadAt):
+			if now.Sub(st.deadAt) > jump && st.pingedAt.Before(st.deadAt.Add(-probeTimeout)) {
+				st.probe(now) // not awake when it was due: ask before judging
+				break
+			}
+			return st.lost(FailureServerUnreachable, "The connection went silent", now)
+		case st.pingedAt.IsZero() && due(st.frameAt.Add(st.interval)):
+			st.ping(now)
+			st.pingedAt = now
+		}
+	}
+	return st.take()
+}
+
+// nextTimer returns when handleTimers has something to do; zero for never.
+func (st *stream) nextTimer() time.Time {
+	switch st.state {
+	case streamWaiting:
+		end := st.brokeAt.Add(st.window)
+		switch {
+		case st.initial && st.offline:
+			return time.Time{}
+		case st.initial:
+			return st.retryAt
+		case st.offline || end.Before(st.retryAt):
+			return end
+		}
+		return st.retryAt
+	case streamDialing, streamAuthorizing:
+		return st.giveUpAt
+	case streamOpen:
+		switch {
+		case st.held:
+			return time.Time{}
+		case st.pingedAt.IsZero():
+			return st.frameAt.Add(st.interval)
+		}
+		return st.deadAt
+	}
+	return time.Time{}
 }
