@@ -196,7 +196,7 @@ func (c *Client) CreateEngagement(parameters map[string]string, done func(Engage
 		if err := checkParameters("engagementParameters", parameters); err != nil {
 			return err.(*Error)
 		}
-		s.createEngagement(parameters, done)
+		s.chats.create(parameters, done)
 		return nil
 	}, refuse(done))
 }
@@ -209,7 +209,7 @@ func (c *Client) Engagements(done func([]Engagement, error)) {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.listEngagements(done)
+		s.chats.list(done)
 		return nil
 	}, refuse(done))
 }
@@ -224,12 +224,12 @@ func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err 
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		if e := s.engagements[id]; e != nil {
+		if e := s.chats.engagements[id]; e != nil {
 			snapshot := e.snapshot()
 			s.enqueue(func() { done(snapshot, true, nil) })
 			return nil
 		}
-		s.listEngagements(func(list []Engagement, err error) {
+		s.chats.list(func(list []Engagement, err error) {
 			for _, e := range list {
 				if e.EngagementID == id {
 					done(e, true, nil)
@@ -250,7 +250,7 @@ func (c *Client) Join(engagementID string, done func(Engagement, error)) {
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.join(engagementID, done)
+		return s.chats.join(engagementID, done)
 	}, refuse(done))
 }
 
@@ -263,7 +263,7 @@ func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(E
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.disconnect(engagementID, reason, done)
+		return s.chats.disconnect(engagementID, reason, done)
 	}, refuse(done))
 }
 
@@ -278,7 +278,7 @@ func (c *Client) SendMessage(engagementID, text, parentMessageID string, done fu
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.send(engagementID, text, parentMessageID, done)
+		return s.chats.send(engagementID, text, parentMessageID, done)
 	}, refuse(done))
 }
 
@@ -290,7 +290,7 @@ func (c *Client) Messages(engagementID string, size int, done func(Page, error))
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.newestPage(engagementID, size, done)
+		s.chats.newestPage(engagementID, size, done)
 		return nil
 	}, refuse(done))
 }
@@ -302,7 +302,7 @@ func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.turn(at, to, done)
+		s.chats.turn(at, to, done)
 		return nil
 	}, refuse(done))
 }

@@ -12,46 +12,44 @@ import (
 // stream that the page's handlers have been told up to when it asked: what is
 // stored later comes as an event, and nothing comes both ways or neither (PAGE-3).
 // Messages that the page has sent and knows to be stored belong to it too.
-func (s *session) newestPage(id string, size int, done func(Page, error)) {
+func (c *chats) newestPage(id string, size int, done func(Page, error)) {
 	if size < 1 || size > wire.MaxPageSize {
-		s.log.warn(CodePageSize, "")
+		c.log.warn(CodePageSize, "")
 		size = wire.DefaultPageSize
 	}
 	at := Cursor{EngagementID: id, Size: size, Seen: math.MaxUint64, End: math.MaxInt64}
 	refuse := func(err *Error) {
-		s.enqueue(func() { done(Page{}, failBecause(CodeIteratorFailed, err.Message, err)) })
+		c.settle(func() { done(Page{}, failBecause(CodeIteratorFailed, err.Message, err)) })
 	}
-	e, err := s.known(id)
+	e, err := c.known(id)
 	if err != nil {
 		refuse(err)
 		return
 	}
 	at.DialogID = e.dialogID
 	switch {
-	case e.member && !e.left:
-		at.Seen, at.Own = max(s.stream.lastID, e.reReadID), e.ownID
-	case e.joinedID != 0:
-		at.Seen, at.Own = max(s.stream.lastID, e.joinedID), e.ownID
+	case e.member == memberInside:
+		at.Seen, at.Own = max(c.position, e.reReadID), e.ownID
+	case e.member != memberLeft && e.liveFrom != 0:
+		at.Seen, at.Own = max(c.position, e.liveFrom), e.ownID
 	}
-	outside := !e.member && e.joinedID == 0
+	cameIn := func() bool { return e.wasInside() || e.liveFrom != 0 }
+	outside := !cameIn()
 	var read func(list []wire.Message, older bool, err *Error)
 	read = func(list []wire.Message, older bool, err *Error) {
 		switch {
 		case err != nil:
 			refuse(err)
 			return
-		case outside && (e.member || e.joinedID != 0):
+		case outside && cameIn():
 			// It came in meanwhile; what is stored since comes as events.
 			outside = false
-			at.Seen = e.joinedID
-			if e.member {
-				at.Seen = e.sinceID
-			}
-			kept := at.keep(s.id, list)
+			at.Seen = e.liveFrom
+			kept := at.keep(c.session, list)
 			if len(kept) < len(list) && older {
 				rest := at
 				rest.Oldest = list[0].MessageIndex
-				s.collect(rest, Older, kept, read)
+				c.collect(rest, Older, kept, read)
 				return
 			}
 			list = kept
@@ -60,16 +58,16 @@ func (s *session) newestPage(id string, size int, done func(Page, error)) {
 		if n := len(list); n > 0 {
 			at.End = list[n-1].MessageIndex
 		}
-		p := s.page(at, list, older, false)
-		s.enqueue(func() { done(p, nil) })
+		p := c.page(at, list, older, false)
+		c.settle(func() { done(p, nil) })
 	}
-	s.collect(at, Older, nil, read)
+	c.collect(at, Older, nil, read)
 }
 
 // turn moves to the page beside at.
-func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
+func (c *chats) turn(at Cursor, to Direction, done func(Page, error)) {
 	refuse := func(detail string, cause error) {
-		s.enqueue(func() { done(Page{}, failBecause(CodeFetchFailed, detail, cause)) })
+		c.settle(func() { done(Page{}, failBecause(CodeFetchFailed, detail, cause)) })
 	}
 	switch {
 	case to == Older && at.Oldest <= 1:
@@ -79,7 +77,7 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 		refuse("there is no newer page", nil)
 		return
 	}
-	s.collect(at, to, nil, func(list []wire.Message, more bool, err *Error) {
+	c.collect(at, to, nil, func(list []wire.Message, more bool, err *Error) {
 		if err != nil {
 			refuse(err.Message, err)
 			return
@@ -90,8 +88,8 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 		}
 		older := more || to == Newer
 		newer := list[len(list)-1].MessageIndex < at.End
-		page := s.page(at, list, older, newer)
-		s.enqueue(func() { done(page, nil) })
+		page := c.page(at, list, older, newer)
+		c.settle(func() { done(page, nil) })
 	})
 }
 
@@ -99,7 +97,7 @@ func (s *session) turn(at Cursor, to Direction, done func(Page, error)) {
 // tells whether there are more on that side. What is not of the snapshot stands only
 // between its newest messages, so it seldom takes more than one request; the further
 // ones are as large as they may be.
-func (s *session) collect(at Cursor, to Direction, list []wire.Message, then func(list []wire.Message, more bool, err *Error)) {
+func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(list []wire.Message, more bool, err *Error)) {
 	rest := at
 	if list != nil {
 		rest.Size = wire.MaxPageSize
@@ -111,12 +109,12 @@ func (s *session) collect(at Cursor, to Direction, list []wire.Message, then fun
 	case at.Oldest > 0:
 		query = "&before=" + strconv.FormatInt(at.Oldest, 10)
 	}
-	s.fetch(rest, query, func(p wire.MessagePage, err *Error) {
+	c.fetch(rest, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
 			then(nil, false, err)
 			return
 		}
-		kept := at.keep(s.id, p.Messages)
+		kept := at.keep(c.session, p.Messages)
 		more := p.HasOlder
 		if to == Newer {
 			list = append(list, kept...)
@@ -138,7 +136,7 @@ func (s *session) collect(at Cursor, to Direction, list []wire.Message, then fun
 			return
 		}
 		at.Oldest, at.Newest = p.Messages[0].MessageIndex, p.Messages[n-1].MessageIndex
-		s.collect(at, to, list, then)
+		c.collect(at, to, list, then)
 	})
 }
 
@@ -152,34 +150,25 @@ func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 }
 
 // page gives messages in rising order the page's shape.
-func (s *session) page(at Cursor, list []wire.Message, older, newer bool) Page {
+func (c *chats) page(at Cursor, list []wire.Message, older, newer bool) Page {
 	p := Page{HasPrevious: older, HasNext: newer, Cursor: at, Items: make([]Message, 0, len(list))}
 	p.Cursor.Oldest, p.Cursor.Newest = 0, 0
 	if n := len(list); n > 0 {
 		p.Cursor.Oldest, p.Cursor.Newest = list[0].MessageIndex, list[n-1].MessageIndex
 	}
 	for i := range list {
-		p.Items = append(p.Items, s.message(&list[len(list)-1-i]))
+		p.Items = append(p.Items, c.message(&list[len(list)-1-i]))
 	}
 	return p
 }
 
 // fetch reads messages in rising order of their index.
-func (s *session) fetch(at Cursor, query string, then func(wire.MessagePage, *Error)) {
-	s.request(&call{
+func (c *chats) fetch(at Cursor, query string, then func(wire.MessagePage, *Error)) {
+	c.request(&call{
 		name: "read messages", method: "GET",
 		path: "/engagements/" + at.EngagementID + "/messages?dialogId=" + at.DialogID + "&pageSize=" + strconv.Itoa(at.Size) + query,
 		then: func(a answer) {
-			if a.err != nil {
-				then(wire.MessagePage{}, a.err)
-				return
-			}
-			p, err := wire.DecodeMessagePage(a.body)
-			if err != nil {
-				then(p, failBecause(CodeUnexpectedAnswer, "reading messages", err))
-				return
-			}
-			then(p, nil)
+			then(decodeAnswer(a, wire.DecodeMessagePage, "reading messages", nil))
 		},
 	})
 }

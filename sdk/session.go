@@ -63,29 +63,25 @@ type session struct {
 	connection connection
 	rest       rest
 	workers    int // goroutines that will still send to results
-
-	engagements map[string]*engagement
-	creating    map[string]*creation // by correlationId
+	chats      chats
 }
 
 func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, error)) *session {
 	now := time.Now()
 	s := &session{
-		c:           c,
-		log:         &c.logger,
-		base:        strings.TrimRight(p.HostURL, "/") + wire.BasePath,
-		commands:    make(chan func()),
-		results:     make(chan outcome),
-		dialed:      make(chan dialed),
-		dispatch:    make(chan []delivery),
-		ended:       make(chan struct{}),
-		alarm:       make(chan struct{}, 1),
-		params:      p,
-		config:      cfg,
-		initDone:    done,
-		initEnd:     now.Add(initTimeout),
-		engagements: map[string]*engagement{},
-		creating:    map[string]*creation{},
+		c:        c,
+		log:      &c.logger,
+		base:     strings.TrimRight(p.HostURL, "/") + wire.BasePath,
+		commands: make(chan func()),
+		results:  make(chan outcome),
+		dialed:   make(chan dialed),
+		dispatch: make(chan []delivery),
+		ended:    make(chan struct{}),
+		alarm:    make(chan struct{}, 1),
+		params:   p,
+		config:   cfg,
+		initDone: done,
+		initEnd:  now.Add(initTimeout),
 	}
 	s.tokens.current, _ = readToken(p.Token)
 	s.clock = newClock(c.o.WallClock, s.tokens.current.claims.IssuedAt, s.tokens.current.claims.Expiry)
@@ -98,6 +94,13 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		log:      s.log,
 		initial:  true,
 		backoff:  backoff{base: reconnectBase, ceiling: reconnectCeiling},
+	}
+	s.chats = chats{
+		sendTimeout: cfg.ReconnectionTimeout,
+		newID:       c.newUUID,
+		log:         s.log,
+		engagements: map[string]*engagement{},
+		creating:    map[string]*creation{},
 	}
 	s.idle = idle{timeout: cfg.IdleTimeout, grace: cfg.IdleShutdownGraceTimeout}
 	return s
@@ -145,6 +148,7 @@ func (s *session) run() {
 		select {
 		case f := <-s.commands:
 			f()
+			s.runChats()
 		case o := <-s.results:
 			s.workers--
 			s.attemptEnded(o)
@@ -171,14 +175,14 @@ func (s *session) crashed() {
 	s.c.current.CompareAndSwap(s, nil)
 	s.stopStream()
 	begun := s.phase != initializing
-	s.phase = closed
+	s.phase, s.chats.over = closed, true
 	s.stopCalls(fail(CodeInitFailed, "internal error"))
 	if !begun {
 		done := s.initDone
 		s.enqueue(func() { done(UserContext{}, fail(CodeInitFailed, "internal error")) })
 	}
-	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureUnexpected), Text: "Internal error"})
-	s.emit(Event{Type: EventShutdown})
+	s.emit(&Event{Type: EventStreamFailed, Reason: string(FailureUnexpected), Text: "Internal error"})
+	s.emit(&Event{Type: EventShutdown})
 	s.dispatch <- s.outbox.items
 	for ; s.workers > 0; s.workers-- {
 		<-s.results
@@ -199,11 +203,11 @@ func describe(cause any) string {
 func (s *session) enqueue(f func()) { s.outbox.run(f) }
 
 // emit queues an event for the page.
-func (s *session) emit(e Event) {
+func (s *session) emit(e *Event) {
 	if e.Date.IsZero() {
 		e.Date = s.clock.server(time.Now())
 	}
-	s.outbox.emit(&e)
+	s.outbox.emit(e)
 }
 
 // checkReady refuses a call that comes too early or too late (NS-13).
@@ -251,7 +255,7 @@ func (s *session) handleTimers() {
 		warn, end := s.idle.expire(s.clock.steady(now))
 		if warn {
 			s.log.warn(CodeIdleTimeout, "")
-			s.emit(Event{Type: EventIdleTimeoutExpired, GracePeriod: s.idle.grace})
+			s.emit(&Event{Type: EventIdleTimeoutExpired, GracePeriod: s.idle.grace})
 		}
 		if end {
 			s.shutdown(wire.ReasonUserInactive, func() {})
@@ -355,6 +359,7 @@ func (s *session) createSession() {
 
 func (s *session) sessionKnown(info wire.Session) {
 	s.id, s.info = info.SessionID, info
+	s.chats.session, s.chats.customer = info.SessionID, info.DisplayName
 	now := time.Now()
 	s.runStream(s.stream.connect(now), now)
 }
@@ -364,29 +369,22 @@ func (s *session) sessionKnown(info wire.Session) {
 func (s *session) listInInit() {
 	s.stream.hold()
 	epoch := s.stream.epoch
-	s.request(&call{
-		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + s.id, until: s.initEnd, initial: true,
-		then: func(a answer) {
-			if epoch != s.stream.epoch {
-				return // the stream broke meanwhile; its successor asks again
-			}
-			s.stream.held = false
-			if a.err != nil && a.err.Code == CodeNoSession {
-				s.sessionGoneInInit()
-				return
-			}
-			if a.err != nil {
-				s.initFailed(a.err)
-				return
-			}
-			list, err := wire.DecodeEngagements(a.body)
-			if err != nil {
-				s.initFailed(failBecause(CodeUnexpectedAnswer, "listing engagements", err))
-				return
-			}
+	c := s.chats.listCall(func(list []wire.Engagement, err *Error) {
+		if epoch != s.stream.epoch {
+			return // the stream broke meanwhile; its successor asks again
+		}
+		s.stream.held = false
+		switch {
+		case err == nil:
 			s.initialized(list)
-		},
+		case err.Code == CodeNoSession:
+			s.sessionGoneInInit()
+		default:
+			s.initFailed(err)
+		}
 	})
+	c.until, c.initial = s.initEnd, true
+	s.request(c)
 }
 
 // sessionGoneInInit is the answer to a session that is gone before init is over.
@@ -402,11 +400,10 @@ func (s *session) sessionGoneInInit() {
 }
 
 func (s *session) initialized(list []wire.Engagement) {
-	user := UserContext{DisplayName: s.info.DisplayName, SessionParameters: s.info.SessionParameters}
-	for i := range list {
-		e := s.merge(&list[i])
-		e.member = e.status == wire.EngagementActive // in since before a reload (SES-1)
-		user.Engagements = append(user.Engagements, e.snapshot())
+	user := UserContext{
+		DisplayName:       s.info.DisplayName,
+		SessionParameters: s.info.SessionParameters,
+		Engagements:       s.chats.begin(list, s.stream.lastID),
 	}
 	s.phase = ready
 	s.stream.initial = false
@@ -416,7 +413,7 @@ func (s *session) initialized(list []wire.Engagement) {
 		s.log.debug("initialized, the token expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))), ", the idle timeout is ", seconds(s.idle.timeout))
 	}
 	done := s.initDone
-	s.emit(Event{Type: EventInitialized, User: &user})
+	s.emit(&Event{Type: EventInitialized, User: &user})
 	s.enqueue(func() { done(user, nil) })
 }
 
@@ -439,7 +436,7 @@ func (s *session) initFailed(err *Error) {
 // shutdown ends the session there and here, and calls done last (SHUT-1).
 func (s *session) shutdown(reason wire.Reason, done func()) {
 	s.stopStream()
-	s.phase = closing
+	s.phase, s.chats.over = closing, true
 	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))
 	s.request(&call{
 		name: "end session", method: "DELETE", path: "/sessions/" + s.id + "?reason=" + string(reason),
@@ -449,7 +446,7 @@ func (s *session) shutdown(reason wire.Reason, done func()) {
 				s.log.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
 			}
 			s.forget()
-			s.emit(Event{Type: EventStreamClosed})
+			s.emit(&Event{Type: EventStreamClosed})
 			s.finish(reason, done)
 		},
 	})
@@ -461,16 +458,16 @@ func (s *session) endedByServer(reason wire.Reason) {
 		return
 	}
 	s.stopStream()
-	s.phase = closing
+	s.phase, s.chats.over = closing, true
 	s.stopCalls(fail(CodeNoSession, "the session was ended by the server"))
 	s.forget()
-	s.emit(Event{Type: EventStreamFailed, Reason: string(FailureSessionInvalid), Text: "The session was ended by the server"})
+	s.emit(&Event{Type: EventStreamFailed, Reason: string(FailureSessionInvalid), Text: "The session was ended by the server"})
 	s.finish(reason, func() {})
 }
 
 func (s *session) finish(reason wire.Reason, done func()) {
 	s.phase = closed
-	e := Event{Type: EventShutdown, Date: s.clock.server(time.Now())}
+	e := &Event{Type: EventShutdown, Date: s.clock.server(time.Now())}
 	if reason == wire.ReasonUserClosed || reason == wire.ReasonUserInactive {
 		e.Reason = string(reason)
 	}
@@ -623,6 +620,7 @@ func (s *session) judgeRefusal(c *call, status int, now time.Time) {
 // settled hands an answer to whoever made the call.
 func (s *session) settled(c *call, a answer, now time.Time) {
 	c.then(a)
+	s.runChats()
 	// The page's own token is refused, or the session is gone: that concerns more
 	// than this call.
 	switch {
@@ -646,6 +644,7 @@ func (s *session) stopCalls(err *Error) {
 	for _, c := range list {
 		if err != nil {
 			c.then(answer{err: err})
+			s.runChats()
 		}
 	}
 }
@@ -662,10 +661,10 @@ func (s *session) handleTokenTimers(now time.Time) {
 func (s *session) raiseTokenEvents(now time.Time) {
 	reminder, expired := s.tokens.takeEvents(now)
 	if reminder {
-		s.emit(Event{Type: EventTokenExpiryReminder, ExpiryDate: s.tokens.current.claims.Expiry})
+		s.emit(&Event{Type: EventTokenExpiryReminder, ExpiryDate: s.tokens.current.claims.Expiry})
 	}
 	if expired {
-		s.emit(Event{Type: EventTokenExpired, Date: s.tokens.current.claims.Expiry})
+		s.emit(&Event{Type: EventTokenExpired, Date: s.tokens.current.claims.Expiry})
 	}
 }
 
@@ -709,11 +708,12 @@ func (s *session) runStream(out []streamOutput, now time.Time) {
 		o := &out[i]
 		switch o.kind {
 		case streamEmit:
-			s.emit(*o.event)
+			s.emit(o.event)
 		case streamDial:
 			s.connection = dial(s.c.o.Transport, "ws"+s.base[len("http"):]+"/sessions/"+s.id+"/events", epoch, s.dialed)
 		case streamDrop:
 			s.connection.drop(o.code)
+			s.chats.stopReread()
 		case streamWrite:
 			s.clock.readWall(now)
 			if s.connection.conn.Write(o.frame) != nil {
@@ -779,10 +779,15 @@ func (s *session) received(a arrival) {
 		return
 	}
 	f, out := s.stream.frame(a.frame, now)
-	if f != nil && !s.skipDelivered(&f.Event) {
-		s.apply(&f.Event)
+	switch {
+	case f == nil:
+		s.runStream(out, now)
+	case f.Event.Type == wire.EventSessionTerminated:
+		s.endedByServer(f.Event.Reason)
+	default:
+		s.chats.event(f.ID, &f.Event)
+		s.runChats()
 	}
-	s.runStream(out, now)
 }
 
 // receivedToo handles what else has come by now, so that a burst costs one turn of run
@@ -817,7 +822,9 @@ func (s *session) streamReady(o *streamOutput, now time.Time) {
 	case s.phase == initializing:
 		s.listInInit()
 	case o.lost:
-		s.resync(o.lastID)
+		s.stream.hold()
+		s.chats.reread(o.lastID)
+		s.runChats()
 	}
 }
 
@@ -844,4 +851,31 @@ func (s *session) measure(at time.Time, precision time.Duration, sent time.Time)
 	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.log.debugs() {
 		s.log.debug("the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
+}
+
+// runChats does what the chats want done. None of it gives them an input.
+func (s *session) runChats() {
+	c := &s.chats
+	for i := 0; i < len(c.out); i++ {
+		o := c.out[i]
+		c.out[i] = chatOutput{} // done, whatever comes of it
+		switch o.kind {
+		case chatEmit:
+			s.emit(o.event)
+		case chatSettle:
+			s.outbox.run(o.run)
+		case chatRequest:
+			s.request(o.call)
+		case chatStopRetrying:
+			s.rest.stopRetrying(o.call, time.Now())
+		case chatDrop:
+			s.rest.drop(o.call)
+		case chatReread:
+			s.stream.release(o.position, time.Now())
+		case chatRereadFailed:
+			now := time.Now()
+			s.runStream(s.stream.lost(FailureServerError, "What was missed could not be read", now), now)
+		}
+	}
+	c.out = c.out[:0]
 }
