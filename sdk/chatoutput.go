@@ -25,15 +25,17 @@ type chatOutput struct {
 	position wire.EventID
 }
 
-func (c *chats) emit(e Event) { c.out = append(c.out, chatOutput{kind: chatEmit, event: &e}) }
+// add puts something to do behind everything else.
+func (c *chats) add(kind chatKind) *chatOutput {
+	c.out = append(c.out, chatOutput{kind: kind})
+	return &c.out[len(c.out)-1]
+}
 
-func (c *chats) settle(run func()) { c.out = append(c.out, chatOutput{kind: chatSettle, run: run}) }
+func (c *chats) emit(e *Event) { c.add(chatEmit).event = e }
+
+func (c *chats) settle(run func()) { c.add(chatSettle).run = run }
 
 func (c *chats) settleEngagement(e *engagement, done func(Engagement, error)) {
 	snapshot := e.snapshot()
 	c.settle(func() { done(snapshot, nil) })
 }
-
-func (c *chats) request(l *call) { c.out = append(c.out, chatOutput{kind: chatRequest, call: l}) }
-
-func (c *chats) drop(kind chatKind, l *call) { c.out = append(c.out, chatOutput{kind: kind, call: l}) }

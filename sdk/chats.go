@@ -78,7 +78,7 @@ func (c *chats) apply(ev *wire.Event) {
 		c.settleCreation(ev)
 	}
 	e := c.engagements[ev.EngagementID]
-	out := Event{
+	out := &Event{
 		Type:         EventType(ev.Type),
 		Date:         ev.Date,
 		EngagementID: ev.EngagementID,
@@ -132,7 +132,7 @@ func (c *chats) apply(ev *wire.Event) {
 	own := ev.Type == wire.EventEngagementTerminated ||
 		ev.Type == wire.EventParticipantDisconnected && out.Participant.ParticipantType == wire.ParticipantCustomer
 	if e.member != memberInside && !(e.member == memberLeft && own) {
-		out = Event{Date: ev.Date}
+		out = &Event{Date: ev.Date}
 	}
 	snapshot := e.snapshot()
 	out.Changed = &snapshot
@@ -146,7 +146,7 @@ func (c *chats) apply(ev *wire.Event) {
 // changed tells mirrors of e's state without an event for the page.
 func (c *chats) changed(e *engagement) {
 	snapshot := e.snapshot()
-	c.emit(Event{Changed: &snapshot})
+	c.emit(&Event{Changed: &snapshot})
 }
 
 // known finds an engagement for a call.
@@ -166,7 +166,8 @@ func (c *chats) create(parameters map[string]string, done func(Engagement, error
 		name: "create engagement", method: "POST", path: "/engagements", body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
 			delete(c.creating, key)
-			w, err := decodeAnswer(a, wire.DecodeEngagement, "creating an engagement", func(w *wire.Engagement) bool { return wire.IsUUID(w.EngagementID) })
+			w, bad := wire.DecodeEngagement(a.body)
+			err := a.check("creating an engagement", bad, wire.IsUUID(w.EngagementID))
 			if err != nil {
 				c.settle(func() { done(Engagement{}, err) })
 				return
@@ -179,7 +180,7 @@ func (c *chats) create(parameters map[string]string, done func(Engagement, error
 		},
 	}
 	c.creating[key] = n
-	c.request(n.call)
+	c.add(chatRequest).call = n.call
 }
 
 // settleCreation settles a create whose first event overtook its answer: the page must
@@ -207,7 +208,7 @@ func (c *chats) settleCreation(ev *wire.Event) {
 // list asks the server for all ongoing chats. What this session is in and the server no
 // longer lists keeps its state until the stream tells of its end.
 func (c *chats) list(done func([]Engagement, error)) {
-	c.request(c.listCall(func(list []wire.Engagement, err *Error) {
+	c.add(chatRequest).call = c.listCall(func(list []wire.Engagement, err *Error) {
 		if err != nil {
 			c.settle(func() { done(nil, err) })
 			return
@@ -221,7 +222,7 @@ func (c *chats) list(done func([]Engagement, error)) {
 			}
 		}
 		c.settle(func() { done(all, nil) })
-	}))
+	})
 }
 
 // listCall is the call that reads all ongoing chats.
@@ -229,22 +230,10 @@ func (c *chats) listCall(then func([]wire.Engagement, *Error)) *call {
 	return &call{
 		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + c.session,
 		then: func(a answer) {
-			then(decodeAnswer(a, wire.DecodeEngagements, "listing engagements", nil))
+			v, bad := wire.DecodeEngagements(a.body)
+			then(v, a.check("listing engagements", bad, true))
 		},
 	}
-}
-
-// decodeAnswer reads the body of an answer that is no error. valid says more of what it
-// must be.
-func decodeAnswer[T any](a answer, decode func([]byte) (T, error), doing string, valid func(*T) bool) (v T, _ *Error) {
-	if a.err != nil {
-		return v, a.err
-	}
-	v, err := decode(a.body)
-	if err != nil || valid != nil && !valid(&v) {
-		return v, failBecause(CodeUnexpectedAnswer, doing, err)
-	}
-	return v, nil
 }
 
 // join puts this session into a chat.
@@ -259,10 +248,11 @@ func (c *chats) join(id string, done func(Engagement, error)) *Error {
 		return fail(CodeAlreadyActive, "")
 	}
 	body := wire.EngagementCall{SessionID: c.session, DialogID: e.dialogID, CorrelationID: c.newID()}
-	c.request(&call{
+	c.add(chatRequest).call = &call{
 		name: "join engagement", method: "POST", path: "/engagements/" + id + ":join", body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
-			w, err := decodeAnswer(a, wire.DecodeEngagement, "joining an engagement", e.is)
+			w, bad := wire.DecodeEngagement(a.body)
+			err := a.check("joining an engagement", bad, w.EngagementID == id)
 			if err != nil {
 				if a.status == 409 {
 					err = failBecause(CodeDefunctEngagement, "", err)
@@ -274,7 +264,7 @@ func (c *chats) join(id string, done func(Engagement, error)) *Error {
 			c.merge(&w)
 			c.settleEngagement(e, done)
 		},
-	})
+	}
 	return nil
 }
 
@@ -296,10 +286,11 @@ func (c *chats) disconnect(id string, reason wire.Reason, done func(Engagement, 
 	body := wire.EngagementCall{SessionID: c.session, DialogID: e.dialogID, Reason: reason, CorrelationID: c.newID()}
 	e.status = wire.EngagementTerminating
 	c.changed(e)
-	c.request(&call{
+	c.add(chatRequest).call = &call{
 		name: "disconnect engagement", method: "POST", path: "/engagements/" + id + ":disconnect", body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
-			if _, err := decodeAnswer(a, wire.DecodeEngagement, "disconnecting an engagement", e.is); err != nil {
+			w, bad := wire.DecodeEngagement(a.body)
+			if err := a.check("disconnecting an engagement", bad, w.EngagementID == id); err != nil {
 				if e.status == wire.EngagementTerminating {
 					e.status = wire.EngagementActive
 				}
@@ -311,6 +302,6 @@ func (c *chats) disconnect(id string, reason wire.Reason, done func(Engagement, 
 			c.stopSends(e)
 			c.settleEngagement(e, done)
 		},
-	})
+	}
 	return nil
 }

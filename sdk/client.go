@@ -329,8 +329,8 @@ func (c *Client) RetryConnection() error {
 			return err
 		}
 		now := time.Now()
-		out, err := s.stream.retryConnection(now)
-		s.runStream(out, now)
+		err := s.stream.retryConnection(now)
+		s.runStream(now)
 		return err
 	})
 }

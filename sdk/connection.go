@@ -42,7 +42,7 @@ func dial(t Transport, url string, epoch int, results chan<- dialed) connection 
 		conn, err := t.Dial(ctx, url, wire.Subprotocol)
 		arrivals := make(chan arrival, maxArrivals)
 		select {
-		case results <- dialed{epoch, conn, arrivals, err}:
+		case results <- dialed{epoch: epoch, conn: conn, arrivals: arrivals, err: err}:
 		case <-stop:
 			if conn != nil {
 				conn.Close(1000, "")

@@ -61,9 +61,6 @@ func (e *engagement) ended() bool {
 	return e.status == wire.EngagementTerminating || e.status == wire.EngagementTerminated
 }
 
-// is reports whether a snapshot from the server is of this engagement.
-func (e *engagement) is(w *wire.Engagement) bool { return w.EngagementID == e.id }
-
 // wasInside reports whether the stream has said that this session is in.
 func (e *engagement) wasInside() bool { return e.member == memberInside || e.member == memberLeft }
 

@@ -59,7 +59,8 @@ func (c *chats) post(e *engagement, m *send) {
 	m.call = &call{
 		name: "send message", method: "POST", path: "/engagements/" + e.id + "/messages", body: m.body, until: m.until, failure: CodeUpdateFailed,
 		then: func(a answer) {
-			w, err := decodeAnswer(a, wire.DecodeMessage, "sending a message", func(w *wire.Message) bool { return w.MessageIndex > 0 })
+			w, bad := wire.DecodeMessage(a.body)
+			err := a.check("sending a message", bad, w.MessageIndex > 0)
 			switch {
 			case !e.sending(m): // its event was here before
 			case err != nil:
@@ -70,7 +71,7 @@ func (c *chats) post(e *engagement, m *send) {
 			}
 		},
 	}
-	c.request(m.call)
+	c.add(chatRequest).call = m.call
 }
 
 // sending reports whether m is at the head of the queue.
@@ -135,7 +136,7 @@ func (c *chats) messageEvent(w *wire.Message) {
 		if m := e.sendOf(w); m != nil {
 			// The event proves that the message is stored: no need to await the answer, and
 			// the promise must settle before MESSAGE_DELIVERED (MSG-5).
-			c.drop(chatStopRetrying, m.call)
+			c.add(chatStopRetrying).call = m.call
 			c.sent(e, m, w)
 		}
 	}
@@ -150,7 +151,7 @@ func (c *chats) raiseMessage(w *wire.Message) {
 	if w.SenderParticipantType == wire.ParticipantCustomer {
 		t = EventMessageDelivered
 	}
-	c.emit(Event{Type: t, Date: w.ReceivedAt, EngagementID: w.EngagementID, DialogID: w.DialogID, Message: &m})
+	c.emit(&Event{Type: t, Date: w.ReceivedAt, EngagementID: w.EngagementID, DialogID: w.DialogID, Message: &m})
 }
 
 // message gives a stored message the page's shape (MSG-2).

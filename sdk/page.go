@@ -164,11 +164,12 @@ func (c *chats) page(at Cursor, list []wire.Message, older, newer bool) Page {
 
 // fetch reads messages in rising order of their index.
 func (c *chats) fetch(at Cursor, query string, then func(wire.MessagePage, *Error)) {
-	c.request(&call{
+	c.add(chatRequest).call = &call{
 		name: "read messages", method: "GET",
 		path: "/engagements/" + at.EngagementID + "/messages?dialogId=" + at.DialogID + "&pageSize=" + strconv.Itoa(at.Size) + query,
 		then: func(a answer) {
-			then(decodeAnswer(a, wire.DecodeMessagePage, "reading messages", nil))
+			v, bad := wire.DecodeMessagePage(a.body)
+			then(v, a.check("reading messages", bad, true))
 		},
-	})
+	}
 }

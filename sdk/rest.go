@@ -60,6 +60,15 @@ type answer struct {
 	err     *Error
 }
 
+// check returns the error that an answer comes to: its own, or that its body could not be
+// read (bad) or is not what it must be.
+func (a *answer) check(doing string, bad error, valid bool) *Error {
+	if a.err == nil && (bad != nil || !valid) {
+		return failBecause(CodeUnexpectedAnswer, doing, bad)
+	}
+	return a.err
+}
+
 // attempt is what a worker is to do for a call, once.
 type attempt struct {
 	call    *call

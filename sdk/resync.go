@@ -31,7 +31,7 @@ func (c *chats) reread(target wire.EventID) {
 	r := &rereading{number: c.rereads, target: target, found: map[string]*wire.Engagement{}}
 	// What is not listed has ended, unless it was created meanwhile.
 	known := maps.Clone(c.engagements)
-	c.request(c.listCall(func(list []wire.Engagement, err *Error) {
+	c.add(chatRequest).call = c.listCall(func(list []wire.Engagement, err *Error) {
 		if c.stopped(r, err) {
 			return
 		}
@@ -55,7 +55,7 @@ func (c *chats) reread(target wire.EventID) {
 			}
 		}
 		c.rereadNext(r)
-	}))
+	})
 }
 
 // stopReread makes a re-reading that is under way void: its connection is no more.
@@ -69,7 +69,7 @@ func (c *chats) stopped(r *rereading, err *Error) bool {
 	}
 	if err != nil {
 		c.log.log(LogError, "re-reading failed: "+err.Message)
-		c.out = append(c.out, chatOutput{kind: chatRereadFailed})
+		c.add(chatRereadFailed)
 	}
 	return err != nil
 }
@@ -83,7 +83,7 @@ func (c *chats) rereadNext(r *rereading) {
 			}
 		}
 		c.position = max(c.position, r.target)
-		c.out = append(c.out, chatOutput{kind: chatReread, position: r.target})
+		c.add(chatReread).position = r.target
 		return
 	}
 	id := r.ids[0]
@@ -174,7 +174,7 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 	for i := range list {
 		m := &list[i]
 		if n := e.sendOf(m); n != nil {
-			c.drop(chatDrop, n.call)
+			c.add(chatDrop).call = n.call
 			c.sent(e, n, m)
 		}
 		if e.member == memberInside {

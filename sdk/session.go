@@ -261,7 +261,8 @@ func (s *session) handleTimers() {
 			s.shutdown(wire.ReasonUserInactive, func() {})
 		}
 	}
-	s.runStream(s.stream.handleTimers(now), now)
+	s.stream.handleTimers(now)
+	s.runStream(now)
 	s.startAttempts(s.rest.handleTimers(s.tokens.current.text, now))
 }
 
@@ -296,7 +297,8 @@ func (s *session) wake(w Wake) {
 		return
 	}
 	now := time.Now()
-	s.runStream(s.stream.wake(w, now), now)
+	s.stream.wake(w, now)
+	s.runStream(now)
 	if w == WakeVisible || w == WakeOnline {
 		s.rest.retryNow(now)
 	}
@@ -361,7 +363,8 @@ func (s *session) sessionKnown(info wire.Session) {
 	s.id, s.info = info.SessionID, info
 	s.chats.session, s.chats.customer = info.SessionID, info.DisplayName
 	now := time.Now()
-	s.runStream(s.stream.connect(now), now)
+	s.stream.connect(now)
+	s.runStream(now)
 }
 
 // listInInit reads the chats, once the stream stands: they are as new as its position or
@@ -673,7 +676,8 @@ func (s *session) tokenExpired() {
 	s.tokens.expire()
 	now := time.Now()
 	s.raiseTokenEvents(now)
-	s.runStream(s.stream.tokenExpired(now), now)
+	s.stream.tokenExpired(now)
+	s.runStream(now)
 }
 
 // setToken replaces the token (JWT-3, JWT-4).
@@ -686,7 +690,8 @@ func (s *session) setToken(text string) *Error {
 	if text != before && s.log.debugs() {
 		s.log.debug("a new token was set, it expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))))
 	}
-	s.runStream(s.stream.setToken(s.tokens.current.text, now), now)
+	s.stream.setToken(s.tokens.current.text, now)
+	s.runStream(now)
 	s.rest.retryNow(now)
 	return nil
 }
@@ -702,7 +707,8 @@ func (s *session) refuseToken(text string) bool {
 }
 
 // runStream does what the stream wants done.
-func (s *session) runStream(out []streamOutput, now time.Time) {
+func (s *session) runStream(now time.Time) {
+	out := s.stream.take()
 	epoch := s.stream.epoch
 	for i := range out {
 		o := &out[i]
@@ -717,7 +723,8 @@ func (s *session) runStream(out []streamOutput, now time.Time) {
 		case streamWrite:
 			s.clock.readWall(now)
 			if s.connection.conn.Write(o.frame) != nil {
-				s.runStream(s.stream.lost(FailureServerUnreachable, "The connection was lost", now), now)
+				s.stream.lost(FailureServerUnreachable, "The connection was lost", now)
+				s.runStream(now)
 			}
 		case streamServerTime:
 			s.serverTime(o.at, o.sentAt, now)
@@ -733,7 +740,8 @@ func (s *session) runStream(out []streamOutput, now time.Time) {
 		case streamTokenExpired:
 			s.tokenExpired()
 		case streamTokenRefused:
-			s.runStream(s.stream.tokenRefused(s.refuseToken(o.token), now), now)
+			s.stream.tokenRefused(s.refuseToken(o.token), now)
+			s.runStream(now)
 		case streamSessionGone:
 			if s.phase == initializing {
 				s.sessionGoneInInit()
@@ -750,7 +758,10 @@ func (s *session) runStream(out []streamOutput, now time.Time) {
 }
 
 // stopStream drops the connection for good.
-func (s *session) stopStream() { s.runStream(s.stream.stop(), time.Time{}) }
+func (s *session) stopStream() {
+	s.stream.stop()
+	s.runStream(time.Time{})
+}
 
 // connected handles what the dialer brings.
 func (s *session) connected(d dialed) {
@@ -761,10 +772,12 @@ func (s *session) connected(d dialed) {
 			d.conn.Close(1000, "")
 		}
 	case d.err != nil:
-		s.runStream(s.stream.closed(d.err, s.tokens.current.text, now), now)
+		s.stream.closed(d.err, s.tokens.current.text, now)
+		s.runStream(now)
 	default:
 		s.connection.conn, s.connection.arrivals = d.conn, d.arrivals
-		s.runStream(s.stream.dialed(s.tokens.current.text, now), now)
+		s.stream.dialed(s.tokens.current.text, now)
+		s.runStream(now)
 	}
 }
 
@@ -775,13 +788,14 @@ func (s *session) reads() bool { return !s.stream.held && !s.outbox.full() }
 func (s *session) received(a arrival) {
 	now := time.Now()
 	if a.err != nil {
-		s.runStream(s.stream.closed(a.err, s.tokens.current.text, now), now)
+		s.stream.closed(a.err, s.tokens.current.text, now)
+		s.runStream(now)
 		return
 	}
-	f, out := s.stream.frame(a.frame, now)
+	f := s.stream.frame(a.frame, now)
 	switch {
 	case f == nil:
-		s.runStream(out, now)
+		s.runStream(now)
 	case f.Event.Type == wire.EventSessionTerminated:
 		s.endedByServer(f.Event.Reason)
 	default:
@@ -813,7 +827,8 @@ func (s *session) streamReady(o *streamOutput, now time.Time) {
 			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
 	epoch := s.stream.epoch
-	s.runStream(s.stream.setToken(s.tokens.current.text, now), now)
+	s.stream.setToken(s.tokens.current.text, now)
+	s.runStream(now)
 	if s.stream.epoch != epoch {
 		return
 	}
@@ -833,7 +848,8 @@ func (s *session) streamReady(o *streamOutput, now time.Time) {
 // what contradicts the estimate by far is asked about before it is believed.
 func (s *session) serverTime(at, sent, now time.Time) {
 	if sent.IsZero() && at.Sub(s.clock.server(now)) > jump {
-		s.runStream(s.stream.askTime(now), now)
+		s.stream.ping(now)
+		s.runStream(now)
 		return
 	}
 	s.measure(at, time.Millisecond, sent)
@@ -874,7 +890,8 @@ func (s *session) runChats() {
 			s.stream.release(o.position, time.Now())
 		case chatRereadFailed:
 			now := time.Now()
-			s.runStream(s.stream.lost(FailureServerError, "What was missed could not be read", now), now)
+			s.stream.lost(FailureServerError, "What was missed could not be read", now)
+			s.runStream(now)
 		}
 	}
 	c.out = c.out[:0]

@@ -75,8 +75,8 @@ type streamOutput struct {
 
 // stream is the state machine of the connection for events: it decides when to connect,
 // what to send, when a connection is dead and when to try again. It neither opens nor
-// reads connections: its methods take what has happened and return what is to happen, in
-// order. now is a reading of the monotonic clock, token the one to go on with.
+// reads connections: its methods are told what has happened and leave in out what is to
+// happen, in order. now is a reading of the monotonic clock, token the one to go on with.
 //
 // A connection, or an attempt at one, that fails is followed by another after a random
 // delay (lost), until the reconnection window, which begins with the first failure, is
@@ -90,9 +90,9 @@ type stream struct {
 	random           func() uint64
 	log              *logger
 
-	initial bool // init is under way: it has its own deadline, and fails where a session would go on
-	held    bool // frames wait until a snapshot has been read
-	out     []streamOutput
+	initial bool           // init is under way: it has its own deadline, and fails where a session would go on
+	held    bool           // frames wait until a snapshot has been read
+	out     []streamOutput // to be taken after each input
 
 	state     streamState
 	epoch     int // counts attempts and drops; what an older one brings is void
@@ -126,16 +126,20 @@ func (st *stream) take() []streamOutput {
 	return out
 }
 
-func (st *stream) add(o streamOutput) { st.out = append(st.out, o) }
+// add puts something to do behind everything else.
+func (st *stream) add(kind streamKind) *streamOutput {
+	st.out = append(st.out, streamOutput{kind: kind})
+	return &st.out[len(st.out)-1]
+}
 
-func (st *stream) emit(e Event) { st.add(streamOutput{kind: streamEmit, event: &e}) }
+func (st *stream) emit(e *Event) { st.add(streamEmit).event = e }
 
 func (st *stream) emitFailed(reason FailureReason, text string, retryAfter time.Duration) {
-	st.emit(Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: retryAfter})
+	st.emit(&Event{Type: EventStreamFailed, Reason: string(reason), Text: text, RetryAfter: retryAfter})
 }
 
 // connect begins an attempt.
-func (st *stream) connect(now time.Time) []streamOutput {
+func (st *stream) connect(now time.Time) {
 	st.epoch++
 	st.state = streamDialing
 	st.attemptAt = now
@@ -143,18 +147,17 @@ func (st *stream) connect(now time.Time) []streamOutput {
 	st.retryAt = time.Time{}
 	st.renewals = 0
 	st.pings = nil
-	st.emit(Event{Type: EventStreamConnecting})
+	st.emit(&Event{Type: EventStreamConnecting})
 	st.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
-	st.add(streamOutput{kind: streamDial})
-	return st.take()
+	st.add(streamDial)
 }
 
 // reconnect tries now, in a new reconnection window.
-func (st *stream) reconnect(now time.Time) []streamOutput {
+func (st *stream) reconnect(now time.Time) {
 	st.drop(4000)
 	st.brokeAt = now
 	st.backoff.reset()
-	return st.connect(now)
+	st.connect(now)
 }
 
 // drop drops the connection, or the attempt at one.
@@ -162,25 +165,23 @@ func (st *stream) drop(code int) {
 	st.epoch++
 	st.held = false
 	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
-	st.add(streamOutput{kind: streamDrop, code: code})
+	st.add(streamDrop).code = code
 }
 
 // stop ends the stream for good, or until connect.
-func (st *stream) stop() []streamOutput {
+func (st *stream) stop() {
 	st.drop(1000)
 	st.state = streamIdle
-	return st.take()
 }
 
 // dialed goes on with a connection that was opened.
-func (st *stream) dialed(token string, now time.Time) []streamOutput {
+func (st *stream) dialed(token string, now time.Time) {
 	st.state = streamAuthorizing
 	last := st.lastID
 	if !st.hasPlace {
 		last = 0
 	}
 	st.authenticate(token, last, now)
-	return st.take()
 }
 
 func (st *stream) authenticate(token string, last wire.EventID, now time.Time) {
@@ -196,22 +197,24 @@ func (st *stream) authenticate(token string, last wire.EventID, now time.Time) {
 }
 
 func (st *stream) write(f *wire.ClientFrame) {
-	st.add(streamOutput{kind: streamWrite, frame: f.Append(nil)})
+	st.add(streamWrite).frame = f.Append(nil)
 }
 
 // frame handles one frame of the present connection. It returns the frame of an event
 // that is to be handled, or nil.
-func (st *stream) frame(text []byte, now time.Time) (*wire.ServerFrame, []streamOutput) {
+func (st *stream) frame(text []byte, now time.Time) *wire.ServerFrame {
 	f, err := wire.DecodeServerFrame(text)
 	if err != nil {
 		st.log.log(LogError, "event stream: "+err.Error())
-		return nil, st.lost(FailureServerError, "The server sent a frame that is not understood", now)
+		st.lost(FailureServerError, "The server sent a frame that is not understood", now)
+		return nil
 	}
 	if f.Type == wire.FrameReady && st.state == streamAuthorizing {
-		return nil, st.opened(&f, now)
+		st.opened(&f, now)
+		return nil
 	}
 	if st.state != streamOpen {
-		return nil, nil
+		return nil
 	}
 	st.extendDeadline(now)
 	switch {
@@ -221,25 +224,26 @@ func (st *stream) frame(text []byte, now time.Time) (*wire.ServerFrame, []stream
 			if st.log.debugs() {
 				st.log.debug("event ", f.ID.String(), ": ", string(f.Event.Type), " ", f.Event.EngagementID)
 			}
-			return &f, nil
+			return &f
 		}
 	case f.Type == wire.FrameAuthenticated:
 		st.renewals = max(0, st.renewals-1)
 		if st.renewals == 0 {
-			st.add(streamOutput{kind: streamAccepted, token: st.token})
+			st.add(streamAccepted).token = st.token
 		}
 	case f.Type == wire.FramePing:
-		st.add(streamOutput{kind: streamServerTime, at: f.ServerTime})
+		st.add(streamServerTime).at = f.ServerTime
 		st.write(&wire.ClientFrame{Type: wire.FramePong})
 	case f.Type == wire.FramePong && len(st.pings) > 0:
-		st.add(streamOutput{kind: streamServerTime, at: f.ServerTime, sentAt: st.pings[0]})
+		o := st.add(streamServerTime)
+		o.at, o.sentAt = f.ServerTime, st.pings[0]
 		st.pings = st.pings[1:]
 	}
-	return nil, st.take()
+	return nil
 }
 
 // opened begins the life of a connection.
-func (st *stream) opened(f *wire.ServerFrame, now time.Time) []streamOutput {
+func (st *stream) opened(f *wire.ServerFrame, now time.Time) {
 	st.state = streamOpen
 	st.giveUpAt = time.Time{}
 	st.interval = min(max(f.HeartbeatInterval, wire.MinHeartbeatInterval), wire.MaxHeartbeatInterval)
@@ -254,10 +258,11 @@ func (st *stream) opened(f *wire.ServerFrame, now time.Time) []streamOutput {
 	if st.initial && !(f.Resumed && st.hasPlace) {
 		st.lastID, st.hasPlace = f.LastEventID, true
 	}
-	st.add(streamOutput{kind: streamOpened, at: f.ServerTime, sentAt: st.authAt, token: st.token})
-	st.emit(Event{Type: EventStreamConnected, Resumed: resumed})
-	st.add(streamOutput{kind: streamReady, lost: !resumed, lastID: f.LastEventID})
-	return st.take()
+	o := st.add(streamOpened)
+	o.at, o.sentAt, o.token = f.ServerTime, st.authAt, st.token
+	st.emit(&Event{Type: EventStreamConnected, Resumed: resumed})
+	o = st.add(streamReady)
+	o.lost, o.lastID = !resumed, f.LastEventID
 }
 
 // hold makes frames wait until release, or until the connection is dropped.
@@ -279,7 +284,7 @@ func (st *stream) extendDeadline(now time.Time) {
 
 // closed decides by the close code what to do after a connection, or an attempt at one,
 // has ended.
-func (st *stream) closed(err error, token string, now time.Time) []streamOutput {
+func (st *stream) closed(err error, token string, now time.Time) {
 	st.log.log(LogInfo, "event stream: "+err.Error())
 	var end CloseError
 	if e := (*CloseError)(nil); errors.As(err, &e) {
@@ -289,43 +294,43 @@ func (st *stream) closed(err error, token string, now time.Time) []streamOutput 
 	case wire.CloseTokenExpired:
 		switch {
 		case st.initial:
-			return st.initFailed(CodeTokenInvalid, "the server says that it has expired")
+			st.initFailed(CodeTokenInvalid, "the server says that it has expired")
 		case st.olderTokenRefused(token):
-			return st.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true, now)
+			st.refused(FailureUnauthorized, "The JWT has expired, reconnecting with the new one", true, now)
+		default:
+			st.add(streamTokenExpired)
 		}
-		st.add(streamOutput{kind: streamTokenExpired})
-		return st.take()
 	case wire.CloseTokenRefused:
 		appkey := strings.HasPrefix(end.Reason, wire.HeaderAppkey+" ")
 		switch {
 		case st.initial && appkey:
-			return st.initFailed(CodeInitParams, end.Reason)
+			st.initFailed(CodeInitParams, end.Reason)
 		case st.initial:
-			return st.initFailed(CodeTokenInvalid, "the server refuses it: "+end.Reason)
+			st.initFailed(CodeTokenInvalid, "the server refuses it: "+end.Reason)
 		case appkey:
-			return st.refused(FailureForbidden, "The appkey was refused by the server", false, now)
+			st.refused(FailureForbidden, "The appkey was refused by the server", false, now)
 		case st.olderTokenRefused(token):
-			return st.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true, now)
+			st.refused(FailureForbidden, "The JWT was refused, reconnecting with the new one", true, now)
+		default:
+			st.add(streamTokenRefused).token = st.token
 		}
-		st.add(streamOutput{kind: streamTokenRefused, token: st.token})
-		return st.take()
 	case wire.CloseSuperseded, wire.CloseSessionGone:
 		if end.Code == wire.CloseSuperseded && st.state == streamOpen {
 			// Perhaps by a connection of our own that was given up and whose first frame
 			// arrived late. If it was another client, the next attempt is refused.
-			return st.lost(FailureServerError, "The session's stream was opened elsewhere", now)
+			st.lost(FailureServerError, "The session's stream was opened elsewhere", now)
+		} else {
+			st.add(streamSessionGone)
 		}
-		st.add(streamOutput{kind: streamSessionGone})
-		return st.take()
 	case wire.CloseGoingAway, wire.CloseServiceRestart, wire.CloseServerError, wire.CloseMalformed, wire.CloseAuthTimeout, wire.CloseTooMuch:
-		return st.lost(FailureServerError, "The server closed the connection, code "+strconv.Itoa(end.Code), now)
+		st.lost(FailureServerError, "The server closed the connection, code "+strconv.Itoa(end.Code), now)
+	default:
+		st.lost(FailureServerUnreachable, "The connection was lost", now)
 	}
-	return st.lost(FailureServerUnreachable, "The connection was lost", now)
 }
 
-func (st *stream) initFailed(code Code, detail string) []streamOutput {
-	st.add(streamOutput{kind: streamInitFailed, err: fail(code, detail)})
-	return st.take()
+func (st *stream) initFailed(code Code, detail string) {
+	st.add(streamInitFailed).err = fail(code, detail)
 }
 
 // olderTokenRefused reports whether a refusal may be meant for an older token than the
@@ -336,19 +341,20 @@ func (st *stream) olderTokenRefused(token string) bool {
 }
 
 // lost says that the connection, or an attempt at one, has failed, and plans the next.
-func (st *stream) lost(reason FailureReason, text string, now time.Time) []streamOutput {
-	return st.retryAfter(reason, text, 0, now)
+func (st *stream) lost(reason FailureReason, text string, now time.Time) {
+	st.retryAfter(reason, text, 0, now)
 }
 
 // retryAfter is lost with a least time until the next attempt.
-func (st *stream) retryAfter(reason FailureReason, text string, least time.Duration, now time.Time) []streamOutput {
+func (st *stream) retryAfter(reason FailureReason, text string, least time.Duration, now time.Time) {
 	st.resetBackoff(now)
 	st.drop(4000)
 	if st.brokeAt.IsZero() {
 		st.brokeAt = now
 	}
 	if !st.initial && !now.Before(st.brokeAt.Add(st.window)) {
-		return st.giveUp()
+		st.giveUp()
+		return
 	}
 	delay := max(least, st.backoff.next(st.random()))
 	st.state = streamWaiting
@@ -358,18 +364,16 @@ func (st *stream) retryAfter(reason FailureReason, text string, least time.Durat
 		delay = 0 // no attempt is planned until the browser is online
 	}
 	st.emitFailed(reason, text, ceilSeconds(delay))
-	return st.take()
 }
 
 func ceilSeconds(d time.Duration) time.Duration {
 	return (d + time.Second - 1).Truncate(time.Second)
 }
 
-func (st *stream) giveUp() []streamOutput {
+func (st *stream) giveUp() {
 	st.drop(4000)
 	st.state = streamGivenUp
 	st.emitFailed(FailureReconnectionTimeout, "Not reconnected within the reconnection timeout", 0)
-	return st.take()
 }
 
 // resetBackoff begins the backoff anew after a connection that has stood for a while.
@@ -382,31 +386,30 @@ func (st *stream) resetBackoff(now time.Time) {
 }
 
 // tokenExpired drops the connection until a new token is set (JWT-2).
-func (st *stream) tokenExpired(now time.Time) []streamOutput {
+func (st *stream) tokenExpired(now time.Time) {
 	st.resetBackoff(now)
 	st.drop(4000)
 	st.state = streamUnauthorized
 	st.refusals++
 	st.refusedAt = now
 	st.emitFailed(FailureUnauthorized, "The JWT has expired, set a new one", 0)
-	return st.take()
 }
 
 // tokenRefused goes on after streamTokenRefused. another: there is another token to try,
 // the one before.
-func (st *stream) tokenRefused(another bool, now time.Time) []streamOutput {
+func (st *stream) tokenRefused(another bool, now time.Time) {
 	text := "The JWT was refused by the server"
 	if another {
 		text = "The JWT was refused, reconnecting with the one before"
 	}
-	return st.refused(FailureForbidden, text, another, now)
+	st.refused(FailureForbidden, text, another, now)
 }
 
 // refused is lost for a connection that the server has refused for its token or appkey:
 // attempts go on within the reconnection window, because a key may be being rotated, or a
 // clock be behind (JWT-7). Where another token is to be tried, the first refusal in a row
 // costs no time.
-func (st *stream) refused(reason FailureReason, text string, another bool, now time.Time) []streamOutput {
+func (st *stream) refused(reason FailureReason, text string, another bool, now time.Time) {
 	st.resetBackoff(now)
 	st.refusals++
 	st.refusedAt = now
@@ -414,7 +417,7 @@ func (st *stream) refused(reason FailureReason, text string, another bool, now t
 	if another && st.refusals == 1 {
 		least = 0
 	}
-	return st.retryAfter(reason, text, least, now)
+	st.retryAfter(reason, text, least, now)
 }
 
 // refusalDelay is the least time between a refusal and the next attempt: a page may
@@ -426,7 +429,7 @@ func (st *stream) refusalDelay() time.Duration {
 // setToken takes note of the token that is to be used (JWT-3). A connection that knows
 // another learns of it. After the first refusal the next attempt is at once, after more of
 // them in a row not before refusalDelay.
-func (st *stream) setToken(token string, now time.Time) []streamOutput {
+func (st *stream) setToken(token string, now time.Time) {
 	switch {
 	case st.state == streamOpen:
 		if st.token != token {
@@ -439,13 +442,13 @@ func (st *stream) setToken(token string, now time.Time) []streamOutput {
 			earliest = earliest.Add(st.refusalDelay())
 		}
 		if !now.Before(earliest) {
-			return st.reconnect(now)
+			st.reconnect(now)
+			return
 		}
 		st.state = streamWaiting
 		st.brokeAt = now
 		st.retryAt = earliest
 	}
-	return st.take()
 }
 
 // tokenWorked plans an attempt, if the stream has ended after a refusal of the very token
@@ -471,68 +474,63 @@ func (st *stream) tokenWorked(sent, now time.Time) (revived bool) {
 }
 
 // retryConnection is the page's wish for an attempt in a new window (NS-9).
-func (st *stream) retryConnection(now time.Time) ([]streamOutput, *Error) {
+func (st *stream) retryConnection(now time.Time) *Error {
 	switch st.state {
 	case streamWaiting, streamGivenUp, streamAway:
-		return st.reconnect(now), nil
+		st.reconnect(now)
+		return nil
 	case streamUnauthorized:
-		return nil, fail(CodeTokenInvalid, "set a new token first")
+		return fail(CodeTokenInvalid, "set a new token first")
 	case streamDialing, streamAuthorizing:
 		if !st.brokeAt.IsZero() {
 			st.brokeAt = now // it is being tried; give it the new window
-			return nil, nil
+			return nil
 		}
 	}
-	return nil, fail(CodeRetryNotAllowed, "")
+	return fail(CodeRetryNotAllowed, "")
 }
 
 // wake reacts to the browser's word on network and visibility (STREAM-5).
-func (st *stream) wake(w Wake, now time.Time) []streamOutput {
+func (st *stream) wake(w Wake, now time.Time) {
 	if w == WakeAway {
-		return st.pageLeft()
+		st.pageLeft()
+		return
 	}
 	st.offline = w == WakeOffline || st.offline && w != WakeOnline && w != WakeVisible
 	switch st.state {
 	case streamWaiting:
 		if w != WakeOffline {
 			st.backoff.reset()
-			return st.connect(now)
+			st.connect(now)
 		}
 	case streamOpen:
 		st.probe(now)
 	case streamAway:
 		if w != WakeOffline {
-			return st.reconnect(now)
+			st.reconnect(now)
 		}
 	}
-	return st.take()
 }
 
 // pageLeft drops the connection of a page that stops running. A browser may keep it
 // open, and the next page of this session would then wait until the gateway has found
 // out that nobody answers on it. The reconnection window begins when the page is back.
-func (st *stream) pageLeft() []streamOutput {
+func (st *stream) pageLeft() {
 	if st.initial {
-		return nil
+		return
 	}
 	switch st.state {
 	case streamDialing, streamAuthorizing, streamOpen:
 		st.emitFailed(FailureServerUnreachable, "The page was left", 0)
 	case streamWaiting: // the page has heard that it is broken
 	default:
-		return nil
+		return
 	}
 	st.drop(4000)
 	st.state = streamAway
-	return st.take()
 }
 
-// askTime asks for the server's time, which the pong holds.
-func (st *stream) askTime(now time.Time) []streamOutput {
-	st.ping(now)
-	return st.take()
-}
-
+// ping asks the server for its time, and for a sign of life.
 func (st *stream) ping(now time.Time) {
 	if len(st.pings) < maxPings {
 		st.write(&wire.ClientFrame{Type: wire.FramePing})
@@ -552,7 +550,7 @@ func (st *stream) probe(now time.Time) {
 }
 
 // handleTimers handles every deadline that has passed.
-func (st *stream) handleTimers(now time.Time) []streamOutput {
+func (st *stream) handleTimers(now time.Time) {
 	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
 	switch st.state {
 	case streamWaiting:
@@ -560,15 +558,16 @@ func (st *stream) handleTimers(now time.Time) []streamOutput {
 		case !st.initial && due(end):
 			// After a sleep the window may have passed without a chance to try.
 			if !st.offline && now.Sub(st.attemptAt) > st.backoff.ceiling+connectTimeout {
-				return st.connect(now)
+				st.connect(now)
+			} else {
+				st.giveUp()
 			}
-			return st.giveUp()
 		case due(st.retryAt) && !st.offline:
-			return st.connect(now)
+			st.connect(now)
 		}
 	case streamDialing, streamAuthorizing:
 		if due(st.giveUpAt) {
-			return st.lost(FailureServerUnreachable, "No answer from the server", now)
+			st.lost(FailureServerUnreachable, "No answer from the server", now)
 		}
 	case streamOpen:
 		switch {
@@ -576,15 +575,14 @@ func (st *stream) handleTimers(now time.Time) []streamOutput {
 		case due(st.deadAt):
 			if now.Sub(st.deadAt) > jump && st.pingedAt.Before(st.deadAt.Add(-probeTimeout)) {
 				st.probe(now) // not awake when it was due: ask before judging
-				break
+			} else {
+				st.lost(FailureServerUnreachable, "The connection went silent", now)
 			}
-			return st.lost(FailureServerUnreachable, "The connection went silent", now)
 		case st.pingedAt.IsZero() && due(st.frameAt.Add(st.interval)):
 			st.ping(now)
 			st.pingedAt = now
 		}
 	}
-	return st.take()
 }
 
 // nextTimer returns when handleTimers has something to do; zero for never.
