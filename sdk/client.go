@@ -389,3 +389,22 @@ func refuse[T any](done func(T, error)) func(*Error) {
 		done(zero, err)
 	}
 }
+
+// newUUID makes a random UUID.
+func (c *Client) newUUID() string {
+	const hex = "0123456789abcdef"
+	hi := c.o.Random()&^0xF000 | 0x4000
+	lo := c.o.Random()&^(3<<62) | 1<<63
+	b := make([]byte, 0, 36)
+	for i := range 32 {
+		if i == 8 || i == 12 || i == 16 || i == 20 {
+			b = append(b, '-')
+		}
+		word := hi
+		if i >= 16 {
+			word = lo
+		}
+		b = append(b, hex[word>>(60-4*(i%16))&15])
+	}
+	return string(b)
+}
