@@ -2,6 +2,7 @@ package sdk_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -174,6 +175,59 @@ func (g *page) typesOf() string {
 	return strings.Join(g.marks, " ")
 }
 
+// until lets virtual time pass, an hour at most, until the page has heard of an event.
+func (g *page) until(match func(sdk.Event) bool) sdk.Event {
+	g.t.Helper()
+	for range 3600 {
+		synctest.Wait()
+		if i := slices.IndexFunc(g.events, match); i >= 0 {
+			return g.events[i]
+		}
+		time.Sleep(time.Second)
+	}
+	g.t.Fatalf("not heard: %v", g.marks)
+	return sdk.Event{}
+}
+
+func gaveUp(e sdk.Event) bool { return e.Reason == string(sdk.FailureReconnectionTimeout) }
+
+// ofTypes returns the events of the given types, and when each was raised.
+func (g *page) ofTypes(types ...sdk.EventType) (list []sdk.Event, at []time.Time) {
+	for i, e := range g.events {
+		if slices.Contains(types, e.Type) {
+			list, at = append(list, e), append(at, g.times[i])
+		}
+	}
+	return list, at
+}
+
+// told lists the chat events that a page heard, with who or what they were about.
+func (g *page) told() string {
+	var list []string
+	for _, e := range g.events {
+		switch {
+		case e.Message != nil:
+			list = append(list, e.Message.Body.Text)
+		case e.Participant.ParticipantID != "":
+			list = append(list, strings.TrimPrefix(string(e.Type), "PARTICIPANT_")+" "+e.Participant.DisplayName)
+		case e.EngagementID != "":
+			list = append(list, strings.TrimPrefix(string(e.Type), "ENGAGEMENT_"))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// meanwhile runs f once, when the client makes its next call of that method and path.
+func meanwhile(p *sdktest.Platform, call string, f func(*sdktest.Exchange)) {
+	done := false
+	p.OnRequest(func(x *sdktest.Exchange) {
+		if !done && strings.HasPrefix(x.Method+" "+x.Path, call) {
+			done = true
+			f(x)
+		}
+	})
+}
+
 func wantCode(t *testing.T, err error, code sdk.Code) {
 	t.Helper()
 	var e *sdk.Error
@@ -182,381 +236,90 @@ func wantCode(t *testing.T, err error, code sdk.Code) {
 	}
 }
 
-func TestInit(t *testing.T) {
-	t.Run("NS-1 INIT-7 events, then the same user context", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			u := g.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
-			if got, want := g.typesOf(), "EVENT_STREAM_CONNECTING EVENT_STREAM_CONNECTED INITIALIZED"; got != want {
-				t.Errorf("events %s, want %s", got, want)
-			}
-			if u.DisplayName != "Ann" || len(u.Engagements) != 0 || g.events[2].User.DisplayName != "Ann" {
-				t.Errorf("user context %+v", u)
-			}
-			g.end()
-			if p.Sessions()[0].Ended != true {
-				t.Error("the session lives on at the platform")
-			}
-		})
-	})
-
-	bad := []struct {
-		name   string
-		change func(*sdk.InitParams)
-		code   sdk.Code
-	}{
-		{"INIT-1 no hostURL", func(p *sdk.InitParams) { p.HostURL = "" }, 301},
-		{"INIT-1 not a URL", func(p *sdk.InitParams) { p.HostURL = "chat" }, 309},
-		{"INIT-1 ftp", func(p *sdk.InitParams) { p.HostURL = "ftp://chat" }, 309},
-		{"INIT-1 no host", func(p *sdk.InitParams) { p.HostURL = "https:///x" }, 309},
-		{"INIT-2 no integrationId", func(p *sdk.InitParams) { p.IntegrationID = "" }, 307},
-		{"INIT-2 no UUID", func(p *sdk.InitParams) { p.IntegrationID = "abc" }, 307},
-		{"INIT-2 unknown to the server", func(p *sdk.InitParams) { p.IntegrationID = "00000000-0000-4000-8000-000000000000" }, 307},
-		{"INIT-3 no token", func(p *sdk.InitParams) { p.Token = "" }, 308},
-		{"INIT-3 no JWT", func(p *sdk.InitParams) { p.Token = "a.b" }, 305},
-		{"INIT-4 no appkey", func(p *sdk.InitParams) { p.Appkey = "" }, 302},
-		{"INIT-5 key too long", func(p *sdk.InitParams) {
-			p.SessionParameters = map[string]string{strings.Repeat("k", 65): "v"}
-		}, 322},
-		{"INIT-5 value too long", func(p *sdk.InitParams) {
-			p.SessionParameters = map[string]string{"k": strings.Repeat("v", 257)}
-		}, 322},
-	}
-	for _, b := range bad {
-		t.Run(b.name, func(t *testing.T) {
-			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-				g := newPage(t, p, p.Storage())
-				params := p.Params(sdktest.Claims{})
-				b.change(&params)
-				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
-				wantCode(t, err, b.code)
-				g.init(sdktest.Claims{}, sdk.Config{}) // INIT-9: as before it
-				g.end()
-			})
-		})
-	}
-
-	t.Run("INIT-3 expired", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{}, done)
-			})
-			wantCode(t, err, 305)
-		})
-	})
-	t.Run("INIT-3 refused by the server", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(p.Params(sdktest.Claims{Forged: true}), sdk.Config{}, done)
-			})
-			wantCode(t, err, 305)
-		})
-	})
-
-	t.Run("INIT-8 a second init", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			first := make(chan error, 1)
-			g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, err error) { first <- err })
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 321)
-			if err := <-first; err != nil {
-				t.Fatal(err)
-			}
-			_, err = sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 204)
-			g.end()
-		})
-	})
-
-	t.Run("INIT-9 unreachable within 30 seconds", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.Down()
-			g := newPage(t, p, p.Storage())
-			begun := time.Now()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 306)
-			if d := time.Since(begun); d > 30*time.Second {
-				t.Errorf("took %v", d)
-			}
-			p.Up()
-			g.init(sdktest.Claims{}, sdk.Config{})
-			g.end()
-		})
-	})
-	t.Run("INIT-9 no word from a stream that opens", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.OnDial(func(d *sdktest.Dial) { d.Silent = true })
-			g := newPage(t, p, p.Storage())
-			begun := time.Now()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 306)
-			if d := time.Since(begun); d > 30*time.Second {
-				t.Errorf("took %v", d)
-			}
-		})
-	})
-	t.Run("INIT-9 not understood", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.OnRequest(func(x *sdktest.Exchange) { x.Respond(sdk.Response{Status: 200, Body: []byte("<html>")}) })
-			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 304)
-		})
-	})
-	t.Run("INIT-9 server errors that last", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.OnRequest(func(x *sdktest.Exchange) { x.Refuse(503, wire.ProblemServerError, 0) })
-			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 311)
-		})
-	})
-
-	t.Run("INIT-9 server errors, and an answer that is late when the time is over", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			begun := time.Now()
-			p.OnRequest(func(x *sdktest.Exchange) {
-				x.Refuse(503, wire.ProblemServerError, 0)
-				if time.Since(begun) > 20*time.Second {
-					x.DelayAnswer(time.Minute)
-				}
-			})
-			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
-			wantCode(t, err, 311)
-			if d := time.Since(begun); d > 30*time.Second {
-				t.Errorf("took %v", d)
-			}
-		})
-	})
-
-	t.Run("NS-13 calls without a session", func(t *testing.T) {
-		c := sdk.New(sdk.Options{})
-		wantCode(t, c.SetJWTToken("x"), 310)
-		wantCode(t, c.ResetIdleTimeout(), 310)
-		wantCode(t, c.RetryConnection(), 310)
-		c.CreateEngagement(nil, func(_ sdk.Engagement, err error) { wantCode(t, err, 310) })
-		c.Engagements(func(_ []sdk.Engagement, err error) { wantCode(t, err, 310) })
-		c.Shutdown("", func(err error) { wantCode(t, err, 310) })
-	})
-	t.Run("NS-13 calls while init runs", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			first := make(chan error, 1)
-			g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, err error) { first <- err })
-			wantCode(t, g.c.ResetIdleTimeout(), 321)
-			wantCode(t, await(g, func(done func(error)) { g.c.Shutdown("", done) }), 321)
-			<-first
-			g.end()
-		})
-	})
-	t.Run("NS-10 log level", func(t *testing.T) {
-		c := sdk.New(sdk.Options{})
-		wantCode(t, c.SetLogLevel("LOUD"), 303)
-		if err := c.SetLogLevel(sdk.LogDebug); err != nil {
-			t.Error(err)
-		}
-	})
+// answerJSON is an answer of the gateway, from what a test writes.
+func answerJSON(status int, body string) sdk.Response {
+	return sdk.Response{Status: status, Body: []byte(body)}
 }
 
-func TestSession(t *testing.T) {
-	t.Run("SES-1 a reload resumes, active chats stay active", func(t *testing.T) {
-		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
-			tab := p.Storage()
-			g := newPage(t, p, tab)
-			g.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
-			id := g.chat()
-			// A page that is reloaded goes without a word; its socket closes.
-			p.CutStreams(1001)
-			h := newPage(t, p, tab.Copy())
-			u := h.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
-			if len(u.Engagements) != 1 || u.Engagements[0].EngagementStatus != wire.EngagementActive {
-				t.Fatalf("engagements %+v", u.Engagements)
-			}
-			if n := len(u.Engagements[0].Participants); n < 1 {
-				t.Errorf("%d participants", n)
-			}
-			if len(p.Sessions()) != 1 {
-				t.Errorf("%d sessions", len(p.Sessions()))
-			}
-			p.Agent("Bo") // only to have another voice below
-			bo := p.Agent("Bo")
-			bo.Accept(id)
-			bo.Say(id, "hello again")
-			h.wait(sdk.EventMessageArrived)
-			h.end()
-			g.end()
-		})
-	})
-	t.Run("SES-2 the stored session is gone", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.Storage().Save(sdk.StorageKey, "00000000-0000-4000-8000-000000000001")
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{}, sdk.Config{})
-			if got := p.Storage().Content()[sdk.StorageKey]; got != p.Sessions()[0].SessionID {
-				t.Errorf("stored %q", got)
-			}
-			g.end()
-			if len(p.Storage().Content()) != 0 {
-				t.Error("the session id is still stored")
-			}
-		})
-	})
-	t.Run("SES-3 no sessionStorage", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.Storage().Fail(errors.New("no"), errors.New("full"))
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{}, sdk.Config{LogLevel: sdk.LogWarn})
-			all := strings.Join(g.logs, "\n")
-			if !strings.Contains(all, "ACS-212") || !strings.Contains(all, "ACS-213") {
-				t.Errorf("logs %q", all)
-			}
-			g.end()
-		})
-	})
-	t.Run("SES-4 a duplicated tab opens its own session", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{}, sdk.Config{})
-			h := newPage(t, p, p.Storage().Copy())
-			h.init(sdktest.Claims{}, sdk.Config{})
-			if len(p.Sessions()) != 2 {
-				t.Errorf("%d sessions", len(p.Sessions()))
-			}
-			if g.count(sdk.EventStreamFailed) != 0 {
-				t.Error("the first tab lost its stream")
-			}
-			h.end()
-			g.end()
-		})
-	})
+// setClock moves the device's wall clock by d.
+func (g *page) setClock(d time.Duration) { g.wall.Add(int64(d)) }
+
+// sleepDevice is a sleep of the device in which its monotonic clock stands still: the
+// wall clock and the platform's are d later at once. The page is told when it is over.
+func (g *page) sleepDevice(d, platformAhead time.Duration) {
+	g.setClock(d)
+	g.p.SkewClock(platformAhead + d)
+	g.c.Wake(sdk.WakeVisible)
 }
 
-func TestShutdown(t *testing.T) {
-	t.Run("NS-11 SHUT-1 events in order, storage cleared", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{}, sdk.Config{})
-			g.clear()
-			err := await(g, func(done func(error)) {
-				g.c.Shutdown("", func(err error) { g.marks = append(g.marks, "resolved"); done(err) })
-			})
-			if err != nil {
+func TestArgumentEdges(t *testing.T) {
+	t.Run("SHUT-1 reasons", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			for _, reason := range []wire.Reason{"BORED", wire.ReasonSystemClosed} {
+				wantCode(t, await(g, func(done func(error)) { g.c.Shutdown(reason, done) }), 322)
+			}
+			if err := await(g, func(done func(error)) { g.c.Shutdown(wire.ReasonUserInactive, done) }); err != nil {
 				t.Fatal(err)
 			}
-			if got, want := g.typesOf(), "EVENT_STREAM_CLOSED SHUTDOWN resolved"; got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-			if g.events[1].Reason != "USER_CLOSED" {
-				t.Errorf("reason %q", g.events[1].Reason)
-			}
-			if len(p.Storage().Content()) != 0 {
-				t.Error("the session id is still stored")
+			if e := g.wait(sdk.EventShutdown); e.Reason != "USER_INACTIVE" {
+				t.Errorf("reason %s", e.Reason)
 			}
 		})
 	})
-	t.Run("SHUT-1 unreachable server, within 5 seconds", func(t *testing.T) {
+	t.Run("ENG-8 INIT-5 parameters are refused before the gateway hears of them", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			g.p.OnRequest(func(x *sdktest.Exchange) { x.Hang() })
-			begun := time.Now()
-			g.end()
-			if d := time.Since(begun); d > 5*time.Second {
-				t.Errorf("took %v", d)
+			before := len(g.p.Requests())
+			for _, c := range []struct {
+				p    map[string]string
+				code sdk.Code
+			}{
+				{map[string]string{strings.Repeat("k", 65): "v"}, 322},
+				{map[string]string{"k": strings.Repeat("v", 257)}, 322},
+				{map[string]string{"": "v"}, 322},
+			} {
+				_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(c.p, done) })
+				wantCode(t, err, c.code)
 			}
-		})
-	})
-	t.Run("SHUT-2 old engagements reject with ACS-310", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			id := g.chat()
-			pending := make(chan error, 1)
-			g.p.OnRequest(func(x *sdktest.Exchange) {
-				if x.Method == "POST" {
-					x.Hang()
-				}
-			})
-			g.c.SendMessage(id, "late", "", func(_ sdk.Message, err error) { pending <- err })
-			g.end()
-			wantCode(t, <-pending, 310)
-			_, err := g.send(id, "later")
-			wantCode(t, err, 310)
-		})
-	})
-	t.Run("SHUT-3 ended by the server", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			g.clear()
-			g.p.EndSession(g.p.Sessions()[0].SessionID, wire.ReasonUserInactive)
-			g.wait(sdk.EventShutdown)
-			if got, want := g.typesOf(), "EVENT_STREAM_FAILED SHUTDOWN"; got != want {
-				t.Errorf("%s, want %s", got, want)
+			if n := len(g.p.Requests()) - before; n != 0 {
+				t.Errorf("%d calls were made", n)
 			}
-			if g.events[0].Reason != string(sdk.FailureSessionInvalid) {
-				t.Errorf("reason %s", g.events[0].Reason)
-			}
-			wantCode(t, g.c.ResetIdleTimeout(), 310)
-		})
-	})
-	t.Run("EV-14 init from the SHUTDOWN handler", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			again := make(chan error, 1)
-			g.on = func(e sdk.Event) {
-				if e.Type == sdk.EventShutdown {
-					g.on = nil
-					g.c.Init(g.p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, err error) { again <- err })
-				}
-			}
-			g.end()
-			if err := <-again; err != nil {
+			most := map[string]string{strings.Repeat("k", 64): strings.Repeat("v", 256)}
+			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(most, done) }); err != nil {
 				t.Error(err)
 			}
 		})
 	})
-}
-
-func TestIdle(t *testing.T) {
-	t.Run("NS-8 IDLE-1 IDLE-2 IDLE-3 real durations", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			begun := time.Now()
-			time.Sleep(299 * time.Second)
-			if g.count(sdk.EventIdleTimeoutExpired) != 0 {
-				t.Fatal("too early")
-			}
-			if err := g.c.ResetIdleTimeout(); err != nil {
+	t.Run("ENG-1 ENG-3 what a look at one engagement tells of another is shown", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: time.Second}, func(t *testing.T, g *page) {
+			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+			if err != nil {
 				t.Fatal(err)
 			}
-			e := g.wait(sdk.EventIdleTimeoutExpired)
-			if d := e.Date.Sub(begun); d != 599*time.Second {
-				t.Errorf("expired after %v", d)
-			}
-			if e.GracePeriod != 30*time.Second {
-				t.Errorf("grace %v", e.GracePeriod)
-			}
-			g.chat() // activity in the grace period starts over
-			time.Sleep(60 * time.Second)
-			if g.count(sdk.EventShutdown) != 0 {
-				t.Fatal("shut down in spite of activity")
-			}
-			g.clear()
-			s := g.wait(sdk.EventShutdown)
-			if s.Reason != "USER_INACTIVE" {
-				t.Errorf("reason %s", s.Reason)
-			}
-			if g.p.Engagements()[0].EngagementStatus != wire.EngagementActive {
-				t.Error("the chat was closed")
+			g.p.Silence() // ENGAGEMENT_ACTIVE does not come
+			time.Sleep(2 * time.Second)
+			g.c.EngagementByID("e0000000-0000-4000-8000-00000000dead", nil)
+			time.Sleep(time.Second)
+			if m := g.mirror[e.EngagementID]; m.EngagementStatus != wire.EngagementActive {
+				t.Errorf("the page sees %+v", m)
 			}
 		})
 	})
-	t.Run("INIT-6 idleTimeout 0 disables", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{TTL: 10 * time.Hour}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
-			time.Sleep(5 * time.Hour)
-			if g.count(sdk.EventIdleTimeoutExpired) != 0 {
-				t.Error("it expired")
+	t.Run("NS-6 an engagement that began elsewhere after init", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			h := newPage(t, g.p, sdktest.NewStorage())
+			h.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			defer h.end()
+			id := g.chat()
+			found := make(chan sdk.Engagement, 1)
+			h.c.EngagementByID(id, func(e sdk.Engagement, ok bool, err error) {
+				if !ok || err != nil {
+					t.Errorf("%v, %v", ok, err)
+				}
+				found <- e
+			})
+			if e := <-found; e.EngagementID != id || e.EngagementStatus != wire.EngagementPending {
+				t.Errorf("%+v", e)
 			}
-			g.end()
 		})
 	})
 }

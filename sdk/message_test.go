@@ -1,177 +1,17 @@
 package sdk_test
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"openchat/sdk"
 	"openchat/sdk/sdktest"
 	"openchat/sdk/wire"
 )
-
-func TestEngagement(t *testing.T) {
-	t.Run("EV-13 ENG-8 a chat's first events", func(t *testing.T) {
-		for name, latency := range map[string]time.Duration{"answer first": 0, "events overtake the answer": 100 * time.Millisecond} {
-			t.Run(name, func(t *testing.T) {
-				started(t, sdktest.Options{AutoBot: true, Latency: latency}, func(t *testing.T, g *page) {
-					g.clear()
-					g.c.CreateEngagement(map[string]string{"topic": "boots"}, func(e sdk.Engagement, err error) {
-						if err != nil || e.EngagementStatus != wire.EngagementPending {
-							t.Errorf("%v %v", e.EngagementStatus, err)
-						}
-						g.marks = append(g.marks, "resolved")
-					})
-					time.Sleep(time.Second)
-					want := "resolved ENGAGEMENT_ACTIVE PARTICIPANT_ADDED PARTICIPANT_ADDED MESSAGE_ARRIVED"
-					if got := g.typesOf(); got != want {
-						t.Fatalf("%s, want %s", got, want)
-					}
-					if g.events[1].Participant.ParticipantType != wire.ParticipantCustomer {
-						t.Error("the customer is not the first participant")
-					}
-					// ENG-7: the state is that of the event.
-					if c := g.events[0].Changed; c == nil || c.EngagementStatus != wire.EngagementActive {
-						t.Errorf("ENGAGEMENT_ACTIVE came with %+v", c)
-					}
-					if c := g.events[1].Changed; c == nil || len(c.Participants) != 1 || c.Participants[0].DisplayName != "Ann" {
-						t.Errorf("PARTICIPANT_ADDED came with %+v", c)
-					}
-				})
-			})
-		}
-	})
-
-	t.Run("ENG-4 ENG-3 NS-5 join a chat of another session", func(t *testing.T) {
-		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
-			id := g.chat()
-			bo := g.p.Agent("Bo")
-			bo.Accept(id)
-			bo.Say(id, "before")
-			h := newPage(t, g.p, sdktest.NewStorage())
-			u := h.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
-			if len(u.Engagements) != 1 || u.Engagements[0].EngagementStatus != wire.EngagementPending {
-				t.Fatalf("%+v", u.Engagements)
-			}
-			bo.Say(id, "not for the second yet")
-			time.Sleep(time.Second)
-			if h.count(sdk.EventMessageArrived) != 0 {
-				t.Error("ENG-9: heard of a chat it is not in")
-			}
-			_, err := h.send(id, "hi")
-			wantCode(t, err, 313)
-			h.clear()
-			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { h.c.Join(id, done) })
-			if err != nil || e.EngagementStatus != wire.EngagementActive {
-				t.Fatalf("%v %v", e.EngagementStatus, err)
-			}
-			time.Sleep(time.Second)
-			if got, want := h.typesOf(), "ENGAGEMENT_ACTIVE PARTICIPANT_ADDED PARTICIPANT_ADDED"; got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-			_, err = sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { h.c.Join(id, done) })
-			wantCode(t, err, 315)
-			g.clear()
-			h.clear()
-			bo.Say(id, "for both")
-			if _, err := h.send(id, "from the second"); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Second)
-			for _, q := range []*page{g, h} {
-				if got := strings.Join(q.texts(sdk.EventMessageArrived), " "); got != "for both" {
-					t.Errorf("arrived %q", got)
-				}
-				if got := strings.Join(q.texts(sdk.EventMessageDelivered), " "); got != "from the second" {
-					t.Errorf("MSG-6: delivered %q", got)
-				}
-			}
-			h.end()
-		})
-	})
-
-	t.Run("ENG-4 join one that has ended", func(t *testing.T) {
-		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
-			id := g.chat()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Join(id, done) })
-			wantCode(t, err, 312)
-			_, err = sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) {
-				g.c.Join("00000000-0000-4000-8000-000000000000", done)
-			})
-			wantCode(t, err, 314)
-		})
-	})
-
-	t.Run("ENG-5 disconnect", func(t *testing.T) {
-		started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
-			id := g.chat()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "BORED", done) })
-			wantCode(t, err, 322)
-			g.clear()
-			g.c.Disconnect(id, wire.ReasonUserClosed, func(_ sdk.Engagement, err error) {
-				if err != nil {
-					t.Error(err)
-				}
-				g.marks = append(g.marks, "resolved")
-			})
-			g.wait(sdk.EventEngagementTerminated)
-			after := g.typesOf()
-			if i := strings.Index(after, "resolved"); i >= 0 {
-				if got := strings.TrimSpace(after[i+len("resolved"):]); got != "PARTICIPANT_DISCONNECTED ENGAGEMENT_TERMINATED" {
-					t.Errorf("after it: %s", got)
-				}
-			}
-			_, err = g.send(id, "hi")
-			wantCode(t, err, 313)
-			_, err = sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) })
-			wantCode(t, err, 313)
-		})
-	})
-
-	t.Run("NS-6 by id", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			id := g.chat()
-			type found struct {
-				id string
-				ok bool
-			}
-			got := make(chan found, 1)
-			ask := func(id string) found {
-				g.c.EngagementByID(id, func(e sdk.Engagement, ok bool, err error) {
-					if err != nil {
-						t.Error(err)
-					}
-					got <- found{e.EngagementID, ok}
-				})
-				return <-got
-			}
-			if f := ask(id); !f.ok || f.id != id {
-				t.Errorf("%+v", f)
-			}
-			if f := ask("nothing"); f.ok {
-				t.Errorf("%+v", f)
-			}
-		})
-	})
-
-	t.Run("EV-9 ENGAGEMENT_ERROR", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			id := g.chat()
-			g.p.RaiseError(id, "ROUTING_FAILED", "No route", "Nobody is there")
-			e := g.wait(sdk.EventEngagementError)
-			if e.EngagementID != id || e.ErrorType != "ROUTING_FAILED" || e.ErrorTitle != "No route" || e.ErrorDetail != "Nobody is there" {
-				t.Errorf("%+v", e)
-			}
-		})
-	})
-}
 
 func TestMessages(t *testing.T) {
 	t.Run("MSG-1 bounds", func(t *testing.T) {
@@ -350,146 +190,170 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-func TestPages(t *testing.T) {
-	filled := func(t *testing.T, n int, f func(t *testing.T, g *page, id string, bo *sdktest.Agent)) {
+func TestMessageEdges(t *testing.T) {
+	t.Run("MSG-1 MSG-2 parentMessageId there and back", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			parent, err := g.send(id, "parent")
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.wait(sdk.EventMessageDelivered)
+			g.clear()
+			reply, err := sdk.Await(t.Context(), func(done func(sdk.Message, error)) { g.c.SendMessage(id, "reply", parent.MessageID, done) })
+			if err != nil || reply.ParentMessageID != parent.MessageID {
+				t.Errorf("%+v, %v", reply, err)
+			}
+			if e := g.wait(sdk.EventMessageDelivered); e.Message.ParentMessageID != parent.MessageID || g.p.Messages(id)[1].ParentMessageID != parent.MessageID {
+				t.Errorf("%+v", e.Message)
+			}
+		})
+	})
+	t.Run("MSG-2 a body without a format is plain text", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if strings.HasSuffix(x.Path, "/messages") {
+					w := wire.Message{MessageID: "00000000-0000-4000-8000-000000000001", EngagementID: id, MessageIndex: 1, SenderParticipantType: wire.ParticipantCustomer}
+					w.Body.Text = "<b>"
+					x.Respond(sdk.Response{Status: 201, Body: w.Append(nil)})
+				}
+			})
+			m, err := g.send(id, "<b>")
+			if err != nil || m.Body.TextFormat != wire.TextPlain || m.Body.ElementType != wire.ElementText {
+				t.Errorf("%+v, %v", m, err)
+			}
+		})
+	})
+	t.Run("MSG-1 ENG-5 what waits to be sent when the chat ends is refused", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if strings.HasSuffix(x.Path, "/messages") {
+					x.Delay(2 * time.Second)
+				}
+			})
+			errs := make(chan error, 3)
+			for range 3 {
+				g.c.SendMessage(id, "x", "", func(_ sdk.Message, err error) { errs <- err })
+			}
+			g.p.Agent("Bo").End(id)
+			g.wait(sdk.EventEngagementTerminated)
+			ended := time.Now()
+			for range 3 {
+				wantCode(t, <-errs, 313)
+			}
+			if d := time.Since(ended); d > 3*time.Second {
+				t.Errorf("settled %v after the end", d)
+			}
+		})
+	})
+	t.Run("MSG-4 waiting calls go on at once when the stream is back", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			for range 10 {
+				g.p.Down()
+				sent := make(chan time.Time, 1)
+				g.c.SendMessage(id, "x", "", func(_ sdk.Message, err error) {
+					if err != nil {
+						t.Error(err)
+					}
+					sent <- time.Now()
+				})
+				time.Sleep(30 * time.Second)
+				g.clear()
+				g.p.Up()
+				if err := g.c.RetryConnection(); err != nil {
+					t.Fatal(err)
+				}
+				e := g.wait(sdk.EventStreamConnected)
+				if d := (<-sent).Sub(e.Date); d > 500*time.Millisecond {
+					t.Errorf("sent %v after the stream was back", d)
+				}
+				time.Sleep(15 * time.Second)
+			}
+		})
+	})
+	t.Run("JWT-5 a 401 is tried once more, and no more", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			n := 0
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if strings.HasSuffix(x.Path, "/messages") {
+					n++
+					// A newer one is always there.
+					g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: time.Duration(n+1) * time.Hour}))
+					x.Refuse(401, wire.ProblemUnauthorized, 0)
+				}
+			})
+			_, err := g.send(id, "x")
+			wantCode(t, err, 305)
+			if n != 2 {
+				t.Errorf("%d attempts", n)
+			}
+		})
+	})
+	t.Run("PAGE-3 a snapshot of a chat that this session is not in", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			bo := g.p.Agent("Bo")
 			bo.Accept(id)
-			for i := range n {
-				bo.Say(id, strconv.Itoa(i+1))
+			for i := range 6 {
+				bo.Say(id, fmt.Sprint(i+1))
 			}
-			time.Sleep(time.Second)
-			f(t, g, id, bo)
-		})
-	}
-	first := func(g *page, id string, size int) (sdk.Page, error) {
-		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, done) })
-	}
-	turn := func(g *page, p sdk.Page, to sdk.Direction) (sdk.Page, error) {
-		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Turn(p.Cursor, to, done) })
-	}
-	words := func(p sdk.Page) string {
-		var list []string
-		for _, m := range p.Items {
-			list = append(list, m.Body.Text)
-		}
-		return strings.Join(list, " ")
-	}
-
-	t.Run("PAGE-1 PAGE-2 PAGE-4 there and back", func(t *testing.T) {
-		filled(t, 12, func(t *testing.T, g *page, id string, _ *sdktest.Agent) {
-			p, err := first(g, id, 5)
-			if err != nil || words(p) != "12 11 10 9 8" || !p.HasPrevious || p.HasNext {
-				t.Fatalf("%q %v %v %v", words(p), p.HasPrevious, p.HasNext, err)
-			}
-			_, err = turn(g, p, sdk.Newer)
-			wantCode(t, err, 317)
-			for _, want := range []string{"7 6 5 4 3", "2 1"} {
-				if p, err = turn(g, p, sdk.Older); err != nil || words(p) != want || !p.HasNext {
-					t.Fatalf("%q %v", words(p), err)
-				}
-			}
-			if p.HasPrevious {
-				t.Error("older than the oldest")
-			}
-			_, err = turn(g, p, sdk.Older)
-			wantCode(t, err, 317)
-			for _, want := range []string{"7 6 5 4 3", "12 11 10 9 8"} {
-				if p, err = turn(g, p, sdk.Newer); err != nil || words(p) != want || !p.HasPrevious {
-					t.Fatalf("%q %v", words(p), err)
-				}
-			}
-			if p.HasNext {
-				t.Error("newer than the newest")
-			}
-		})
-	})
-	t.Run("PAGE-1 no messages", func(t *testing.T) {
-		filled(t, 0, func(t *testing.T, g *page, id string, _ *sdktest.Agent) {
-			p, err := first(g, id, 10)
-			if err != nil || len(p.Items) != 0 || p.HasNext || p.HasPrevious {
-				t.Errorf("%+v %v", p, err)
-			}
-		})
-	})
-	t.Run("PAGE-3 a snapshot", func(t *testing.T) {
-		filled(t, 12, func(t *testing.T, g *page, id string, bo *sdktest.Agent) {
-			p, err := first(g, id, 5)
+			h := newPage(t, g.p, nil)
+			h.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			defer h.end()
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { h.c.Messages(id, 4, done) })
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, _ = turn(g, p, sdk.Older)
-			for range 7 {
+			first := p
+			for range 3 {
 				bo.Say(id, "later")
 			}
-			time.Sleep(time.Second)
-			p, err = turn(g, p, sdk.Newer)
-			if err != nil || words(p) != "12 11 10 9 8" || p.HasNext {
-				t.Errorf("%q %v %v", words(p), p.HasNext, err)
+			for _, to := range []sdk.Direction{sdk.Older, sdk.Newer} {
+				if p, err = sdk.Await(t.Context(), func(done func(sdk.Page, error)) { h.c.Turn(p.Cursor, to, done) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(p.Items) != 4 || p.Items[0].MessageID != first.Items[0].MessageID || p.HasNext {
+				t.Errorf("back at %+v", p)
 			}
 		})
 	})
-	t.Run("PAGE-3 history and events neither overlap nor leave a gap", func(t *testing.T) {
-		filled(t, 3, func(t *testing.T, g *page, id string, bo *sdktest.Agent) {
+	t.Run("PAGE-3 what the page knows to be sent is in the history, before its event has come", func(t *testing.T) {
+		started(t, sdktest.Options{Latency: time.Millisecond, StreamLatency: 2 * time.Second}, func(t *testing.T, g *page) {
+			id := g.chat()
+			time.Sleep(5 * time.Second)
 			g.clear()
-			got := make(chan sdk.Page, 1)
-			// Stored before the answer is made, heard of after the question was asked.
-			g.p.OnRequest(func(x *sdktest.Exchange) {
-				if strings.HasSuffix(x.Path, "/messages") {
-					bo.Say(id, "4")
-					bo.Say(id, "5")
-				}
-			})
-			g.c.Messages(id, 2, func(p sdk.Page, err error) {
-				if err != nil {
-					t.Error(err)
-				}
-				got <- p
-			})
-			p := <-got
-			g.p.OnRequest(nil)
-			time.Sleep(time.Second)
-			if words(p) != "3 2" {
-				t.Errorf("history %q", words(p))
-			}
-			if all := strings.Join(g.texts(sdk.EventMessageArrived), " "); !strings.HasPrefix(all, "4 5") {
-				t.Errorf("events %q", all)
-			}
-		})
-	})
-	t.Run("PAGE-4 a failed fetch", func(t *testing.T) {
-		filled(t, 12, func(t *testing.T, g *page, id string, _ *sdktest.Agent) {
-			p, err := first(g, id, 5)
+			sent, err := g.send(id, "mine")
 			if err != nil {
 				t.Fatal(err)
 			}
-			g.p.OnRequest(func(x *sdktest.Exchange) { x.Refuse(500, wire.ProblemServerError, 0) })
-			_, err = turn(g, p, sdk.Older)
-			wantCode(t, err, 317)
-			_, err = first(g, id, 5)
-			wantCode(t, err, 316)
-			g.p.OnRequest(nil)
-			if p, err = turn(g, p, sdk.Older); err != nil || words(p) != "7 6 5 4 3" {
-				t.Errorf("%q %v", words(p), err)
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, done) })
+			if err != nil || len(g.events) != 0 || len(p.Items) != 1 || p.Items[0].MessageID != sent.MessageID {
+				t.Errorf("%+v, %v, after %s", p.Items, err, g.typesOf())
 			}
 		})
 	})
-	t.Run("PAGE-1 page size", func(t *testing.T) {
-		filled(t, 60, func(t *testing.T, g *page, id string, _ *sdktest.Agent) {
-			g.c.SetLogLevel(sdk.LogWarn)
-			for _, size := range []int{0, 51, -1} {
-				p, err := first(g, id, size)
-				if err != nil || len(p.Items) != 10 {
-					t.Errorf("%d: %d items, %v", size, len(p.Items), err)
-				}
+	t.Run("PAGE-4 beyond the ends nothing is asked for", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			if _, err := g.send(id, "alone"); err != nil {
+				t.Fatal(err)
 			}
-			synctest.Wait()
-			if n := strings.Count(strings.Join(g.logs, "\n"), "ACS-211"); n != 3 {
-				t.Errorf("%d warnings", n)
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, done) })
+			if err != nil {
+				t.Fatal(err)
 			}
-			if p, _ := first(g, id, 50); len(p.Items) != 50 {
-				t.Errorf("%d items", len(p.Items))
+			before := len(g.p.Requests())
+			for _, to := range []sdk.Direction{sdk.Older, sdk.Newer} {
+				_, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Turn(p.Cursor, to, done) })
+				wantCode(t, err, 317)
+			}
+			if n := len(g.p.Requests()) - before; n != 0 {
+				t.Errorf("%d calls were made", n)
 			}
 		})
 	})

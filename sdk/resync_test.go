@@ -10,35 +10,6 @@ import (
 	"openchat/sdk/wire"
 )
 
-// What the simulation (tests/faults/sim) found of re-reading what was lost for good.
-
-// meanwhile runs f once, when the client makes its next call of that method and path.
-func meanwhile(p *sdktest.Platform, call string, f func(*sdktest.Exchange)) {
-	done := false
-	p.OnRequest(func(x *sdktest.Exchange) {
-		if !done && strings.HasPrefix(x.Method+" "+x.Path, call) {
-			done = true
-			f(x)
-		}
-	})
-}
-
-// told lists the chat events that a page heard, with who or what they were about.
-func (g *page) told() string {
-	var list []string
-	for _, e := range g.events {
-		switch {
-		case e.Message != nil:
-			list = append(list, e.Message.Body.Text)
-		case e.Participant.ParticipantID != "":
-			list = append(list, strings.TrimPrefix(string(e.Type), "PARTICIPANT_")+" "+e.Participant.DisplayName)
-		case e.EngagementID != "":
-			list = append(list, strings.TrimPrefix(string(e.Type), "ENGAGEMENT_"))
-		}
-	}
-	return strings.Join(list, ", ")
-}
-
 func TestResync(t *testing.T) {
 	t.Run("STREAM-7 what changes while the chats are read again is told once", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
@@ -142,6 +113,98 @@ func TestResync(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo"; got != want {
 				t.Errorf("told %s, want %s", got, want)
+			}
+		})
+	})
+}
+
+// What happens while the chats are read again.
+func TestResyncCrossing(t *testing.T) {
+	t.Run("STREAM-7 ENG-3 a chat that was created and has ended in what was lost", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: time.Millisecond}, func(t *testing.T, g *page) {
+			g.p.Silence()
+			id := g.create()
+			bo := g.p.Agent("Bo")
+			time.Sleep(time.Second)
+			bo.Accept(id)
+			bo.Say(id, "bye")
+			bo.End(id)
+			g.p.Restart(false)
+			time.Sleep(2 * time.Minute)
+			if got, want := g.told(), "ACTIVE, bye, TERMINATED"; got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		})
+	})
+	t.Run("STREAM-7 MSG-6 a chat that is joined and ends while the chats are read again is told once", func(t *testing.T) {
+		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
+			id := g.create()
+			bo := g.p.Agent("Bo")
+			bo.Accept(id)
+			time.Sleep(time.Second)
+			g.clear()
+			meanwhile(g.p, "GET /engagements", func(x *sdktest.Exchange) { x.Delay(5 * time.Second) })
+			g.p.Restart(false)
+			g.wait(sdk.EventStreamConnected)
+			g.join(id)
+			bo.Say(id, "bye")
+			bo.End(id)
+			time.Sleep(time.Minute)
+			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		})
+	})
+	t.Run("STREAM-7 a chat that is created while the chats are read again has not ended", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			other := g.chat() // its messages are read again, too
+			g.clear()
+			meanwhile(g.p, "GET /engagements", func(x *sdktest.Exchange) { x.DelayAnswer(2 * time.Second) })
+			g.p.Restart(false)
+			g.wait(sdk.EventStreamConnected)
+			e, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.CreateEngagement(nil, done) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second)
+			if got, want := g.told(), "ACTIVE, ADDED Ann"; got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+			for _, id := range []string{other, e.EngagementID} {
+				if _, err := g.send(id, "x"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	})
+	t.Run("STREAM-7 INIT-7 nothing is lost before INITIALIZED", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			h := newPage(t, g.p, nil)
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if strings.HasSuffix(x.Path, "/engagements") {
+					x.Delay(5 * time.Second)
+				}
+			})
+			h.c.Init(g.p.Params(sdktest.Claims{Name: "Ann"}), sdk.Config{}, func(sdk.UserContext, error) {})
+			time.Sleep(time.Second)
+			g.p.Agent("Bo").Accept(id)
+			g.p.Restart(false)
+			h.c.Wake(sdk.WakeOffline) // it looks at its connection
+			time.Sleep(time.Second)
+			h.c.Wake(sdk.WakeOnline)
+			h.wait(sdk.EventInitialized)
+			defer h.end()
+			if n := h.count(sdk.EventStreamConnected); n != 2 {
+				t.Errorf("connected %d times before it was initialized", n)
+			}
+			for _, e := range h.events {
+				if e.Type == sdk.EventInitialized {
+					break
+				}
+				if e.Type == sdk.EventStreamConnected && !e.Resumed {
+					t.Error("it is told that something was lost")
+				}
 			}
 		})
 	})

@@ -1,9 +1,11 @@
 package sdk_test
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -313,158 +315,232 @@ func TestStream(t *testing.T) {
 	})
 }
 
-func TestToken(t *testing.T) {
-	t.Run("JWT-1 reminder precisely three minutes before", func(t *testing.T) {
+// tardy is a transport whose connections come after they have been given up.
+type tardy struct {
+	sdk.Transport
+	late atomic.Bool
+}
+
+func (t *tardy) Dial(_ context.Context, url, subprotocol string) (sdk.Conn, error) {
+	if t.late.Load() {
+		time.Sleep(11 * time.Second) // an attempt has 10
+	}
+	return t.Transport.Dial(context.Background(), url, subprotocol)
+}
+
+func TestStreamEdges(t *testing.T) {
+	t.Run("STREAM-3 a connection that comes after it was given up is closed, unused", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			params := p.Params(sdktest.Claims{TTL: 15 * time.Minute})
-			claims, _ := wire.ReadToken(params.Token)
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(params, sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
-			})
-			if err != nil {
-				t.Fatal(err)
+			transport := &tardy{Transport: p.Transport()}
+			g := newPageOver(t, p, transport, p.Storage())
+			g.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
+			const breaks = 20 // whether it meets the session or its end is up to the scheduler
+			for range breaks {
+				g.c.ResetIdleTimeout()
+				transport.late.Store(true)
+				p.CutStreams(1006)
+				time.Sleep(11 * time.Second)
+				transport.late.Store(false)
+				time.Sleep(40 * time.Second)
 			}
-			e := g.wait(sdk.EventTokenExpiryReminder)
-			if d := claims.Expiry.Sub(e.Date); d != 3*time.Minute {
-				t.Errorf("%v before the end", d)
-			}
-			if !e.ExpiryDate.Equal(claims.Expiry) {
-				t.Errorf("expiryDate %v", e.ExpiryDate)
+			if n := g.count(sdk.EventStreamConnected); n != 1+breaks {
+				t.Errorf("connected %d times, want %d: %v", n, 1+breaks, g.marks)
 			}
 			g.end()
 		})
 	})
-	t.Run("JWT-1 a token with less left, at once", func(t *testing.T) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{TTL: time.Minute}, sdk.Config{})
-			synctest.Wait()
-			if g.count(sdk.EventTokenExpiryReminder) != 1 {
-				t.Errorf("events %s", g.typesOf())
-			}
-			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 2 * time.Minute})); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(10 * time.Second) // JWT-6
-			synctest.Wait()
-			if g.count(sdk.EventTokenExpiryReminder) != 2 {
-				t.Errorf("events %s", g.typesOf())
-			}
-			g.end()
-		})
-	})
-	t.Run("JWT-2 JWT-3 expiry, then a new token resumes", func(t *testing.T) {
-		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{TTL: 5 * time.Minute}, sdk.Config{IdleTimeout: 3300 * time.Second})
+	t.Run("STREAM-3 an event that comes again", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
-			expired := g.wait(sdk.EventTokenExpired)
-			synctest.Wait()
-			failed := g.events[len(g.events)-1]
-			if failed.Type != sdk.EventStreamFailed || failed.Reason != string(sdk.FailureUnauthorized) {
-				t.Fatalf("after TOKEN_EXPIRED: %s %s", failed.Type, failed.Reason)
-			}
-			if expired.Date.After(failed.Date) {
-				t.Error("expiredDate is later than the break")
-			}
-			dials := p.Dials()
-			bo := p.Agent("Bo")
+			bo := g.p.Agent("Bo")
 			bo.Accept(id)
-			bo.Say(id, "still there?")
-			time.Sleep(10 * time.Minute) // longer than the reconnection window
-			if p.Dials() != dials {
-				t.Error("attempts without a token")
-			}
-			if g.count(sdk.EventMessageArrived) > 1 { // the greeting
-				t.Error("a message while disconnected")
-			}
-			wantCode(t, g.c.RetryConnection(), 305)
-			g.clear()
-			begun := time.Now()
-			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: time.Hour})); err != nil {
-				t.Fatal(err)
-			}
-			e := g.wait(sdk.EventStreamConnected)
-			if d := e.Date.Sub(begun); d > 100*time.Millisecond || !e.Resumed {
-				t.Errorf("connected after %v, resumed %v", d, e.Resumed)
-			}
+			bo.Say(id, "once")
 			g.wait(sdk.EventMessageArrived)
-			g.end()
-		})
-	})
-	t.Run("JWT-3 in place: no reconnect", func(t *testing.T) {
-		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{TTL: 5 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
-			id := g.chat()
-			g.on = func(e sdk.Event) {
-				if e.Type == sdk.EventTokenExpiryReminder {
-					if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 20 * time.Minute})); err != nil {
-						t.Error(err)
-					}
+			for _, f := range g.p.Frames() {
+				if !f.FromClient && strings.Contains(f.Text, `"event"`) {
+					g.p.SendRaw(f.Text)
 				}
 			}
-			bo := p.Agent("Bo")
-			bo.Accept(id)
-			time.Sleep(15 * time.Minute)
-			bo.Say(id, "hi")
+			g.clear()
 			time.Sleep(time.Second)
-			if p.Dials() != 1 || g.count(sdk.EventStreamFailed) != 0 || g.count(sdk.EventTokenExpired) != 0 {
-				t.Errorf("%d dials, events %s", p.Dials(), g.typesOf())
+			if len(g.events) != 0 {
+				t.Errorf("heard again: %s", g.typesOf())
 			}
-			if got := g.texts(sdk.EventMessageArrived); got[len(got)-1] != "hi" {
-				t.Errorf("heard %q", got)
-			}
-			g.end()
 		})
 	})
-	t.Run("JWT-2 a token set in place ends by the server's clock first", func(t *testing.T) {
+	t.Run("STREAM-4 a ping is answered", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			time.Sleep(time.Second)
+			g.p.SendRaw(`{"type":"ping"}`)
+			time.Sleep(time.Second)
+			frames := g.p.Frames()
+			if last := frames[len(frames)-1]; !last.FromClient || !strings.Contains(last.Text, `"pong"`) {
+				t.Errorf("the last frame is %+v", last)
+			}
+		})
+	})
+	t.Run("EV-7 STREAM-2 retryAfter is when the next attempt is, in whole seconds, 30 at most", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, nil)
-			g.init(sdktest.Claims{TTL: time.Hour}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
-			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 5 * time.Minute})); err != nil {
-				t.Fatal(err)
-			}
-			g.wait(sdk.EventTokenExpiryReminder)
-			g.clear()
-			p.CutStreams(wire.CloseTokenExpired)
-			time.Sleep(10 * time.Minute)
-			if got, want := g.typesOf(), "TOKEN_EXPIRED EVENT_STREAM_FAILED"; got != want || p.Dials() != 1 {
-				t.Errorf("%d dials, events %s, want %s", p.Dials(), got, want)
+			g.init(sdktest.Claims{TTL: 10 * time.Hour}, sdk.Config{ReconnectionTimeout: 300 * time.Second, IdleTimeout: sdk.IdleDisabled})
+			for range 10 {
+				g.clear()
+				p.Down()
+				time.Sleep(310 * time.Second)
+				var after time.Duration
+				var failed time.Time
+				for i, e := range g.events {
+					switch e.Type {
+					case sdk.EventStreamFailed:
+						after, failed = e.RetryAfter, g.times[i]
+						if after > 30*time.Second {
+							t.Errorf("retryAfter %v", after)
+						}
+					case sdk.EventStreamConnecting:
+						if d := g.times[i].Sub(failed); d > after || d <= after-time.Second {
+							t.Errorf("retryAfter %v, tried after %v", after, d)
+						}
+					}
+				}
+				p.Up()
+				if err := g.c.RetryConnection(); err != nil {
+					t.Fatal(err)
+				}
+				g.wait(sdk.EventStreamConnected)
+				time.Sleep(15 * time.Second)
 			}
 			g.end()
 		})
 	})
-	t.Run("NS-7 JWT-4 setJwtToken refuses, the present token stays", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			wantCode(t, g.c.SetJWTToken(""), 308)
-			wantCode(t, g.c.SetJWTToken("x.y.z"), 305)
-			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{TTL: -time.Minute})), 305)
-			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{Subject: "someone else"})), 305)
-			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{IntegrationID: "00000000-0000-4000-8000-000000000000"})), 305)
-			g.chat() // works
-		})
-	})
-	t.Run("JWT-5 a 401 with a newer token set is retried once", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			first := true
-			g.p.OnRequest(func(x *sdktest.Exchange) {
-				if x.Path == "/engagements" && first {
-					first = false
-					x.Refuse(401, wire.ProblemUnauthorized, 0)
-					x.DelayAnswer(time.Second)
+	for name, w := range map[string]sdk.Wake{"online": sdk.WakeOnline, "visible": sdk.WakeVisible} {
+		t.Run("STREAM-5 "+name+" does not wait for the next attempt", func(t *testing.T) {
+			started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+				for range 5 {
+					g.p.Down()
+					for { // until the next attempt is far away
+						g.clear()
+						if !gaveUp(g.until(func(e sdk.Event) bool { return e.RetryAfter > 3*time.Second || gaveUp(e) })) {
+							break
+						}
+						g.c.RetryConnection()
+					}
+					g.p.Up()
+					g.clear()
+					woken := time.Now()
+					g.c.Wake(w)
+					if e := g.wait(sdk.EventStreamConnected); e.Date.Sub(woken) > time.Second {
+						t.Errorf("connected %v after it", e.Date.Sub(woken))
+					}
+					time.Sleep(15 * time.Second)
 				}
 			})
-			errs := make(chan error, 1)
-			g.c.Engagements(func(_ []sdk.Engagement, err error) { errs <- err })
-			time.Sleep(500 * time.Millisecond)
-			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{})); err != nil {
+		})
+	}
+	t.Run("NS-9 STREAM-6 retryConnection has a whole new window", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.p.Down()
+			g.until(gaveUp)
+			g.clear()
+			time.Sleep(20 * time.Second)
+			begun := time.Now()
+			if err := g.c.RetryConnection(); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-errs; err != nil {
-				t.Error(err)
+			if d := g.until(gaveUp).Date.Sub(begun); d < 119*time.Second || d > 121*time.Second {
+				t.Errorf("it was %v", d)
 			}
+		})
+	})
+}
+
+// The page is in the browser's back/forward cache, for longer than any window.
+func TestAway(t *testing.T) {
+	const away = 4 * time.Minute
+	leave := func(t *testing.T, g *page) {
+		t.Helper()
+		g.c.Wake(sdk.WakeAway)
+		synctest.Wait()
+		dials := g.p.Dials()
+		g.c.Wake(sdk.WakeOffline)
+		g.c.Wake(sdk.WakeAway)
+		time.Sleep(away)
+		if g.p.Dials() != dials {
+			t.Error("attempts while nobody is there")
+		}
+	}
+	for name, back := range map[string]func(g *page) error{
+		"visible":         func(g *page) error { g.c.Wake(sdk.WakeVisible); return nil },
+		"online":          func(g *page) error { g.c.Wake(sdk.WakeOnline); return nil },
+		"retryConnection": func(g *page) error { return g.c.RetryConnection() },
+	} {
+		t.Run("STREAM-1 STREAM-3 STREAM-5 it lets go at once, and resumes at once when it is back: "+name, func(t *testing.T) {
+			started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+				id := g.chat()
+				bo := g.p.Agent("Bo")
+				bo.Accept(id)
+				time.Sleep(time.Second)
+				g.clear()
+				leave(t, g)
+				bo.Say(id, "meanwhile")
+				time.Sleep(time.Second)
+				if n := len(g.events); n != 1 || g.events[0].Type != sdk.EventStreamFailed || g.events[0].RetryAfter != 0 {
+					t.Errorf("it heard %s", g.typesOf())
+				}
+				g.clear()
+				begun := time.Now()
+				if err := back(g); err != nil {
+					t.Fatal(err)
+				}
+				if e := g.wait(sdk.EventStreamConnected); e.Date.Sub(begun) > 100*time.Millisecond {
+					t.Errorf("connected after %v", e.Date.Sub(begun))
+				}
+				g.wait(sdk.EventMessageArrived)
+				if got := g.texts(sdk.EventMessageArrived); len(got) != 1 || got[0] != "meanwhile" {
+					t.Errorf("it heard %q", got)
+				}
+			})
+		})
+	}
+	t.Run("STREAM-2 the reconnection window begins when it is back", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			leave(t, g)
+			g.p.Down()
+			g.clear()
+			g.c.Wake(sdk.WakeVisible)
+			if err := g.c.ResetIdleTimeout(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(60 * time.Second)
+			for _, e := range g.events {
+				if e.Reason == string(sdk.FailureReconnectionTimeout) {
+					t.Fatal("it gave up")
+				}
+			}
+			g.p.Up()
+			g.wait(sdk.EventStreamConnected)
+		})
+	})
+	t.Run("STREAM-1 left while broken: nothing is said twice", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			g.p.Down()
+			g.wait(sdk.EventStreamFailed)
+			leave(t, g)
+			for i, e := range g.events {
+				if i > 0 && e.Type == sdk.EventStreamFailed && g.events[i-1].Type == sdk.EventStreamFailed {
+					t.Errorf("it heard %s", g.typesOf())
+				}
+			}
+			g.p.Up()
+			g.c.Wake(sdk.WakeVisible)
+			g.wait(sdk.EventStreamConnected)
+		})
+	})
+	t.Run("INIT-7 left while init runs: init goes on", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			p.OnDial(func(*sdktest.Dial) { g.c.Wake(sdk.WakeAway) })
+			g.init(sdktest.Claims{}, sdk.Config{})
+			g.end()
 		})
 	})
 }

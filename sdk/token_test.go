@@ -2,8 +2,6 @@ package sdk_test
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,28 +9,8 @@ import (
 
 	"openchat/sdk"
 	"openchat/sdk/sdktest"
+	"openchat/sdk/wire"
 )
-
-// setClock moves the device's wall clock by d.
-func (g *page) setClock(d time.Duration) { g.wall.Add(int64(d)) }
-
-// sleepDevice is a sleep of the device in which its monotonic clock stands still: the
-// wall clock and the platform's are d later at once. The page is told when it is over.
-func (g *page) sleepDevice(d, platformAhead time.Duration) {
-	g.setClock(d)
-	g.p.SkewClock(platformAhead + d)
-	g.c.Wake(sdk.WakeVisible)
-}
-
-// ofTypes returns the events of the given types, and when each was raised.
-func (g *page) ofTypes(types ...sdk.EventType) (list []sdk.Event, at []time.Time) {
-	for i, e := range g.events {
-		if slices.Contains(types, e.Type) {
-			list, at = append(list, e), append(at, g.times[i])
-		}
-	}
-	return list, at
-}
 
 // wantRate fails the test if more than one event of a type was raised in any ten
 // seconds (JWT-6).
@@ -46,156 +24,6 @@ func (g *page) wantRate(t *testing.T) {
 			}
 		}
 	}
-}
-
-// wrongClocks are by how much a device's wall clock is ahead of the server's.
-var wrongClocks = []time.Duration{
-	-12 * time.Hour, -16 * time.Minute, -time.Minute, -700 * time.Millisecond, 0, 700 * time.Millisecond,
-	time.Minute, 12*time.Minute + 30*time.Second, 16 * time.Minute, 2 * time.Hour, 12 * time.Hour,
-}
-
-func TestWrongClock(t *testing.T) {
-	for _, ahead := range wrongClocks {
-		t.Run(fmt.Sprintf("JWT-8 INIT-3 JWT-1 JWT-2 JWT-3 a device whose clock is %v ahead", ahead), func(t *testing.T) {
-			platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
-				g := newPage(t, p, p.Storage())
-				g.setClock(ahead)
-				g.init(sdktest.Claims{TTL: 15 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
-				begun := time.Now()
-				id := g.chat()
-				for _, e := range g.events {
-					if d := e.Date.Sub(begun).Abs(); d > 2*time.Second && e.Type != sdk.EventStreamConnecting {
-						t.Errorf("the date of %s is %v away from the server's", e.Type, d)
-					}
-				}
-				e := g.wait(sdk.EventTokenExpiryReminder)
-				if d := time.Until(e.ExpiryDate) - 3*time.Minute; d > 0 || d < -1100*time.Millisecond { // wait looks once a second
-					t.Errorf("JWT-1: the reminder is %v off", d)
-				}
-				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 15 * time.Minute})); err != nil {
-					t.Fatalf("JWT-4: %v", err)
-				}
-				g.clear()
-				time.Sleep(11 * time.Minute)
-				if list, _ := g.ofTypes(sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventStreamFailed); len(list) != 0 {
-					t.Fatalf("JWT-1: too early: %s", g.typesOf())
-				}
-				g.wait(sdk.EventTokenExpiryReminder)
-				g.wait(sdk.EventTokenExpired)
-				list, at := g.ofTypes(sdk.EventTokenExpired)
-				if d := at[0].Sub(list[0].Date); len(list) != 1 || d < -time.Second || d > time.Second {
-					t.Errorf("JWT-2: expired %d times, %v after its end", len(list), d)
-				}
-				wantCode(t, g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: -time.Minute})), 305)
-				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
-					t.Fatalf("JWT-3: %v", err)
-				}
-				if _, err := g.send(id, "on time"); err != nil {
-					t.Error(err)
-				}
-				g.end()
-			})
-		})
-	}
-	t.Run("JWT-8 INIT-3 an expired token is refused by the server, whatever the clock says", func(t *testing.T) {
-		for _, ahead := range wrongClocks {
-			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-				g := newPage(t, p, p.Storage())
-				g.setClock(ahead)
-				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-					g.c.Init(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{}, done)
-				})
-				wantCode(t, err, 305)
-			})
-		}
-	})
-	for _, step := range []time.Duration{-12 * time.Hour, -2 * time.Hour, -10 * time.Minute, -30 * time.Second, 30 * time.Second, 10 * time.Minute, 2 * time.Hour, 12 * time.Hour} {
-		t.Run(fmt.Sprintf("JWT-8 IDLE-1 MSG-6 the clock is set by %v while a chat is running", step), func(t *testing.T) {
-			started(t, sdktest.Options{AutoBot: true}, func(t *testing.T, g *page) {
-				id := g.chat()
-				bo := g.p.Agent("Bo")
-				bo.Accept(id)
-				time.Sleep(time.Minute)
-				g.clear()
-				g.setClock(step)
-				time.Sleep(time.Minute)
-				bo.Say(id, "after the step")
-				time.Sleep(time.Second)
-				if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 15 * time.Minute})); err != nil {
-					t.Errorf("JWT-4: %v", err)
-				}
-				if _, err := g.send(id, "and back"); err != nil {
-					t.Error(err)
-				}
-				time.Sleep(4 * time.Minute)
-				if got := g.texts(sdk.EventMessageArrived); len(got) != 1 || got[0] != "after the step" {
-					t.Errorf("MSG-6: received %q", got)
-				}
-				if list, _ := g.ofTypes(sdk.EventTokenExpiryReminder, sdk.EventTokenExpired, sdk.EventStreamFailed, sdk.EventIdleTimeoutExpired); len(list) != 0 {
-					t.Errorf("the step raised %s", g.typesOf())
-				}
-				time.Sleep(2 * time.Minute) // five minutes since the send
-				if g.count(sdk.EventIdleTimeoutExpired) != 1 {
-					t.Errorf("IDLE-1: %s", g.typesOf())
-				}
-			})
-		})
-	}
-	t.Run("JWT-8 IDLE-1 JWT-1 a device that slept knows how long", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 10 * time.Minute}))
-			time.Sleep(4 * time.Minute)
-			g.clear()
-			g.sleepDevice(3*time.Minute+30*time.Second, 0)
-			time.Sleep(time.Second)
-			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventIdleTimeoutExpired) != 1 || g.count(sdk.EventStreamFailed) != 0 {
-				t.Errorf("after a sleep past both moments: %s", g.typesOf())
-			}
-		})
-	})
-	t.Run("JWT-8 IDLE-1 slept and set at once", func(t *testing.T) {
-		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
-			g.setClock(12 * time.Hour)
-			g.sleepDevice(2*time.Minute, 0)
-			time.Sleep(time.Second)
-			if g.count(sdk.EventIdleTimeoutExpired) != 0 {
-				t.Error("IDLE-1: two minutes asleep are not five")
-			}
-			time.Sleep(2 * time.Minute)
-			g.sleepDevice(2*time.Minute, 2*time.Minute)
-			time.Sleep(time.Second)
-			if g.count(sdk.EventIdleTimeoutExpired) != 1 {
-				t.Error("IDLE-1: six minutes are more than five")
-			}
-		})
-	})
-}
-
-// A gateway of the version before does not tell its time.
-func TestClockOfOlderGateway(t *testing.T) {
-	old := func(t *testing.T, f func(t *testing.T, g *page)) {
-		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
-			p.HideClock(true)
-			g := newPage(t, p, p.Storage())
-			g.init(sdktest.Claims{Name: "Ann", TTL: 15 * time.Minute}, sdk.Config{})
-			f(t, g)
-			g.end()
-		})
-	}
-	t.Run("JWT-1 IDLE-1 a sleep counts", func(t *testing.T) {
-		old(t, func(t *testing.T, g *page) {
-			g.sleepDevice(13*time.Minute, 0)
-			time.Sleep(time.Second)
-			if g.count(sdk.EventTokenExpiryReminder) != 1 || g.count(sdk.EventIdleTimeoutExpired) != 1 {
-				t.Errorf("after a sleep past both moments: %s", g.typesOf())
-			}
-		})
-	})
-	t.Run("JWT-4 an expired token is refused", func(t *testing.T) {
-		old(t, func(t *testing.T, g *page) {
-			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: -time.Second})), 305)
-		})
-	})
 }
 
 // backEnd answers each request for a token as make does.
@@ -212,6 +40,184 @@ func (g *page) backEnd(make func() string) (asked *int) {
 		}
 	}
 	return asked
+}
+
+func TestToken(t *testing.T) {
+	t.Run("JWT-1 reminder precisely three minutes before", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			params := p.Params(sdktest.Claims{TTL: 15 * time.Minute})
+			claims, _ := wire.ReadToken(params.Token)
+			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
+				g.c.Init(params, sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := g.wait(sdk.EventTokenExpiryReminder)
+			if d := claims.Expiry.Sub(e.Date); d != 3*time.Minute {
+				t.Errorf("%v before the end", d)
+			}
+			if !e.ExpiryDate.Equal(claims.Expiry) {
+				t.Errorf("expiryDate %v", e.ExpiryDate)
+			}
+			g.end()
+		})
+	})
+	t.Run("JWT-1 a token with less left, at once", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: time.Minute}, sdk.Config{})
+			synctest.Wait()
+			if g.count(sdk.EventTokenExpiryReminder) != 1 {
+				t.Errorf("events %s", g.typesOf())
+			}
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 2 * time.Minute})); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second) // JWT-6
+			synctest.Wait()
+			if g.count(sdk.EventTokenExpiryReminder) != 2 {
+				t.Errorf("events %s", g.typesOf())
+			}
+			g.end()
+		})
+	})
+	t.Run("JWT-2 JWT-3 expiry, then a new token resumes", func(t *testing.T) {
+		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 5 * time.Minute}, sdk.Config{IdleTimeout: 3300 * time.Second})
+			id := g.chat()
+			expired := g.wait(sdk.EventTokenExpired)
+			synctest.Wait()
+			failed := g.events[len(g.events)-1]
+			if failed.Type != sdk.EventStreamFailed || failed.Reason != string(sdk.FailureUnauthorized) {
+				t.Fatalf("after TOKEN_EXPIRED: %s %s", failed.Type, failed.Reason)
+			}
+			if expired.Date.After(failed.Date) {
+				t.Error("expiredDate is later than the break")
+			}
+			dials := p.Dials()
+			bo := p.Agent("Bo")
+			bo.Accept(id)
+			bo.Say(id, "still there?")
+			time.Sleep(10 * time.Minute) // longer than the reconnection window
+			if p.Dials() != dials {
+				t.Error("attempts without a token")
+			}
+			if g.count(sdk.EventMessageArrived) > 1 { // the greeting
+				t.Error("a message while disconnected")
+			}
+			wantCode(t, g.c.RetryConnection(), 305)
+			g.clear()
+			begun := time.Now()
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: time.Hour})); err != nil {
+				t.Fatal(err)
+			}
+			e := g.wait(sdk.EventStreamConnected)
+			if d := e.Date.Sub(begun); d > 100*time.Millisecond || !e.Resumed {
+				t.Errorf("connected after %v, resumed %v", d, e.Resumed)
+			}
+			g.wait(sdk.EventMessageArrived)
+			g.end()
+		})
+	})
+	t.Run("JWT-3 in place: no reconnect", func(t *testing.T) {
+		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 5 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			id := g.chat()
+			g.on = func(e sdk.Event) {
+				if e.Type == sdk.EventTokenExpiryReminder {
+					if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 20 * time.Minute})); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			bo := p.Agent("Bo")
+			bo.Accept(id)
+			time.Sleep(15 * time.Minute)
+			bo.Say(id, "hi")
+			time.Sleep(time.Second)
+			if p.Dials() != 1 || g.count(sdk.EventStreamFailed) != 0 || g.count(sdk.EventTokenExpired) != 0 {
+				t.Errorf("%d dials, events %s", p.Dials(), g.typesOf())
+			}
+			if got := g.texts(sdk.EventMessageArrived); got[len(got)-1] != "hi" {
+				t.Errorf("heard %q", got)
+			}
+			g.end()
+		})
+	})
+	t.Run("JWT-2 a token set in place ends by the server's clock first", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, nil)
+			g.init(sdktest.Claims{TTL: time.Hour}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 5 * time.Minute})); err != nil {
+				t.Fatal(err)
+			}
+			g.wait(sdk.EventTokenExpiryReminder)
+			g.clear()
+			p.CutStreams(wire.CloseTokenExpired)
+			time.Sleep(10 * time.Minute)
+			if got, want := g.typesOf(), "TOKEN_EXPIRED EVENT_STREAM_FAILED"; got != want || p.Dials() != 1 {
+				t.Errorf("%d dials, events %s, want %s", p.Dials(), got, want)
+			}
+			g.end()
+		})
+	})
+	t.Run("NS-7 JWT-4 setJwtToken refuses, the present token stays", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			wantCode(t, g.c.SetJWTToken(""), 308)
+			wantCode(t, g.c.SetJWTToken("x.y.z"), 305)
+			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{TTL: -time.Minute})), 305)
+			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{Subject: "someone else"})), 305)
+			wantCode(t, g.c.SetJWTToken(g.p.Token(sdktest.Claims{IntegrationID: "00000000-0000-4000-8000-000000000000"})), 305)
+			g.chat() // works
+		})
+	})
+	t.Run("JWT-5 a 401 with a newer token set is retried once", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			first := true
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if x.Path == "/engagements" && first {
+					first = false
+					x.Refuse(401, wire.ProblemUnauthorized, 0)
+					x.DelayAnswer(time.Second)
+				}
+			})
+			errs := make(chan error, 1)
+			g.c.Engagements(func(_ []sdk.Engagement, err error) { errs <- err })
+			time.Sleep(500 * time.Millisecond)
+			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{})); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// A refusal and a new token that cross on their way.
+func TestTokenCrossing(t *testing.T) {
+	t.Run("JWT-3 the refusal of the old token crosses the new one", func(t *testing.T) {
+		platform(t, sdktest.Options{StreamLatency: time.Second}, func(t *testing.T, p *sdktest.Platform) {
+			for _, code := range []int{4401, 4403} {
+				g := newPage(t, p, nil)
+				g.init(sdktest.Claims{TTL: time.Hour}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+				g.clear()
+				p.CutStreams(code) // meant for the token that it knows
+				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{TTL: 2 * time.Hour})); err != nil {
+					t.Fatal(err)
+				}
+				e := g.wait(sdk.EventStreamConnected)
+				if g.count(sdk.EventTokenExpired) != 0 || !e.Resumed {
+					t.Errorf("%d: events %s", code, g.typesOf())
+				}
+				g.end()
+			}
+		})
+	})
 }
 
 func TestTokenEventRate(t *testing.T) {
