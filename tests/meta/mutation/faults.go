@@ -5,9 +5,9 @@ package main
 // or once in its function. It consists of whole tokens; white space and comments do not count.
 // The code may be renamed or moved (match.go); -refresh brings the entries up to date.
 var faults = []fault{
-	{"JWT-3 JWT-7 a refused token that is good after all replaces the newest", "sdk/token.go", "session.setToken",
-		`s.user, s.rejected = t, token{}`,
-		`s.user = t`},
+	{"JWT-3 JWT-7 a refused token that is good after all replaces the newest", "sdk/token.go", "tokens.set",
+		`t.current, t.rejected = n, token{}`,
+		`t.current = n`},
 	{"DESK-1 a customer is away without a grace", "web/desk/watch.go", "Desk.trackAbsence",
 		`missing := !present && now.Sub(a.customer) >= d.customerGrace`,
 		`missing := !present`},
@@ -137,52 +137,52 @@ var faults = []fault{
 		`	refused(fail(CodeNotInitialized, "call init first"))`,
 		`	refused(fail(CodeInProgress, "call init first"))`},
 	{"IDLE-1 reading history is activity", "sdk/client.go", "Client.Messages",
-		`		if err := s.ready(); err != nil {
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.newestPage(`,
-		`		if err := s.active(); err != nil {
+		s.chats.newestPage(`,
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		s.newestPage(`},
+		s.chats.newestPage(`},
 	{"IDLE-1 listing chats is activity", "sdk/client.go", "Client.Engagements",
-		`		if err := s.ready(); err != nil {
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.listEngagements(`,
-		`		if err := s.active(); err != nil {
+		s.chats.list(done)`,
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		s.listEngagements(`},
+		s.chats.list(done)`},
 	{"IDLE-1 sendMessage is no activity", "sdk/client.go", "Client.SendMessage",
-		`		if err := s.active(); err != nil {
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.send(`,
-		`		if err := s.ready(); err != nil {
+		return s.chats.send(`,
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
-		return s.send(`},
+		return s.chats.send(`},
 	{"IDLE-1 join is no activity", "sdk/client.go", "Client.Join",
-		`		if err := s.active(); err != nil {
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.join(`,
-		`		if err := s.ready(); err != nil {
+		return s.chats.join(`,
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
-		return s.join(`},
+		return s.chats.join(`},
 	{"IDLE-1 disconnect is no activity", "sdk/client.go", "Client.Disconnect",
-		`		if err := s.active(); err != nil {
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.disconnect(`,
-		`		if err := s.ready(); err != nil {
+		return s.chats.disconnect(`,
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
-		return s.disconnect(`},
+		return s.chats.disconnect(`},
 	{"IDLE-1 createEngagement is no activity", "sdk/client.go", "Client.CreateEngagement",
-		`		if err := s.active(); err != nil {
+		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		if err := checkParameters("engagementParameters"`,
@@ -191,8 +191,8 @@ var faults = []fault{
 		}
 		if err := checkParameters("engagementParameters"`},
 	{"NS-8 resetIdleTimeout does nothing", "sdk/client.go", "Client.ResetIdleTimeout",
-		"return c.now((*session).active)",
-		"return c.now((*session).ready)"},
+		"return c.now((*session).resetIdle)",
+		"return c.now((*session).checkReady)"},
 	{"ENG-8 engagementParameters have no bounds", "sdk/client.go", "Client.CreateEngagement",
 		`if err := checkParameters("engagementParameters", parameters); err != nil {`,
 		`if err := checkParameters("engagementParameters", nil); err != nil {`},
@@ -204,9 +204,9 @@ var faults = []fault{
 	{"NS-10 an unknown log level is a constraint violation", "sdk/client.go", "Client.SetLogLevel",
 		"&Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}",
 		"&Error{Code: CodeConstraintViolation, Message: texts[CodeLogLevel]}"},
-	{"NS-10 a level hides its own lines", "sdk/client.go", "Client.log",
-		"int32(level.rank()) >= c.level.Load()",
-		"int32(level.rank()) > c.level.Load()"},
+	{"NS-10 a level hides its own lines", "sdk/log.go", "logger.log",
+		"int32(level.rank()) >= l.level.Load()",
+		"int32(level.rank()) > l.level.Load()"},
 	{"INIT-6 config.logLevel is ignored", "sdk/client.go", "Client.Init",
 		`		level = int32(cfg.LogLevel.rank())
 `,
@@ -217,52 +217,55 @@ var faults = []fault{
 	{"JWT-1 the reminder comes two minutes before", "sdk/token.go", "reminderLead",
 		"reminderLead = 3 * time.Minute",
 		"reminderLead = 2 * time.Minute"},
-	{"JWT-2 a token is good until a second after its end", "sdk/token.go", "session.expireToken",
-		`	case !server.Before(t.claims.Expiry):`,
-		`	case !server.Before(t.claims.Expiry.Add(time.Second)):`},
-	{"JWT-4 an expired token is taken", "sdk/token.go", "session.setToken",
-		`	if !s.clock.server(now).Before(expiry) {`,
-		`	if now.IsZero() {`},
+	{"JWT-2 a token is good until a second after its end", "sdk/token.go", "tokens.handleTimers",
+		`	case !server.Before(c.claims.Expiry):`,
+		`	case !server.Before(c.claims.Expiry.Add(time.Second)):`},
+	{"JWT-4 an expired token is taken", "sdk/token.go", "tokens.set",
+		`	if !server.Before(expiry) {`,
+		`	if expiry.IsZero() {`},
 	{"JWT-6 token events come as often as their reasons", "sdk/token.go", "limitedEvent.take",
 		`	if !l.owed || now.Before(l.next(interval)) {`,
 		`	if !l.owed {`},
-	{"JWT-6 the same token is taken for a new one", "sdk/token.go", "session.setToken",
-		`	again := t.text == s.user.text`,
-		`	again := t.text == ""`},
-	{"JWT-6 tokens that are refused are tried as they come", "sdk/stream.go", "session.freshToken",
+	{"JWT-6 the same token is taken for a new one", "sdk/token.go", "tokens.set",
+		`	again := n.text == c.text`,
+		`	again := n.text == ""`},
+	{"JWT-6 tokens that are refused are tried as they come", "sdk/stream.go", "stream.setToken",
 		`		if st.refusals > 1 {`,
 		`		if st.refusals < 0 {`},
-	{"JWT-7 the page is not asked for a token when one is refused", "sdk/token.go", "session.refuseToken",
+	{"JWT-7 the page is not asked for a token when one is refused", "sdk/token.go", "tokens.refuse",
 		`		e.reminder.owed, e.asking = true, true`,
 		`		e.asking = true`},
-	{"JWT-7 the token before is forgotten", "sdk/token.go", "session.setToken",
-		`		s.fallback = s.user
+	{"JWT-7 the token before is forgotten", "sdk/token.go", "tokens.set",
+		`		t.fallback = *c
 `,
 		""},
-	{"JWT-7 a refused token is not tried again", "sdk/stream.go", "session.refused",
-		`	s.retryAfter(reason, text, least)`,
-		`	s.awaitToken(text)`},
-	{"JWT-7 a call that succeeds does not reconnect", "sdk/call.go", "session.finishCall",
-		`			s.tokenWorked(c.sentAt)
+	{"JWT-7 a refused token is not tried again", "sdk/stream.go", "stream.refused",
+		`	st.retryAfter(reason, text, least, now)`,
+		`	_ = least
+	st.tokenExpired(now)`},
+	{"JWT-7 a call that succeeds does not reconnect", "sdk/session.go", "session.settle",
+		`			if s.stream.tokenWorked(c.sentAt, now) {
+				s.tokens.revive()
+			}
 `,
 		""},
-	{"JWT-7 a good token that is set late in the window is given up with it", "sdk/stream.go", "session.freshToken",
+	{"JWT-7 a good token that is set late in the window is given up with it", "sdk/stream.go", "stream.setToken",
 		`		st.state = streamWaiting
 		st.brokeAt = now
 		st.retryAt = earliest`,
 		`		st.state = streamWaiting
 		st.retryAt = earliest`},
-	{"JWT-7 a call that succeeds does not end the wait for a token", "sdk/stream.go", "session.tokenWorked",
+	{"JWT-7 a call that succeeds does not end the wait for a token", "sdk/stream.go", "stream.tokenWorked",
 		`	case streamUnauthorized, streamGivenUp:
-		s.user.expired = false`,
+		st.state = streamWaiting`,
 		`	case streamIdle:
-		s.user.expired = false`},
-	{"JWT-7 a token that one call was refused with is lost", "sdk/token.go", "session.tokenAccepted",
-		`	if text == s.rejected.text && `,
+		st.state = streamWaiting`},
+	{"JWT-7 a token that one call was refused with is lost", "sdk/token.go", "tokens.accept",
+		`	if text == t.rejected.text && `,
 		`	if text == "" && `},
-	{"JWT-8 a ping is believed whatever it says", "sdk/stream.go", "session.compare",
-		`	if at.Sub(s.clock.server(now)) > jump {`,
-		`	if at.Sub(s.clock.server(now)) > 1e6*time.Hour {`},
+	{"JWT-8 a ping is believed whatever it says", "sdk/perform.go", "session.serverTime",
+		`at.Sub(s.clock.server(now)) > jump {`,
+		`at.Sub(s.clock.server(now)) > 1e6*time.Hour {`},
 	{"JWT-8 the device's clock is taken for the server's", "sdk/clock.go", "clock.measure",
 		`	before := c.origin
 	if c.origin.Before(c.low) {`,
@@ -281,7 +284,7 @@ var faults = []fault{
 	{"JWT-8 what was asked before a sleep counts as if after it", "sdk/clock.go", "clock.measure",
 		` && !sent.Before(c.movedAt)`,
 		""},
-	{"NS-10 INIT-4 an appkey that is refused reads as a bad token", "sdk/call.go", "session.read",
+	{"NS-10 INIT-4 an appkey that is refused reads as a bad token", "sdk/rest.go", "call.read",
 		`		if a.problem.Has("appkey") {
 			code = CodeInitParams
 		}
@@ -310,54 +313,55 @@ var faults = []fault{
 	{"STREAM-2 the backoff is never begun anew", "sdk/backoff.go", "backoff.reset",
 		"func (b *backoff) reset() { b.attempts = 0 }",
 		"func (b *backoff) reset() {}"},
-	{"JWT-4 a token of another user is taken", "sdk/token.go", "session.setToken",
-		"t.claims.Subject != s.user.claims.Subject || ",
+	{"JWT-4 a token of another user is taken", "sdk/token.go", "tokens.set",
+		`n.claims.Subject != c.claims.Subject || `,
 		""},
-	{"JWT-4 a token of another integration is taken", "sdk/token.go", "session.setToken",
-		" || t.claims.IntegrationID != s.user.claims.IntegrationID",
+	{"JWT-4 a token of another integration is taken", "sdk/token.go", "tokens.set",
+		` || n.claims.IntegrationID != c.claims.IntegrationID`,
 		""},
-	{"JWT-3 the live stream does not learn of a new token", "sdk/token.go", "session.setToken",
-		`s.clock.server(now))))
-	s.freshToken(now)
-	s.hurryCalls()`,
-		`s.clock.server(now))))
-	s.hurryCalls()`},
-	{"JWT-2 attempts go on without a token", "sdk/token.go", "session.tokenExpired",
-		`	s.awaitToken("The JWT has expired, set a new one")`,
-		`	s.broke(FailureUnauthorized, "The JWT has expired")`},
-	{"JWT-2 TOKEN_EXPIRED is not raised", "sdk/token.go", "session.raiseTokenEvents",
-		`		s.emit(Event{Type: EventTokenExpired, Date: s.user.claims.Expiry})
+	{"JWT-3 the live stream does not learn of a new token", "sdk/session.go", "session.setToken",
+		`	s.stream.setToken(s.tokens.current.text, now)
+	s.runStream(now)
+	s.rest.retryNow(now)
+	return nil`,
+		`	s.rest.retryNow(now)
+	return nil`},
+	{"JWT-2 attempts go on without a token", "sdk/session.go", "session.tokenExpired",
+		`	s.stream.tokenExpired(now)`,
+		`	s.stream.lost(FailureUnauthorized, "The JWT has expired", now)`},
+	{"JWT-2 TOKEN_EXPIRED is not raised", "sdk/session.go", "session.raiseTokenEvents",
+		`		s.emit(&Event{Type: EventTokenExpired, Date: s.tokens.current.claims.Expiry})
 `,
 		""},
-	{"SES-2 a stored session that is gone fails init", "sdk/session.go", "session.begin",
+	{"SES-2 a stored session that is gone fails init", "sdk/lifecycle.go", "session.begin",
 		"if a.status == 404 || a.status == 400 {",
 		"if a.status == 400 {"},
-	{"SES-1 the session id is not stored", "sdk/session.go", "session.createSession",
+	{"SES-1 the session id is not stored", "sdk/lifecycle.go", "session.createSession",
 		`			s.save(info.SessionID)
 `,
 		""},
-	{"SES-1 the stored session id is not read", "sdk/session.go", "session.begin",
+	{"SES-1 the stored session id is not read", "sdk/lifecycle.go", "session.begin",
 		`	id := s.load()
 `,
 		`	id := ""
 `},
-	{"SES-1 after a reload nothing is heard of the chats", "sdk/session.go", "session.initialized",
-		`		e.member = e.status == wire.EngagementActive`,
-		`		e.member = false`},
-	{"INIT-7 init resolves before INITIALIZED", "sdk/session.go", "session.initialized",
-		`	s.emit(Event{Type: EventInitialized, User: &user})
-	s.later(func() { done(user, nil) })`,
-		`	s.later(func() { done(user, nil) })
-	s.emit(Event{Type: EventInitialized, User: &user})`},
-	{"INIT-5 sessionParameters do not reach the gateway", "sdk/session.go", "session.createSession",
+	{"SES-1 after a reload nothing is heard of the chats", "sdk/chats.go", "chats.begin",
+		`			e.member = memberInside //`,
+		`			e.member = memberOutside //`},
+	{"INIT-7 init resolves before INITIALIZED", "sdk/lifecycle.go", "session.initialized",
+		`	s.emit(&Event{Type: EventInitialized, User: &user})
+	s.enqueue(func() { done(user, nil) })`,
+		`	s.enqueue(func() { done(user, nil) })
+	s.emit(&Event{Type: EventInitialized, User: &user})`},
+	{"INIT-5 sessionParameters do not reach the gateway", "sdk/lifecycle.go", "session.createSession",
 		`		SessionParameters: s.params.SessionParameters,
 `,
 		""},
-	{"INIT-9 a failed init stays in the way of the next", "sdk/session.go", "session.initFailed",
-		`	s.later(func() {
+	{"INIT-9 a failed init stays in the way of the next", "sdk/lifecycle.go", "session.initFailed",
+		`	s.enqueue(func() {
 		s.c.current.CompareAndSwap(s, nil)
 		done(UserContext{}, err)`,
-		`	s.later(func() {
+		`	s.enqueue(func() {
 		done(UserContext{}, err)`},
 	{"INIT-9 init takes up to a minute", "sdk/session.go", "initTimeout",
 		"initTimeout     = 28 * time.Second",
@@ -365,88 +369,83 @@ var faults = []fault{
 	{"SHUT-1 shutdown takes up to 40 seconds", "sdk/session.go", "shutdownTimeout",
 		"shutdownTimeout = 4 * time.Second",
 		"shutdownTimeout = 40 * time.Second"},
-	{"SHUT-1 the session id stays stored", "sdk/session.go", "session.shutdown",
+	{"SHUT-1 the session id stays stored", "sdk/lifecycle.go", "session.shutdown",
 		`			s.forget()
-			s.emit(Event{Type: EventStreamClosed})`,
-		`			s.emit(Event{Type: EventStreamClosed})`},
-	{"SHUT-1 no EVENT_STREAM_CLOSED", "sdk/session.go", "session.shutdown",
-		`			s.emit(Event{Type: EventStreamClosed})
+			s.emit(&Event{Type: EventStreamClosed})`,
+		`			s.emit(&Event{Type: EventStreamClosed})`},
+	{"SHUT-1 no EVENT_STREAM_CLOSED", "sdk/lifecycle.go", "session.shutdown",
+		`			s.emit(&Event{Type: EventStreamClosed})
 `,
 		""},
-	{"SHUT-1 the promise before SHUTDOWN", "sdk/session.go", "session.finish",
-		`		s.raise(e)
-		done()
+	{"SHUT-1 the promise before SHUTDOWN", "sdk/lifecycle.go", "session.finish",
+		`	s.emit(e)
+	s.enqueue(done)
 `,
-		`		done()
-		s.raise(e)
+		`	s.enqueue(done)
+	s.emit(e)
 `},
-	{"EV-14 SHUTDOWN twice", "sdk/session.go", "session.finish",
-		`		s.raise(e)
-		done()
+	{"EV-14 SHUTDOWN twice", "sdk/lifecycle.go", "session.finish",
+		`	s.emit(e)
+	s.enqueue(done)
 `,
-		`		s.raise(e)
-		s.raise(e)
-		done()
+		`	s.emit(e)
+	s.emit(e)
+	s.enqueue(done)
 `},
-	{"EV-14 init from the SHUTDOWN handler finds the old session", "sdk/session.go", "session.finish",
-		`		s.c.current.CompareAndSwap(s, nil)
-		s.raise(e)
-		done()`,
-		`		s.raise(e)
-		s.c.current.CompareAndSwap(s, nil)
-		done()`},
-	{"EV-2 SHUTDOWN has no reason", "sdk/session.go", "session.finish",
+	{"EV-14 init from the SHUTDOWN handler finds the old session", "sdk/lifecycle.go", "session.finish",
+		`	s.enqueue(func() { s.c.current.CompareAndSwap(s, nil) })
+	s.emit(e)`,
+		`	s.emit(e)
+	s.enqueue(func() { s.c.current.CompareAndSwap(s, nil) })`},
+	{"EV-2 SHUTDOWN has no reason", "sdk/lifecycle.go", "session.finish",
 		`		e.Reason = string(reason)
 `,
 		`		e.Reason = ""
 `},
-	{"IDLE-3 the idle end is USER_CLOSED", "sdk/session.go", "session.look",
+	{"IDLE-3 the idle end is USER_CLOSED", "sdk/session.go", "session.handleTimers",
 		`			s.shutdown(wire.ReasonUserInactive,`,
 		`			s.shutdown(wire.ReasonUserClosed,`},
-	{"SHUT-3 the server ends the session with SERVER_ERROR", "sdk/session.go", "session.endedByServer",
+	{"SHUT-3 the server ends the session with SERVER_ERROR", "sdk/lifecycle.go", "session.endedByServer",
 		"Reason: string(FailureSessionInvalid)",
 		"Reason: string(FailureServerError)"},
-	{"NS-13 calls while shutdown runs are taken", "sdk/session.go", "session.ready",
+	{"NS-13 calls while shutdown runs are taken", "sdk/session.go", "session.checkReady",
 		`	case initializing, closing:
 		return fail(CodeInProgress, "")`,
 		`	case initializing:
 		return fail(CodeInProgress, "")`},
-	{"SHUT-2 calls under way never settle after shutdown", "sdk/session.go", "session.shutdown",
-		`	s.stopCalls(fail(CodeNotInitialized, "the session was shut down"))`,
-		`	s.stopCalls(nil)`},
-	{"EV-5 the reminder of idleness has no gracePeriod", "sdk/session.go", "session.look",
+	{"SHUT-2 calls under way never settle after shutdown", "sdk/lifecycle.go", "session.shutdown",
+		`	s.stop(closing, fail(CodeNotInitialized, "the session was shut down"))`,
+		`	s.stop(closing, nil)`},
+	{"EV-5 the reminder of idleness has no gracePeriod", "sdk/session.go", "session.handleTimers",
 		"GracePeriod: s.idle.grace",
 		"GracePeriod: 0"},
-	{"IDLE-2 no warning ACS-206", "sdk/session.go", "session.look",
-		`			s.c.warn(CodeIdleTimeout, "")
+	{"IDLE-2 no warning ACS-206", "sdk/session.go", "session.handleTimers",
+		`			s.log.warn(CodeIdleTimeout, "")
 `,
 		""},
-	{"STREAM-5 a device that slept does not look at its connection", "sdk/session.go", "session.look",
+	{"STREAM-5 a device that slept does not look at its connection", "sdk/session.go", "session.handleTimers",
 		`	if s.clock.takeJump(now) {`,
 		`	if s.clock.takeJump(now) && now.IsZero() {`},
-	{"EV-12 frames are handled while init still reads the chats", "sdk/session.go", "session.streamReady",
-		`func (s *session) streamReady() {
-	s.held = true`,
-		`func (s *session) streamReady() {
-	s.held = false`},
-	{"SES-3 an unreadable sessionStorage is not warned of", "sdk/session.go", "session.load",
-		`		s.c.warn(CodeStorageRead, err.Error())
+	{"EV-12 frames are handled while init still reads the chats", "sdk/lifecycle.go", "session.listInInit",
+		`	s.stream.hold()
 `,
 		""},
-	{"SES-3 a full sessionStorage is not warned of", "sdk/session.go", "session.save",
+	{"SES-3 an unreadable sessionStorage is not warned of", "sdk/lifecycle.go", "session.load",
+		`		s.log.warn(CodeStorageRead, err.Error())
+`,
+		""},
+	{"SES-3 a full sessionStorage is not warned of", "sdk/lifecycle.go", "session.save",
 		`	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
-		s.c.warn(CodeStorageWrite, err.Error())`,
+		s.log.warn(CodeStorageWrite, err.Error())`,
 		`	if err := s.c.o.Storage.Save(StorageKey, id); err != nil {
-		s.c.warn(CodeStorageRead, err.Error())`},
-	{"STREAM-3 what was handled is handled again", "sdk/stream.go", "session.frame",
+		s.log.warn(CodeStorageRead, err.Error())`},
+	{"STREAM-3 what was handled is handled again", "sdk/stream.go", "stream.frame",
 		`		if f.ID > st.lastID {`,
 		`		if f.ID > 0 {`},
-	{"STREAM-3 a reconnected stream begins at now", "sdk/stream.go", "session.connected",
-		`		if st.hasPlace {
-			last = st.lastID`,
-		`		if false {
-			last = st.lastID`},
-	{"STREAM-2 each break opens a new reconnection window", "sdk/stream.go", "session.retryAfter",
+	{"STREAM-3 a reconnected stream begins at now", "sdk/stream.go", "stream.dialed",
+		`	if !st.hasPlace {`,
+		`	if true {`},
+	{"STREAM-2 each break opens a new reconnection window", "sdk/stream.go", "stream.retryAfter",
 		`	if st.brokeAt.IsZero() {
 		st.brokeAt = now`,
 		`	if true {
@@ -462,282 +461,270 @@ var faults = []fault{
 	{"STREAM-2 retries are up to five minutes apart", "sdk/session.go", "newSession",
 		"backoff{base: reconnectBase, ceiling: reconnectCeiling}",
 		"backoff{base: reconnectBase, ceiling: 10 * reconnectCeiling}"},
-	{"STREAM-4 a silent connection is found dead after 80 seconds", "sdk/stream.go", "session.heard",
+	{"STREAM-4 a silent connection is found dead after 80 seconds", "sdk/stream.go", "stream.extendDeadline",
 		`	st.deadAt = now.Add(2 * st.interval)`,
 		`	st.deadAt = now.Add(4 * st.interval)`},
-	{"STREAM-4 pings are not answered", "sdk/stream.go", "session.frame",
+	{"STREAM-4 pings are not answered", "sdk/stream.go", "stream.frame",
 		"wire.ClientFrame{Type: wire.FramePong}",
 		"wire.ClientFrame{Type: wire.FramePing}"},
-	{"STREAM-4 the gateway is not pinged", "sdk/stream.go", "session.expireStream",
-		`		if st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
-			s.ping(now)`,
-		`		if false && st.pingedAt.IsZero() && due(st.heardAt.Add(st.interval)) {
-			s.ping(now)`},
-	{"STREAM-5 a wake-up does not look at an open connection", "sdk/stream.go", "session.wakeStream",
-		`		s.probe()
+	{"STREAM-4 the gateway is not pinged", "sdk/stream.go", "stream.handleTimers",
+		`case st.pingedAt.IsZero() && due(st.frameAt.Add(st.interval)):`,
+		`case false && st.pingedAt.IsZero() && due(st.frameAt.Add(st.interval)):`},
+	{"STREAM-5 a wake-up does not look at an open connection", "sdk/stream.go", "stream.wake",
+		`		st.probe(now)
 	case streamAway:`,
 		`	case streamAway:`},
-	{"STREAM-5 offline pauses nothing", "sdk/stream.go", "session.wakeStream",
+	{"STREAM-5 offline pauses nothing", "sdk/stream.go", "stream.wake",
 		`	st.offline = w == WakeOffline ||`,
 		`	st.offline = false && w == WakeOffline ||`},
-	{"STREAM-5 online waits for the next attempt", "sdk/stream.go", "session.wakeStream",
+	{"STREAM-5 online waits for the next attempt", "sdk/stream.go", "stream.wake",
 		`		if w != WakeOffline {
-			st.backoff.reset()
-			s.connect()`,
+			st.backoff.reset()`,
 		`		if w == WakeOffline {
-			st.backoff.reset()
-			s.connect()`},
-	{"STREAM-6 the end of the window is SERVER_UNREACHABLE", "sdk/stream.go", "session.giveUp",
-		"Reason: string(FailureReconnectionTimeout)",
-		"Reason: string(FailureServerUnreachable)"},
-	{"STREAM-6 retryConnection is refused after the window", "sdk/stream.go", "session.giveUp",
-		`	s.stream.state = streamGivenUp
+			st.backoff.reset()`},
+	{"STREAM-6 the end of the window is SERVER_UNREACHABLE", "sdk/stream.go", "stream.giveUp",
+		`st.emitFailed(FailureReconnectionTimeout,`,
+		`st.emitFailed(FailureServerUnreachable,`},
+	{"STREAM-6 retryConnection is refused after the window", "sdk/stream.go", "stream.giveUp",
+		`	st.state = streamGivenUp
 `,
-		`	s.stream.state = streamIdle
+		`	st.state = streamIdle
 `},
-	{"NS-9 retryConnection has no new window", "sdk/stream.go", "session.reconnect",
-		`	s.stream.brokeAt = time.Now()
-	s.stream.backoff.reset()
-	s.connect()`,
-		`	s.stream.backoff.reset()
-	s.connect()`},
-	{"NS-9 retryConnection is allowed at any time", "sdk/stream.go", "session.retryConnection",
+	{"NS-9 retryConnection has no new window", "sdk/stream.go", "stream.reconnect",
+		`	st.brokeAt = now
+	st.backoff.reset()
+	st.connect(now)`,
+		`	st.backoff.reset()
+	st.connect(now)`},
+	{"NS-9 retryConnection is allowed at any time", "sdk/stream.go", "stream.retryConnection",
 		`	return fail(CodeRetryNotAllowed, "")`,
 		`	return nil`},
-	{"EV-7 an expired token is FORBIDDEN", "sdk/stream.go", "session.streamEnded",
-		`			s.tokenExpired()
-		}
-	case wire.CloseTokenRefused:`,
-		`			s.broke(FailureForbidden, "")
-		}
-	case wire.CloseTokenRefused:`},
-	{"EV-7 a refused token is UNAUTHORIZED", "sdk/stream.go", "session.streamEnded",
-		`s.refused(FailureForbidden, "The JWT was refused by the server", false)`,
-		`s.refused(FailureUnauthorized, "The JWT was refused by the server", false)`},
-	{"SES-4 a duplicated tab fails to initialize", "sdk/session.go", "session.goneInInit",
-		`	s.dropStream(1000)
+	{"EV-7 an expired token is FORBIDDEN", "sdk/stream.go", "stream.closed",
+		`			st.add(streamTokenExpired)`,
+		`			st.lost(FailureForbidden, "", now)`},
+	{"EV-7 a refused token is UNAUTHORIZED", "sdk/stream.go", "stream.tokenRefused",
+		`	st.refused(FailureForbidden, text,`,
+		`	st.refused(FailureUnauthorized, text,`},
+	{"SES-4 a duplicated tab fails to initialize", "sdk/lifecycle.go", "session.sessionGoneInInit",
+		`	s.stopStream()
 	s.createSession()
 `,
 		`	s.initFailed(fail(CodeInitFailed, "the server ended the session"))
 `},
-	{"STREAM-7 what was lost for good is not re-read", "sdk/stream.go", "session.opened",
+	{"STREAM-7 what was lost for good is not re-read", "sdk/stream.go", "stream.opened",
 		`	resumed := f.Resumed || !st.hasPlace`,
 		`	resumed := true`},
-	{"STREAM-3 a connection of an old attempt counts", "sdk/stream.go", "session.connected",
-		`	case d.epoch != st.epoch:`,
-		`	case d.epoch > st.epoch:`},
-	{"STREAM-3 a connection that was let go is still read", "sdk/stream.go", "session.letGo",
-		`		st.conn, st.arrivals = nil, nil`,
-		`		st.conn = nil`},
-	{"STREAM-3 of a burst the first frame is read only", "sdk/stream.go", "session.arrivedToo",
+	{"STREAM-3 a connection of an old attempt counts", "sdk/session.go", "session.dialEnded",
+		`	case d.epoch != s.stream.epoch:`,
+		`	case d.epoch > s.stream.epoch:`},
+	{"STREAM-3 a connection that was let go is still read", "sdk/connection.go", "connection.drop",
+		`	*c = connection{}`,
+		`	*c = connection{arrivals: c.arrivals}`},
+	{"STREAM-3 of a burst the first frame is read only", "sdk/session.go", "session.receiveWaiting",
 		`		case a := <-arrivals:
-			s.arrived(a)
+			s.receive(a)
 		default:`,
 		`		case <-arrivals:
 		default:`},
-	{"STREAM-1 no EVENT_STREAM_CONNECTING", "sdk/stream.go", "session.connect",
-		`	s.emit(Event{Type: EventStreamConnecting})
+	{"STREAM-1 no EVENT_STREAM_CONNECTING", "sdk/stream.go", "stream.connect",
+		`	st.emit(&Event{Type: EventStreamConnecting})
 `,
 		""},
-	{"STREAM-1 a break is not told", "sdk/stream.go", "session.retryAfter",
-		`	s.emit(e)
-}
-
-func ceilSeconds`,
-		`}
-
-func ceilSeconds`},
-	{"MSG-4 calls do not hurry when the stream is back", "sdk/stream.go", "session.opened",
-		`	s.hurryCalls()
+	{"STREAM-1 a break is not told", "sdk/stream.go", "stream.retryAfter",
+		`	st.emitFailed(reason, text, ceilSeconds(delay))
+`,
+		""},
+	{"MSG-4 calls do not hurry when the stream is back", "sdk/perform.go", "session.streamReady",
+		`	s.rest.retryNow(now)
 	switch {`,
 		`	switch {`},
-	{"INIT-9 the end of the time hides what the server said", "sdk/call.go", "session.settleAttempt",
+	{"INIT-9 the end of the time hides what the server said", "sdk/rest.go", "rest.ended",
 		`if c.failed != nil && !now.Before(c.until) {`,
 		`if false {`},
-	{"JWT-5 a 401 is not tried again with the newer token", "sdk/call.go", "session.otherToken",
-		`	if status == 401 && s.user.text != c.token {
-		return true
-	}
+	{"JWT-5 a 401 is not tried again with the newer token", "sdk/session.go", "session.attemptEnded",
+		`			s.judgeRefusal(c, r.Status, now)
+		}
+		other = c.token != s.tokens.current.text
+`,
+		`			s.judgeRefusal(c, r.Status, now)
+			other = c.token != s.tokens.current.text
+		}
+`},
+	{"JWT-5 a 401 is tried again and again", "sdk/rest.go", "rest.ended",
+		`		c.refreshed = true
 `,
 		""},
-	{"JWT-5 a 401 is tried again and again", "sdk/call.go", "session.settleAttempt",
-		`		c.refreshed = true
-		s.attempt(c)`,
-		`		c.token = ""
-		s.attempt(c)`},
-	{"MSG-4 calls that are refused for their rate fail at once", "sdk/call.go", "session.settleAttempt",
-		"r.Status >= 500 || r.Status == 429 || r.Status == 408",
-		"r.Status >= 500"},
-	{"INIT-9 server errors are not retried", "sdk/call.go", "session.settleAttempt",
-		"r.Status >= 500 || r.Status == 429 || r.Status == 408",
-		"r.Status == 429 || r.Status == 408"},
-	{"INIT-9 server errors that last are unexpected answers", "sdk/call.go", "session.read",
-		`	if r.Status >= 500 && s.phase == initializing {`,
+	{"MSG-4 calls that are refused for their rate fail at once", "sdk/rest.go", "rest.ended",
+		`status >= 500 || status == 429 || status == 408`,
+		`status >= 500`},
+	{"INIT-9 server errors are not retried", "sdk/rest.go", "rest.ended",
+		`status >= 500 || status == 429 || status == 408`,
+		`status == 429 || status == 408`},
+	{"INIT-9 server errors that last are unexpected answers", "sdk/rest.go", "call.read",
+		`	if r.Status >= 500 && c.initial {`,
 		`	if false {`},
-	{"MSG-4 a lost answer fails the call", "sdk/call.go", "session.settleAttempt",
-		`		s.again(c, now, 0, answer{err: err})`,
-		`		s.finishCall(c, answer{err: err})`},
-	{"INIT-9 an unreachable server is an unexpected answer", "sdk/call.go", "session.settleAttempt",
+	{"MSG-4 a lost answer fails the call", "sdk/rest.go", "rest.ended",
+		`		return r.retryLater(c, now, 0, answer{err: err})`,
+		`		return r.settle(c, answer{err: err})`},
+	{"INIT-9 an unreachable server is an unexpected answer", "sdk/rest.go", "rest.ended",
 		"failBecause(CodeUnreachable, c.name, o.err)",
 		"failBecause(CodeUnexpectedAnswer, c.name, o.err)"},
-	{"INIT-2 an unknown integrationId is no session", "sdk/call.go", "session.read",
+	{"INIT-2 an unknown integrationId is no session", "sdk/rest.go", "call.read",
 		`			code = CodeIntegrationID
 		case a.problem.Has("engagementId"):`,
 		`			code = CodeNoSession
 		case a.problem.Has("engagementId"):`},
-	{"INIT-3 a token that the server refuses is an unexpected answer", "sdk/call.go", "session.read",
+	{"INIT-3 a token that the server refuses is an unexpected answer", "sdk/rest.go", "call.read",
 		`	case 401, 403:
 		code = CodeTokenInvalid`,
 		`	case 401, 403:
 		code = CodeUnexpectedAnswer`},
-	{"SHUT-3 a session that a call finds gone stays", "sdk/call.go", "session.finishCall",
-		`	case a.err != nil && a.err.Code == CodeNoSession:
-		s.endedByServer("")`,
-		`	case false:
-		s.endedByServer("")`},
-	{"SHUT-2 calls are not told of their end", "sdk/call.go", "session.stopCalls",
+	{"SHUT-3 a session that a call finds gone stays", "sdk/session.go", "session.settle",
+		`	case a.err.Code == CodeNoSession:`,
+		`	case false:`},
+	{"SHUT-2 calls are not told of their end", "sdk/perform.go", "session.stopCalls",
 		`		if err != nil {
 			c.then(answer{err: err})`,
 		`		if err == nil {
 			c.then(answer{err: err})`},
-	{"ENG-6 a customer without a name in the token is called Customer, whatever the page's displayName", "sdk/engagement.go", "session.named",
-		`		p.DisplayName = s.info.DisplayName
+	{"ENG-6 a customer without a name in the token is called Customer, whatever the page's displayName", "sdk/engagement.go", "chats.named",
+		`		p.DisplayName = c.customer
 `,
 		""},
-	{"ENG-6 participants may have no name", "sdk/engagement.go", "session.named",
+	{"ENG-6 participants may have no name", "sdk/engagement.go", "chats.named",
 		`	if p.DisplayName != "" {
 		return p`,
 		`	if true {
 		return p`},
-	{"ENG-7 an older answer undoes what the stream told", "sdk/engagement.go", "session.merge",
-		`	if w.EventID < e.stateID {`,
+	{"ENG-7 an older answer undoes what the stream told", "sdk/engagement.go", "chats.merge",
+		`	if w.EventID < e.shownID {`,
 		`	if false {`},
-	{"ENG-3 an old answer revives a chat that has ended", "sdk/engagement.go", "session.merge",
+	{"ENG-3 an old answer revives a chat that has ended", "sdk/engagement.go", "chats.merge",
 		`	if !e.ended() || w.EngagementStatus == wire.EngagementTerminated {`,
 		`	if true {`},
-	{"ENG-8 events of a chat come before createEngagement has resolved", "sdk/engagement.go", "session.apply",
+	{"ENG-8 events of a chat come before createEngagement has resolved", "sdk/chats.go", "chats.apply",
 		`	case wire.EventEngagementActive:
-		s.created(ev)
+		c.settleCreation(ev)
 `,
 		`	case wire.EventEngagementActive:
 `},
-	{"ENG-4 a chat that has ended is joined", "sdk/engagement.go", "session.join",
+	{"ENG-4 a chat that has ended is joined", "sdk/chats.go", "chats.join",
 		`	case e.ended():
 		return fail(CodeDefunctEngagement, "")
 `,
 		""},
-	{"ENG-4 an active chat is joined again", "sdk/engagement.go", "session.join",
+	{"ENG-4 an active chat is joined again", "sdk/chats.go", "chats.join",
 		`	case e.status == wire.EngagementActive:
 		return fail(CodeAlreadyActive, "")
 `,
 		""},
-	{"ENG-4 a chat that ended meanwhile is not activated", "sdk/engagement.go", "session.join",
+	{"ENG-4 a chat that ended meanwhile is not activated", "sdk/chats.go", "chats.join",
 		`			if a.status == 409 {
 `,
 		`			if false {
 `},
-	{"ENG-5 disconnect takes any reason", "sdk/engagement.go", "session.disconnect",
+	{"ENG-5 disconnect takes any reason", "sdk/chats.go", "chats.disconnect",
 		`	if !reason.Valid() {`,
 		`	if false {`},
-	{"ENG-5 a chat that is not active is disconnected", "sdk/engagement.go", "session.disconnect",
+	{"ENG-5 a chat that is not active is disconnected", "sdk/chats.go", "chats.disconnect",
 		`	if e.status != wire.EngagementActive {`,
 		`	if false {`},
-	{"ENG-5 after disconnect the chat is still heard", "sdk/engagement.go", "session.disconnect",
-		`			e.left = true
+	{"ENG-5 after disconnect the chat is still heard", "sdk/chats.go", "chats.disconnect",
+		`			e.left()
 `,
 		""},
-	{"ENG-5 a failed disconnect leaves the chat TERMINATING", "sdk/engagement.go", "session.disconnect",
+	{"ENG-5 a failed disconnect leaves the chat TERMINATING", "sdk/chats.go", "chats.disconnect",
 		`					e.status = wire.EngagementActive
 				}
-				s.changed(e)`,
+				c.changed(e)`,
 		`				}
-				s.changed(e)`},
-	{"ENG-9 events of chats that this session is not in are told", "sdk/engagement.go", "session.apply",
-		`	if !e.member || e.left && !own {`,
-		`	if e.left && !own {`},
-	{"ENG-7 who leaves stays among the participants", "sdk/engagement.go", "session.apply",
+				c.changed(e)`},
+	{"ENG-9 events of chats that this session is not in are told", "sdk/chats.go", "chats.apply",
+		`	if e.member != memberInside && !(e.member == memberLeft && own) {`,
+		`	if e.member >= memberLeft && !own {`},
+	{"ENG-7 who leaves stays among the participants", "sdk/chats.go", "chats.apply",
 		`			e.remove(out.Participant.ParticipantID)
 `,
 		`			_ = e
 `},
-	{"ENG-7 who comes is not among the participants", "sdk/engagement.go", "session.apply",
+	{"ENG-7 who comes is not among the participants", "sdk/chats.go", "chats.apply",
 		`			e.add(out.Participant)
 `,
 		`			_ = e
 `},
-	{"ENG-7 mirrors do not learn of changes", "sdk/engagement.go", "session.apply",
+	{"ENG-7 mirrors do not learn of changes", "sdk/chats.go", "chats.apply",
 		`	out.Changed = &snapshot
 `,
 		""},
-	{"EV-9 ENGAGEMENT_ERROR is not raised", "sdk/engagement.go", "session.apply",
-		`		s.emit(out)
+	{"EV-9 ENGAGEMENT_ERROR is not raised", "sdk/chats.go", "chats.apply",
+		`		c.emit(out)
 		return
 	default:`,
 		`		return
 	default:`},
-	{"MSG-1 sends of a chat that has ended never settle", "sdk/engagement.go", "session.apply",
-		`		e.member, e.created, e.joinedID = false, false, 0
-		s.stopSends(e)`,
-		`		e.member, e.created, e.joinedID = false, false, 0`},
-	{"MSG-1 4096 characters are too many", "sdk/message.go", "session.send",
+	{"MSG-1 sends of a chat that has ended never settle", "sdk/chats.go", "chats.apply",
+		`		e.member, e.liveFrom = memberOutside, 0
+		c.stopSends(e)`,
+		`		e.member, e.liveFrom = memberOutside, 0`},
+	{"MSG-1 4096 characters are too many", "sdk/message.go", "chats.send",
 		"n == 0 || n > wire.MaxText",
 		"n == 0 || n >= wire.MaxText"},
-	{"MSG-1 an empty message is sent", "sdk/message.go", "session.send",
+	{"MSG-1 an empty message is sent", "sdk/message.go", "chats.send",
 		"n == 0 || n > wire.MaxText",
 		"n > wire.MaxText"},
-	{"MSG-1 characters are counted as bytes", "sdk/message.go", "session.send",
+	{"MSG-1 characters are counted as bytes", "sdk/message.go", "chats.send",
 		"n := wire.UTF16Len(text); n == 0",
 		"n := len(text); n == 0"},
-	{"MSG-1 any parentMessageId is taken", "sdk/message.go", "session.send",
+	{"MSG-1 any parentMessageId is taken", "sdk/message.go", "chats.send",
 		`	if parent != "" && !wire.IsUUID(parent) {`,
 		`	if false {`},
-	{"MSG-1 parentMessageId is not sent", "sdk/message.go", "session.send",
+	{"MSG-1 parentMessageId is not sent", "sdk/message.go", "chats.send",
 		`		ParentMessageID: parent,
 `,
 		""},
-	{"MSG-1 a chat that is not active is written to", "sdk/message.go", "session.send",
+	{"MSG-1 a chat that is not active is written to", "sdk/message.go", "chats.send",
 		`	if e.status != wire.EngagementActive {`,
 		`	if false {`},
-	{"MSG-3 messages overtake each other", "sdk/message.go", "session.send",
+	{"MSG-3 messages overtake each other", "sdk/message.go", "chats.send",
 		`	if len(e.sends) == 1 {`,
 		`	if len(e.sends) >= 1 {`},
-	{"MSG-4 messages are sent without a key", "sdk/message.go", "session.send",
+	{"MSG-4 messages are sent without a key", "sdk/message.go", "chats.send",
 		`		CorrelationID:   key,
 `,
 		`		CorrelationID:   "",
 `},
-	{"MSG-4 a message is given up after ten seconds of outage", "sdk/message.go", "session.send",
-		"until: time.Now().Add(s.config.ReconnectionTimeout), done: done}",
-		"until: time.Now().Add(10 * time.Second), done: done}"},
-	{"MSG-5 MESSAGE_DELIVERED before the promise", "sdk/message.go", "session.messageEvent",
-		`	if own && len(e.sends) > 0 &&`,
-		`	if false && own && len(e.sends) > 0 &&`},
-	{"MSG-6 what the user sent from another session arrives as another's", "sdk/message.go", "session.raiseMessage",
+	{"MSG-4 a message is given up after ten seconds of outage", "sdk/message.go", "chats.send",
+		`until: time.Now().Add(c.sendTimeout), done: done}`,
+		`until: time.Now().Add(10 * time.Second), done: done}`},
+	{"MSG-5 MESSAGE_DELIVERED before the promise", "sdk/message.go", "chats.messageEvent",
+		`if m := e.sendOf(w); m != nil {`,
+		`if m := e.sendOf(w); false && m != nil {`},
+	{"MSG-6 what the user sent from another session arrives as another's", "sdk/message.go", "chats.raiseMessage",
 		`	if w.SenderParticipantType == wire.ParticipantCustomer {
 		t =`,
 		`	if w.SessionID == s.id {
 		t =`},
-	{"MSG-6 one's own messages arrive", "sdk/message.go", "session.raiseMessage",
+	{"MSG-6 one's own messages arrive", "sdk/message.go", "chats.raiseMessage",
 		`		t = EventMessageDelivered
 `,
 		`		t = EventMessageArrived
 `},
-	{"MSG-2 a body without a format is HTML", "sdk/message.go", "session.message",
+	{"MSG-2 a body without a format is HTML", "sdk/message.go", "chats.message",
 		`		body.TextFormat = wire.TextPlain
 `,
 		`		body.TextFormat = wire.TextHTML
 `},
-	{"MSG-2 messages have no parentMessageId", "sdk/message.go", "session.message",
+	{"MSG-2 messages have no parentMessageId", "sdk/message.go", "chats.message",
 		`		ParentMessageID: w.ParentMessageID,
 `,
 		""},
-	{"MSG-2 the sender is not named", "sdk/message.go", "session.message",
-		`		SenderParticipant: s.named(Participant{`,
+	{"MSG-2 the sender is not named", "sdk/message.go", "chats.message",
+		`		SenderParticipant: c.named(Participant{`,
 		`		SenderParticipant: (Participant{`},
-	{"PAGE-1 pages of 50 are too large", "sdk/page.go", "session.newestPage",
+	{"PAGE-1 pages of 50 are too large", "sdk/page.go", "chats.newestPage",
 		"size < 1 || size > wire.MaxPageSize",
 		"size < 1 || size >= wire.MaxPageSize"},
-	{"PAGE-1 a bad page size is 50", "sdk/page.go", "session.newestPage",
+	{"PAGE-1 a bad page size is 50", "sdk/page.go", "chats.newestPage",
 		`		size = wire.DefaultPageSize
 `,
 		`		size = wire.MaxPageSize
@@ -748,84 +735,81 @@ func ceilSeconds`},
 	{"PAGE-3 the page's own last message is in neither history nor events", "sdk/page.go", "Cursor.keep",
 		"return m.MessageIndex > at.End || m.EventID > at.Seen && !own",
 		"return m.MessageIndex > at.End || m.EventID > at.Seen && (own || !own)"},
-	{"PAGE-4 next goes beyond the newest page", "sdk/page.go", "session.turn",
+	{"PAGE-4 next goes beyond the newest page", "sdk/page.go", "chats.turn",
 		"at.Newest >= at.End:",
 		"at.Newest > at.End:"},
-	{"PAGE-4 previous goes beyond the oldest page", "sdk/page.go", "session.turn",
+	{"PAGE-4 previous goes beyond the oldest page", "sdk/page.go", "chats.turn",
 		"to == Older && at.Oldest <= 1:",
 		"to == Older && at.Oldest < 0:"},
-	{"PAGE-4 a failed move is ACS-316", "sdk/page.go", "session.turn",
+	{"PAGE-4 a failed move is ACS-316", "sdk/page.go", "chats.turn",
 		"failBecause(CodeFetchFailed, detail, cause)",
 		"failBecause(CodeIteratorFailed, detail, cause)"},
-	{"PAGE-4 a failed first page is ACS-317", "sdk/page.go", "session.newestPage",
+	{"PAGE-4 a failed first page is ACS-317", "sdk/page.go", "chats.newestPage",
 		"failBecause(CodeIteratorFailed, err.Message, err)",
 		"failBecause(CodeFetchFailed, err.Message, err)"},
-	{"PAGE-2 oldest first", "sdk/page.go", "session.page",
-		"s.message(&list[len(list)-1-i])",
-		"s.message(&list[i])"},
-	{"PAGE-2 hasNext is always false", "sdk/page.go", "session.turn",
+	{"PAGE-2 oldest first", "sdk/page.go", "chats.page",
+		"c.message(&list[len(list)-1-i])",
+		"c.message(&list[i])"},
+	{"PAGE-2 hasNext is always false", "sdk/page.go", "chats.turn",
 		`		newer := list[len(list)-1].MessageIndex < at.End`,
 		`		newer := false`},
-	{"PAGE-2 a page is one short where it was topped up", "sdk/page.go", "session.collect",
+	{"PAGE-2 a page is one short where it was topped up", "sdk/page.go", "chats.collect",
 		`	if extra := len(list) - at.Size; extra > 0 {`,
 		`	if extra := len(list) - at.Size + 1; list != nil && extra > 0 {`},
-	{"PAGE-3 history of a chat that is joined while it is read holds what comes as events", "sdk/page.go", "session.newestPage",
-		`		case outside && (e.member || e.joinedID != 0):`,
+	{"PAGE-3 history of a chat that is joined while it is read holds what comes as events", "sdk/page.go", "chats.newestPage",
+		`		case outside && cameIn():`,
 		`		case outside && list == nil:`},
-	{"ENG-5 MSG-6 a chat whose disconnect fails stays silent", "sdk/engagement.go", "session.apply",
-		`		if e.left {
+	{"ENG-5 MSG-6 a chat whose disconnect fails stays silent", "sdk/chats.go", "chats.apply",
+		`		if e.member >= memberLeft {
 			return // disconnected before`,
 		`		if e.ended() {
 			return // disconnected before`},
-	{"ENG-3 what the answer of a create says after its event is kept from the page", "sdk/engagement.go", "session.created",
-		`s.changed(s.merge(&w))`,
-		`s.merge(&w)`},
-	{"STREAM-7 what a re-read told of a chat that had ended is told again", "sdk/resync.go", "session.raiseMissed",
-		`e.seenID, e.toldID = math.MaxUint64, math.MaxUint64`,
-		`e.seenID = target`},
-	{"STREAM-7 a chat that was created and has ended in what was lost is never told", "sdk/resync.go", "session.raiseMissed",
-		`e.created || e.joinedID != 0
+	{"ENG-3 what the answer of a create says after its event is kept from the page", "sdk/chats.go", "chats.settleCreation",
+		"c.changed(c.merge(&w))",
+		"c.merge(&w)"},
+	{"STREAM-7 what a re-read told of a chat that had ended is told again", "sdk/resync.go", "chats.raiseMissed",
+		"e.reReadID, e.deliveredID = math.MaxUint64, math.MaxUint64",
+		"e.reReadID = target"},
+	{"STREAM-7 a chat that was created and has ended in what was lost is never told", "sdk/resync.go", "chats.raiseMissed",
+		`e.participants, e.awaitsInside()
 `,
-		`e.joinedID != 0
+		`e.participants, e.member == memberJoined
 `},
-	{"STREAM-7 a chat that is created while the chats are read again is told to have ended", "sdk/resync.go", "session.resync",
+	{"STREAM-7 a chat that is created while the chats are read again is told to have ended", "sdk/resync.go", "chats.reread",
 		`if w == nil && known[id] == nil {`,
 		`if w == nil && len(known) > len(s.engagements) {`},
-	{"STREAM-7 resumed is false before INITIALIZED", "sdk/stream.go", "session.opened",
-		` || s.phase == initializing
+	{"STREAM-7 resumed is false before INITIALIZED", "sdk/stream.go", "stream.opened",
+		` || st.initial
 `,
 		`
 `},
-	{"JWT-3 the refusal of the old token that crosses the new one drops the stream", "sdk/stream.go", "session.crossed",
-		`return s.stream.renewals > 0 || s.stream.token != s.user.text`,
-		`return s.stream.token != s.user.text`},
-	{"JWT-2 the end of a token that was set in place is taken for the end of the one before", "sdk/stream.go", "session.frame",
+	{"JWT-3 the refusal of the old token that crosses the new one drops the stream", "sdk/stream.go", "stream.olderTokenRefused",
+		`return st.renewals > 0 || st.token != token`,
+		`return st.token != token`},
+	{"JWT-2 the end of a token that was set in place is taken for the end of the one before", "sdk/stream.go", "stream.frame",
 		`		st.renewals = max(0, st.renewals-1)
 `,
 		""},
-	{"STREAM-7 newer events overtake those that were missed", "sdk/resync.go", "session.resync",
-		`	s.held = true
-	epoch := s.stream.epoch
-	failed`,
-		`	s.held = false
-	epoch := s.stream.epoch
-	failed`},
-	{"STREAM-7 what was re-read comes again", "sdk/resync.go", "session.resyncNext",
-		`		s.stream.lastID = max(s.stream.lastID, target)
+	{"STREAM-7 newer events overtake those that were missed", "sdk/perform.go", "session.streamReady",
+		`		s.stream.hold()
 `,
 		""},
-	{"STREAM-7 what was heard before is raised again", "sdk/resync.go", "session.missed",
+	{"STREAM-7 what was re-read comes again", "sdk/stream.go", "stream.release",
+		`	st.lastID = max(st.lastID, position)
+`,
+		""},
+	{"STREAM-7 what was heard before is raised again", "sdk/resync.go", "chats.missed",
 		`			return m.EventID <= last || m.EventID > at.Seen`,
 		`			return m.EventID > at.Seen`},
-	{"STREAM-7 chats that ended meanwhile go on", "sdk/resync.go", "session.raiseMissed",
-		`	if w == nil && e.member {`,
+	{"STREAM-7 chats that ended meanwhile go on", "sdk/resync.go", "chats.raiseMissed",
+		`	if w == nil && e.wasInside() {`,
 		`	if false {`},
-	{"STREAM-7 who came meanwhile is not told", "sdk/resync.go", "session.raiseMissed",
+	{"STREAM-7 who came meanwhile is not told", "sdk/resync.go", "chats.raiseMissed",
 		` && !has(e.participants, p.ParticipantID) {`,
 		` && false {`},
-	{"MSG-4 a send whose message is re-read is sent on", "sdk/resync.go", "session.raiseMissed",
-		`		if len(e.sends) > 0 && e.sends[0].key == m.CorrelationID {`,
-		`		if false {`},
+	{"MSG-4 a send whose message is re-read is sent on", "sdk/resync.go", "chats.raiseMissed",
+		`		if n := e.sendOf(m); n != nil {`,
+		`		if n := e.sendOf(m); false && n != nil {`},
 	{"INIT-4 a missing appkey is taken", "sdk/decode.go", "InitParams.check",
 		`	if p.Appkey == "" {`,
 		`	if false {`},
@@ -1143,30 +1127,30 @@ func ceilSeconds`},
 		`    this.code = code;
 `,
 		""},
-	{"STREAM-3 a reconnected stream begins one event too late", "sdk/stream.go", "session.connected",
-		`			last = st.lastID
+	{"STREAM-3 a reconnected stream begins one event too late", "sdk/stream.go", "stream.dialed",
+		`	last := st.lastID
 `,
-		`			last = st.lastID + 1
+		`	last := st.lastID + 1
 `},
 	{"STREAM-2 STREAM-4 the timer is not armed for the stream", "sdk/session.go", "session.sleep",
-		`		sooner(s.nextStream())
+		`		sooner(s.stream.nextTimer())
 `,
 		""},
-	{"STREAM-4 each look at the page puts off the end of a dead connection", "sdk/stream.go", "session.probe",
+	{"STREAM-4 each look at the page puts off the end of a dead connection", "sdk/stream.go", "stream.probe",
 		`!now.Before(st.deadAt) || by.Before(st.deadAt)`,
 		`!now.Before(st.deadAt) || !by.IsZero()`},
-	{"STREAM-7 a re-reading that broke off raises its messages again", "sdk/resync.go", "session.missed",
-		`		last = max(last, e.seenID)`,
+	{"STREAM-7 a re-reading that broke off raises its messages again", "sdk/resync.go", "chats.missed",
+		`		last = max(last, e.reReadID)`,
 		`		last = max(last, 0)`},
-	{"STREAM-7 what a chat's last minute held is lost when it ended meanwhile", "sdk/resync.go", "session.resyncNext",
-		`		seen = math.MaxUint64
+	{"STREAM-7 what a chat's last minute held is lost when it ended meanwhile", "sdk/resync.go", "chats.rereadNext",
+		`		at.Seen = math.MaxUint64 //`,
+		`		at.Seen = r.target //`},
+	{"SHUT-2 the stream's reader outlives the session", "sdk/connection.go", "connection.drop",
+		`	if c.conn != nil {
+		c.conn.Close(code, "")
+	}
 `,
-		`		seen = target
-`},
-	{"SHUT-2 the stream's reader outlives the session", "sdk/stream.go", "session.letGo",
-		`		st.conn.Close(code, "")
-		st.conn, st.arrivals = nil, nil`,
-		`		st.conn, st.arrivals = nil, nil`},
+		""},
 	{"INIT-3 identifiers as lists are refused", "web/gateway/claims.go", "texts.UnmarshalJSON",
 		`	case '[':
 		if err := json.Unmarshal(text, &elements); err != nil {
@@ -1284,9 +1268,11 @@ func ceilSeconds`},
 	{"MSG-4 answers without content are read as streams", "wasm/transport.go", "fetch",
 		`	short := status == 204 || err == nil &&`,
 		`	short := err == nil &&`},
-	{"MSG-4 a message whose event comes first is aborted", "sdk/message.go", "session.messageEvent",
-		`		if m.call.retryAt.IsZero() {`,
-		`		if false {`},
+	{"MSG-4 a message whose event comes first is aborted", "sdk/rest.go", "rest.stopRetrying",
+		`	if c.retryAt.IsZero() {
+		c.until = now`,
+		`	if false {
+		c.until = now`},
 	{"INIT-9 an answer that is no array buffer is none", "wasm/transport.go", "readBody",
 		`	all := text.String()
 `,
@@ -1298,7 +1284,7 @@ func ceilSeconds`},
 	{"INIT-9 the wasm must come by the browser's own fetch", "js/src/load.js", "compile",
 		"      if (response.bodyUsed) throw e;",
 		"      throw e;"},
-	{"MSG-1 501 messages may wait", "sdk/message.go", "session.send",
+	{"MSG-1 501 messages may wait", "sdk/message.go", "chats.send",
 		`	if len(e.sends) >= maxSends {`,
 		`	if len(e.sends) > maxSends {`},
 	{"MSG-1 ENG-5 SHUT-1 an empty string is an absent argument", "wasm/bridge.go", "arguments.optional",
@@ -1316,9 +1302,9 @@ func ceilSeconds`},
 		""},
 	{"INIT-6 bad config is said at ERROR each time", "sdk/client.go", "Client.Mistake",
 		`slices.Contains(lines, line) {
-			c.log(LogWarn, line)`,
+			c.logger.log(LogWarn, line)`,
 		`slices.Contains(lines, line) {
-			c.log(LogError, line)`},
+			c.logger.log(LogError, line)`},
 	{"INIT-6 misspelt names of params are ignored in silence", "wasm/bridge.go", "bridge.run",
 		`		for _, line := range unknown {`,
 		`		for _, line := range unknown[:0] {`},

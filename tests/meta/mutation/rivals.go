@@ -9,34 +9,27 @@ var rivals = map[string][]rival{
 		{"Table.takeDue", "now . Sub ( p . asked ) >= askEvery"},
 	},
 	"SHUT-1 shutdown without a reason is USER_INACTIVE": {
+		{"chats.disconnect", "reason = wire . ReasonUserClosed"},
 		{"checkReason", "reason = wire . ReasonUserClosed"},
-		{"session.disconnect", "reason = wire . ReasonUserClosed"},
 	},
 	"IDLE-1 reading history is activity": {
-		{"Client.Engagements", "if err := s . ready ( ) ; err != nil { return err ; } ; s . listEngagements ("},
-		{"Client.Turn", "if err := s . ready ( ) ; err != nil { return err ; } ; s . turn ("},
-	},
-	"IDLE-1 listing chats is activity": {
-		{"Client.Messages", "if err := s . ready ( ) ; err != nil { return err ; } ; s . newestPage ("},
-		{"Client.Turn", "if err := s . ready ( ) ; err != nil { return err ; } ; s . turn ("},
+		{"Client.Engagements", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . list ("},
+		{"Client.Turn", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . turn ("},
 	},
 	"IDLE-1 sendMessage is no activity": {
-		{"Client.Disconnect", "if err := s . active ( ) ; err != nil { return err ; } ; return s . disconnect ("},
-		{"Client.Join", "if err := s . active ( ) ; err != nil { return err ; } ; return s . join ("},
+		{"Client.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
+		{"Client.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
 	},
 	"IDLE-1 join is no activity": {
-		{"Client.Disconnect", "if err := s . active ( ) ; err != nil { return err ; } ; return s . disconnect ("},
-		{"Client.SendMessage", "if err := s . active ( ) ; err != nil { return err ; } ; return s . send ("},
+		{"Client.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
+		{"Client.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
 	},
 	"IDLE-1 disconnect is no activity": {
-		{"Client.Join", "if err := s . active ( ) ; err != nil { return err ; } ; return s . join ("},
-		{"Client.SendMessage", "if err := s . active ( ) ; err != nil { return err ; } ; return s . send ("},
+		{"Client.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
+		{"Client.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
 	},
-	"JWT-7 the token before is forgotten": {
-		{"session.refuseToken", "s . rejected = s . user"},
-	},
-	"JWT-7 a call that succeeds does not reconnect": {
-		{"session.finishCall", "s . tokenAccepted ( c . token )"},
+	"JWT-7 a good token that is set late in the window is given up with it": {
+		{"stream.tokenWorked", "st . state = streamWaiting ; st . brokeAt = now ; st . retryAt = at"},
 	},
 	"JWT-8 a clock that is behind is not corrected": {
 		{"clock.measure", "if ! c . high . IsZero ( ) && low . After ( c . high ) {"},
@@ -44,94 +37,137 @@ var rivals = map[string][]rival{
 	"IDLE-2 the grace period is as long as the idle timeout": {
 		{"idle.reset", "i . deadline = now . Add ( i . timeout )"},
 	},
+	"JWT-2 attempts go on without a token": {
+		{"Client.RetryConnection", "s . stream . retryConnection ( now )"},
+		{"session.handleTimers", "s . stream . handleTimers ( now )"},
+		{"session.serverTime", "s . stream . ping ( now )"},
+		{"session.sessionKnown", "s . stream . connect ( now )"},
+	},
 	"JWT-2 TOKEN_EXPIRED is not raised": {
-		{"session.raiseTokenEvents", "s . emit ( Event { Type : EventTokenExpiryReminder , ExpiryDate : s . user . claims . Expiry } )"},
+		{"session.raiseTokenEvents", "s . emit ( & Event { Type : EventTokenExpiryReminder , ExpiryDate : s . tokens . current . claims . Expiry } )"},
+	},
+	"SES-1 after a reload nothing is heard of the chats": {
+		{"chats.apply", "e . liveFrom = memberInside"},
+		{"chats.create", "e . member = memberCreated"},
+		{"engagement.joined", "e . member = memberJoined"},
+		{"engagement.left", "e . member = memberLeft"},
+		{"engagement.left", "e . member = memberWithdrawn"},
 	},
 	"INIT-5 sessionParameters do not reach the gateway": {
-		{"session.attempt", "Appkey : s . params . Appkey ,"},
-		{"session.authenticate", "Appkey : s . params . Appkey ,"},
 		{"session.createSession", "DisplayName : s . params . DisplayName ,"},
 		{"session.createSession", "IntegrationID : s . params . IntegrationID ,"},
-		{"session.initialized", "SessionParameters : s . info . SessionParameters"},
+		{"session.initialized", "SessionParameters : s . info . SessionParameters ,"},
+		{"session.startAttempt", "Appkey : s . params . Appkey ,"},
 	},
 	"SHUT-1 no EVENT_STREAM_CLOSED": {
-		{"session.connect", "s . emit ( Event { Type : EventStreamConnecting } )"},
-		{"session.crashed", "s . emit ( Event { Type : EventShutdown } )"},
+		{"session.crashed", "s . emit ( & Event { Type : EventShutdown } )"},
+		{"stream.connect", "st . emit ( & Event { Type : EventStreamConnecting } )"},
 	},
 	"SHUT-3 the server ends the session with SERVER_ERROR": {
-		{"session.awaitToken", "Reason : string ( FailureUnauthorized )"},
 		{"session.crashed", "Reason : string ( FailureUnexpected )"},
-		{"session.leave", "Reason : string ( FailureServerUnreachable )"},
 	},
 	"IDLE-2 no warning ACS-206": {
-		{"session.newestPage", `s . c . warn ( CodePageSize , "" )`},
+		{"chats.newestPage", `c . log . warn ( CodePageSize , "" )`},
+	},
+	"EV-12 frames are handled while init still reads the chats": {
+		{"session.runStream", "s . stream . take ( )"},
+		{"session.streamReady", "s . stream . hold ( )"},
 	},
 	"SES-3 an unreadable sessionStorage is not warned of": {
-		{"session.forget", "s . c . warn ( CodeStorageWrite , err . Error ( ) )"},
-		{"session.save", "s . c . warn ( CodeStorageWrite , err . Error ( ) )"},
+		{"session.forget", "s . log . warn ( CodeStorageWrite , err . Error ( ) )"},
+		{"session.save", "s . log . warn ( CodeStorageWrite , err . Error ( ) )"},
 	},
 	"STREAM-2 the first retry may come after four seconds": {
-		{"session.request", "backoff { base : retryBase , ceiling : retryCeiling }"},
+		{"rest.start", "backoff { base : retryBase , ceiling : retryCeiling }"},
 	},
 	"STREAM-2 retries are up to five minutes apart": {
-		{"session.request", "backoff { base : retryBase , ceiling : retryCeiling }"},
+		{"rest.start", "backoff { base : retryBase , ceiling : retryCeiling }"},
 	},
 	"STREAM-4 pings are not answered": {
-		{"session.ping", "wire . ClientFrame { Type : wire . FramePing }"},
+		{"stream.ping", "wire . ClientFrame { Type : wire . FramePing }"},
 	},
 	"STREAM-6 the end of the window is SERVER_UNREACHABLE": {
-		{"session.awaitToken", "Reason : string ( FailureUnauthorized )"},
-		{"session.crashed", "Reason : string ( FailureUnexpected )"},
-		{"session.leave", "Reason : string ( FailureServerUnreachable )"},
+		{"stream.pageLeft", "st . emitFailed ( FailureServerUnreachable ,"},
+		{"stream.retryAfter", "st . emitFailed ( reason ,"},
+		{"stream.tokenExpired", "st . emitFailed ( FailureUnauthorized ,"},
 	},
 	"STREAM-6 retryConnection is refused after the window": {
-		{"session.dropStream", "s . stream . state = streamIdle"},
-		{"session.leave", "s . stream . state = streamAway"},
+		{"stream.connect", "st . state = streamDialing"},
+		{"stream.dialed", "st . state = streamAuthorizing"},
+		{"stream.opened", "st . state = streamOpen"},
+		{"stream.pageLeft", "st . state = streamAway"},
+		{"stream.retryAfter", "st . state = streamWaiting"},
+		{"stream.setToken", "st . state = streamWaiting"},
+		{"stream.stop", "st . state = streamIdle"},
+		{"stream.tokenExpired", "st . state = streamUnauthorized"},
+		{"stream.tokenWorked", "st . state = streamWaiting"},
 	},
 	"NS-9 retryConnection is allowed at any time": {
-		{"session.disconnect", `return fail ( CodeNotActive , "" )`},
-		{"session.join", `return fail ( CodeAlreadyActive , "" )`},
-		{"session.join", `return fail ( CodeDefunctEngagement , "" )`},
-		{"session.ready", `return fail ( CodeInProgress , "" )`},
-		{"session.send", `return fail ( CodeNotActive , "" )`},
+		{"chats.disconnect", `return fail ( CodeNotActive , "" )`},
+		{"chats.send", `return fail ( CodeNotActive , "" )`},
+	},
+	"EV-7 an expired token is FORBIDDEN": {
+		{"stream.closed", "st . add ( streamSessionGone )"},
+		{"stream.closed", "st . add ( streamTokenRefused )"},
+		{"stream.closed", "st . olderTokenRefused ( token )"},
+		{"stream.connect", "st . add ( streamDial )"},
+		{"stream.drop", "st . add ( streamDrop )"},
+		{"stream.emit", "st . add ( streamEmit )"},
+		{"stream.frame", "st . add ( streamAccepted )"},
+		{"stream.frame", "st . add ( streamServerTime )"},
+		{"stream.initFailed", "st . add ( streamInitFailed )"},
+		{"stream.opened", "st . add ( streamOpened )"},
+		{"stream.opened", "st . add ( streamReady )"},
+		{"stream.write", "st . add ( streamWrite )"},
 	},
 	"STREAM-1 no EVENT_STREAM_CONNECTING": {
-		{"session.crashed", "s . emit ( Event { Type : EventShutdown } )"},
-		{"session.shutdown", "s . emit ( Event { Type : EventStreamClosed } )"},
+		{"session.crashed", "s . emit ( & Event { Type : EventShutdown } )"},
+		{"session.shutdown", "s . emit ( & Event { Type : EventStreamClosed } )"},
+	},
+	"JWT-5 a 401 is tried again and again": {
+		{"rest.ended", "c . inDoubt = true"},
+	},
+	"SHUT-3 a session that a call finds gone stays": {
+		{"session.listInInit", "case err . Code == CodeNoSession :"},
 	},
 	"ENG-5 disconnect takes any reason": {
+		{"chats.message", "if ! body . TextFormat . Valid ( ) {"},
 		{"checkReason", "if ! reason . Valid ( ) {"},
-		{"session.message", "if ! body . TextFormat . Valid ( ) {"},
 	},
 	"ENG-5 a chat that is not active is disconnected": {
-		{"session.send", "if e . status != wire . EngagementActive {"},
+		{"chats.send", "if e . status != wire . EngagementActive {"},
 	},
 	"ENG-7 who leaves stays among the participants": {
 		{"engagement.add", "e . remove ( p . ParticipantID )"},
 	},
 	"MSG-1 a chat that is not active is written to": {
-		{"session.disconnect", "if e . status != wire . EngagementActive {"},
+		{"chats.disconnect", "if e . status != wire . EngagementActive {"},
 	},
 	"MSG-4 messages are sent without a key": {
-		{"session.createEngagement", "CorrelationID : key"},
-		{"session.send", "key : key ,"},
+		{"chats.create", "CorrelationID : key"},
+		{"chats.send", "key : key ,"},
+	},
+	"MSG-5 MESSAGE_DELIVERED before the promise": {
+		{"chats.raiseMissed", "if n := e . sendOf ( m ) ; n != nil {"},
 	},
 	"MSG-2 a body without a format is HTML": {
+		{"chats.message", "body . ElementType = wire . ElementText"},
 		{"checkMessage", "in . Body . TextFormat = wire . TextPlain"},
-		{"session.message", "body . ElementType = wire . ElementText"},
 	},
 	"MSG-2 messages have no parentMessageId": {
-		{"session.message", "DialogID : w . DialogID ,"},
-		{"session.message", "EngagementID : w . EngagementID ,"},
-		{"session.message", "LastUpdatedAt : w . LastUpdatedAt ,"},
-		{"session.message", "MessageID : w . MessageID ,"},
-		{"session.message", "MessageIndex : w . MessageIndex ,"},
-		{"session.message", "ReceivedAt : w . ReceivedAt ,"},
-		{"session.raiseMessage", "DialogID : w . DialogID ,"},
-		{"session.raiseMessage", "EngagementID : w . EngagementID ,"},
+		{"chats.message", "DialogID : w . DialogID ,"},
+		{"chats.message", "EngagementID : w . EngagementID ,"},
+		{"chats.message", "LastUpdatedAt : w . LastUpdatedAt ,"},
+		{"chats.message", "MessageID : w . MessageID ,"},
+		{"chats.message", "MessageIndex : w . MessageIndex ,"},
+		{"chats.message", "ReceivedAt : w . ReceivedAt ,"},
+		{"chats.raiseMessage", "DialogID : w . DialogID ,"},
+		{"chats.raiseMessage", "EngagementID : w . EngagementID ,"},
 	},
-	"STREAM-7 a chat that was created and has ended in what was lost is never told": {
-		{"session.newestPage", "e . member || e . joinedID != 0"},
+	"STREAM-7 newer events overtake those that were missed": {
+		{"session.listInInit", "s . stream . hold ( )"},
+		{"session.runStream", "s . stream . take ( )"},
+		{"session.stopStream", "s . stream . stop ( )"},
 	},
 	"INIT-4 a missing appkey is taken": {
 		{"InitParams.check", `if p . HostURL == "" {`},
@@ -194,8 +230,10 @@ var rivals = map[string][]rival{
 		{"constructor", "this . cause = cause ;"},
 	},
 	"STREAM-2 STREAM-4 the timer is not armed for the stream": {
-		{"session.sleep", "sooner ( s . nextCall ( ) )"},
-		{"session.sleep", "sooner ( s . nextTokenEvent ( ) )"},
+		{"session.sleep", "sooner ( s . rest . nextTimer ( ) )"},
+	},
+	"STREAM-7 what a chat's last minute held is lost when it ended meanwhile": {
+		{"chats.raiseMissed", "e . deliveredID = math . MaxUint64"},
 	},
 	"INIT-3 an identifier's key may be longer": {
 		{"checkIdentifiers", "n < 1 || n > maxIdentifierValue"},
