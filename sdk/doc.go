@@ -15,10 +15,19 @@
 //
 // # How it works
 //
-// Client holds at most one session. A session is one goroutine (session.go) that
-// owns all state and reads one select: commands, results of requests, frames of
-// the stream, one timer, wake-ups. Request workers, one stream reader and one
-// dispatcher only send it messages; there is no mutex. What depends on time
-// (token.go, idle.go, backoff.go) is plain values with deadlines, compared with the
-// wall clock at every wake-up, because a hidden tab or a sleeping laptop wakes late.
+// Client holds at most one session (session.go): one goroutine that owns all state and
+// reads one select of commands, outcomes of requests, frames and one timer. It gives each
+// to the part that it is for, and does what that part wants done (perform.go):
+//
+//   - stream (stream.go) decides when to connect, and what becomes of a connection;
+//   - rest (rest.go) keeps calls with their retries;
+//   - chats (chats.go, and message.go, page.go, resync.go) turns events of the stream into
+//     events for the page.
+//
+// The parts know nothing of each other or of the session. tokens, idle, backoff and clock
+// are plain values with deadlines, compared with the clock at every wake-up, because a
+// hidden tab or a sleeping laptop wakes late. What the page is to get waits in the outbox
+// (outbox.go), in order. Request workers, one connection's goroutine and one dispatcher
+// only send messages to the session; there is no mutex. How a session begins and ends is
+// in lifecycle.go.
 package sdk
