@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"openchat/sdk/wire"
@@ -210,14 +209,14 @@ func TestChatsRefuse(t *testing.T) {
 	c.got = nil
 	never := func(Engagement, error) { t.Error("it was settled") }
 	for name, want := range map[*Error]Code{
-		c.join("no such", never):                        CodeNoEngagement,
-		c.join(chatA, never):                            CodeDefunctEngagement,
-		c.join(chatB, never):                            CodeAlreadyActive,
-		c.disconnect(chatA, "", never):                  CodeNotActive,
-		c.disconnect(chatB, "BORED", never):             CodeConstraintViolation,
-		c.send(chatA, "hi", "", nil):                    CodeNotActive,
-		c.send(chatB, "", "", nil):                      CodeConstraintViolation,
-		c.send(chatB, strings.Repeat("x", 1), "p", nil): CodeConstraintViolation,
+		c.join("no such", never):                                CodeNoEngagement,
+		c.join(chatA, never):                                    CodeDefunctEngagement,
+		c.join(chatB, never):                                    CodeAlreadyActive,
+		c.disconnect(chatA, "", never):                          CodeNotActive,
+		c.disconnect(chatB, "BORED", never):                     CodeConstraintViolation,
+		c.send(chatA, "hi", "", epoch0, nil):                    CodeNotActive,
+		c.send(chatB, "", "", epoch0, nil):                      CodeConstraintViolation,
+		c.send(chatB, strings.Repeat("x", 1), "p", epoch0, nil): CodeConstraintViolation,
 	} {
 		if name == nil || name.Code != want {
 			t.Errorf("%v, want %v", name, want)
@@ -231,17 +230,17 @@ func TestChatsSend(t *testing.T) {
 		m := wire.Message{EngagementID: chatA, MessageIndex: int64(at), CorrelationID: key, EventID: at}
 		return m.Append(nil)
 	}
-	synctest.Test(t, func(t *testing.T) {
+	{
 		c := newChatsTest(t)
 		c.active(1, chatA)
 		for _, text := range []string{"one", "two", "three"} {
-			if err := c.send(chatA, text, "", settled[Message](c, text)); err != nil {
+			if err := c.send(chatA, text, "", epoch0, settled[Message](c, text)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		c.want("ACTIVE, send message")
-		if until := c.calls[0].until; !until.Equal(time.Now().Add(time.Minute)) {
-			t.Errorf("it is tried until %v", until)
+		if until := c.calls[0].until; until != epoch0+time.Minute {
+			t.Errorf("it is tried for %v", until-epoch0)
 		}
 		c.answerBody(message("key1", 5))
 		c.want("one, send message")
@@ -256,12 +255,12 @@ func TestChatsSend(t *testing.T) {
 		c.answerBody(message("key2", 6))
 		c.want("")
 		// The chat ends: what is under way may still succeed.
-		c.send(chatA, "four", "", settled[Message](c, "four"))
+		c.send(chatA, "four", "", epoch0, settled[Message](c, "four"))
 		c.terminated(7, chatA)
 		c.want("TERMINATED, four ACS-313")
 		c.answer(answer{err: fail(CodeUpdateFailed, "")})
 		c.want("three ACS-319")
-	})
+	}
 }
 
 func TestChatsReread(t *testing.T) {

@@ -278,7 +278,7 @@ func (c *Client) SendMessage(engagementID, text, parentMessageID string, done fu
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
-		return s.chats.send(engagementID, text, parentMessageID, done)
+		return s.chats.send(engagementID, text, parentMessageID, s.clock.now(), done)
 	}, refuse(done))
 }
 
@@ -328,7 +328,7 @@ func (c *Client) RetryConnection() error {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		now := time.Now()
+		now := s.clock.now()
 		err := s.stream.retryConnection(now)
 		s.runStream(now)
 		return err

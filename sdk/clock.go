@@ -7,6 +7,9 @@ import "time"
 // that was set.
 const jump = 3 * time.Second
 
+// instant is a reading of the monotonic clock: the time since clock.start. Zero is none.
+type instant = time.Duration
+
 // clock estimates the server's time, which is the one that counts for tokens: a device's
 // wall clock may be hours wrong and may be set while a chat is running.
 //
@@ -19,19 +22,23 @@ const jump = 3 * time.Second
 type clock struct {
 	wall func() time.Time // reads the device's wall clock
 
-	start  time.Time // a reading of the monotonic clock
+	start  time.Time // when instants begin: clockLead before the clock was made
 	origin time.Time // the server's time at start, as far as it is known
 	// low and high bound origin by what was measured. Zero: no bound.
 	low, high time.Time
 
 	offset  time.Duration // of the wall clock from the monotonic clock, when last read
 	moved   time.Duration // how far the wall clock has moved and no measurement has explained
-	movedAt time.Time     // when the wall clock was last seen to have moved
+	movedAt instant       // when the wall clock was last seen to have moved
 	jumped  bool          // it has moved, and takeJump has not said so
 	slept   time.Duration // for how long the monotonic clock stood still, in all
 	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
 	told    bool          // the server has told its time on a stream
 }
+
+// clockLead is the first instant of a clock's life: after zero, which is none, and longer
+// after it than any interval that what has never happened might be asked to keep.
+const clockLead = time.Hour
 
 // issuedTolerance is by how much the clock of whoever makes tokens may be ahead of a wall
 // clock that is right.
@@ -41,28 +48,32 @@ const issuedTolerance = time.Minute
 // says of the time, zero if it does not: a token that is far from valid yet, or no more,
 // by the wall clock is taken for one that was made just now.
 func newClock(wall func() time.Time, issued, expiry time.Time) clock {
-	c := clock{wall: wall, start: time.Now()}
-	c.origin = wall().Round(0)
-	c.offset = c.origin.Sub(c.start.Round(0))
-	if !issued.IsZero() && (c.origin.Before(issued.Add(-issuedTolerance)) || !c.origin.Before(expiry)) {
-		c.origin = issued
+	c := clock{wall: wall, start: time.Now().Add(-clockLead)}
+	now := wall().Round(0)
+	c.offset = now.Sub(c.start.Round(0)) - clockLead
+	if !issued.IsZero() && (now.Before(issued.Add(-issuedTolerance)) || !now.Before(expiry)) {
+		now = issued
 	}
+	c.origin = now.Add(-clockLead)
 	return c
 }
 
-// server returns the server's time at now, a reading of the monotonic clock.
-func (c *clock) server(now time.Time) time.Time { return c.origin.Add(now.Sub(c.start)) }
+// now reads the monotonic clock.
+func (c *clock) now() instant { return time.Since(c.start) }
 
-// local returns when the monotonic clock will show the server's time t.
-func (c *clock) local(t time.Time) time.Time { return c.start.Add(t.Sub(c.origin)) }
+// server returns the server's time at now.
+func (c *clock) server(now instant) time.Time { return c.origin.Add(now) }
+
+// local returns when the server's clock will show t.
+func (c *clock) local(t time.Time) instant { return t.Sub(c.origin) }
 
 // steady returns a time at now that goes on while the device sleeps and does not jump
 // when a clock is set: for how long a user has been away.
-func (c *clock) steady(now time.Time) time.Time { return now.Add(c.slept) }
+func (c *clock) steady(now instant) instant { return now + c.slept }
 
 // takeJump reports whether the wall clock has moved against the monotonic one since it was
 // last asked: the device may have slept, or its clock was set.
-func (c *clock) takeJump(now time.Time) bool {
+func (c *clock) takeJump(now instant) bool {
 	c.readWall(now)
 	jumped := c.jumped
 	c.jumped = false
@@ -70,9 +81,9 @@ func (c *clock) takeJump(now time.Time) bool {
 }
 
 // readWall compares the wall clock with the monotonic one.
-func (c *clock) readWall(now time.Time) {
+func (c *clock) readWall(now instant) {
 	// Both readings without their monotonic part: what the wall clocks have shown.
-	offset := c.wall().Round(0).Sub(c.start.Round(0)) - now.Sub(c.start)
+	offset := c.wall().Round(0).Sub(c.start.Round(0)) - now
 	moved := offset - c.offset
 	c.offset = offset
 	if moved <= jump && moved >= -jump {
@@ -90,14 +101,14 @@ func (c *clock) readWall(now time.Time) {
 
 // measure takes into account that the server's clock showed a time in [at, at+precision]
 // after sent and before received; a zero sent says only that it was before received.
-func (c *clock) measure(at time.Time, precision time.Duration, sent, received time.Time) {
+func (c *clock) measure(at time.Time, precision time.Duration, sent, received instant) {
 	c.readWall(received)
 	// What was asked for before the device slept may have been answered before it, too.
-	bounded := !sent.IsZero() && !sent.Before(c.movedAt)
-	low := at.Add(-received.Sub(c.start))
+	bounded := sent != 0 && sent >= c.movedAt
+	low := at.Add(-received)
 	var high time.Time
 	if bounded {
-		high = at.Add(precision - sent.Sub(c.start))
+		high = at.Add(precision - sent)
 	}
 	// A bound that an older one excludes replaces it: one of the clocks has moved.
 	if c.low.IsZero() || low.After(c.low) || bounded && high.Before(c.low) {
@@ -128,7 +139,7 @@ func (c *clock) measure(at time.Time, precision time.Duration, sent, received ti
 
 // ahead returns by how much the device's wall clock is ahead of the server's, negative for
 // behind, as far as it is known.
-func (c *clock) ahead(now time.Time) time.Duration {
+func (c *clock) ahead(now instant) time.Duration {
 	return c.wall().Round(0).Sub(c.server(now).Round(0))
 }
 

@@ -4,11 +4,7 @@ package sdk
 // streamReady (perform.go) and listInInit to initialized, or to initFailed. The end is
 // shutdown, or endedByServer, and finish; crashed after a bug.
 
-import (
-	"time"
-
-	"openchat/sdk/wire"
-)
+import "openchat/sdk/wire"
 
 // begin is the first step of init: find or make the session.
 func (s *session) begin() {
@@ -70,7 +66,7 @@ func (s *session) createSession() {
 func (s *session) sessionKnown(info wire.Session) {
 	s.id, s.info = info.SessionID, info
 	s.chats.session, s.chats.customer = info.SessionID, info.DisplayName
-	now := time.Now()
+	now := s.clock.now()
 	s.stream.connect(now)
 	s.runStream(now)
 }
@@ -119,7 +115,7 @@ func (s *session) initialized(list []wire.Engagement) {
 	}
 	s.phase = ready
 	s.stream.initial = false
-	now := time.Now()
+	now := s.clock.now()
 	s.idle.reset(s.clock.steady(now))
 	if s.log.debugs() {
 		s.log.debug("initialized, the token expires in ", seconds(s.tokens.current.claims.Expiry.Sub(s.clock.server(now))), ", the idle timeout is ", seconds(s.idle.timeout))
@@ -148,7 +144,7 @@ func (s *session) shutdown(reason wire.Reason, done func()) {
 	s.stop(closing, fail(CodeNotInitialized, "the session was shut down"))
 	s.request(&call{
 		name: "end session", method: "DELETE", path: "/sessions/" + s.id + "?reason=" + string(reason),
-		until: time.Now().Add(shutdownTimeout),
+		until: s.clock.now() + shutdownTimeout,
 		then: func(a answer) {
 			if a.err != nil {
 				s.log.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
@@ -181,7 +177,7 @@ func (s *session) stop(p phase, err *Error) {
 // finish raises SHUTDOWN and frees the client.
 func (s *session) finish(reason wire.Reason, done func()) {
 	s.phase = closed
-	e := &Event{Type: EventShutdown, Date: s.clock.server(time.Now())}
+	e := &Event{Type: EventShutdown, Date: s.clock.server(s.clock.now())}
 	if reason == wire.ReasonUserClosed || reason == wire.ReasonUserInactive {
 		e.Reason = string(reason)
 	}

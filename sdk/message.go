@@ -1,8 +1,6 @@
 package sdk
 
 import (
-	"time"
-
 	"openchat/sdk/wire"
 )
 
@@ -14,14 +12,14 @@ type send struct {
 	call *call // nil while it queues, then under way
 	// until: an outage delays a message rather than losing it, as long as the stream
 	// would be reconnected.
-	until time.Time
+	until instant
 	done  func(Message, error)
 }
 
 // maxSends bounds the messages that wait in one engagement.
 const maxSends = 500
 
-func (c *chats) send(id, text, parent string, done func(Message, error)) *Error {
+func (c *chats) send(id, text, parent string, now instant, done func(Message, error)) *Error {
 	if n := wire.UTF16Len(text); n == 0 || n > wire.MaxText {
 		return fail(CodeConstraintViolation, "a message must have 1 to 4096 characters")
 	}
@@ -46,7 +44,7 @@ func (c *chats) send(id, text, parent string, done func(Message, error)) *Error 
 		ParentMessageID: parent,
 		CorrelationID:   key,
 	}
-	m := &send{key: key, body: body.Append(nil), until: time.Now().Add(c.sendTimeout), done: done}
+	m := &send{key: key, body: body.Append(nil), until: now + c.sendTimeout, done: done}
 	e.sends = append(e.sends, m)
 	if len(e.sends) == 1 {
 		c.post(e, m)

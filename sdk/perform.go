@@ -10,7 +10,7 @@ import (
 // This file does what the parts of a session want done.
 
 // runStream does what the stream wants done.
-func (s *session) runStream(now time.Time) {
+func (s *session) runStream(now instant) {
 	out := s.stream.take()
 	epoch := s.stream.epoch
 	for i := range out {
@@ -63,13 +63,13 @@ func (s *session) runStream(now time.Time) {
 // stopStream drops the connection for good.
 func (s *session) stopStream() {
 	s.stream.stop()
-	s.runStream(time.Time{})
+	s.runStream(s.clock.now())
 }
 
 // streamReady goes on once the stream stands.
-func (s *session) streamReady(o *streamOutput, now time.Time) {
+func (s *session) streamReady(o *streamOutput, now instant) {
 	if s.log.debugs() {
-		s.log.debug("event stream: connected in ", milliseconds(now.Sub(s.stream.attemptAt)), ", heartbeat ", seconds(s.stream.interval),
+		s.log.debug("event stream: connected in ", milliseconds(now-s.stream.attemptAt), ", heartbeat ", seconds(s.stream.interval),
 			", the device's clock is ", seconds(s.clock.ahead(now)), " ahead of the server's")
 	}
 	epoch := s.stream.epoch
@@ -92,8 +92,8 @@ func (s *session) streamReady(o *streamOutput, now time.Time) {
 // serverTime takes note of the server's clock, as a frame that answers one sent at sent
 // tells it. A ping, which answers none, says only that the server's time is not before it:
 // what contradicts the estimate by far is asked about before it is believed.
-func (s *session) serverTime(at, sent, now time.Time) {
-	if sent.IsZero() && at.Sub(s.clock.server(now)) > jump {
+func (s *session) serverTime(at time.Time, sent, now instant) {
+	if sent == 0 && at.Sub(s.clock.server(now)) > jump {
 		s.stream.ping(now)
 		s.runStream(now)
 		return
@@ -103,11 +103,11 @@ func (s *session) serverTime(at, sent, now time.Time) {
 
 // measure takes a time of the server's clock into account; zero means that there is none.
 // It was made after sent, as clock.measure has it.
-func (s *session) measure(at time.Time, precision time.Duration, sent time.Time) {
+func (s *session) measure(at time.Time, precision time.Duration, sent instant) {
 	if year := at.Year(); year < 2000 || year > 2200 {
 		return // none, or no clock that can be meant
 	}
-	now := time.Now()
+	now := s.clock.now()
 	before := s.clock.origin
 	s.clock.measure(at, precision, sent, now)
 	if moved := s.clock.origin.Sub(before); (moved > jump || moved < -jump) && s.log.debugs() {
@@ -129,13 +129,13 @@ func (s *session) runChats() {
 		case chatRequest:
 			s.request(o.call)
 		case chatStopRetrying:
-			s.rest.stopRetrying(o.call, time.Now())
+			s.rest.stopRetrying(o.call, s.clock.now())
 		case chatDrop:
 			s.rest.drop(o.call)
 		case chatReread:
-			s.stream.release(o.position, time.Now())
+			s.stream.release(o.position, s.clock.now())
 		case chatRereadFailed:
-			now := time.Now()
+			now := s.clock.now()
 			s.stream.lost(FailureServerError, "What was missed could not be read", now)
 			s.runStream(now)
 		}
@@ -145,7 +145,7 @@ func (s *session) runChats() {
 
 // request starts a call.
 func (s *session) request(c *call) {
-	s.startAttempt(s.rest.start(c, s.tokens.current.text, time.Now()))
+	s.startAttempt(s.rest.start(c, s.tokens.current.text, s.clock.now()))
 }
 
 func (s *session) startAttempts(list []attempt) {
@@ -190,7 +190,7 @@ func (s *session) stopCalls(err *Error) {
 // emit queues an event for the page.
 func (s *session) emit(e *Event) {
 	if e.Date.IsZero() {
-		e.Date = s.clock.server(time.Now())
+		e.Date = s.clock.server(s.clock.now())
 	}
 	s.outbox.emit(e)
 }

@@ -29,7 +29,7 @@ type call struct {
 	method string
 	path   string // below the base; holds ids only
 	body   []byte
-	until  time.Time    // no attempt begins later; zero means callTimeout from the start
+	until  instant      // no attempt begins later; zero means callTimeout from the start
 	then   func(answer) // what whoever made the call does with its answer
 	// failure is the code of a server error that lasts; zero: ACS-304.
 	failure Code
@@ -39,11 +39,11 @@ type call struct {
 
 	// What follows belongs to rest.
 	backoff   backoff
-	retryAt   time.Time // zero while an attempt is under way
-	sentAt    time.Time // when the attempt began
-	token     string    // that the attempt carries
-	refreshed bool      // repeated once with another token (JWT-5)
-	judged    bool      // the session has handled the refusal of this attempt's token
+	retryAt   instant // zero while an attempt is under way
+	sentAt    instant // when the attempt began
+	token     string  // that the attempt carries
+	refreshed bool    // repeated once with another token (JWT-5)
+	judged    bool    // the session has handled the refusal of this attempt's token
 	cancel    context.CancelFunc
 	attempt   int
 	failed    *Error // what the last attempt came to; nil: none has ended yet
@@ -93,9 +93,9 @@ type rest struct {
 }
 
 // start takes a call and returns its first attempt.
-func (r *rest) start(c *call, token string, now time.Time) attempt {
-	if c.until.IsZero() {
-		c.until = now.Add(callTimeout)
+func (r *rest) start(c *call, token string, now instant) attempt {
+	if c.until == 0 {
+		c.until = now + callTimeout
 	}
 	c.backoff = backoff{base: retryBase, ceiling: retryCeiling}
 	r.calls = append(r.calls, c)
@@ -103,13 +103,13 @@ func (r *rest) start(c *call, token string, now time.Time) attempt {
 }
 
 // next begins another attempt, with token.
-func (c *call) next(token string, now time.Time) attempt {
-	c.retryAt = time.Time{}
+func (c *call) next(token string, now instant) attempt {
+	c.retryAt = 0
 	c.token = token
 	c.sentAt = now
 	c.judged = false
 	c.attempt++
-	return attempt{c, c.attempt, min(attemptTimeout, max(0, c.until.Sub(now)))}
+	return attempt{c, c.attempt, min(attemptTimeout, max(0, c.until-now))}
 }
 
 // awaits reports whether the outcome is one that its call waits for.
@@ -133,13 +133,13 @@ type restOutput struct {
 
 // ended takes the outcome of an attempt. other: the server has refused the token that it
 // carried, and token is another.
-func (r *rest) ended(o outcome, other bool, token string, now time.Time) restOutput {
+func (r *rest) ended(o outcome, other bool, token string, now instant) restOutput {
 	c, status := o.call, o.response.Status
 	switch {
 	case o.err != nil:
 		c.inDoubt = true
 		err := failBecause(CodeUnreachable, c.name, o.err)
-		if c.failed != nil && !now.Before(c.until) {
+		if c.failed != nil && now >= c.until {
 			err = c.failed // the call's time ended this attempt; the one before knew more
 		}
 		return r.retryLater(c, now, 0, answer{err: err})
@@ -159,10 +159,10 @@ func (r *rest) ended(o outcome, other bool, token string, now time.Time) restOut
 }
 
 // retryLater plans the next attempt, or settles with a when none fits before the end.
-func (r *rest) retryLater(c *call, now time.Time, after time.Duration, a answer) restOutput {
+func (r *rest) retryLater(c *call, now instant, after time.Duration, a answer) restOutput {
 	c.failed = a.err
-	at := now.Add(max(after, c.backoff.next(r.random())))
-	if at.Add(minAttempt).After(c.until) {
+	at := now + max(after, c.backoff.next(r.random()))
+	if at+minAttempt > c.until {
 		return r.settle(c, a)
 	}
 	c.retryAt = at
@@ -229,18 +229,18 @@ func (c *call) read(r Response) answer {
 
 // retryNow makes the calls that wait for their next attempt due: the network may be back,
 // or the token new.
-func (r *rest) retryNow(now time.Time) {
+func (r *rest) retryNow(now instant) {
 	for _, c := range r.calls {
-		if !c.retryAt.IsZero() {
+		if c.retryAt != 0 {
 			c.retryAt = now
 		}
 	}
 }
 
 // handleTimers returns the attempts that are due.
-func (r *rest) handleTimers(token string, now time.Time) (due []attempt) {
+func (r *rest) handleTimers(token string, now instant) (due []attempt) {
 	for _, c := range r.calls {
-		if !c.retryAt.IsZero() && !now.Before(c.retryAt) {
+		if c.retryAt != 0 && now >= c.retryAt {
 			due = append(due, c.next(token, now))
 		}
 	}
@@ -248,9 +248,9 @@ func (r *rest) handleTimers(token string, now time.Time) (due []attempt) {
 }
 
 // nextTimer returns when handleTimers has something to do; zero for never.
-func (r *rest) nextTimer() (t time.Time) {
+func (r *rest) nextTimer() (t instant) {
 	for _, c := range r.calls {
-		if !c.retryAt.IsZero() && (t.IsZero() || c.retryAt.Before(t)) {
+		if c.retryAt != 0 && (t == 0 || c.retryAt < t) {
 			t = c.retryAt
 		}
 	}
@@ -270,8 +270,8 @@ func (r *rest) lastFailure() (err *Error) {
 
 // stopRetrying leaves c the attempt that is under way, which ends by itself, because a
 // canceled one costs its connection and looks like a failure. There is no further one.
-func (r *rest) stopRetrying(c *call, now time.Time) {
-	if c.retryAt.IsZero() {
+func (r *rest) stopRetrying(c *call, now instant) {
+	if c.retryAt == 0 {
 		c.until = now
 	} else {
 		r.drop(c)

@@ -7,12 +7,10 @@ import (
 )
 
 // epoch0 is when the tests of the parts begin.
-var epoch0 = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+const epoch0 instant = clockLead
 
-// after is a reading of the clock so many seconds later.
-func after(seconds float64) time.Time {
-	return epoch0.Add(time.Duration(seconds * float64(time.Second)))
-}
+// after is so many seconds later.
+func after(seconds float64) instant { return epoch0 + time.Duration(seconds*float64(time.Second)) }
 
 func fixed(n uint64) func() uint64 { return func() uint64 { return n } }
 
@@ -71,8 +69,8 @@ func TestRestOutcomes(t *testing.T) {
 				}
 				switch out.kind {
 				case restWaits:
-					if !r.nextTimer().Equal(after(s.retry)) {
-						t.Errorf("step %d: the next attempt is after %v, want %vs", i, r.nextTimer().Sub(epoch0), s.retry)
+					if r.nextTimer() != after(s.retry) {
+						t.Errorf("step %d: the next attempt is after %v, want %vs", i, r.nextTimer()-epoch0, s.retry)
 					}
 				case restAttempt:
 					if a = out.attempt; c.token != "other" {
@@ -105,7 +103,7 @@ func TestRestAttempts(t *testing.T) {
 	if !r.awaits(outcome{call: long, number: 1}) || r.awaits(outcome{call: long, number: 2}) {
 		t.Error("it awaits other attempts than the one that was started")
 	}
-	if !r.nextTimer().IsZero() || r.lastFailure() != nil {
+	if r.nextTimer() != 0 || r.lastFailure() != nil {
 		t.Error("a timer or a failure while attempts are under way")
 	}
 	r.ended(outcome{call: long, number: 1, err: errors.New("lost")}, false, "token", after(1))

@@ -52,9 +52,9 @@ type session struct {
 	clock  clock
 
 	initDone   func(UserContext, error)
-	initEnd    time.Time // deadline of init
-	id         string    // of the session at the gateway
-	resumed    bool      // the id came from storage
+	initEnd    instant // deadline of init
+	id         string  // of the session at the gateway
+	resumed    bool    // the id came from storage
 	info       wire.Session
 	tokens     tokens
 	idle       idle
@@ -66,7 +66,6 @@ type session struct {
 }
 
 func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, error)) *session {
-	now := time.Now()
 	s := &session{
 		c:        c,
 		log:      &c.logger,
@@ -80,10 +79,10 @@ func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, erro
 		params:   p,
 		config:   cfg,
 		initDone: done,
-		initEnd:  now.Add(initTimeout),
 	}
 	s.tokens.current, _ = readToken(p.Token)
 	s.clock = newClock(c.o.WallClock, s.tokens.current.claims.IssuedAt, s.tokens.current.claims.Expiry)
+	s.initEnd = s.clock.now() + initTimeout
 	s.rest.random = c.o.Random
 	s.stream = stream{
 		window:   cfg.ReconnectionTimeout,
@@ -165,7 +164,7 @@ func (s *session) run() {
 
 // handleTimers fires every expired deadline.
 func (s *session) handleTimers() {
-	now := time.Now()
+	now := s.clock.now()
 	// Deadlines run on the monotonic clock, so that a corrected wall clock neither ends
 	// nor prolongs them.
 	if s.clock.takeJump(now) {
@@ -175,7 +174,7 @@ func (s *session) handleTimers() {
 	if s.phase == closed {
 		return
 	}
-	if s.phase == initializing && !now.Before(s.initEnd) {
+	if s.phase == initializing && now >= s.initEnd {
 		err := fail(CodeUnreachable, "no connection within 30 seconds")
 		if last := s.rest.lastFailure(); last != nil {
 			err = last // an attempt is still under way; the one before knew more
@@ -201,11 +200,11 @@ func (s *session) handleTimers() {
 
 // sleep returns how long nothing can become due.
 func (s *session) sleep() time.Duration {
-	now := time.Now()
+	now := s.clock.now()
 	d := maxSleep
-	sooner := func(t time.Time) {
-		if !t.IsZero() {
-			d = min(d, max(0, t.Sub(now)))
+	sooner := func(t instant) {
+		if t != 0 {
+			d = min(d, max(0, t-now))
 		}
 	}
 	switch s.phase {
@@ -213,8 +212,8 @@ func (s *session) sleep() time.Duration {
 		sooner(s.initEnd)
 	case ready:
 		sooner(s.tokens.nextTimer(&s.clock))
-		if !s.idle.deadline.IsZero() {
-			sooner(s.idle.deadline.Add(-s.clock.slept))
+		if s.idle.deadline != 0 {
+			sooner(s.idle.deadline - s.clock.slept)
 		}
 	}
 	if s.phase != closed {
@@ -229,7 +228,7 @@ func (s *session) wake(w Wake) {
 	if s.phase == closing || s.phase == closed {
 		return
 	}
-	now := time.Now()
+	now := s.clock.now()
 	s.stream.wake(w, now)
 	s.runStream(now)
 	if w == WakeVisible || w == WakeOnline {
@@ -252,14 +251,14 @@ func (s *session) checkReady() *Error {
 func (s *session) resetIdle() *Error {
 	err := s.checkReady()
 	if err == nil {
-		s.idle.reset(s.clock.steady(time.Now()))
+		s.idle.reset(s.clock.steady(s.clock.now()))
 	}
 	return err
 }
 
 // receive handles what the connection's reader brings.
 func (s *session) receive(a arrival) {
-	now := time.Now()
+	now := s.clock.now()
 	if a.err != nil {
 		s.stream.closed(a.err, s.tokens.current.text, now)
 		s.runStream(now)
@@ -298,7 +297,7 @@ func (s *session) reads() bool { return !s.stream.held && !s.outbox.full() }
 
 // dialEnded handles what the dialer brings.
 func (s *session) dialEnded(d dialed) {
-	now := time.Now()
+	now := s.clock.now()
 	switch {
 	case d.epoch != s.stream.epoch:
 		if d.conn != nil {
@@ -319,14 +318,14 @@ func (s *session) attemptEnded(o outcome) {
 	if !s.rest.awaits(o) {
 		return
 	}
-	now := time.Now()
+	now := s.clock.now()
 	c, r := o.call, o.response
 	if s.log.debugs() {
 		came := "status " + strconv.Itoa(r.Status)
 		if o.err != nil {
 			came = "no answer, " + o.err.Error()
 		}
-		s.log.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now.Sub(c.sentAt)), ", attempt ", strconv.Itoa(c.attempt))
+		s.log.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now-c.sentAt), ", attempt ", strconv.Itoa(c.attempt))
 	}
 	// Once the stream has told the time, Date tells nothing better: it may be a proxy's.
 	if !s.clock.told && r.Status < 500 {
@@ -354,7 +353,7 @@ func (s *session) attemptEnded(o outcome) {
 }
 
 // judgeRefusal handles the server's refusal of the token that an attempt carried, once.
-func (s *session) judgeRefusal(c *call, status int, now time.Time) {
+func (s *session) judgeRefusal(c *call, status int, now instant) {
 	if s.phase != ready || s.tokens.current.expired || c.judged {
 		return
 	}
@@ -369,7 +368,7 @@ func (s *session) judgeRefusal(c *call, status int, now time.Time) {
 }
 
 // settle hands an answer to whoever made the call.
-func (s *session) settle(c *call, a answer, now time.Time) {
+func (s *session) settle(c *call, a answer, now instant) {
 	c.then(a)
 	s.runChats()
 	// The page's own token is refused, or the session is gone: that concerns more
@@ -391,7 +390,7 @@ func (s *session) settle(c *call, a answer, now time.Time) {
 
 // setToken replaces the token (JWT-3, JWT-4).
 func (s *session) setToken(text string) *Error {
-	now := time.Now()
+	now := s.clock.now()
 	before := s.tokens.current.text
 	if err := s.tokens.set(text, s.stream.state == streamOpen, s.clock.server(now)); err != nil {
 		return err
@@ -406,7 +405,7 @@ func (s *session) setToken(text string) *Error {
 }
 
 // handleTokenTimers raises what is due of the token's events.
-func (s *session) handleTokenTimers(now time.Time) {
+func (s *session) handleTokenTimers(now instant) {
 	if s.tokens.handleTimers(s.clock.server(now)) {
 		s.tokenExpired()
 		return
@@ -414,7 +413,7 @@ func (s *session) handleTokenTimers(now time.Time) {
 	s.raiseTokenEvents(now)
 }
 
-func (s *session) raiseTokenEvents(now time.Time) {
+func (s *session) raiseTokenEvents(now instant) {
 	reminder, expired := s.tokens.takeEvents(now)
 	if reminder {
 		s.emit(&Event{Type: EventTokenExpiryReminder, ExpiryDate: s.tokens.current.claims.Expiry})
@@ -427,7 +426,7 @@ func (s *session) raiseTokenEvents(now time.Time) {
 // tokenExpired makes the stream wait for a new token, and tells the page (JWT-2).
 func (s *session) tokenExpired() {
 	s.tokens.expire()
-	now := time.Now()
+	now := s.clock.now()
 	s.raiseTokenEvents(now)
 	s.stream.tokenExpired(now)
 	s.runStream(now)
@@ -436,7 +435,7 @@ func (s *session) tokenExpired() {
 // refuseToken notes that the server refuses a token. It reports whether there is another
 // to go on with at once: what the page has set meanwhile, or the one before.
 func (s *session) refuseToken(text string) bool {
-	now := time.Now()
+	now := s.clock.now()
 	if s.tokens.refuse(text, now, s.clock.server(now)) {
 		s.log.log(LogInfo, "the server refuses the new token, the one before stays in use")
 	}

@@ -66,7 +66,7 @@ type streamOutput struct {
 	code   int
 	frame  []byte
 	at     time.Time
-	sentAt time.Time // zero: unknown
+	sentAt instant // zero: unknown
 	token  string
 	lost   bool
 	lastID wire.EventID
@@ -76,7 +76,7 @@ type streamOutput struct {
 // stream is the state machine of the connection for events: it decides when to connect,
 // what to send, when a connection is dead and when to try again. It neither opens nor
 // reads connections: its methods are told what has happened and leave in out what is to
-// happen, in order. now is a reading of the monotonic clock, token the one to go on with.
+// happen, in order. now is the present instant, token the one to go on with.
 //
 // A connection, or an attempt at one, that fails is followed by another after a random
 // delay (lost), until the reconnection window, which begins with the first failure, is
@@ -97,24 +97,24 @@ type stream struct {
 	state     streamState
 	epoch     int // counts attempts and drops; what an older one brings is void
 	backoff   backoff
-	brokeAt   time.Time // when the reconnection window began; zero: it has not
-	attemptAt time.Time // when the last attempt began
-	openedAt  time.Time
-	retryAt   time.Time // waiting
-	giveUpAt  time.Time // dialing, authorizing: end of the attempt
-	offline   bool      // the browser says so
+	brokeAt   instant // when the reconnection window began; zero: it has not
+	attemptAt instant // when the last attempt began
+	openedAt  instant
+	retryAt   instant // waiting
+	giveUpAt  instant // dialing, authorizing: end of the attempt
+	offline   bool    // the browser says so
 
 	interval time.Duration // heartbeat
-	frameAt  time.Time     // of the last frame
-	pingedAt time.Time     // zero: no ping is unanswered
-	pings    []time.Time   // when each ping was sent that no pong has answered
-	authAt   time.Time     // when the first frame of the connection was sent
-	deadAt   time.Time     // open: dead unless a frame comes
+	frameAt  instant       // of the last frame
+	pingedAt instant       // zero: no ping is unanswered
+	pings    []instant     // when each ping was sent that no pong has answered
+	authAt   instant       // when the first frame of the connection was sent
+	deadAt   instant       // open: dead unless a frame comes
 	token    string        // that the connection knows
 	renewals int           // tokens sent to the open connection, and not yet answered
 	// refusals counts tokens that were refused in a row, for the time between attempts.
 	refusals  int
-	refusedAt time.Time
+	refusedAt instant
 	lastID    wire.EventID // position: everything up to here was handled
 	hasPlace  bool         // lastID is meaningful
 }
@@ -139,12 +139,12 @@ func (st *stream) emitFailed(reason FailureReason, text string, retryAfter time.
 }
 
 // connect begins an attempt.
-func (st *stream) connect(now time.Time) {
+func (st *stream) connect(now instant) {
 	st.epoch++
 	st.state = streamDialing
 	st.attemptAt = now
-	st.giveUpAt = now.Add(connectTimeout)
-	st.retryAt = time.Time{}
+	st.giveUpAt = now + connectTimeout
+	st.retryAt = 0
 	st.renewals = 0
 	st.pings = nil
 	st.emit(&Event{Type: EventStreamConnecting})
@@ -153,7 +153,7 @@ func (st *stream) connect(now time.Time) {
 }
 
 // reconnect tries now, in a new reconnection window.
-func (st *stream) reconnect(now time.Time) {
+func (st *stream) reconnect(now instant) {
 	st.drop(4000)
 	st.brokeAt = now
 	st.backoff.reset()
@@ -164,7 +164,7 @@ func (st *stream) reconnect(now time.Time) {
 func (st *stream) drop(code int) {
 	st.epoch++
 	st.held = false
-	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	st.pingedAt, st.deadAt, st.giveUpAt, st.retryAt = 0, 0, 0, 0
 	st.add(streamDrop).code = code
 }
 
@@ -175,7 +175,7 @@ func (st *stream) stop() {
 }
 
 // dialed goes on with a connection that was opened.
-func (st *stream) dialed(token string, now time.Time) {
+func (st *stream) dialed(token string, now instant) {
 	st.state = streamAuthorizing
 	last := st.lastID
 	if !st.hasPlace {
@@ -184,7 +184,7 @@ func (st *stream) dialed(token string, now time.Time) {
 	st.authenticate(token, last, now)
 }
 
-func (st *stream) authenticate(token string, last wire.EventID, now time.Time) {
+func (st *stream) authenticate(token string, last wire.EventID, now instant) {
 	st.token = token
 	st.authAt = now
 	st.write(&wire.ClientFrame{
@@ -202,7 +202,7 @@ func (st *stream) write(f *wire.ClientFrame) {
 
 // frame handles one frame of the present connection. It returns the frame of an event
 // that is to be handled, or nil.
-func (st *stream) frame(text []byte, now time.Time) *wire.ServerFrame {
+func (st *stream) frame(text []byte, now instant) *wire.ServerFrame {
 	f, err := wire.DecodeServerFrame(text)
 	if err != nil {
 		st.log.log(LogError, "event stream: "+err.Error())
@@ -243,15 +243,15 @@ func (st *stream) frame(text []byte, now time.Time) *wire.ServerFrame {
 }
 
 // opened begins the life of a connection.
-func (st *stream) opened(f *wire.ServerFrame, now time.Time) {
+func (st *stream) opened(f *wire.ServerFrame, now instant) {
 	st.state = streamOpen
-	st.giveUpAt = time.Time{}
+	st.giveUpAt = 0
 	st.interval = min(max(f.HeartbeatInterval, wire.MinHeartbeatInterval), wire.MaxHeartbeatInterval)
 	if f.HeartbeatInterval <= 0 {
 		st.interval = wire.HeartbeatInterval
 	}
 	st.openedAt = now
-	st.brokeAt = time.Time{}
+	st.brokeAt = 0
 	st.extendDeadline(now)
 	// Before INITIALIZED nothing is lost: the engagements are read after this.
 	resumed := f.Resumed || !st.hasPlace || st.initial
@@ -269,22 +269,22 @@ func (st *stream) opened(f *wire.ServerFrame, now time.Time) {
 func (st *stream) hold() { st.held = true }
 
 // release lets frames come again. Everything up to position has been handled.
-func (st *stream) release(position wire.EventID, now time.Time) {
+func (st *stream) release(position wire.EventID, now instant) {
 	st.held = false
 	st.lastID = max(st.lastID, position)
 	st.extendDeadline(now)
 }
 
 // extendDeadline notes that the connection shows life.
-func (st *stream) extendDeadline(now time.Time) {
+func (st *stream) extendDeadline(now instant) {
 	st.frameAt = now
-	st.pingedAt = time.Time{}
-	st.deadAt = now.Add(2 * st.interval)
+	st.pingedAt = 0
+	st.deadAt = now + 2*st.interval
 }
 
 // closed decides by the close code what to do after a connection, or an attempt at one,
 // has ended.
-func (st *stream) closed(err error, token string, now time.Time) {
+func (st *stream) closed(err error, token string, now instant) {
 	st.log.log(LogInfo, "event stream: "+err.Error())
 	var end CloseError
 	if e := (*CloseError)(nil); errors.As(err, &e) {
@@ -341,24 +341,24 @@ func (st *stream) olderTokenRefused(token string) bool {
 }
 
 // lost says that the connection, or an attempt at one, has failed, and plans the next.
-func (st *stream) lost(reason FailureReason, text string, now time.Time) {
+func (st *stream) lost(reason FailureReason, text string, now instant) {
 	st.retryAfter(reason, text, 0, now)
 }
 
 // retryAfter is lost with a least time until the next attempt.
-func (st *stream) retryAfter(reason FailureReason, text string, least time.Duration, now time.Time) {
+func (st *stream) retryAfter(reason FailureReason, text string, least time.Duration, now instant) {
 	st.resetBackoff(now)
 	st.drop(4000)
-	if st.brokeAt.IsZero() {
+	if st.brokeAt == 0 {
 		st.brokeAt = now
 	}
-	if !st.initial && !now.Before(st.brokeAt.Add(st.window)) {
+	if !st.initial && now >= st.brokeAt+st.window {
 		st.giveUp()
 		return
 	}
 	delay := max(least, st.backoff.next(st.random()))
 	st.state = streamWaiting
-	st.retryAt = now.Add(delay)
+	st.retryAt = now + delay
 	st.log.debug("event stream: ", text, ", next attempt in ", milliseconds(delay))
 	if st.offline {
 		delay = 0 // no attempt is planned until the browser is online
@@ -377,8 +377,8 @@ func (st *stream) giveUp() {
 }
 
 // resetBackoff begins the backoff anew after a connection that has stood for a while.
-func (st *stream) resetBackoff(now time.Time) {
-	if st.state == streamOpen && now.Sub(st.openedAt) >= stableAfter {
+func (st *stream) resetBackoff(now instant) {
+	if st.state == streamOpen && now-st.openedAt >= stableAfter {
 		st.backoff.reset()
 		st.refusals = 0
 		st.openedAt = now // once for a connection
@@ -386,7 +386,7 @@ func (st *stream) resetBackoff(now time.Time) {
 }
 
 // tokenExpired drops the connection until a new token is set (JWT-2).
-func (st *stream) tokenExpired(now time.Time) {
+func (st *stream) tokenExpired(now instant) {
 	st.resetBackoff(now)
 	st.drop(4000)
 	st.state = streamUnauthorized
@@ -397,7 +397,7 @@ func (st *stream) tokenExpired(now time.Time) {
 
 // tokenRefused goes on after streamTokenRefused. another: there is another token to try,
 // the one before.
-func (st *stream) tokenRefused(another bool, now time.Time) {
+func (st *stream) tokenRefused(another bool, now instant) {
 	text := "The JWT was refused by the server"
 	if another {
 		text = "The JWT was refused, reconnecting with the one before"
@@ -409,7 +409,7 @@ func (st *stream) tokenRefused(another bool, now time.Time) {
 // attempts go on within the reconnection window, because a key may be being rotated, or a
 // clock be behind (JWT-7). Where another token is to be tried, the first refusal in a row
 // costs no time.
-func (st *stream) refused(reason FailureReason, text string, another bool, now time.Time) {
+func (st *stream) refused(reason FailureReason, text string, another bool, now instant) {
 	st.resetBackoff(now)
 	st.refusals++
 	st.refusedAt = now
@@ -429,7 +429,7 @@ func (st *stream) refusalDelay() time.Duration {
 // setToken takes note of the token that is to be used (JWT-3). A connection that knows
 // another learns of it. After the first refusal the next attempt is at once, after more of
 // them in a row not before refusalDelay.
-func (st *stream) setToken(token string, now time.Time) {
+func (st *stream) setToken(token string, now instant) {
 	switch {
 	case st.state == streamOpen:
 		if st.token != token {
@@ -439,9 +439,9 @@ func (st *stream) setToken(token string, now time.Time) {
 	case st.state == streamUnauthorized, (st.state == streamWaiting || st.state == streamGivenUp) && st.refusals > 0:
 		earliest := st.refusedAt
 		if st.refusals > 1 {
-			earliest = earliest.Add(st.refusalDelay())
+			earliest += st.refusalDelay()
 		}
-		if !now.Before(earliest) {
+		if now >= earliest {
 			st.reconnect(now)
 			return
 		}
@@ -454,14 +454,14 @@ func (st *stream) setToken(token string, now time.Time) {
 // tokenWorked plans an attempt, if the stream has ended after a refusal of the very token
 // that the server has just taken in a call that was sent later. It reports whether that
 // ends a wait for another token.
-func (st *stream) tokenWorked(sent, now time.Time) (revived bool) {
-	if st.refusals == 0 || sent.Before(st.refusedAt) || st.offline {
+func (st *stream) tokenWorked(sent, now instant) (revived bool) {
+	if st.refusals == 0 || sent < st.refusedAt || st.offline {
 		return false
 	}
-	at := st.refusedAt.Add(min(st.refusalDelay(), maxRefusalWait))
+	at := st.refusedAt + min(st.refusalDelay(), maxRefusalWait)
 	switch st.state {
 	case streamWaiting:
-		if at.Before(st.retryAt) {
+		if at < st.retryAt {
 			st.retryAt = at
 		}
 	case streamUnauthorized, streamGivenUp:
@@ -474,7 +474,7 @@ func (st *stream) tokenWorked(sent, now time.Time) (revived bool) {
 }
 
 // retryConnection is the page's wish for an attempt in a new window (NS-9).
-func (st *stream) retryConnection(now time.Time) *Error {
+func (st *stream) retryConnection(now instant) *Error {
 	switch st.state {
 	case streamWaiting, streamGivenUp, streamAway:
 		st.reconnect(now)
@@ -482,7 +482,7 @@ func (st *stream) retryConnection(now time.Time) *Error {
 	case streamUnauthorized:
 		return fail(CodeTokenInvalid, "set a new token first")
 	case streamDialing, streamAuthorizing:
-		if !st.brokeAt.IsZero() {
+		if st.brokeAt != 0 {
 			st.brokeAt = now // it is being tried; give it the new window
 			return nil
 		}
@@ -491,7 +491,7 @@ func (st *stream) retryConnection(now time.Time) *Error {
 }
 
 // wake reacts to the browser's word on network and visibility (STREAM-5).
-func (st *stream) wake(w Wake, now time.Time) {
+func (st *stream) wake(w Wake, now instant) {
 	if w == WakeAway {
 		st.pageLeft()
 		return
@@ -531,7 +531,7 @@ func (st *stream) pageLeft() {
 }
 
 // ping asks the server for its time, and for a sign of life.
-func (st *stream) ping(now time.Time) {
+func (st *stream) ping(now instant) {
 	if len(st.pings) < maxPings {
 		st.write(&wire.ClientFrame{Type: wire.FramePing})
 		st.pings = append(st.pings, now)
@@ -539,25 +539,25 @@ func (st *stream) ping(now time.Time) {
 }
 
 // probe asks the connection for a sign of life, soon.
-func (st *stream) probe(now time.Time) {
+func (st *stream) probe(now instant) {
 	st.ping(now)
 	st.pingedAt = now
 	// A deadline ahead is never put off: who looks at the page again and again must not
 	// keep a dead connection.
-	if by := now.Add(probeTimeout); !now.Before(st.deadAt) || by.Before(st.deadAt) {
+	if by := now + probeTimeout; now >= st.deadAt || by < st.deadAt {
 		st.deadAt = by
 	}
 }
 
 // handleTimers handles every deadline that has passed.
-func (st *stream) handleTimers(now time.Time) {
-	due := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+func (st *stream) handleTimers(now instant) {
+	due := func(t instant) bool { return t != 0 && now >= t }
 	switch st.state {
 	case streamWaiting:
-		switch end := st.brokeAt.Add(st.window); {
+		switch end := st.brokeAt + st.window; {
 		case !st.initial && due(end):
 			// After a sleep the window may have passed without a chance to try.
-			if !st.offline && now.Sub(st.attemptAt) > st.backoff.ceiling+connectTimeout {
+			if !st.offline && now-st.attemptAt > st.backoff.ceiling+connectTimeout {
 				st.connect(now)
 			} else {
 				st.giveUp()
@@ -573,12 +573,12 @@ func (st *stream) handleTimers(now time.Time) {
 		switch {
 		case st.held: // frames wait unread: silence means nothing
 		case due(st.deadAt):
-			if now.Sub(st.deadAt) > jump && st.pingedAt.Before(st.deadAt.Add(-probeTimeout)) {
+			if now-st.deadAt > jump && st.pingedAt < st.deadAt-probeTimeout {
 				st.probe(now) // not awake when it was due: ask before judging
 			} else {
 				st.lost(FailureServerUnreachable, "The connection went silent", now)
 			}
-		case st.pingedAt.IsZero() && due(st.frameAt.Add(st.interval)):
+		case st.pingedAt == 0 && due(st.frameAt+st.interval):
 			st.ping(now)
 			st.pingedAt = now
 		}
@@ -586,16 +586,16 @@ func (st *stream) handleTimers(now time.Time) {
 }
 
 // nextTimer returns when handleTimers has something to do; zero for never.
-func (st *stream) nextTimer() time.Time {
+func (st *stream) nextTimer() instant {
 	switch st.state {
 	case streamWaiting:
-		end := st.brokeAt.Add(st.window)
+		end := st.brokeAt + st.window
 		switch {
 		case st.initial && st.offline:
-			return time.Time{}
+			return 0
 		case st.initial:
 			return st.retryAt
-		case st.offline || end.Before(st.retryAt):
+		case st.offline || end < st.retryAt:
 			return end
 		}
 		return st.retryAt
@@ -604,11 +604,11 @@ func (st *stream) nextTimer() time.Time {
 	case streamOpen:
 		switch {
 		case st.held:
-			return time.Time{}
-		case st.pingedAt.IsZero():
-			return st.frameAt.Add(st.interval)
+			return 0
+		case st.pingedAt == 0:
+			return st.frameAt + st.interval
 		}
 		return st.deadAt
 	}
-	return time.Time{}
+	return 0
 }

@@ -78,7 +78,7 @@ func newStreamTest(t *testing.T) *streamTest {
 	return st
 }
 
-func (st *streamTest) now() time.Time { return after(st.at) }
+func (st *streamTest) now() instant { return after(st.at) }
 
 // want compares what is to happen.
 func (st *streamTest) want(want string) {
@@ -177,7 +177,7 @@ func TestStreamReconnects(t *testing.T) {
 		st.closed(&CloseError{Code: 1006}, "a", st.now())
 		st.want("drop 4000, FAILED SERVER_UNREACHABLE 1s")
 		st.at = 1.1
-		if !st.nextTimer().Equal(st.now()) {
+		if st.nextTimer() != st.now() {
 			t.Errorf("the next attempt is at %v", st.nextTimer())
 		}
 		st.handleTimers(st.now())
@@ -191,7 +191,7 @@ func TestStreamReconnects(t *testing.T) {
 		st.at = 121
 		st.closed(&CloseError{Code: 1006}, "a", st.now())
 		st.want("drop 4000, drop 4000, FAILED RECONNECTION_TIMEOUT")
-		if !st.nextTimer().IsZero() {
+		if st.nextTimer() != 0 {
 			t.Error("a timer after it has given up")
 		}
 		if err := st.retryConnection(st.now()); err != nil {
@@ -229,12 +229,12 @@ func TestStreamReconnects(t *testing.T) {
 			st.at += float64(uint(1) << i)
 		}
 		refused := st.refusedAt
-		if st.tokenWorked(refused.Add(-time.Second), st.now()) || st.nextTimer().Equal(refused.Add(maxRefusalWait)) {
+		if st.tokenWorked(refused-time.Second, st.now()) || st.nextTimer() == refused+maxRefusalWait {
 			t.Error("a call that was sent before counts")
 		}
-		st.tokenWorked(refused.Add(time.Second), st.now())
-		if !st.nextTimer().Equal(refused.Add(maxRefusalWait)) {
-			t.Errorf("the next attempt is after %v", st.nextTimer().Sub(refused))
+		st.tokenWorked(refused+time.Second, st.now())
+		if st.nextTimer() != refused+maxRefusalWait {
+			t.Errorf("the next attempt is after %v", st.nextTimer()-refused)
 		}
 	})
 	t.Run("at once with the token before", func(t *testing.T) {
@@ -244,7 +244,7 @@ func TestStreamReconnects(t *testing.T) {
 		st.take()
 		st.tokenRefused(true, st.now())
 		st.at = 0.1
-		if !st.nextTimer().Equal(st.now()) {
+		if st.nextTimer() != st.now() {
 			t.Errorf("the next attempt is at %v", st.nextTimer())
 		}
 	})

@@ -49,15 +49,15 @@ func readToken(text string) (token, *Error) {
 // sooner is owed until the interval is over.
 type limitedEvent struct {
 	owed     bool
-	raisedAt time.Time // zero: never
+	raisedAt instant // zero: never
 }
 
 // next returns when an event that is owed may be raised.
-func (l *limitedEvent) next(interval time.Duration) time.Time { return l.raisedAt.Add(interval) }
+func (l *limitedEvent) next(interval time.Duration) instant { return l.raisedAt + interval }
 
 // take reports whether the event is to be raised now.
-func (l *limitedEvent) take(now time.Time, interval time.Duration) bool {
-	if !l.owed || now.Before(l.next(interval)) {
+func (l *limitedEvent) take(now instant, interval time.Duration) bool {
+	if !l.owed || now < l.next(interval) {
 		return false
 	}
 	*l = limitedEvent{raisedAt: now}
@@ -67,9 +67,9 @@ func (l *limitedEvent) take(now time.Time, interval time.Duration) bool {
 // tokenEvents are the events that ask the page for another token (JWT-1, JWT-2, JWT-6).
 type tokenEvents struct {
 	reminder, expired limitedEvent
-	asking            bool      // the reminder is owed because of a refusal only
-	refusals          int       // of tokens, since the server last took one
-	refusedAt         time.Time // when the last of them was counted
+	asking            bool    // the reminder is owed because of a refusal only
+	refusals          int     // of tokens, since the server last took one
+	refusedAt         instant // when the last of them was counted
 }
 
 // interval is the least time until the next reminder. It grows while the server refuses
@@ -82,8 +82,8 @@ func (e *tokenEvents) interval() time.Duration {
 }
 
 // tokens are the page's token, those that may take its place, and the events that ask the
-// page for another. All times are the monotonic clock's, but those called server: the
-// server's time, by which a token expires.
+// page for another. A token
+// expires by the server's time.
 type tokens struct {
 	current token // that calls and connections carry; its claims name the user
 	// fallback is the token before, until the server has taken the present one.
@@ -110,15 +110,15 @@ func (t *tokens) handleTimers(server time.Time) (expired bool) {
 }
 
 // takeEvents reports which of the events that are owed are to be raised now.
-func (t *tokens) takeEvents(now time.Time) (reminder, expired bool) {
+func (t *tokens) takeEvents(now instant) (reminder, expired bool) {
 	e := &t.events
 	return e.reminder.take(now, e.interval()), e.expired.take(now, tokenEventInterval)
 }
 
 // nextTimer returns when handleTimers or takeEvents has something to do; zero for never.
-func (t *tokens) nextTimer(clock *clock) (next time.Time) {
-	sooner := func(at time.Time) {
-		if next.IsZero() || at.Before(next) {
+func (t *tokens) nextTimer(clock *clock) (next instant) {
+	sooner := func(at instant) {
+		if next == 0 || at < next {
 			next = at
 		}
 	}
@@ -218,7 +218,7 @@ func (t *tokens) concerned(status int, text string) bool {
 // for another (JWT-7). The token before stays in use while it is valid: the current token
 // is then another than the refused one. A token that is refused by many calls at once
 // counts once. It reports whether the token before has taken the place of the current one.
-func (t *tokens) refuse(text string, now, server time.Time) (fellBack bool) {
+func (t *tokens) refuse(text string, now instant, server time.Time) (fellBack bool) {
 	if text == t.fallback.text {
 		t.fallback = token{}
 	}
@@ -229,7 +229,7 @@ func (t *tokens) refuse(text string, now, server time.Time) (fellBack bool) {
 	if !e.reminder.owed {
 		e.reminder.owed, e.asking = true, true
 	}
-	if e.refusals == 0 || text != t.rejected.text || !now.Before(e.refusedAt.Add(e.interval())) {
+	if e.refusals == 0 || text != t.rejected.text || now >= e.refusedAt+e.interval() {
 		e.refusals++
 		e.refusedAt = now
 	}

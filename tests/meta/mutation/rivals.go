@@ -35,7 +35,7 @@ var rivals = map[string][]rival{
 		{"clock.measure", "if ! c . high . IsZero ( ) && low . After ( c . high ) {"},
 	},
 	"IDLE-2 the grace period is as long as the idle timeout": {
-		{"idle.reset", "i . deadline = now . Add ( i . timeout )"},
+		{"idle.reset", "i . deadline = now + i . timeout"},
 	},
 	"JWT-2 attempts go on without a token": {
 		{"Client.RetryConnection", "s . stream . retryConnection ( now )"},
