@@ -2,409 +2,106 @@ package sdk
 
 import (
 	"context"
-	"math/rand/v2"
-	"slices"
-	"sync/atomic"
-	"time"
 
 	"openchat/sdk/wire"
 )
 
-// Options of New.
-type Options struct {
-	Transport Transport // required
-	Storage   Storage   // nil: nothing survives a reload
-	// Deliver gets every event, one at a time, in order. nil: events are dropped. It
-	// should return soon; what it does not take stays queued, and beyond a bound the
-	// stream is no longer read.
-	Deliver func(Event)
-	// Delivered is called after each run of events and done callbacks: whoever only
-	// collects them passes them on now. nil: nobody does.
-	Delivered func()
-	// Log gets log lines at or above the level. nil: none. Lines hold neither tokens
-	// nor message texts. It is called from several goroutines.
-	Log func(level LogLevel, line string)
-	// Random is what jitter and ids are drawn from. nil: the runtime's generator. A
-	// seeded one makes a run in a test repeatable. It is called from several goroutines.
-	Random func() uint64
-	// WallClock reads the device's wall clock, which may be wrong and may be set at any
-	// time. nil: time.Now. It is called on the session's goroutine. Tests of wrong clocks
-	// need it, because a synctest bubble has a single clock.
-	WallClock func() time.Time
-}
-
-// Wake tells the SDK that the world around it may have changed.
-type Wake int
-
-// Wake-ups (STREAM-5, JWT-1).
-const (
-	WakeVisible Wake = iota // the page became visible, was resumed, or came back from the cache
-	WakeOnline
-	WakeOffline
-	// WakeAway: the page goes into the browser's back/forward cache, where it does not run.
-	WakeAway
-)
-
-// Client is the SDK: at most one session at a time. Its methods are safe for
-// concurrent use. Each done callback runs exactly once (see the package comment);
-// nil is allowed. A callback that is refused at once, because there is no session,
-// runs before the method returns.
+// Client is the SDK for Go programs: a [Core] whose calls block. It has at most one session
+// at a time. Its methods are safe for concurrent use.
+//
+// A call returns the outcome, or the error of its context as soon as that ends. The call
+// itself then goes on: a message whose SendMessage has been given up may still be sent. Every
+// call settles within the time that its documentation names, so [context.Background] is
+// enough where nothing ends sooner.
+//
+// Events go to Options.Deliver on a goroutine of the client's. Deliver must not make a
+// blocking call: the outcome would wait for Deliver to return. It may start one in a
+// goroutine of its own.
+//
+// Errors of the SDK are of type *[Error] and carry the code that a page sees.
 type Client struct {
-	o       Options
-	logger  logger
-	current atomic.Pointer[session]
-	said    atomic.Pointer[[]string] // by Mistake
+	core *Core
 }
 
 // New returns a client without a session. It starts nothing.
-func New(o Options) *Client {
-	if o.Random == nil {
-		// ChaCha8, seeded by the platform.
-		o.Random = rand.Uint64
-	}
-	if o.WallClock == nil {
-		o.WallClock = time.Now
-	}
-	c := &Client{o: o}
-	c.logger.write = o.Log
-	c.logger.level.Store(int32(LogError.rank()))
-	return c
+func New(o Options) *Client { return &Client{NewCore(o)} }
+
+// Core returns the client's callback form, for callers that need outcomes and events in one
+// order.
+func (c *Client) Core() *Core { return c.core }
+
+// Init is [Core.Init]. It returns within 30 seconds.
+func (c *Client) Init(ctx context.Context, p InitParams, cfg Config) (UserContext, error) {
+	return Await(ctx, func(done func(UserContext, error)) { c.core.Init(p, cfg, done) })
 }
 
-// Await makes a call block until its callback has run, or ctx has ended: then it
-// returns ctx's error, and the call goes on.
-//
-//	m, err := sdk.Await(ctx, func(done func(sdk.Message, error)) { c.SendMessage(id, "hi", "", done) })
-func Await[T any](ctx context.Context, call func(done func(T, error))) (T, error) {
-	type outcome struct {
-		v   T
-		err error
-	}
-	ch := make(chan outcome, 1)
-	call(func(v T, err error) { ch <- outcome{v, err} })
-	select {
-	case o := <-ch:
-		return o.v, o.err
-	case <-ctx.Done():
-		var zero T
-		return zero, ctx.Err()
-	}
-}
-
-// Init creates or resumes the session and opens the event stream (INIT-*). It
-// settles within 30 seconds. Errors: 301, 302, 304 to 309, 311, 322 by INIT-1 to
-// INIT-9; 204 while initialized; 321 while another Init or a Shutdown runs.
-func (c *Client) Init(p InitParams, cfg Config, done func(UserContext, error)) {
-	if done == nil {
-		done = func(UserContext, error) {}
-	}
-	if err := p.check(); err != nil {
-		done(UserContext{}, err)
-		return
-	}
-	warnings := cfg.normalize()
-	s := newSession(c, p, cfg, done)
-	if !c.current.CompareAndSwap(nil, s) {
-		c.act(func(s *session) *Error {
-			if err := s.checkReady(); err != nil {
-				return err
-			}
-			return fail(CodeAlreadyInitialized, "call shutdown first")
-		}, func(err *Error) {
-			if err.Code == CodeNotInitialized {
-				err = fail(CodeInProgress, "") // the session before is ending
-			}
-			done(UserContext{}, err)
-		})
-		return
-	}
-	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns
-	// them off by a word that is none (ACS-210) must hear of that still.
-	level := c.logger.level.Load()
-	if cfg.LogLevel != "" {
-		level = int32(cfg.LogLevel.rank())
-		c.logger.level.Store(min(level, c.logger.level.Load()))
-	}
-	for _, w := range warnings {
-		if w == CodeNoConfiguration {
-			c.logger.warn(w, "")
-			continue
-		}
-		c.Mistake(w.String() + ": " + texts[w])
-	}
-	c.logger.level.Store(level)
-	go c.dispatch(s.dispatch)
-	go s.run()
-}
-
-// act runs f on the goroutine of the present session. What f refuses goes to
-// refused: on the dispatcher, or at once where there is no session.
-func (c *Client) act(f func(*session) *Error, refused func(*Error)) {
-	s := c.current.Load()
-	if s != nil && s.do(func() {
-		if err := f(s); err != nil {
-			s.enqueue(func() { refused(err) })
-		}
-	}) {
-		return
-	}
-	refused(fail(CodeNotInitialized, "call init first"))
-}
-
-// now runs f on the goroutine of the present session and waits for it.
-func (c *Client) now(f func(*session) *Error) error {
-	s := c.current.Load()
-	result := make(chan *Error, 1)
-	if s != nil && s.do(func() { result <- f(s) }) {
-		if err := <-result; err != nil {
-			return err
-		}
-		return nil
-	}
-	return fail(CodeNotInitialized, "call init first")
-}
-
-// Shutdown ends the session on the server and here (SHUT-*). It settles within 5
-// seconds. reason "" means USER_CLOSED. Errors: 310, 321, 322.
-func (c *Client) Shutdown(reason wire.Reason, done func(error)) {
-	if done == nil {
-		done = func(error) {}
-	}
-	c.act(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		if reason == "" {
-			reason = wire.ReasonUserClosed
-		}
-		if reason != wire.ReasonUserClosed && reason != wire.ReasonUserInactive {
-			return fail(CodeConstraintViolation, "reason must be USER_CLOSED or USER_INACTIVE")
-		}
-		s.shutdown(reason, func() { done(nil) })
-		return nil
-	}, func(err *Error) { done(err) })
-}
-
-// CreateEngagement starts a chat (NS-4, ENG-8). It is user activity. Errors: 310,
-// 321, 322, and those of the server: 304 to 306, 319, 320.
-func (c *Client) CreateEngagement(parameters map[string]string, done func(Engagement, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.resetIdle(); err != nil {
-			return err
-		}
-		if err := checkParameters("engagementParameters", parameters); err != nil {
-			return err.(*Error)
-		}
-		s.chats.create(parameters, done)
-		return nil
-	}, refuse(done))
-}
-
-// Engagements asks the server for all ongoing chats of the user (NS-5). Errors:
-// 310, 321, and those of the server: 304 to 306, 320.
-func (c *Client) Engagements(done func([]Engagement, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		s.chats.list(done)
-		return nil
-	}, refuse(done))
-}
-
-// EngagementByID finds one; ok is false when there is none of that id (NS-6). It
-// asks the server only for an id it does not know. Errors: as Engagements.
-func (c *Client) EngagementByID(id string, done func(e Engagement, ok bool, err error)) {
-	if done == nil {
-		done = func(Engagement, bool, error) {}
-	}
-	c.act(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		if e := s.chats.engagements[id]; e != nil {
-			snapshot := e.snapshot()
-			s.enqueue(func() { done(snapshot, true, nil) })
-			return nil
-		}
-		s.chats.list(func(list []Engagement, err error) {
-			for _, e := range list {
-				if e.EngagementID == id {
-					done(e, true, nil)
-					return
-				}
-			}
-			done(Engagement{}, false, err)
-		})
-		return nil
-	}, func(err *Error) { done(Engagement{}, false, err) })
-}
-
-// Join puts this session into a chat (ENG-4). It is user activity. Errors: 310,
-// 312, 314, 315, 321, and those of the server: 304 to 306, 319, 320.
-func (c *Client) Join(engagementID string, done func(Engagement, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.resetIdle(); err != nil {
-			return err
-		}
-		return s.chats.join(engagementID, done)
-	}, refuse(done))
-}
-
-// Disconnect takes the user out of a chat (ENG-5). It is user activity. reason ""
-// means USER_CLOSED. Errors: 310, 313, 314, 321, 322, and those of the server: 304 to
-// 306, 319, 320.
-func (c *Client) Disconnect(engagementID string, reason wire.Reason, done func(Engagement, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.resetIdle(); err != nil {
-			return err
-		}
-		return s.chats.disconnect(engagementID, reason, done)
-	}, refuse(done))
-}
-
-// SendMessage sends a text (MSG-*). It is user activity. Messages of one chat are
-// stored in the order of the calls. An outage delays a message for up to the
-// reconnection timeout before it is refused. At most 500 of one chat may wait: the next is
-// refused at once with 322. parentMessageID may be empty. Errors:
-// 310, 313, 314, 321, 322, and those of the server: 304 to 306, 319, 320.
-func (c *Client) SendMessage(engagementID, text, parentMessageID string, done func(Message, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.resetIdle(); err != nil {
-			return err
-		}
-		return s.chats.send(engagementID, text, parentMessageID, s.clock.now(), done)
-	}, refuse(done))
-}
-
-// Messages reads the newest page of history (PAGE-*). A size out of 1 to 50 is
-// logged as ACS-211 and means 10. Errors: 310, 316, 321.
-func (c *Client) Messages(engagementID string, size int, done func(Page, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		s.chats.newestPage(engagementID, size, done)
-		return nil
-	}, refuse(done))
-}
-
-// Turn reads the page beside the one at cursor (PAGE-4). Errors: 310, 317, 321.
-func (c *Client) Turn(at Cursor, to Direction, done func(Page, error)) {
-	done = orNothing(done)
-	c.act(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		s.chats.turn(at, to, done)
-		return nil
-	}, refuse(done))
-}
-
-// SetJWTToken replaces the token (JWT-3, JWT-4). Errors: 305, 308, 310, 321; the
-// present token then stays.
-func (c *Client) SetJWTToken(text string) error {
-	return c.now(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		return s.setToken(text)
+// Shutdown is [Core.Shutdown]. It returns within 5 seconds. After a nil error no goroutine of
+// the session is left but the one that delivers the last events.
+func (c *Client) Shutdown(ctx context.Context, reason wire.Reason) error {
+	_, err := Await(ctx, func(done func(struct{}, error)) {
+		c.core.Shutdown(reason, func(err error) { done(struct{}{}, err) })
 	})
+	return err
 }
 
-// ResetIdleTimeout starts the idle timers anew (NS-8). Errors: 310, 321.
-func (c *Client) ResetIdleTimeout() error { return c.now((*session).resetIdle) }
+// CreateEngagement is [Core.CreateEngagement].
+func (c *Client) CreateEngagement(ctx context.Context, parameters map[string]string) (Engagement, error) {
+	return Await(ctx, func(done func(Engagement, error)) { c.core.CreateEngagement(parameters, done) })
+}
 
-// RetryConnection reconnects now, with a new reconnection window (NS-9). Errors:
-// 318 unless the stream has failed; 305 while the token is expired; 310, 321.
-func (c *Client) RetryConnection() error {
-	return c.now(func(s *session) *Error {
-		if err := s.checkReady(); err != nil {
-			return err
-		}
-		now := s.clock.now()
-		err := s.stream.retryConnection(now)
-		s.runStream(now)
-		return err
+// Engagements is [Core.Engagements].
+func (c *Client) Engagements(ctx context.Context) ([]Engagement, error) {
+	return Await(ctx, c.core.Engagements)
+}
+
+// EngagementByID is [Core.EngagementByID]. The bool is false if there is no such engagement.
+func (c *Client) EngagementByID(ctx context.Context, id string) (Engagement, bool, error) {
+	type result struct {
+		e  Engagement
+		ok bool
+	}
+	r, err := Await(ctx, func(done func(result, error)) {
+		c.core.EngagementByID(id, func(e Engagement, ok bool, err error) { done(result{e, ok}, err) })
 	})
+	return r.e, r.ok, err
 }
 
-// SetLogLevel changes the level (NS-10). It needs no session. Error: 303.
-func (c *Client) SetLogLevel(level LogLevel) error {
-	if level.rank() < 0 {
-		return &Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}
-	}
-	c.logger.level.Store(int32(level.rank()))
-	return nil
+// Join is [Core.Join].
+func (c *Client) Join(ctx context.Context, engagementID string) (Engagement, error) {
+	return Await(ctx, func(done func(Engagement, error)) { c.core.Join(engagementID, done) })
 }
 
-// Wake tells the client of a change around it. Without a session it does nothing.
-func (c *Client) Wake(w Wake) {
-	c.act(func(s *session) *Error {
-		s.wake(w)
-		return nil
-	}, func(*Error) {})
+// Disconnect is [Core.Disconnect].
+func (c *Client) Disconnect(ctx context.Context, engagementID string, reason wire.Reason) (Engagement, error) {
+	return Await(ctx, func(done func(Engagement, error)) { c.core.Disconnect(engagementID, reason, done) })
 }
 
-// maxMistakes bounds what a client remembers of the lines that it has said at ERROR.
-const maxMistakes = 50
-
-// Mistake logs a line about what the page's developer did wrong: at ERROR the first time,
-// at WARN when the same line comes again, and beyond 50 different ones.
-func (c *Client) Mistake(line string) {
-	for {
-		said := c.said.Load()
-		var lines []string
-		if said != nil {
-			lines = *said
-		}
-		if len(lines) >= maxMistakes || slices.Contains(lines, line) {
-			c.logger.log(LogWarn, line)
-			return
-		}
-		lines = append(slices.Clone(lines), line)
-		if c.said.CompareAndSwap(said, &lines) {
-			c.logger.log(LogError, line)
-			return
-		}
-	}
+// SendMessage is [Core.SendMessage]. It returns within Config.ReconnectionTimeout.
+func (c *Client) SendMessage(ctx context.Context, engagementID, text, parentMessageID string) (Message, error) {
+	return Await(ctx, func(done func(Message, error)) { c.core.SendMessage(engagementID, text, parentMessageID, done) })
 }
 
-func orNothing[T any](done func(T, error)) func(T, error) {
-	if done == nil {
-		return func(T, error) {}
-	}
-	return done
+// Messages is [Core.Messages].
+func (c *Client) Messages(ctx context.Context, engagementID string, size int) (Page, error) {
+	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, done) })
 }
 
-func refuse[T any](done func(T, error)) func(*Error) {
-	return func(err *Error) {
-		var zero T
-		done(zero, err)
-	}
+// Turn is [Core.Turn].
+func (c *Client) Turn(ctx context.Context, at Cursor, to Direction) (Page, error) {
+	return Await(ctx, func(done func(Page, error)) { c.core.Turn(at, to, done) })
 }
 
-// newUUID makes a random UUID.
-func (c *Client) newUUID() string {
-	const hex = "0123456789abcdef"
-	hi := c.o.Random()&^0xF000 | 0x4000
-	lo := c.o.Random()&^(3<<62) | 1<<63
-	b := make([]byte, 0, 36)
-	for i := range 32 {
-		if i == 8 || i == 12 || i == 16 || i == 20 {
-			b = append(b, '-')
-		}
-		word := hi
-		if i >= 16 {
-			word = lo
-		}
-		b = append(b, hex[word>>(60-4*(i%16))&15])
-	}
-	return string(b)
-}
+// SetJWTToken is [Core.SetJWTToken]. It does not wait for the server.
+func (c *Client) SetJWTToken(text string) error { return c.core.SetJWTToken(text) }
+
+// ResetIdleTimeout is [Core.ResetIdleTimeout].
+func (c *Client) ResetIdleTimeout() error { return c.core.ResetIdleTimeout() }
+
+// RetryConnection is [Core.RetryConnection].
+func (c *Client) RetryConnection() error { return c.core.RetryConnection() }
+
+// SetLogLevel is [Core.SetLogLevel].
+func (c *Client) SetLogLevel(level LogLevel) error { return c.core.SetLogLevel(level) }
+
+// Wake is [Core.Wake].
+func (c *Client) Wake(w Wake) { c.core.Wake(w) }

@@ -3,19 +3,21 @@
 // gives it fetch, WebSocket and sessionStorage) and in native Go programs (package
 // native gives it net/http), and is the same code in both.
 //
-// Start with New, register nothing, call Init, and read events from
-// Options.Deliver:
+// Start with New and call Init; events come to Options.Deliver:
 //
-//	c := sdk.New(sdk.Options{Transport: t, Deliver: func(e sdk.Event) { … }})
-//	c.Init(params, sdk.Config{}, func(u sdk.UserContext, err error) { … })
+//	c := sdk.New(sdk.Options{Transport: native.New(native.Options{}), Deliver: func(e sdk.Event) { … }})
+//	user, err := c.Init(ctx, params, sdk.Config{})
+//	chat, err := c.CreateEngagement(ctx, nil)
+//	_, err = c.SendMessage(ctx, chat.EngagementID, "Hello", "")
+//	err = c.Shutdown(ctx, "")
 //
-// Calls do not block: each takes a callback that runs exactly once, on the same
-// goroutine as Deliver and in order with it, so that a caller learns of an outcome
-// and of events in the order in which they happened. Await makes a call block.
+// The calls of [Client] block. Below it is [Core], whose calls take a callback that runs
+// exactly once, on the same goroutine as Deliver and in order with it, so that a caller
+// learns of an outcome and of events in the order in which they happened.
 //
 // # How it works
 //
-// Client holds at most one session (session.go): one goroutine that owns all state and
+// A Core holds at most one session (session.go): one goroutine that owns all state and
 // reads one select of commands, outcomes of requests, frames and one timer. It gives each
 // to the part that it is for, and does what that part wants done (perform.go):
 //

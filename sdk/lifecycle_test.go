@@ -164,7 +164,7 @@ func TestInit(t *testing.T) {
 	})
 
 	t.Run("NS-13 calls without a session", func(t *testing.T) {
-		c := sdk.New(sdk.Options{})
+		c := sdk.NewCore(sdk.Options{})
 		wantCode(t, c.SetJWTToken("x"), 310)
 		wantCode(t, c.ResetIdleTimeout(), 310)
 		wantCode(t, c.RetryConnection(), 310)
@@ -184,7 +184,7 @@ func TestInit(t *testing.T) {
 		})
 	})
 	t.Run("NS-10 log level", func(t *testing.T) {
-		c := sdk.New(sdk.Options{})
+		c := sdk.NewCore(sdk.Options{})
 		wantCode(t, c.SetLogLevel("LOUD"), 303)
 		if err := c.SetLogLevel(sdk.LogDebug); err != nil {
 			t.Error(err)

@@ -20,7 +20,7 @@ func (o *outbox) run(f func()) { o.items = append(o.items, delivery{run: f}) }
 func (o *outbox) full() bool { return len(o.items) >= maxOutbox }
 
 // dispatch makes deliveries one at a time, until the channel is closed.
-func (c *Client) dispatch(runs <-chan []delivery) {
+func (c *Core) dispatch(runs <-chan []delivery) {
 	for items := range runs {
 		for _, d := range items {
 			if d.event == nil {

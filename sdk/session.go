@@ -33,7 +33,7 @@ const (
 // session is one life between init and shutdown. All fields below the channels
 // belong to the goroutine in run; others reach it through do.
 type session struct {
-	c    *Client
+	c    *Core
 	log  *logger
 	base string // hostURL and wire.BasePath
 
@@ -65,7 +65,7 @@ type session struct {
 	chats      chats
 }
 
-func newSession(c *Client, p InitParams, cfg Config, done func(UserContext, error)) *session {
+func newSession(c *Core, p InitParams, cfg Config, done func(UserContext, error)) *session {
 	s := &session{
 		c:        c,
 		log:      &c.logger,

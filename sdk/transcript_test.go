@@ -130,7 +130,7 @@ func playTranscript(t *testing.T, name string) {
 		return fmt.Sprintf("%08d-0000-4000-8000-000000000000", made)
 	}
 	g := &page{t: t}
-	g.c = sdk.New(sdk.Options{Transport: s, Storage: storage, Deliver: func(e sdk.Event) {
+	g.c = sdk.NewCore(sdk.Options{Transport: s, Storage: storage, Deliver: func(e sdk.Event) {
 		if e.Type != "" {
 			g.events = append(g.events, e)
 			g.marks = append(g.marks, string(e.Type))

@@ -16,7 +16,7 @@ const maxOut = 32 << 10
 // bridge is this side of the contract. Goroutines of a wasm take turns only where they
 // block, so out and full need no lock.
 type bridge struct {
-	client  *sdk.Client
+	client  *sdk.Core
 	deliver js.Value
 	command js.Func
 	out     []byte        // the list that is to be delivered next, without its end
@@ -27,7 +27,7 @@ type bridge struct {
 
 func newBridge(deliver js.Value) *bridge {
 	b := &bridge{deliver: deliver, drained: make(chan struct{}, 1)}
-	b.client = sdk.New(sdk.Options{
+	b.client = sdk.NewCore(sdk.Options{
 		Transport: transport{},
 		Storage:   storage{},
 		Deliver:   b.event,

@@ -3,7 +3,7 @@
 //
 //	t := native.New(native.Options{})
 //	defer t.Close()
-//	c := sdk.New(sdk.Options{Transport: t, Deliver: …})
+//	c := sdk.NewCore(sdk.Options{Transport: t, Deliver: …})
 //
 // A native program has no page that could be reloaded, so it needs no sdk.Storage.
 package native

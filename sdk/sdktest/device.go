@@ -52,7 +52,7 @@ func (d *Device) Sleep() {
 	}
 }
 
-// Wake ends Sleep. It is not sdk.Client.Wake, which a page calls on its own account,
+// Wake ends Sleep. It is not sdk.Core.Wake, which a page calls on its own account,
 // if it learns of it.
 func (d *Device) Wake() {
 	d.mu.Lock()

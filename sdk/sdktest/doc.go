@@ -12,7 +12,7 @@
 //	synctest.Test(t, func(t *testing.T) {
 //		p := sdktest.New(sdktest.Options{AutoBot: true})
 //		defer p.Close()
-//		c := sdk.New(sdk.Options{Transport: p.Transport(), Storage: p.Storage(), Deliver: …})
+//		c := sdk.NewCore(sdk.Options{Transport: p.Transport(), Storage: p.Storage(), Deliver: …})
 //		c.Init(p.Params(sdktest.Claims{Name: "Ann"}), sdk.Config{}, …)
 //		synctest.Wait() or time.Sleep(time.Second) // virtual
 //		id := p.Engagements()[0].EngagementID

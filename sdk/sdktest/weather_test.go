@@ -21,7 +21,7 @@ func ExampleWeather() {
 	p := sdktest.New(sdktest.Options{AutoBot: true})
 	defer p.Close()
 	entered := make(chan string, 1)
-	c := sdk.New(sdk.Options{
+	c := sdk.NewCore(sdk.Options{
 		Transport: p.Transport(),
 		Storage:   p.Storage(),
 		Deliver: func(e sdk.Event) {
@@ -256,7 +256,7 @@ func TestRun(t *testing.T) {
 		defer p.Close()
 		d := p.Device()
 		var heard []int64
-		c := sdk.New(sdk.Options{Transport: d.Transport(), Storage: p.Storage(), Deliver: func(e sdk.Event) {
+		c := sdk.NewCore(sdk.Options{Transport: d.Transport(), Storage: p.Storage(), Deliver: func(e sdk.Event) {
 			d.Gate()
 			if e.Message != nil {
 				heard = append(heard, e.Message.MessageIndex)

@@ -36,13 +36,11 @@ func measureAllocs() (event, send float64, err error) {
 	ctx, cancel := bounded(context.Background())
 	defer cancel()
 	params := sdk.InitParams{HostURL: "http://127.0.0.1", IntegrationID: integrationID, Appkey: "key", Token: token()}
-	if _, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
-		c.Init(params, sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
-	}); err != nil {
+	if _, err := c.Init(ctx, params, sdk.Config{IdleTimeout: sdk.IdleDisabled}); err != nil {
 		return 0, 0, fmt.Errorf("init: %w", err)
 	}
 	defer func() {
-		_, ended := sdk.Await(ctx, func(done func(struct{}, error)) { c.Shutdown("", func(err error) { done(struct{}{}, err) }) })
+		ended := c.Shutdown(ctx, "")
 		if err == nil {
 			err = ended
 		}
@@ -72,7 +70,7 @@ func measureAllocs() (event, send float64, err error) {
 		settled := func(_ sdk.Message, err error) { done <- err }
 		send = allocations(n, func() {
 			for range n {
-				c.SendMessage(cannedChat, "Good morning, I have a question about my order.", "", settled)
+				c.Core().SendMessage(cannedChat, "Good morning, I have a question about my order.", "", settled)
 				if err := <-done; err != nil {
 					failed = err
 				}

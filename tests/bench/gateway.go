@@ -226,7 +226,7 @@ func (c *load) abandon(gateways ...*harness.Process) {
 		g.Kill()
 	}
 	for _, v := range c.visitors {
-		v.Shutdown("", nil) // it reaches nobody, and gives up after some seconds
+		v.Core().Shutdown("", nil) // it reaches nobody, and gives up after some seconds
 	}
 	c.visitors = nil
 }
@@ -306,13 +306,13 @@ func (b *gatewayBench) history(ctx context.Context, c *load) (t table, ratio flo
 	for _, n := range chats {
 		for ; have < n; have++ {
 			<-pace.C
-			if _, err := sdk.Await(ctx, func(done func(sdk.Engagement, error)) { fresh.CreateEngagement(nil, done) }); err != nil {
+			if _, err := fresh.CreateEngagement(ctx, nil); err != nil {
 				return t, 0, err
 			}
 		}
 		for range max(10, 4*b.runs) {
 			if err := timed(fmt.Sprint("chats ", n), func() error {
-				list, err := sdk.Await(ctx, func(done func([]sdk.Engagement, error)) { fresh.Engagements(done) })
+				list, err := fresh.Engagements(ctx)
 				if err == nil && len(list) != n {
 					err = fmt.Errorf("%d chats are listed of %d", len(list), n)
 				}
@@ -333,14 +333,12 @@ func (b *gatewayBench) history(ctx context.Context, c *load) (t table, ratio flo
 }
 
 // page reads the newest page of a visitor's chat, or with at the one older than that.
-func page(ctx context.Context, v *visitor, at *sdk.Cursor) (sdk.Page, error) {
-	p, err := sdk.Await(ctx, func(done func(sdk.Page, error)) {
-		if at == nil {
-			v.Messages(v.Chat, pageSize, done)
-		} else {
-			v.Turn(*at, sdk.Older, done)
-		}
-	})
+func page(ctx context.Context, v *visitor, at *sdk.Cursor) (p sdk.Page, err error) {
+	if at == nil {
+		p, err = v.Messages(ctx, v.Chat, pageSize)
+	} else {
+		p, err = v.Turn(ctx, *at, sdk.Older)
+	}
 	if err == nil && len(p.Items) != pageSize {
 		err = fmt.Errorf("a page of %d messages", len(p.Items))
 	}

@@ -120,9 +120,7 @@ func (c *load) leave(ctx context.Context) error {
 				return nil
 			}
 			if v := c.visitors[i]; v != nil {
-				if _, err := sdk.Await(ctx, func(done func(struct{}, error)) {
-					v.Shutdown("", func(err error) { done(struct{}{}, err) })
-				}); err != nil {
+				if err := v.Shutdown(ctx, ""); err != nil {
 					return fmt.Errorf("shutdown: %w", err)
 				}
 			}

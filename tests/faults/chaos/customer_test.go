@@ -24,7 +24,7 @@ type customer struct {
 	w         *platform
 	link      *link
 	transport *counted
-	client    *sdk.Client
+	client    *sdk.Core
 	chat      string // engagementId
 
 	news     // of the log and sends
@@ -65,7 +65,7 @@ func newCustomer(w *platform, l *link, n int) *customer {
 	}
 	h := &http.Transport{DialContext: l.dial, MaxIdleConnsPerHost: 4}
 	c.transport = &counted{native.New(native.Options{HTTPClient: &http.Client{Transport: h}}), h, atomic.Int64{}}
-	c.client = sdk.New(sdk.Options{Transport: c.transport, Deliver: c.deliver})
+	c.client = sdk.NewCore(sdk.Options{Transport: c.transport, Deliver: c.deliver})
 	return c
 }
 

@@ -139,12 +139,10 @@ func TestComingBackIsSpread(t *testing.T) {
 			}
 		}})
 		wg.Go(func() {
-			_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
-				c.Init(sdk.InitParams{
-					HostURL: w.url, IntegrationID: w.account.IntegrationID, Appkey: w.account.Appkey,
-					Token: w.token(fmt.Sprint("c", i), time.Now().Add(time.Hour)),
-				}, sdk.Config{}, done)
-			})
+			_, err := c.Init(ctx, sdk.InitParams{
+				HostURL: w.url, IntegrationID: w.account.IntegrationID, Appkey: w.account.Appkey,
+				Token: w.token(fmt.Sprint("c", i), time.Now().Add(time.Hour)),
+			}, sdk.Config{})
 			if err != nil {
 				t.Errorf("init: %v", err)
 			}
@@ -152,9 +150,7 @@ func TestComingBackIsSpread(t *testing.T) {
 		t.Cleanup(func() {
 			end, cancel := context.WithTimeout(context.Background(), harness.Timeout)
 			defer cancel()
-			_, _ = sdk.Await(end, func(done func(struct{}, error)) {
-				c.Shutdown("", func(err error) { done(struct{}{}, err) })
-			})
+			_ = c.Shutdown(end, "")
 			transport.Close()
 		})
 	}

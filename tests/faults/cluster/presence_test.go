@@ -173,9 +173,7 @@ func TestPresence(t *testing.T) {
 		c = start("C again")
 		dee := visit(a, "dee", cy)
 		// Whoever is seen away by then was taken for it by the new one.
-		if _, err := sdk.Await(ctx, func(done func(struct{}, error)) {
-			dee.Shutdown("", func(err error) { done(struct{}{}, err) })
-		}); err != nil {
+		if err := dee.Shutdown(ctx, ""); err != nil {
 			t.Fatal(err)
 		}
 		until("the customer to be away", changed(dee.Chat, isAway))

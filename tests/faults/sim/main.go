@@ -8,7 +8,7 @@
 //	go run ./tests/faults/sim -seed 4711 -steps 3,8-12   only these steps of it
 //
 // A life is a schedule, which is data drawn from the seed (schedule.go), a player that
-// lets it happen to sdk.Client and sdktest.Platform in a synctest bubble and writes down
+// lets it happen to sdk.Core and sdktest.Platform in a synctest bubble and writes down
 // what pages learnt (player.go, page.go, record.go), and a model that reads what was
 // written and what is stored, and says which row of API.md does not hold (model.go).
 //

@@ -17,7 +17,7 @@ type page struct {
 	n       int
 	l       *player
 	slot    int
-	c       *sdk.Client
+	c       *sdk.Core
 	device  *sdktest.Device
 	storage *tabStorage
 
@@ -63,7 +63,7 @@ func (l *player) newPage(slot int, storage *sdktest.Storage) *page {
 		react: map[sdk.EventType][]Step{}, heard: map[string]int64{},
 	}
 	g.device.StepClock(l.clock)
-	g.c = sdk.New(sdk.Options{
+	g.c = sdk.NewCore(sdk.Options{
 		WallClock: g.device.WallClock,
 		Transport: watched{g, g.device.Transport()},
 		Storage:   g.storage,

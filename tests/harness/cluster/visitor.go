@@ -3,10 +3,11 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"time"
+
 	"openchat/sdk"
 	"openchat/sdk/native"
 	"openchat/tests/harness"
-	"time"
 )
 
 // Visitor is a customer with the SDK and one chat.
@@ -35,13 +36,11 @@ func (a *Account) Visit(ctx context.Context, host string, t *native.Transport, d
 		}
 		deliver(e)
 	}})
-	if _, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {
-		v.Init(sdk.InitParams{HostURL: host, IntegrationID: a.IntegrationID, Token: token, Appkey: a.Appkey},
-			sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
-	}); err != nil {
+	params := sdk.InitParams{HostURL: host, IntegrationID: a.IntegrationID, Token: token, Appkey: a.Appkey}
+	if _, err := v.Init(ctx, params, sdk.Config{IdleTimeout: sdk.IdleDisabled}); err != nil {
 		return nil, fmt.Errorf("init: %w", err)
 	}
-	e, err := sdk.Await(ctx, func(done func(sdk.Engagement, error)) { v.CreateEngagement(nil, done) })
+	e, err := v.CreateEngagement(ctx, nil)
 	if err != nil {
 		return nil, fmt.Errorf("createEngagement: %w", err)
 	}
@@ -56,6 +55,6 @@ func (a *Account) Visit(ctx context.Context, host string, t *native.Transport, d
 
 // Send sends a message of the visitor's and waits for its promise.
 func (v *Visitor) Send(ctx context.Context, text string) error {
-	_, err := sdk.Await(ctx, func(done func(sdk.Message, error)) { v.SendMessage(v.Chat, text, "", done) })
+	_, err := v.SendMessage(ctx, v.Chat, text, "")
 	return err
 }

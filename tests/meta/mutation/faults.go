@@ -123,20 +123,20 @@ var faults = []fault{
 `,
 		`		e.LastUpdatedAt = now()
 `},
-	{"INIT-8 a second init says that an init is in progress", "sdk/client.go", "Client.Init",
+	{"INIT-8 a second init says that an init is in progress", "sdk/core.go", "Core.Init",
 		`fail(CodeAlreadyInitialized, "call shutdown first")`,
 		`fail(CodeInProgress, "call shutdown first")`},
-	{"SHUT-1 shutdown without a reason is USER_INACTIVE", "sdk/client.go", "Client.Shutdown",
+	{"SHUT-1 shutdown without a reason is USER_INACTIVE", "sdk/core.go", "Core.Shutdown",
 		`			reason = wire.ReasonUserClosed`,
 		`			reason = wire.ReasonUserInactive`},
-	{"SHUT-1 shutdown takes any reason", "sdk/client.go", "Client.Shutdown",
+	{"SHUT-1 shutdown takes any reason", "sdk/core.go", "Core.Shutdown",
 		`			return fail(CodeConstraintViolation, "reason must be USER_CLOSED or USER_INACTIVE")
 `,
 		""},
-	{"NS-13 calls without a session say that one is in progress", "sdk/client.go", "Client.act",
+	{"NS-13 calls without a session say that one is in progress", "sdk/core.go", "Core.act",
 		`	refused(fail(CodeNotInitialized, "call init first"))`,
 		`	refused(fail(CodeInProgress, "call init first"))`},
-	{"IDLE-1 reading history is activity", "sdk/client.go", "Client.Messages",
+	{"IDLE-1 reading history is activity", "sdk/core.go", "Core.Messages",
 		`		if err := s.checkReady(); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ var faults = []fault{
 			return err
 		}
 		s.chats.newestPage(`},
-	{"IDLE-1 listing chats is activity", "sdk/client.go", "Client.Engagements",
+	{"IDLE-1 listing chats is activity", "sdk/core.go", "Core.Engagements",
 		`		if err := s.checkReady(); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ var faults = []fault{
 			return err
 		}
 		s.chats.list(done)`},
-	{"IDLE-1 sendMessage is no activity", "sdk/client.go", "Client.SendMessage",
+	{"IDLE-1 sendMessage is no activity", "sdk/core.go", "Core.SendMessage",
 		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ var faults = []fault{
 			return err
 		}
 		return s.chats.send(`},
-	{"IDLE-1 join is no activity", "sdk/client.go", "Client.Join",
+	{"IDLE-1 join is no activity", "sdk/core.go", "Core.Join",
 		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ var faults = []fault{
 			return err
 		}
 		return s.chats.join(`},
-	{"IDLE-1 disconnect is no activity", "sdk/client.go", "Client.Disconnect",
+	{"IDLE-1 disconnect is no activity", "sdk/core.go", "Core.Disconnect",
 		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ var faults = []fault{
 			return err
 		}
 		return s.chats.disconnect(`},
-	{"IDLE-1 createEngagement is no activity", "sdk/client.go", "Client.CreateEngagement",
+	{"IDLE-1 createEngagement is no activity", "sdk/core.go", "Core.CreateEngagement",
 		`		if err := s.resetIdle(); err != nil {
 			return err
 		}
@@ -190,28 +190,28 @@ var faults = []fault{
 			return err
 		}
 		if err := checkParameters("engagementParameters"`},
-	{"NS-8 resetIdleTimeout does nothing", "sdk/client.go", "Client.ResetIdleTimeout",
+	{"NS-8 resetIdleTimeout does nothing", "sdk/core.go", "Core.ResetIdleTimeout",
 		"return c.now((*session).resetIdle)",
 		"return c.now((*session).checkReady)"},
-	{"ENG-8 engagementParameters have no bounds", "sdk/client.go", "Client.CreateEngagement",
+	{"ENG-8 engagementParameters have no bounds", "sdk/core.go", "Core.CreateEngagement",
 		`if err := checkParameters("engagementParameters", parameters); err != nil {`,
 		`if err := checkParameters("engagementParameters", nil); err != nil {`},
-	{"NS-6 an id that is not known is not asked for", "sdk/client.go", "Client.EngagementByID",
+	{"NS-6 an id that is not known is not asked for", "sdk/core.go", "Core.EngagementByID",
 		`			for _, e := range list {
 				if e.EngagementID == id {`,
 		`			for _, e := range list[:0] {
 				if e.EngagementID == id {`},
-	{"NS-10 an unknown log level is a constraint violation", "sdk/client.go", "Client.SetLogLevel",
+	{"NS-10 an unknown log level is a constraint violation", "sdk/core.go", "Core.SetLogLevel",
 		"&Error{Code: CodeConfiguration, Message: texts[CodeLogLevel]}",
 		"&Error{Code: CodeConstraintViolation, Message: texts[CodeLogLevel]}"},
 	{"NS-10 a level hides its own lines", "sdk/log.go", "logger.log",
 		"int32(level.rank()) >= l.level.Load()",
 		"int32(level.rank()) > l.level.Load()"},
-	{"INIT-6 config.logLevel is ignored", "sdk/client.go", "Client.Init",
+	{"INIT-6 config.logLevel is ignored", "sdk/core.go", "Core.Init",
 		`		level = int32(cfg.LogLevel.rank())
 `,
 		""},
-	{"INIT-6 bad config values are replaced without a warning", "sdk/client.go", "Client.Init",
+	{"INIT-6 bad config values are replaced without a warning", "sdk/core.go", "Core.Init",
 		`	for _, w := range warnings {`,
 		`	for _, w := range warnings[:0] {`},
 	{"JWT-1 the reminder comes two minutes before", "sdk/token.go", "reminderLead",
@@ -1300,7 +1300,7 @@ var faults = []fault{
 		`  if (!known) mistakes.push(line);
 `,
 		""},
-	{"INIT-6 bad config is said at ERROR each time", "sdk/client.go", "Client.Mistake",
+	{"INIT-6 bad config is said at ERROR each time", "sdk/core.go", "Core.Mistake",
 		`slices.Contains(lines, line) {
 			c.logger.log(LogWarn, line)`,
 		`slices.Contains(lines, line) {

@@ -13,20 +13,20 @@ var rivals = map[string][]rival{
 		{"checkReason", "reason = wire . ReasonUserClosed"},
 	},
 	"IDLE-1 reading history is activity": {
-		{"Client.Engagements", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . list ("},
-		{"Client.Turn", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . turn ("},
+		{"Core.Engagements", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . list ("},
+		{"Core.Turn", "if err := s . checkReady ( ) ; err != nil { return err ; } ; s . chats . turn ("},
 	},
 	"IDLE-1 sendMessage is no activity": {
-		{"Client.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
-		{"Client.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
+		{"Core.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
+		{"Core.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
 	},
 	"IDLE-1 join is no activity": {
-		{"Client.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
-		{"Client.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
+		{"Core.Disconnect", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . disconnect ("},
+		{"Core.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
 	},
 	"IDLE-1 disconnect is no activity": {
-		{"Client.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
-		{"Client.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
+		{"Core.Join", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . join ("},
+		{"Core.SendMessage", "if err := s . resetIdle ( ) ; err != nil { return err ; } ; return s . chats . send ("},
 	},
 	"JWT-7 a good token that is set late in the window is given up with it": {
 		{"stream.tokenWorked", "st . state = streamWaiting ; st . brokeAt = now ; st . retryAt = at"},
@@ -38,7 +38,7 @@ var rivals = map[string][]rival{
 		{"idle.reset", "i . deadline = now + i . timeout"},
 	},
 	"JWT-2 attempts go on without a token": {
-		{"Client.RetryConnection", "s . stream . retryConnection ( now )"},
+		{"Core.RetryConnection", "s . stream . retryConnection ( now )"},
 		{"session.handleTimers", "s . stream . handleTimers ( now )"},
 		{"session.serverTime", "s . stream . ping ( now )"},
 		{"session.sessionKnown", "s . stream . connect ( now )"},
