@@ -110,7 +110,7 @@ func TestCommandErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			got := p.command(c.op, c.args...)
 			if code(got) != c.want {
-				t.Errorf("%s, want %q", js.Global().Get("JSON").Call("stringify", got), c.want)
+				t.Errorf("%s, want %q", stringify(t, got), c.want)
 			}
 			if c.want != "" && got.Get("message").String() == "" {
 				t.Error("no message")
@@ -135,7 +135,7 @@ func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
 		}
 		got := p.next(t)
 		if got.Get("settle").Int() != i+1 || code(got.Get("error")) != "ACS-310" {
-			t.Errorf("%s: %s", c[0], js.Global().Get("JSON").Call("stringify", got))
+			t.Errorf("%s: %s", c[0], stringify(t, got))
 		}
 	}
 }
@@ -156,7 +156,7 @@ func TestContract(t *testing.T) {
 			continue
 		}
 		if got := p.next(t); got.Get("settle").Int() != i+1 {
-			t.Errorf("%s: %s", c.op, js.Global().Get("JSON").Call("stringify", got))
+			t.Errorf("%s: %s", c.op, stringify(t, got))
 		}
 	}
 	if len(p.delivered) != 0 {
@@ -253,13 +253,12 @@ func TestEventsWaitForRoom(t *testing.T) {
 }
 
 func TestEncoding(t *testing.T) {
-	parse := func(text []byte) js.Value { return js.Global().Get("JSON").Call("parse", string(text)) }
 	same := func(t *testing.T, text []byte, want string) {
 		t.Helper()
 		if string(text) != want {
 			t.Errorf("\n%s, want\n%s", text, want)
 		}
-		parse(text) // throws, and so panics, for what is no JSON
+		parse(t, string(text)) // fails for what is no JSON
 	}
 	at := time.Date(2026, 3, 4, 5, 6, 7, 89e6, time.UTC)
 	const ms = "1772600767089"
@@ -302,7 +301,7 @@ func TestEncoding(t *testing.T) {
 		}
 		text := text(encodePage, &page)
 		same(t, text, `{"items":[{`+messageMembers+`},{`+messageMembers+`}],"hasPrevious":true,"hasNext":false,"size":10,"cursor":"e d 10 1 2 1099511627776 18446744073709551615 7"}`)
-		if c, err := parseCursor(parse(text).Get("cursor").String()); err != nil || c != page.Cursor {
+		if c, err := parseCursor(parse(t, string(text)).Get("cursor").String()); err != nil || c != page.Cursor {
 			t.Errorf("the cursor comes back as %+v, %v", c, err)
 		}
 	})

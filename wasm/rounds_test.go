@@ -21,7 +21,7 @@ func TestSHUT2RoundsLeaveNoGoroutine(t *testing.T) {
 		t.Helper()
 		id++
 		if refused := p.command(op, append([]any{id}, args...)...); !refused.IsNull() {
-			t.Fatalf("%s: %s", op, js.Global().Get("JSON").Call("stringify", refused))
+			t.Fatalf("%s: %s", op, stringify(t, refused))
 		}
 		for {
 			item := p.next(t)

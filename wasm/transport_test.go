@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hack-pad/safejs"
+
 	"openchat/sdk"
 	"openchat/sdk/wire"
 )
@@ -130,11 +132,10 @@ func TestFetchWithoutStream(t *testing.T) {
 		{"a text, and a body that is no stream", `body: {}, text: () => Promise.resolve(text)`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			real := js.Global().Get("fetch")
-			t.Cleanup(func() { js.Global().Set("fetch", real) })
 			answer := func(text string) (sdk.Response, error) {
-				js.Global().Set("fetch", js.Global().Get("Function").New("text", `return () => Promise.resolve(
-					{status: 429, headers: {get: (name) => name === "Retry-After" ? "7" : undefined}, `+c.answer+`})`).Invoke(text))
+				answering := function(t, "text", `return () => Promise.resolve(
+					{status: 429, headers: {get: (name) => name === "Retry-After" ? "7" : undefined}, `+c.answer+`})`)
+				replaceGlobal(t, "fetch", must[safejs.Value](t)(answering.Invoke(text)))
 				return do(t, testContext(t), "POST", "/", "x")
 			}
 			for _, text := range []string{"", "ä€😀", strings.Repeat("x", wire.MaxAnswer)} {
@@ -151,9 +152,7 @@ func TestFetchWithoutStream(t *testing.T) {
 		})
 	}
 	t.Run("without AbortController a request ends with its context", func(t *testing.T) {
-		real := js.Global().Get("AbortController")
-		t.Cleanup(func() { js.Global().Set("AbortController", real) })
-		js.Global().Delete("AbortController")
+		replaceGlobal(t, "AbortController", safejs.Undefined())
 		if r, err := do(t, testContext(t), "POST", "/echo", "x"); err != nil || r.Status != 200 {
 			t.Errorf("status %d, error %v", r.Status, err)
 		}
@@ -331,19 +330,6 @@ func TestSocket(t *testing.T) {
 			t.Errorf("the server was not told: %v", err)
 		}
 	})
-}
-
-// sessionStorage stands in for the page's; the page of these tests has a real one, which
-// the first test uses.
-func replaceStorage(t *testing.T, body string) {
-	self := js.Global().Get("self")
-	object := js.Global().Get("Object")
-	descriptor := object.Call("getOwnPropertyDescriptor", self, "sessionStorage")
-	object.Call("defineProperty", self, "sessionStorage", map[string]any{
-		"configurable": true,
-		"get":          js.Global().Get("Function").New(body),
-	})
-	t.Cleanup(func() { object.Call("defineProperty", self, "sessionStorage", descriptor) })
 }
 
 func TestStorage(t *testing.T) {
