@@ -405,6 +405,7 @@ var invisible = map[string]string{
 	"sdk.maxPings":          "pings that no pong has answered",
 	"sdk.maxOutbox":         "the script's queue is what fills first",
 	"sdk.maxArrivals":       "frames that are handled in one turn",
+	"sdk.clockLead":         "where the monotonic clock of a session begins",
 	"sdk.maxSleep":          "how often the clocks are compared",
 	"sdk.jump":              "what counts as a clock that was set",
 	"sdk.clockTolerance":    "how exactly the server's time is known",
