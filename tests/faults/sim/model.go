@@ -629,6 +629,8 @@ func (l *log) called(c *Call) {
 		l.taken(c)
 	}
 	switch {
+	case c.Kind == doInit && l.phase == none && c.Err != nil && c.Err.Code == sdk.CodeInProgress:
+		// The one before has failed, and the page has not received that yet.
 	case c.Kind == doInit && l.phase == none:
 		l.phase = initing
 		l.initCall = c
