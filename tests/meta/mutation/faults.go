@@ -186,7 +186,7 @@ var faults = []fault{
 			return err
 		}
 		if err := checkParameters("engagementParameters"`,
-		`		if err := s.ready(); err != nil {
+		`		if err := s.checkReady(); err != nil {
 			return err
 		}
 		if err := checkParameters("engagementParameters"`},
@@ -655,7 +655,8 @@ var faults = []fault{
 	{"ENG-7 mirrors do not learn of changes", "sdk/chats.go", "chats.apply",
 		`	out.Changed = &snapshot
 `,
-		""},
+		`	_ = snapshot
+`},
 	{"EV-9 ENGAGEMENT_ERROR is not raised", "sdk/chats.go", "chats.apply",
 		`		c.emit(out)
 		return
@@ -702,7 +703,7 @@ var faults = []fault{
 	{"MSG-6 what the user sent from another session arrives as another's", "sdk/message.go", "chats.raiseMessage",
 		`	if w.SenderParticipantType == wire.ParticipantCustomer {
 		t =`,
-		`	if w.SessionID == s.id {
+		`	if w.SessionID == c.session {
 		t =`},
 	{"MSG-6 one's own messages arrive", "sdk/message.go", "chats.raiseMessage",
 		`		t = EventMessageDelivered
@@ -777,7 +778,7 @@ var faults = []fault{
 `},
 	{"STREAM-7 a chat that is created while the chats are read again is told to have ended", "sdk/resync.go", "chats.reread",
 		`if w == nil && known[id] == nil {`,
-		`if w == nil && len(known) > len(s.engagements) {`},
+		`if w == nil && len(known) > len(c.engagements) {`},
 	{"STREAM-7 resumed is false before INITIALIZED", "sdk/stream.go", "stream.opened",
 		` || st.initial
 `,
