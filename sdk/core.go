@@ -189,7 +189,9 @@ func (c *Core) Shutdown(reason wire.Reason, done func(error)) {
 // CreateEngagement starts a chat (NS-4, ENG-8). It is user activity. Errors: 310,
 // 321, 322, and those of the server: 304 to 306, 319, 320.
 func (c *Core) CreateEngagement(parameters map[string]string, done func(Engagement, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignoreEngagement
+	}
 	c.act(func(s *session) *Error {
 		if err := s.resetIdle(); err != nil {
 			return err
@@ -199,20 +201,22 @@ func (c *Core) CreateEngagement(parameters map[string]string, done func(Engageme
 		}
 		s.chats.create(parameters, done)
 		return nil
-	}, refuse(done))
+	}, func(err *Error) { done(Engagement{}, err) })
 }
 
 // Engagements asks the server for all ongoing chats of the user (NS-5). Errors:
 // 310, 321, and those of the server: 304 to 306, 320.
 func (c *Core) Engagements(done func([]Engagement, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignoreEngagements
+	}
 	c.act(func(s *session) *Error {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.chats.list(done)
 		return nil
-	}, refuse(done))
+	}, func(err *Error) { done(nil, err) })
 }
 
 // EngagementByID finds one; ok is false when there is none of that id (NS-6). It
@@ -246,26 +250,30 @@ func (c *Core) EngagementByID(id string, done func(e Engagement, ok bool, err er
 // Join puts this session into a chat (ENG-4). It is user activity. Errors: 310,
 // 312, 314, 315, 321, and those of the server: 304 to 306, 319, 320.
 func (c *Core) Join(engagementID string, done func(Engagement, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignoreEngagement
+	}
 	c.act(func(s *session) *Error {
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.chats.join(engagementID, done)
-	}, refuse(done))
+	}, func(err *Error) { done(Engagement{}, err) })
 }
 
 // Disconnect takes the user out of a chat (ENG-5). It is user activity. reason ""
 // means USER_CLOSED. Errors: 310, 313, 314, 321, 322, and those of the server: 304 to
 // 306, 319, 320.
 func (c *Core) Disconnect(engagementID string, reason wire.Reason, done func(Engagement, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignoreEngagement
+	}
 	c.act(func(s *session) *Error {
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.chats.disconnect(engagementID, reason, done)
-	}, refuse(done))
+	}, func(err *Error) { done(Engagement{}, err) })
 }
 
 // SendMessage sends a text (MSG-*). It is user activity. Messages of one chat are
@@ -274,38 +282,44 @@ func (c *Core) Disconnect(engagementID string, reason wire.Reason, done func(Eng
 // refused at once with 322. parentMessageID may be empty. Errors:
 // 310, 313, 314, 321, 322, and those of the server: 304 to 306, 319, 320.
 func (c *Core) SendMessage(engagementID, text, parentMessageID string, done func(Message, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignoreMessage
+	}
 	c.act(func(s *session) *Error {
 		if err := s.resetIdle(); err != nil {
 			return err
 		}
 		return s.chats.send(engagementID, text, parentMessageID, s.clock.now(), done)
-	}, refuse(done))
+	}, func(err *Error) { done(Message{}, err) })
 }
 
 // Messages reads the newest page of history (PAGE-*). A size out of 1 to 50 is
 // logged as ACS-211 and means 10. Errors: 310, 316, 321.
 func (c *Core) Messages(engagementID string, size int, done func(Page, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignorePage
+	}
 	c.act(func(s *session) *Error {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.chats.newestPage(engagementID, size, done)
 		return nil
-	}, refuse(done))
+	}, func(err *Error) { done(Page{}, err) })
 }
 
 // Turn reads the page beside the one at cursor (PAGE-4). Errors: 310, 317, 321.
 func (c *Core) Turn(at Cursor, to Direction, done func(Page, error)) {
-	done = orNothing(done)
+	if done == nil {
+		done = ignorePage
+	}
 	c.act(func(s *session) *Error {
 		if err := s.checkReady(); err != nil {
 			return err
 		}
 		s.chats.turn(at, to, done)
 		return nil
-	}, refuse(done))
+	}, func(err *Error) { done(Page{}, err) })
 }
 
 // SetJWTToken replaces the token (JWT-3, JWT-4). Errors: 305, 308, 310, 321; the
@@ -377,19 +391,12 @@ func (c *Core) Mistake(line string) {
 	}
 }
 
-func orNothing[T any](done func(T, error)) func(T, error) {
-	if done == nil {
-		return func(T, error) {}
-	}
-	return done
-}
-
-func refuse[T any](done func(T, error)) func(*Error) {
-	return func(err *Error) {
-		var zero T
-		done(zero, err)
-	}
-}
+// What becomes of outcomes that nobody asks for. Generic functions would be linked once for
+// each type, under names that spell the type out.
+func ignoreEngagement(Engagement, error)    {}
+func ignoreEngagements([]Engagement, error) {}
+func ignoreMessage(Message, error)          {}
+func ignorePage(Page, error)                {}
 
 // newUUID makes a random UUID.
 func (c *Core) newUUID() string {

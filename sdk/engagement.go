@@ -1,7 +1,6 @@
 package sdk
 
 import (
-	"slices"
 	"time"
 
 	"openchat/sdk/wire"
@@ -53,7 +52,7 @@ func (e *engagement) snapshot() Engagement {
 		EngagementStatus: e.status,
 		CreatedAt:        e.createdAt,
 		LastUpdatedAt:    e.lastUpdatedAt,
-		Participants:     slices.Clone(e.participants),
+		Participants:     append(e.participants[:0:0], e.participants...),
 	}
 }
 
@@ -96,9 +95,13 @@ func (e *engagement) add(p Participant) {
 }
 
 func (e *engagement) remove(participantID string) {
-	e.participants = slices.DeleteFunc(slices.Clone(e.participants), func(p Participant) bool {
-		return p.ParticipantID == participantID
-	})
+	others := make([]Participant, 0, len(e.participants)+1)
+	for _, p := range e.participants {
+		if p.ParticipantID != participantID {
+			others = append(others, p)
+		}
+	}
+	e.participants = others
 }
 
 // merge takes a snapshot from the server into what is known.

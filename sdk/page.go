@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"math"
-	"slices"
 	"strconv"
 
 	"openchat/sdk/wire"
@@ -143,10 +142,15 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 // keep drops what is newer than the snapshot. session is the one whose own messages
 // belong to it as soon as they are known to be stored.
 func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
-	return slices.DeleteFunc(slices.Clone(list), func(m wire.Message) bool {
+	kept := make([]wire.Message, 0, len(list))
+	for i := range list {
+		m := &list[i]
 		own := m.SessionID == session && m.EventID <= at.Own
-		return m.MessageIndex > at.End || m.EventID > at.Seen && !own
-	})
+		if m.MessageIndex <= at.End && (m.EventID <= at.Seen || own) {
+			kept = append(kept, *m)
+		}
+	}
+	return kept
 }
 
 // page gives messages in rising order the page's shape.

@@ -2,7 +2,6 @@ package sdk
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"time"
 
@@ -281,7 +280,14 @@ func (r *rest) stopRetrying(c *call, now instant) {
 // drop ends a call whose answer is no longer needed.
 func (r *rest) drop(c *call) {
 	c.stop()
-	r.calls = slices.DeleteFunc(r.calls, func(o *call) bool { return o == c })
+	for i, o := range r.calls {
+		if o == c {
+			copy(r.calls[i:], r.calls[i+1:])
+			r.calls[len(r.calls)-1] = nil
+			r.calls = r.calls[:len(r.calls)-1]
+			return
+		}
+	}
 }
 
 // dropAll ends every call and returns them.

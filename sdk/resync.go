@@ -1,9 +1,7 @@
 package sdk
 
 import (
-	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 
@@ -30,7 +28,10 @@ func (c *chats) reread(target wire.EventID) {
 	c.rereads++
 	r := &rereading{number: c.rereads, target: target, found: map[string]*wire.Engagement{}}
 	// What is not listed has ended, unless it was created meanwhile.
-	known := maps.Clone(c.engagements)
+	known := make(map[string]bool, len(c.engagements))
+	for id := range c.engagements {
+		known[id] = true
+	}
 	c.add(chatRequest).call = c.listCall(func(list []wire.Engagement, err *Error) {
 		if c.stopped(r, err) {
 			return
@@ -42,7 +43,7 @@ func (c *chats) reread(target wire.EventID) {
 		// or was to be in and now is.
 		for id, e := range c.engagements {
 			w := r.found[id]
-			if w == nil && known[id] == nil {
+			if w == nil && !known[id] {
 				continue
 			}
 			if e.wasInside() || e.awaitsInside() || w != nil && w.EngagementStatus == wire.EngagementActive {
@@ -121,9 +122,12 @@ func (c *chats) missed(at Cursor, list []wire.Message, before int64, pages int, 
 			then(nil, err)
 			return
 		}
-		fresh := slices.DeleteFunc(slices.Clone(p.Messages), func(m wire.Message) bool {
-			return m.EventID <= last || m.EventID > at.Seen
-		})
+		fresh := make([]wire.Message, 0, len(p.Messages)+len(list))
+		for _, m := range p.Messages {
+			if m.EventID > last && m.EventID <= at.Seen {
+				fresh = append(fresh, m)
+			}
+		}
 		reached := len(p.Messages) == 0 || p.Messages[0].EventID <= last || !p.HasOlder
 		list = append(fresh, list...)
 		if pages++; reached || pages >= maxResyncPages {
@@ -182,7 +186,9 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 		}
 	}
 	e.reReadID = target
-	for _, p := range slices.Backward(slices.Clone(e.participants)) { // the customer, who came first, leaves last
+	were := e.participants
+	for i := len(were) - 1; i >= 0; i-- { // the customer, who came first, leaves last
+		p := were[i]
 		if w == nil || !has(w.Participants, p.ParticipantID) {
 			c.apply(&wire.Event{Type: wire.EventParticipantDisconnected, Date: now, EngagementID: id, DialogID: e.dialogID, Participant: p})
 		}
@@ -199,5 +205,10 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 }
 
 func has(list []Participant, id string) bool {
-	return slices.ContainsFunc(list, func(p Participant) bool { return p.ParticipantID == id })
+	for i := range list {
+		if list[i].ParticipantID == id {
+			return true
+		}
+	}
+	return false
 }
