@@ -828,7 +828,7 @@ func (l *log) code(c *Call) {
 			lie = "the chat is not active"
 		}
 	case 318:
-		if l.stream == failed || l.stream == givenUp {
+		if (l.stream == failed || l.stream == givenUp) && !l.leavesUndelivered() {
 			lie = "the stream has failed"
 		}
 	case 319:
@@ -847,6 +847,14 @@ func (l *log) code(c *Call) {
 	if lie != "" {
 		l.say("%v ended with %v, but %s", c, c.Err, lie)
 	}
+}
+
+// leavesUndelivered tells whether the page is held up now, and is left before it goes on: what its
+// client has decided meanwhile never reaches it.
+func (l *log) leavesUndelivered() bool {
+	return slices.ContainsFunc(l.blocked, func(x [2]time.Duration) bool {
+		return x[0] <= l.now && l.now < x[1] && slices.ContainsFunc(l.list, func(e Entry) bool { return e.What == wasLeft && e.At == x[1] })
+	})
 }
 
 func (l *log) waiting(chat string) (n int) {
