@@ -7,13 +7,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"openchat/sdk/wire"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"openchat/sdk/wire"
 )
 
 // FaultyOrigin is an origin whose REST calls and event streams the test controls.
@@ -241,7 +242,7 @@ func (l *EventStream) copy(f *FaultyOrigin, ctx context.Context, from, to *webso
 		change := f.change
 		f.mu.Unlock()
 		if change != nil {
-			if frame = change(l, up, frame); frame == nil {
+			if frame = changeEach(frame, func(one []byte) []byte { return change(l, up, one) }); frame == nil {
 				continue
 			}
 		}
@@ -251,6 +252,21 @@ func (l *EventStream) copy(f *FaultyOrigin, ctx context.Context, from, to *webso
 			}
 		}
 	}
+}
+
+// changeEach changes or drops each of the frames that came as one message; nil: all of them
+// are dropped.
+func changeEach(message []byte, change func(frame []byte) []byte) []byte {
+	var kept [][]byte
+	for _, frame := range bytes.Split(message, []byte(wire.FrameSeparator)) {
+		if frame = change(frame); frame != nil {
+			kept = append(kept, frame)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return bytes.Join(kept, []byte(wire.FrameSeparator))
 }
 
 // Stream waits for the n-th event stream that a page opens, counted from 1.
