@@ -2,10 +2,11 @@ package main
 
 import (
 	"math"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // TestBounds is make bench-check: what does not depend on the machine has become no dearer.

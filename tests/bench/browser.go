@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"openchat/tests/harness"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/css"
@@ -15,6 +14,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 // tab is a page in the browser.

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"openchat/tests/harness"
 )
 
 // A Tab sees the errors that other tests count on being absent.

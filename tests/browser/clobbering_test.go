@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"openchat/tests/harness"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // scriptPolicy lets a page load from anywhere but scripts: what the SDK's script runs is

@@ -3,13 +3,14 @@ package browser
 import (
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"openchat/tests/harness"
 )
 
 // clockPage is a page whose wall clock is ahead of the gateway's by so many seconds, and

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 // shownState is what the customer's panel shows of a state: its header, its sentences and

@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 func testid(id string) string { return `[data-testid="` + id + `"]` }

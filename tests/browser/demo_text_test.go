@@ -3,7 +3,6 @@ package browser
 import (
 	"encoding/json"
 	"fmt"
-	"openchat/tests/harness"
 	"os"
 	"slices"
 	"strings"
@@ -12,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 // Characters that lead readers astray, by their names.

@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"openchat/tests/harness"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"openchat/tests/harness"
 )
 
 // tokenWith signs a token of the customer anew, with claims changed; nil removes one.

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"openchat/tests/harness"
 )
 
 // The samples of the guide stand in pages/guide.js. These tests run each and look

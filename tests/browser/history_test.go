@@ -3,10 +3,11 @@ package browser
 import (
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 func isRead(r *http.Request) bool {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/chromedp/cdproto/memory"
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 func TestRowsIdle(t *testing.T) {

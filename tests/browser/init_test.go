@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"openchat/tests/harness"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"openchat/tests/harness"
 )
 
 // TestRowsInitArguments needs no session: init refuses each of these.

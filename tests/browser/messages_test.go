@@ -7,7 +7,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"openchat/tests/harness"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+
+	"openchat/tests/harness"
 )
 
 // isSend tells a sendMessage from other calls.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"os"
 	"regexp"
 	"slices"
@@ -16,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
+
+	"openchat/tests/harness"
 )
 
 // surface is a tab with the page of the rows, surface.html, and its whole console.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/target"
+
+	"openchat/tests/harness"
 )
 
 // visitor is a browser's tab that the test does not inspect, because Chromium prerenders

@@ -2,7 +2,6 @@ package browser
 
 import (
 	"context"
-	"openchat/tests/harness"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,8 @@ import (
 	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"openchat/tests/harness"
 )
 
 // crash kills the process of the tab's page, and returns when it is dead.

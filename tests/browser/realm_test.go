@@ -2,10 +2,11 @@ package browser
 
 import (
 	"encoding/json"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // TestRealms chats from pages whose other scripts change the language, before the SDK's

@@ -3,13 +3,14 @@ package browser
 import (
 	"encoding/json"
 	"net/http"
-	"openchat/tests/harness"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"openchat/tests/harness"
 )
 
 // sessionKey is where existing pages look for the session's id (SES-1).

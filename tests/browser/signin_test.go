@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"openchat/tests/harness"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // A page as they exist: it stands on the shop's own origin, has the script from the chat's

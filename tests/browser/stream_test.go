@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,6 +12,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
+
+	"openchat/tests/harness"
 )
 
 // failure is EVENT_STREAM_FAILED.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"openchat/tests/harness"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
+
+	"openchat/tests/harness"
 )
 
 // Within this a moment counts as met, in Chromium; sdk/ proves it to the millisecond.

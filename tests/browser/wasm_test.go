@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-	"openchat/tests/harness"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // TestWasmDoesNotCome answers the wasm as misconfigured servers do.

@@ -3,12 +3,13 @@ package browser
 import (
 	"encoding/json"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"openchat/tests/harness"
 )
 
 // rendering is what pages/widget.js reports of itself.

@@ -2,11 +2,12 @@ package browser
 
 import (
 	"net/http"
-	"openchat/tests/harness"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"openchat/tests/harness"
 )
 
 // TestZones chats from a page that works in a zone of zone.js, as Angular's pages do. What

@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"openchat/sdk/wire"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+
+	"openchat/sdk/wire"
 )
 
 // Agent is an agent with a desk, in a test.

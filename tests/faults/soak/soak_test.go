@@ -2,13 +2,14 @@ package soak
 
 import (
 	"fmt"
-	"openchat/tests/harness"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"openchat/tests/harness"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }

@@ -6,11 +6,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"openchat/tests/harness"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"openchat/tests/harness"
 )
 
 // Balancer is the host name behind which gateways stand: every new connection goes to

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"openchat/tests/harness"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"openchat/tests/harness"
 )
 
 // NATS is a JetStream cluster of several processes.
