@@ -176,7 +176,9 @@ func TestRowsStream(t *testing.T) {
 			c.JS(nil, `clock.speed(1)`)
 			list := failures(t, c.Since(mark))
 			first, last := list[0], list[len(list)-1]
-			if s := last.EventDate.Sub(first.EventDate).Seconds(); s < float64(window)-1 || s > float64(window)+25 {
+			// 100 ms of this machine are 4 s at this speed: by so much a measurement of the server's
+			// time may move the dates meanwhile. sdk/stream_test.go holds the window to its exact time.
+			if s := last.EventDate.Sub(first.EventDate).Seconds(); s < float64(window)-4 || s > float64(window)+25 {
 				t.Errorf("STREAM-2: given up after %.1f s, want %d", s, window)
 			}
 			if last.RetryAfter != 0 || last.Message == "" {
