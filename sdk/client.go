@@ -35,8 +35,7 @@ func (c *Client) Init(ctx context.Context, p InitParams, cfg Config) (UserContex
 	return Await(ctx, func(done func(UserContext, error)) { c.core.Init(p, cfg, done) })
 }
 
-// Shutdown is [Core.Shutdown]. It returns within 5 seconds. After a nil error no goroutine of
-// the session is left but the one that delivers the last events.
+// Shutdown is [Core.Shutdown]. It returns within 5 seconds.
 func (c *Client) Shutdown(ctx context.Context, reason wire.Reason) error {
 	_, err := Await(ctx, func(done func(struct{}, error)) {
 		c.core.Shutdown(reason, func(err error) { done(struct{}{}, err) })
