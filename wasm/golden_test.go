@@ -6,13 +6,13 @@ import (
 	_ "embed"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"openchat/sdk"
 	"openchat/sdk/wire"
+	"openchat/sdk/wire/wiretest"
 )
 
 //go:embed testdata/golden.txt
@@ -32,42 +32,10 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// fill gives v a value that is not zero, and that shows where it came from.
-func fill(v reflect.Value, name string) {
-	switch v.Interface().(type) {
-	case time.Time:
-		v.Set(reflect.ValueOf(time.UnixMilli(1772600767089 + int64(len(name)))))
-		return
-	case time.Duration:
-		v.Set(reflect.ValueOf(time.Duration(len(name)) * 101 * time.Millisecond))
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(`"` + name + `"`)
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(len(name)))
-	case reflect.Uint64:
-		v.SetUint(uint64(1000 + len(name)))
-	case reflect.Map:
-		v.Set(reflect.ValueOf(map[string]string{"<\n": name}))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		for i := range v.Len() {
-			fill(v.Index(i), name+strconv.Itoa(i))
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem(), name)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), name+"."+v.Type().Field(i).Name)
-		}
-	default:
-		panic("no value for " + v.Type().String())
-	}
+var filler = wiretest.Filler{
+	Time:     func(name string) time.Time { return time.UnixMilli(1772600767089 + int64(len(name))) },
+	Duration: func(name string) time.Duration { return time.Duration(len(name)) * 101 * time.Millisecond },
+	Map:      func(name string) map[string]string { return map[string]string{"<\n": name} },
 }
 
 // text is what encode writes of v.
@@ -83,13 +51,13 @@ func goldenText() string {
 	line := func(name string, text []byte) { all.WriteString(name + "\t" + string(text) + "\n") }
 	var user sdk.UserContext
 	line("UserContext empty", text(encodeUserContext, &user))
-	fill(reflect.ValueOf(&user).Elem(), "UserContext")
+	filler.Fill(reflect.ValueOf(&user).Elem(), "UserContext")
 	line("UserContext full", text(encodeUserContext, &user))
 	line("engagements", text(encodeEngagements, &user.Engagements))
 	line("no engagements", text(encodeEngagements, new([]sdk.Engagement)))
 	var page sdk.Page
 	line("Page empty", text(encodePage, &page))
-	fill(reflect.ValueOf(&page).Elem(), "Page")
+	filler.Fill(reflect.ValueOf(&page).Elem(), "Page")
 	line("Page full", text(encodePage, &page))
 	var message sdk.Message
 	line("Message empty", text(encodeMessage, &message))
@@ -118,15 +86,15 @@ func goldenText() string {
 				case "Type":
 				case "User":
 					if kind == sdk.EventInitialized {
-						fill(v.FieldByName(name), name)
+						filler.Fill(v.FieldByName(name), name)
 					}
 				case "Message":
 					if kind == sdk.EventMessageArrived || kind == sdk.EventMessageDelivered {
-						fill(v.FieldByName(name), name)
+						filler.Fill(v.FieldByName(name), name)
 					}
 				default:
 					if name == member || member == "full" {
-						fill(v.FieldByName(name), name)
+						filler.Fill(v.FieldByName(name), name)
 					}
 				}
 			}

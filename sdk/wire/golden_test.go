@@ -14,6 +14,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/sdk/wire/schema"
+	"openchat/sdk/wire/wiretest"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden.txt anew")
@@ -61,42 +62,10 @@ func decodesAny[T any](decode func([]byte) (T, error)) func([]byte) (any, error)
 	return func(text []byte) (any, error) { return decode(text) }
 }
 
-// fill gives v a value that is not zero, and that shows where it came from.
-func fill(v reflect.Value, name string) {
-	switch v.Interface().(type) {
-	case time.Time:
-		v.Set(reflect.ValueOf(day.Add(time.Duration(len(name)) * time.Millisecond)))
-		return
-	case time.Duration:
-		v.Set(reflect.ValueOf(time.Duration(len(name)) * time.Second))
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(`"` + name + `"`)
-	case reflect.Bool:
-		v.SetBool(true)
-	case reflect.Int, reflect.Int64:
-		v.SetInt(int64(len(name)))
-	case reflect.Uint64:
-		v.SetUint(uint64(1000 + len(name)))
-	case reflect.Map:
-		v.Set(reflect.ValueOf(map[string]string{"b": name, "a": "", "<\n": "é"}))
-	case reflect.Slice:
-		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
-		for i := range v.Len() {
-			fill(v.Index(i), name+strconv.Itoa(i))
-		}
-	case reflect.Pointer:
-		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem(), name)
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(v.Field(i), name+"."+v.Type().Field(i).Name)
-		}
-	default:
-		panic("no value for " + v.Type().String())
-	}
+var filler = wiretest.Filler{
+	Time:     func(name string) time.Time { return day.Add(time.Duration(len(name)) * time.Millisecond) },
+	Duration: func(name string) time.Duration { return time.Duration(len(name)) * time.Second },
+	Map:      func(name string) map[string]string { return map[string]string{"b": name, "a": "", "<\n": "é"} },
 }
 
 // goldenRecord is what the package makes of one value: its JSON, and what is read in that.
@@ -166,7 +135,7 @@ func TestGolden(t *testing.T) {
 			empty := func() reflect.Value { return reflect.New(whole).Elem() }
 			full := func() reflect.Value {
 				v := empty()
-				fill(v, whole.Name())
+				filler.Fill(v, whole.Name())
 				if m := v.FieldByName("Message"); m.IsValid() {
 					m.SetZero() // it replaces other members
 				}
@@ -177,7 +146,7 @@ func TestGolden(t *testing.T) {
 			for _, name := range fieldNames(whole) {
 				if name != "Type" {
 					v := empty()
-					fill(v.FieldByName(name), name)
+					filler.Fill(v.FieldByName(name), name)
 					add("with "+name, v)
 					if discriminator == "" {
 						v = full()
