@@ -260,7 +260,7 @@ func (c *chats) join(id string, done func(Engagement, error)) *Error {
 				c.settle(func() { done(Engagement{}, err) })
 				return
 			}
-			e.joined(w.EventID)
+			e.setJoined(w.EventID)
 			c.merge(&w)
 			c.settleEngagement(e, done)
 		},
@@ -298,7 +298,7 @@ func (c *chats) disconnect(id string, reason wire.Reason, done func(Engagement, 
 				c.settle(func() { done(Engagement{}, err) })
 				return
 			}
-			e.left()
+			e.setLeft()
 			c.stopSends(e)
 			c.settleEngagement(e, done)
 		},

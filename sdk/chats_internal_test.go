@@ -343,10 +343,10 @@ func TestChatsPages(t *testing.T) {
 		{"outside", func(c *chatsTest) { c.merge(snapshot(1, chatA, wire.EngagementPending)) }, "12 8 3"},
 		{"inside", func(c *chatsTest) { c.active(5, chatA) }, "8 3"},
 		{"joined before", func(c *chatsTest) {
-			c.merge(snapshot(1, chatA, wire.EngagementPending)).joined(9)
+			c.merge(snapshot(1, chatA, wire.EngagementPending)).setJoined(9)
 		}, "8 3"},
 		{"joined after", func(c *chatsTest) {
-			c.merge(snapshot(1, chatA, wire.EngagementPending)).joined(12)
+			c.merge(snapshot(1, chatA, wire.EngagementPending)).setJoined(12)
 		}, "12 8 3"},
 		{"with an own message that is newer", func(c *chatsTest) {
 			c.active(5, chatA)

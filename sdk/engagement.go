@@ -69,9 +69,10 @@ func (e *engagement) awaitsInside() bool {
 		e.member == memberWithdrawn && e.status != wire.EngagementTerminated
 }
 
-// joined notes that join was answered, with a snapshot as of a position.
-func (e *engagement) joined(position wire.EventID) {
-	if e.wasInside() {
+// setJoined notes that join was answered, with a snapshot as of a position. An answer that
+// the chat's end has overtaken changes nothing: all there is to raise has been raised.
+func (e *engagement) setJoined(position wire.EventID) {
+	if e.wasInside() || e.status == wire.EngagementTerminated {
 		return
 	}
 	e.liveFrom = position
@@ -80,8 +81,8 @@ func (e *engagement) joined(position wire.EventID) {
 	}
 }
 
-// left notes that disconnect was answered.
-func (e *engagement) left() {
+// setLeft notes that disconnect was answered.
+func (e *engagement) setLeft() {
 	if e.wasInside() {
 		e.member = memberLeft
 	} else {

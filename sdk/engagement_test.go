@@ -326,6 +326,32 @@ func TestEngagementCrossing(t *testing.T) {
 			}
 		})
 	})
+	t.Run("ENG-4 ENG-5 join is answered after the chat's end: the chat does not begin anew", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.create()
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if strings.HasSuffix(x.Path, ":join") {
+					x.DelayAnswer(3 * time.Second) // its events come first
+				}
+			})
+			answered := make(chan error, 1)
+			g.c.Join(id, func(_ sdk.Engagement, err error) { answered <- err })
+			g.wait(sdk.EventEngagementActive)
+			if _, err := sdk.Await(t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, "", done) }); err != nil {
+				t.Fatal(err)
+			}
+			g.wait(sdk.EventEngagementTerminated)
+			if err := <-answered; err != nil {
+				t.Errorf("join: %v", err)
+			}
+			g.clear()
+			g.p.Restart(false) // continuity is lost, so the chats are read again
+			time.Sleep(time.Minute)
+			if got := g.told(); got != "" {
+				t.Errorf("delivered after the chat's end: %s", got)
+			}
+		})
+	})
 	t.Run("ENG-3 ENG-7 what the answer of createEngagement says after its event, the page sees", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			meanwhile(g.p, "POST /engagements", func(x *sdktest.Exchange) { x.HangAnswer() })

@@ -623,6 +623,9 @@ var faults = []fault{
 `,
 		`			if false {
 `},
+	{"ENG-5 an answer of join that the chat's end has overtaken begins it anew", "sdk/engagement.go", "engagement.setJoined",
+		`	if e.wasInside() || e.status == wire.EngagementTerminated {`,
+		`	if e.wasInside() {`},
 	{"ENG-5 disconnect takes any reason", "sdk/chats.go", "chats.disconnect",
 		`	if !reason.Valid() {`,
 		`	if false {`},
@@ -630,7 +633,7 @@ var faults = []fault{
 		`	if e.status != wire.EngagementActive {`,
 		`	if false {`},
 	{"ENG-5 after disconnect the chat is still heard", "sdk/chats.go", "chats.disconnect",
-		`			e.left()
+		`			e.setLeft()
 `,
 		""},
 	{"ENG-5 a failed disconnect leaves the chat TERMINATING", "sdk/chats.go", "chats.disconnect",
