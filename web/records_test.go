@@ -364,7 +364,7 @@ func unpack(t *testing.T, file, folder string) {
 // another start too.
 func TestStoredByEarlierVersions(t *testing.T) {
 	files, err := filepath.Glob("testdata/stored-*.json")
-	if err != nil || len(files) < 2 {
+	if err != nil || len(files) < 3 {
 		t.Fatalf("%v, %v", files, err)
 	}
 	for _, file := range files {
