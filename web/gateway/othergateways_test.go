@@ -11,8 +11,9 @@ import (
 	"openchat/web/store"
 )
 
-// Two gateways on one NATS server know of each other's streams.
-func TestStreamsElsewhere(t *testing.T) {
+// natsServer runs a NATS server for several gateways, and returns its URL.
+func natsServer(t *testing.T) string {
+	t.Helper()
 	nats, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
 	if err != nil {
 		t.Fatal(err)
@@ -22,8 +23,14 @@ func TestStreamsElsewhere(t *testing.T) {
 	if !nats.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the NATS server is not ready")
 	}
-	w := newWorldOn(t, nats.ClientURL())
-	other := newWorldOn(t, nats.ClientURL(), func(c *Config) { c.Signer = w.cfg.Signer })
+	return nats.ClientURL()
+}
+
+// Two gateways on one NATS server know of each other's streams.
+func TestStreamsElsewhere(t *testing.T) {
+	url := natsServer(t)
+	w := newWorldOn(t, url)
+	other := newWorldOn(t, url, func(c *Config) { c.Signer = w.cfg.Signer })
 	// begin opens a stream of the session at a gateway.
 	begin := func(at *world, ann *chat, clientID string) *client {
 		t.Helper()

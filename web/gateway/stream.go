@@ -370,21 +370,26 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		s.end(wire.CloseMalformed, "the clientId is not a UUID")
 		return
 	}
-	s.customer, s.integration, s.clientID = c.Customer, c.IntegrationID, strings.ToLower(f.ClientID)
-	s.began = time.Now()
 	s.mu.Lock()
 	s.expiry = c.Expiry
 	s.state = streamResuming
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(s.ctx, httpapi.CallTime)
 	defer cancel()
-	if code, reason := s.g.hub.claim(ctx, s, s.g.cfg.MaxStreamsPerCustomer); code != 0 {
-		s.end(code, reason)
-		return
+	// Before claim, so that nothing happens to the stream of a session that is not the
+	// token's.
+	exists, err := s.sessionExists(ctx, c)
+	if err == nil && exists {
+		s.customer, s.integration, s.clientID = c.Customer, c.IntegrationID, strings.ToLower(f.ClientID)
+		s.began = time.Now()
+		if code, reason := s.g.hub.claim(ctx, s, s.g.cfg.MaxStreamsPerCustomer); code != 0 {
+			s.end(code, reason)
+			return
+		}
+		// And after claim, so that the session's end is either seen here or comes as event.
+		exists, err = s.sessionExists(ctx, c)
 	}
-	// After claim, so that the session's end is either seen here or comes as event.
-	_, err := s.g.sessionOf(ctx, c, s.sessionID)
-	if errors.As(err, new(*httpapi.Problem)) {
+	if err == nil && !exists {
 		s.end(wire.CloseSessionGone, "the session does not exist")
 		return
 	}
@@ -397,6 +402,15 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		s.g.log.Error("a stream could not begin", "sessionId", s.sessionID, "error", err)
 		s.end(wire.CloseServerError, "the gateway failed")
 	}
+}
+
+// sessionExists reports whether the stream's session is an active one of the caller.
+func (s *stream) sessionExists(ctx context.Context, c *caller) (bool, error) {
+	_, err := s.g.sessionOf(ctx, c, s.sessionID)
+	if errors.As(err, new(*httpapi.Problem)) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // resume sends ready, then what the client has missed, then lets the live events
