@@ -19,6 +19,7 @@ func (p *process) gatewayConfig(tenants []gateway.Tenant) (gateway.Config, error
 		AllowedOrigins:    p.origins,
 		BehindProxy:       p.behindProxy,
 		HeartbeatInterval: p.heartbeat,
+		Quotas:            p.quotas.Unlimited(),
 		Logger:            p.log,
 	}
 	for _, file := range p.publicKeys {

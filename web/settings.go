@@ -52,6 +52,8 @@ type settings struct {
 	behindProxy bool
 	heartbeat   time.Duration
 
+	quotas gateway.Quotas // 0: unlimited
+
 	customerGrace time.Duration
 	agentGrace    time.Duration
 	abandonAfter  time.Duration // 0: never
@@ -80,8 +82,30 @@ type option struct {
 	name  string
 	arg   string // what stands for the value in the help
 	help  string
-	value any // pointer into settings, or a span
+	value any // pointer into settings, a span or an amount
 }
+
+// amount is a whole number that a flag sets, of which 0 means unlimited.
+type amount struct {
+	value *int
+	unit  int // what 1 counts as in value
+	max   int
+}
+
+func (a amount) String() string { return strconv.Itoa(*a.value / max(a.unit, 1)) }
+
+// Set is of flag.Value.
+func (a amount) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > a.max {
+		return errors.New("out of bounds")
+	}
+	*a.value = n * a.unit
+	return nil
+}
+
+// possible says which amounts are.
+func (a amount) possible() string { return fmt.Sprintf("0 (unlimited) to %d", a.max) }
 
 // span is a duration that a flag sets, and which ones are possible.
 type span struct {
@@ -144,6 +168,7 @@ func defaults() *settings {
 		audience:  "openchat",
 		tokenTTL:  15 * time.Minute,
 		heartbeat: wire.HeartbeatInterval,
+		quotas:    gateway.DefaultQuotas(),
 
 		customerGrace: desk.DefaultCustomerGrace,
 		agentGrace:    desk.DefaultAgentGrace,
@@ -153,6 +178,8 @@ func defaults() *settings {
 
 func (s *settings) options() []option {
 	const process, stored, tenant, token, access, traffic, chats = "Process", "Store", "Tenant", "Tokens", "Credentials", "Traffic", "Chats"
+	const quota = "Quotas: each gateway counts for itself, so that n of them allow up to n times as much; ongoing chats are counted together"
+	const most, mebibyte = 1_000_000_000, 1 << 20
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
@@ -185,6 +212,16 @@ func (s *settings) options() []option {
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
 		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds", span{&s.heartbeat, wire.MinHeartbeatInterval, wire.MaxHeartbeatInterval, ""}},
+
+		{quota, "customer-chats", "n", "ongoing chats of a customer; one more is refused with 409", amount{&s.quotas.CustomerChats, 1, most}},
+		{quota, "account-chats", "n", "ongoing chats of all customers of an account; refused with 429, as below", amount{&s.quotas.AccountChats, 1, most}},
+		{quota, "customer-chats-per-hour", "n", "chats that a customer may create an hour", amount{&s.quotas.CustomerChatsPerHour, 1, most}},
+		{quota, "account-chats-per-hour", "n", "chats that all customers of an account may create an hour", amount{&s.quotas.AccountChatsPerHour, 1, most}},
+		{quota, "customer-sessions-per-hour", "n", "sessions that a customer may create an hour; a page in a new tab or browser\ncreates one", amount{&s.quotas.CustomerSessionsPerHour, 1, most}},
+		{quota, "account-sessions-per-hour", "n", "sessions that all customers of an account may create an hour", amount{&s.quotas.AccountSessionsPerHour, 1, most}},
+		{quota, "customer-mib-per-hour", "MiB", fmt.Sprintf("what a customer may store an hour: texts, parameters, names, and %d bytes\nfor each message, chat and session", gateway.RecordBytes), amount{&s.quotas.CustomerBytesPerHour, mebibyte, most}},
+		{quota, "account-mib-per-hour", "MiB", "what all customers of an account may store an hour", amount{&s.quotas.AccountBytesPerHour, mebibyte, most}},
+		{quota, "customer-calls", "n", "calls of a customer in progress, each until its answer has been written", amount{&s.quotas.CustomerCalls, 1, most}},
 
 		{chats, "customer-grace", "duration", "how long a customer may be disconnected before the desk shows them as away", span{&s.customerGrace, desk.MinGrace, desk.MaxCustomerGrace, ""}},
 		{chats, "abandon-after", "duration", "how long a customer may be disconnected before their chat is ended; not before\n--customer-grace", span{&s.abandonAfter, desk.MinGrace, desk.MaxAbandonAfter, "never"}},
@@ -247,6 +284,8 @@ func register(fs *flag.FlagSet, o option, refused *string) {
 		fs.BoolVar(v, o.name, *v, o.help)
 	case span:
 		fs.DurationVar(v.value, o.name, *v.value, o.help)
+	case amount:
+		fs.Var(v, o.name, o.help)
 	case *slog.Level:
 		fs.TextVar(v, o.name, *v, o.help)
 	case *list:
@@ -288,6 +327,8 @@ func kind(o option) string {
 		return "true or false"
 	case span:
 		return "a duration like 15m, 90s or 24h; possible is " + v.String()
+	case amount:
+		return "a whole number that is possible here: " + v.possible()
 	case *slog.Level:
 		return "DEBUG, INFO, WARN or ERROR"
 	}
@@ -332,8 +373,11 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 			head += " " + o.arg
 		}
 		help := o.help
-		if s, ok := o.value.(span); ok {
-			help += "; " + s.String()
+		switch v := o.value.(type) {
+		case span:
+			help += "; " + v.String()
+		case amount:
+			help += "; " + v.possible()
 		}
 		if v := defaultOf(o); v != "" {
 			help += " (default " + v + ")"
@@ -355,6 +399,8 @@ func defaultOf(o option) string {
 		return strconv.Itoa(*v)
 	case span:
 		return written(*v.value)
+	case amount:
+		return v.String()
 	case *slog.Level:
 		return v.String()
 	}

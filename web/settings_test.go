@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"openchat/web/gateway"
 )
 
 const tenantText = "ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"
@@ -51,6 +53,24 @@ func TestSettings(t *testing.T) {
 		}
 		if d := defaults(); d.customerGrace != 20*time.Second || d.agentGrace != time.Minute || d.abandonAfter != 30*time.Minute {
 			t.Errorf("the defaults are %v, %v, %v", d.customerGrace, d.agentGrace, d.abandonAfter)
+		}
+	})
+
+	t.Run("quotas, and none", func(t *testing.T) {
+		s, err := parse(production("--customer-chats", "5", "--customer-mib-per-hour=3", "--customer-calls", "0"), env("GATEWAY_ACCOUNT_CHATS", "7"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := s.quotas.Unlimited()
+		if q.CustomerChats != 5 || q.AccountChats != 7 || q.CustomerBytesPerHour != 3<<20 || q.CustomerCalls != -1 || q.AccountChatsPerHour != gateway.DefaultQuotas().AccountChatsPerHour {
+			t.Errorf("%+v", q)
+		}
+		help := &bytes.Buffer{}
+		usage(help)
+		for _, want := range []string{"--customer-chats n", "0 (unlimited) to 1000000000 (default 30)", "--customer-mib-per-hour MiB", "(default 4096)"} {
+			if !strings.Contains(help.String(), want) {
+				t.Errorf("--help lacks %q", want)
+			}
 		}
 	})
 
@@ -105,6 +125,8 @@ func TestMistakes(t *testing.T) {
 	}{
 		{args: []string{"--adr", "x"}, want: []string{"-adr", "--help"}},
 		{args: []string{"--replicas", "many"}, want: []string{"replicas", "many"}},
+		{args: []string{"--customer-chats", "-1"}, want: []string{"--customer-chats", "0 (unlimited) to"}},
+		{args: []string{"--customer-calls", "many"}, want: []string{"--customer-calls", `"many"`, "a whole number"}},
 		{args: []string{"--addr"}, want: []string{"-addr"}},
 		{args: []string{"serve"}, want: []string{`"serve"`}},
 		{args: []string{"--log-level", "LOUD"}, want: []string{"log-level"}},

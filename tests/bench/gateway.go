@@ -146,7 +146,7 @@ func (b *gatewayBench) flood(ctx context.Context, c *load) (float64, error) {
 // one measures one gateway with the NATS server inside, which syncs every message to
 // disk before it acknowledges it.
 func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
-	g, err := startMetered(ctx, b.bin, "gateway", append(b.account.Args, "--data", filepath.Join(b.dir, "data"))...)
+	g, err := startMetered(ctx, b.bin, "gateway", append(b.account.Args, "--data", filepath.Join(b.dir, "data"), "--customer-chats", "0")...)
 	if err != nil {
 		return r, err
 	}

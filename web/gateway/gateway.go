@@ -83,6 +83,8 @@ type Config struct {
 	// RequestBurst how many at once; the same again for streams opened. 0 means 20 and 60; negative: unlimited.
 	RequestRate  float64
 	RequestBurst int
+	// Quotas bound what one customer, and one account, may use.
+	Quotas Quotas
 	// FrameRate and FrameBurst bound the frames that one stream's client sends; it is
 	// cut off when it sends more. 0 means 10 a second and 50 at once.
 	FrameRate  float64
@@ -121,6 +123,7 @@ type Gateway struct {
 	tokens  *verifier
 	api     *httpapi.Server
 	limits  *httpapi.Limits
+	quotas  *quotas
 	sockets *httpapi.Sockets
 	hub     *hub
 	handler http.Handler
@@ -149,6 +152,7 @@ func New(cfg Config) (*Gateway, error) {
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 		},
 		limits: httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
+		quotas: newQuotas(cfg.Quotas, ongoingOf(cfg.Store)),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
@@ -238,6 +242,7 @@ func (cfg *Config) check() error {
 	}
 	defaultTo(&cfg.RequestRate, 20)
 	defaultTo(&cfg.RequestBurst, 60)
+	cfg.Quotas = cfg.Quotas.withDefaults()
 	defaultTo(&cfg.FrameRate, 10)
 	defaultTo(&cfg.FrameBurst, 50)
 	defaultTo(&cfg.MaxStreams, 20_000)

@@ -99,6 +99,7 @@ func newWorldOn(t testing.TB, url string, edit ...func(*Config)) *world {
 		ServerCredential: serverSecret, EnableGetJWT: true,
 		AllowedOrigins: []string{allowedOrigin},
 		RequestRate:    -1, // the tests' own rate is not the subject
+		Quotas:         Quotas{}.Unlimited(),
 		Logger:         slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, f := range edit {

@@ -43,7 +43,7 @@ func (g *Gateway) routes() http.Handler {
 	return httpapi.Uncached(mux)
 }
 
-// customer admits calls with a customer's token, at their rate.
+// customer admits calls with a customer's token, at their rate and so many at once.
 func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
 		c, err := g.tokens.verify(httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
@@ -53,6 +53,11 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 		if err := g.limits.Count("customer " + c.Account + " " + c.ID); err != nil {
 			return httpapi.Answer{}, err
 		}
+		end, err := g.quotas.call(c.Customer)
+		if err != nil {
+			return httpapi.Answer{}, err
+		}
+		httpapi.AfterAnswer(r, end)
 		return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
 	}))
 }
@@ -95,7 +100,18 @@ func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
 	if name == "" {
 		name = in.DisplayName
 	}
+	paid, err := g.quotas.chargeSession(c.Customer, bytesOf(in.SessionParameters, name, in.CorrelationID))
+	if err != nil {
+		// A repeat answers as the first did.
+		if s, found := g.store.Session(r.Context(), c.Customer, store.SessionID(c.Customer, c.IntegrationID, in.CorrelationID)); found == nil && in.CorrelationID != "" {
+			return httpapi.Answer{Status: http.StatusOK, Body: s.Session.Append(nil)}, nil
+		}
+		return httpapi.Answer{}, err
+	}
 	s, created, err := g.store.CreateSession(r.Context(), c.Customer, c.IntegrationID, name, in.SessionParameters, in.CorrelationID)
+	if !created {
+		paid.refund()
+	}
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -179,7 +195,19 @@ func (g *Gateway) createEngagement(r *http.Request) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	paid, done, err := g.quotas.chargeChat(r.Context(), s.Customer, bytesOf(in.EngagementParameters, s.DisplayName, in.CorrelationID))
+	if err != nil {
+		// A repeat answers as the first did.
+		if e, found := g.store.Engagement(r.Context(), s.Customer, store.EngagementID(s.Customer, s.IntegrationID, in.CorrelationID)); found == nil && in.CorrelationID != "" {
+			return g.view(r.Context(), http.StatusOK, &e, s)
+		}
+		return httpapi.Answer{}, err
+	}
+	defer done()
 	e, created, err := g.store.CreateEngagement(r.Context(), s, in.EngagementParameters, in.CorrelationID)
+	if !created {
+		paid.refund()
+	}
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -270,14 +298,26 @@ func (g *Gateway) send(r *http.Request) (httpapi.Answer, error) {
 		}
 		return httpapi.Answer{}, notIn()
 	}
+	sender := e.CustomerMember().Participant
+	paid, err := g.quotas.chargeBytes(s.Customer, bytesOf(nil, in.Body.Text, sender.DisplayName, in.CorrelationID))
+	if err != nil {
+		// A repeat answers as the first did.
+		if m, found := g.store.Sent(r.Context(), s.Customer, e.EngagementID, s.ParticipantID, in.CorrelationID); found == nil {
+			return httpapi.Answer{Status: http.StatusOK, Body: m.Append(nil)}, nil
+		}
+		return httpapi.Answer{}, err
+	}
 	m, created, err := g.store.Append(r.Context(), s.Customer, e.EngagementID, store.NewMessage{
-		Sender:          e.CustomerMember().Participant,
+		Sender:          sender,
 		SessionID:       s.SessionID,
 		Engagement:      e,
 		Body:            in.Body,
 		ParentMessageID: in.ParentMessageID,
 		CorrelationID:   in.CorrelationID,
 	})
+	if !created {
+		paid.refund()
+	}
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

@@ -22,14 +22,14 @@ const (
 	MaxDepth = 16
 )
 
-// writerKey is the context key of the ResponseWriter that belongs to a request.
-type writerKey struct{}
-
 // readBody reads the body of a request that Handle has admitted: of bounded size, in
 // bounded time, of bounded depth. It is for calls that know who calls, so that nobody
 // else's is read.
 func readBody(r *http.Request) ([]byte, error) {
-	w, _ := r.Context().Value(writerKey{}).(http.ResponseWriter)
+	var w http.ResponseWriter
+	if state, ok := r.Context().Value(callStateKey{}).(*callState); ok {
+		w = state.writer
+	}
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}

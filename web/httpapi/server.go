@@ -107,7 +107,9 @@ func (s *Server) Handle(next Call) http.Handler {
 			return
 		}
 		defer end()
-		call := admitted.WithContext(context.WithValue(admitted.Context(), writerKey{}, w))
+		state := &callState{writer: w}
+		defer state.answered()
+		call := admitted.WithContext(context.WithValue(admitted.Context(), callStateKey{}, state))
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -122,6 +124,11 @@ func (s *Server) Handle(next Call) http.Handler {
 		if err == nil {
 			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
 			write(w, a.Status, "application/json", a.Body)
+			if len(a.Body) > 0 {
+				// Now, and not when the call has been counted out. Not every ResponseWriter
+				// can; http.Server's can.
+				_ = http.NewResponseController(w).Flush()
+			}
 			return
 		}
 		if s.Drain.Broken() {
@@ -132,6 +139,27 @@ func (s *Server) Handle(next Call) http.Handler {
 		}
 		s.Refuse(w, call, err)
 	})
+}
+
+// callState is what belongs to a call that Handle has admitted, in its context.
+type callState struct {
+	writer http.ResponseWriter
+	after  []func()
+}
+
+type callStateKey struct{}
+
+func (s *callState) answered() {
+	for _, f := range s.after {
+		f()
+	}
+}
+
+// AfterAnswer has f called when the call that r belongs to has been answered and the answer
+// has been written, or could not be. r is a request that Handle has admitted.
+func AfterAnswer(r *http.Request, f func()) {
+	s := r.Context().Value(callStateKey{}).(*callState)
+	s.after = append(s.after, f)
 }
 
 // Refuse answers with the problem of err.

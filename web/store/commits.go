@@ -71,7 +71,7 @@ func (s *Store) CreateSession(ctx context.Context, c Customer, integrationID, di
 	at := now()
 	session = Session{
 		Session: wire.Session{
-			SessionID:         derive("session", c.Account, c.ID, integrationID, correlationID),
+			SessionID:         SessionID(c, integrationID, correlationID),
 			ParticipantID:     ParticipantID(c),
 			DisplayName:       displayName,
 			SessionParameters: parameters,
@@ -168,7 +168,7 @@ func (s *Store) CreateEngagement(ctx context.Context, session Session, parameter
 	e = Engagement{
 		Customer:      c,
 		CustomerName:  session.DisplayName,
-		EngagementID:  derive("engagement", c.Account, c.ID, session.IntegrationID, correlationID),
+		EngagementID:  EngagementID(c, session.IntegrationID, correlationID),
 		DialogID:      derive("dialog", c.Account, c.ID, session.IntegrationID, correlationID),
 		IntegrationID: session.IntegrationID,
 		Status:        wire.EngagementPending,

@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"container/list"
+	"math"
+	"sync"
+	"time"
+)
+
+// Budget gives each key an amount that it may use at once, which grows again evenly within
+// an hour. It remembers the keys used last; one that is forgotten has its whole amount
+// again. Make one with NewBudget. Its methods are safe for concurrent use.
+type Budget struct {
+	amount float64 // an hour; +Inf: unlimited
+
+	mu    sync.Mutex
+	byKey map[string]*list.Element
+	order list.List // of *budgeted, the one used last in front
+}
+
+type budgeted struct {
+	key  string
+	left float64
+	at   time.Time // when left was true
+}
+
+// maxBudgeted is how many keys are remembered: about 10 MB.
+const maxBudgeted = 65536
+
+// NewBudget gives each key that amount an hour; negative: as much as it likes.
+func NewBudget(perHour int) *Budget {
+	b := &Budget{amount: float64(perHour), byKey: map[string]*list.Element{}}
+	if perHour < 0 {
+		b.amount = math.Inf(1)
+	}
+	return b
+}
+
+// Take takes n of what key has left and returns 0; or takes nothing, and returns after what
+// time key has n. More than an hour's amount is never there: then it is an hour.
+func (b *Budget) Take(key string, n int) time.Duration {
+	if math.IsInf(b.amount, 1) {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := b.find(key)
+	if missing := float64(n) - k.left; missing > 0 {
+		return min(time.Hour, max(time.Millisecond, time.Duration(missing/b.amount*float64(time.Hour))))
+	}
+	k.left -= float64(n)
+	return 0
+}
+
+// Return gives back n of what Take has taken.
+func (b *Budget) Return(key string, n int) {
+	if math.IsInf(b.amount, 1) {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := b.find(key)
+	k.left = min(b.amount, k.left+float64(n))
+}
+
+// find returns the key's state as of now. b.mu is held.
+func (b *Budget) find(key string) *budgeted {
+	now := time.Now()
+	e, ok := b.byKey[key]
+	if !ok {
+		e = b.order.PushFront(&budgeted{key, b.amount, now})
+		b.byKey[key] = e
+		if b.order.Len() > maxBudgeted {
+			oldest := b.order.Back()
+			delete(b.byKey, oldest.Value.(*budgeted).key)
+			b.order.Remove(oldest)
+		}
+		return e.Value.(*budgeted)
+	}
+	b.order.MoveToFront(e)
+	k := e.Value.(*budgeted)
+	k.left = min(b.amount, k.left+now.Sub(k.at).Hours()*b.amount)
+	k.at = now
+	return k
+}
