@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"openchat/sdk/wire"
 )
@@ -200,85 +197,6 @@ func (s *Store) engagement(ctx context.Context, c Customer, engagementID string)
 		return Engagement{}, 0, err
 	}
 	return *k.Engagement, sequence, nil
-}
-
-// Engagements returns the customer's ongoing ones, oldest first.
-func (s *Store) Engagements(ctx context.Context, c Customer) ([]Engagement, error) {
-	if c.check() != nil {
-		return nil, nil
-	}
-	subject := engagementSubject(c, "*")
-	entries, err := s.lastOf(ctx, subject)
-	if errors.Is(err, errTooMany) {
-		entries = nil
-		err = s.each(ctx, jetstream.OrderedConsumerConfig{
-			FilterSubjects: []string{subject},
-			DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
-		}, func(e *entry) bool {
-			entries = append(entries, *e)
-			return true
-		})
-	}
-	if err != nil {
-		return nil, err
-	}
-	ongoing := map[string]*Engagement{}
-	for i := range entries {
-		e, err := entries[i].engagement()
-		if err != nil {
-			return nil, err
-		}
-		if e.Customer == c {
-			keepOngoing(ongoing, e)
-		}
-	}
-	list := make([]Engagement, 0, len(ongoing))
-	for _, e := range ongoing {
-		list = append(list, *e)
-	}
-	slices.SortFunc(list, func(a, b Engagement) int {
-		if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
-			return d
-		}
-		return strings.Compare(a.EngagementID, b.EngagementID)
-	})
-	return list, nil
-}
-
-// Open calls fn with every engagement that has not ended, of all customers, in no
-// particular order.
-func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
-	var bad error
-	ongoing := map[string]*Engagement{}
-	err := s.each(ctx, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{allEngagements},
-		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
-	}, func(entry *entry) bool {
-		var e *Engagement
-		if e, bad = entry.engagement(); bad != nil {
-			return false
-		}
-		keepOngoing(ongoing, e)
-		return true
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return err
-	}
-	for _, e := range ongoing {
-		fn(*e)
-	}
-	return nil
-}
-
-// keepOngoing keeps the newest state of an engagement that goes on. An ordered consumer that
-// has to begin anew, as under load, goes on from where it was with every entry, no
-// longer with the last of each subject only: what it then gives first is out of date.
-func keepOngoing(ongoing map[string]*Engagement, e *Engagement) {
-	if e.Ended() {
-		delete(ongoing, e.EngagementID)
-	} else {
-		ongoing[e.EngagementID] = e
-	}
 }
 
 // engagement reads the state out of an engagement's commit.

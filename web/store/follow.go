@@ -5,9 +5,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -51,6 +53,15 @@ type follower struct {
 
 	mu        sync.Mutex // held while an entry is given to the callbacks
 	callbacks []*callback
+
+	waitMu  sync.Mutex
+	waiting []arrival
+}
+
+// arrival is someone's wait for a sequence.
+type arrival struct {
+	sequence uint64
+	reached  chan struct{}
 }
 
 type callback struct {
@@ -85,6 +96,9 @@ func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, 
 	}))
 	if err != nil || start > last {
 		return f, err
+	}
+	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
+		return f, nil // what there was has been deleted
 	}
 	limit, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
@@ -132,7 +146,8 @@ func (f *follower) receive(m jetstream.Msg) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer func() {
-		if f.sequence() >= f.last {
+		// The last entry may have been deleted: then nothing is pending before it has come.
+		if f.sequence() >= f.last || meta.NumPending == 0 {
 			f.begun.Do(func() { close(f.reached) })
 		}
 	}()
@@ -156,7 +171,7 @@ func (f *follower) receive(m jetstream.Msg) {
 		f.deliver(e)
 	}
 	if meta.Sequence.Stream > f.sequence() {
-		f.deliver(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()})
+		f.deliver(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()})
 	}
 }
 
@@ -165,7 +180,13 @@ func (f *follower) deliverLoss(sequence uint64) {
 	f.s.log.Error("entries were deleted from the stream before they were read", "from", f.sequence()+1, "to", sequence)
 	f.gone.Store(sequence)
 	f.ring.restart(sequence)
-	f.newest.Store(sequence)
+	// The index is complete only after the first entries: until then, its scan is to come.
+	select {
+	case <-f.reached:
+		f.s.ongoing.rebuild()
+	default:
+	}
+	f.arrived(sequence)
 	f.call(&Entry{Last: after(sequence)})
 }
 
@@ -174,16 +195,74 @@ func (f *follower) deliver(raw *entry) {
 	if err != nil {
 		// Another version's entry, or an operator's: it must not stop the others.
 		f.s.log.Error("an entry cannot be read", "sequence", raw.sequence, "error", err)
+		f.s.ongoing.putUnreadable(raw, err)
 		e = &Entry{Last: after(raw.sequence)}
 	}
 	if e.Message != nil {
 		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), e.Message.MessageIndex)
 	}
+	if e.Engagement != nil {
+		f.s.ongoing.put(e.Engagement, raw.stored)
+	}
 	// In this order: see Position.
 	f.ring.add(raw.sequence, e, len(raw.data))
-	f.newest.Store(raw.sequence)
+	f.arrived(raw.sequence)
 	if err == nil {
 		f.call(e)
+	}
+}
+
+// arrived notes that the entry has been received.
+func (f *follower) arrived(sequence uint64) {
+	f.waitMu.Lock()
+	defer f.waitMu.Unlock()
+	f.newest.Store(sequence)
+	f.waiting = slices.DeleteFunc(f.waiting, func(a arrival) bool {
+		if a.sequence > sequence {
+			return false
+		}
+		close(a.reached)
+		return true
+	})
+}
+
+// reachWait is after how long without an entry it is asked whether there is one.
+const reachWait = 250 * time.Millisecond
+
+// reach waits until the entry of that sequence, and all before it, have been received.
+func (f *follower) reach(ctx context.Context, sequence uint64) error {
+	f.waitMu.Lock()
+	if f.sequence() >= sequence {
+		f.waitMu.Unlock()
+		return nil
+	}
+	reached := make(chan struct{})
+	f.waiting = append(f.waiting, arrival{sequence, reached})
+	f.waitMu.Unlock()
+	defer func() {
+		f.waitMu.Lock()
+		f.waiting = slices.DeleteFunc(f.waiting, func(a arrival) bool { return a.reached == reached })
+		f.waitMu.Unlock()
+	}()
+	for {
+		timer := time.NewTimer(reachWait)
+		select {
+		case <-reached:
+			timer.Stop()
+			return nil
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("store: what other gateways have stored has not arrived: %w", ctx.Err())
+		case <-f.s.ctx.Done():
+			timer.Stop()
+			return errClosed
+		case <-timer.C:
+		}
+		// It may have been deleted before it came: then nothing is to come.
+		_, err := f.s.next(ctx, allEntries, f.sequence()+1)
+		if errors.Is(err, ErrNotFound) {
+			return nil
+		}
 	}
 }
 

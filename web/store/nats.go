@@ -12,9 +12,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -63,6 +61,8 @@ type Store struct {
 	newest  *newestCache
 	follow  *follower
 	scans   *scanner
+	ongoing *index
+	written atomic.Uint64 // the highest sequence that this process has stored
 }
 
 // Open opens the store and waits until it can be used. An unusable folder or
@@ -153,11 +153,16 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	info := s.stream.CachedInfo()
 	s.replicated = info.Config.Replicas > 1
-	s.scans = newScanner(s)
+	s.scans, s.ongoing = newScanner(s), newIndex(s)
 	s.follow, err = newFollower(ctx, s, info.State.FirstSeq, info.State.LastSeq)
 	if err != nil {
 		return fmt.Errorf("store: cannot follow the stream %s: %w", streamName, err)
 	}
+	if err := s.ongoing.build(ctx); err != nil {
+		return fmt.Errorf("store: cannot read the ongoing chats of the stream %s: %w", streamName, err)
+	}
+	s.wg.Add(1)
+	go s.ongoing.run()
 	return nil
 }
 
@@ -279,6 +284,7 @@ func (s *Store) Healthy(ctx context.Context) error {
 type entry struct {
 	subject  string
 	sequence uint64
+	stored   time.Time // by the server's clock
 	header   nats.Header
 	data     []byte
 }
@@ -326,7 +332,7 @@ func (s *Store) get(ctx context.Context, request string, direct func(context.Con
 			return ErrNotFound
 		}
 		if err == nil {
-			found = &entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data}
+			found = &entry{subject: m.Subject, sequence: m.Sequence, stored: m.Time, header: m.Header, data: m.Data}
 		}
 		return err
 	})
@@ -343,6 +349,7 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 		Message *struct {
 			Subject string
 			Seq     uint64
+			Time    time.Time
 			Hdrs    []byte
 			Data    []byte
 		}
@@ -363,15 +370,13 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entry{subject: got.Message.Subject, sequence: got.Message.Seq, header: header, data: got.Message.Data}, nil
+	return &entry{subject: got.Message.Subject, sequence: got.Message.Seq, stored: got.Message.Time, header: header, data: got.Message.Data}, nil
 }
 
 // lastOf returns the newest entry of each subject that has one, by rising sequence.
-// Subjects may hold wildcards.
+// Subjects hold no wildcards.
 func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error) {
 	var list []entry
-	var tooMany bool
-	wild := slices.ContainsFunc(subjects, func(subject string) bool { return strings.ContainsAny(subject, "*>") })
 	err := s.persist(ctx, func(ctx context.Context) error {
 		list = list[:0]
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.js, streamName, subjects)
@@ -382,14 +387,10 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 			switch {
 			case errors.Is(err, jetstreamext.ErrNoMessages) && len(list) == 0:
 				return nil
-			case errors.Is(err, jetstreamext.ErrBatchUnsupported) && wild:
-				// So it reads the server's refusal to answer with more than 1,024.
-				tooMany = true
-				return nil
 			case err != nil:
 				return err
 			}
-			list = append(list, entry{subject: m.Subject, sequence: m.Sequence, header: m.Header, data: m.Data})
+			list = append(list, entry{subject: m.Subject, sequence: m.Sequence, stored: m.Time, header: m.Header, data: m.Data})
 		}
 		// It ends as quietly when the answer, or the rest of it, has not come. What was
 		// not received must not be taken for what is not there.
@@ -401,18 +402,13 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 		}
 		return nil
 	})
-	if tooMany {
-		err = errTooMany
-	}
 	return list, err
 }
 
 var (
 	// errConflict: the subject's last sequence is not the expected one.
 	errConflict = errors.New("store: changed by another")
-	// errTooMany: more subjects than one answer can hold.
-	errTooMany = errors.New("store: too many to read at once")
-	errClosed  = errors.New("store: closed")
+	errClosed   = errors.New("store: closed")
 )
 
 // publish stores an entry if expected is the last sequence of its subject. With a
@@ -430,10 +426,21 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
 		if err == nil {
 			sequence, duplicate = ack.Sequence, ack.Duplicate
+			s.noteWritten(sequence)
 		}
 		return err
 	})
 	return sequence, duplicate, err
+}
+
+// noteWritten notes that this process has stored an entry of that sequence.
+func (s *Store) noteWritten(sequence uint64) {
+	for {
+		old := s.written.Load()
+		if old >= sequence || s.written.CompareAndSwap(old, sequence) {
+			return
+		}
+	}
 }
 
 // findOwnWrite reports, after errConflict, whether the entry stored after expected is that of
@@ -446,6 +453,7 @@ func (s *Store) findOwnWrite(ctx context.Context, subject string, expected uint6
 	if err != nil || e.header.Get(headerWrite) != write {
 		return 0, false, err
 	}
+	s.noteWritten(e.sequence)
 	return e.sequence, true, nil
 }
 
@@ -533,7 +541,7 @@ func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, f
 		if err != nil {
 			return err
 		}
-		e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()}
+		e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
 		if !fn(e) || meta.NumPending == 0 {
 			return nil
 		}
