@@ -168,7 +168,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
 	p.desk, err = desk.New(desk.Config{
-		Store: p.store, Credential: p.deskCredential, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
+		Store: p.store, Credentials: p.desks, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
 		// "*" is for customers' pages: an agent's desk is worth naming.
 		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
@@ -210,7 +210,7 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 	if err != nil {
 		return err
 	}
-	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.deskCredential}, json.Deterministic(true))
+	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.desks[0].Secret}, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

@@ -46,7 +46,8 @@ type settings struct {
 	tokenTTL    time.Duration
 
 	serverCredential string
-	deskCredential   string
+	deskCredential   secrets           // as given
+	desks            []desk.Credential // as read
 
 	origins     list
 	behindProxy bool
@@ -207,7 +208,7 @@ func (s *settings) options() []option {
 		{token, "token-ttl", "duration", "how long a token of /v1/getJWT is valid; only with --demo", span{&s.tokenTTL, time.Second, gateway.MaxTTL, ""}},
 
 		{access, "server-credential", "secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens", &s.serverCredential},
-		{access, "desk-credential", "secret", fmt.Sprintf("what agent desks send; at least %d bytes", httpapi.MinCredential), &s.deskCredential},
+		{access, "desk-credential", "[account=]secret", fmt.Sprintf("what agent desks send, at least %d bytes; with ABCDEF=secret or ABCDEF=@file it shows the chats of that\naccount only, with ABCDEF+GHIJKL=… of both; may be repeated", httpapi.MinCredential), &s.deskCredential},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
@@ -253,7 +254,13 @@ func parse(args []string, getenv func(string) string) (*settings, error) {
 	}
 	// A flag replaces what the environment has for it, also where it could be repeated.
 	for _, o := range s.options() {
-		if l, ok := o.value.(*list); ok && fromEnv[o.name] && given(args, o.name) {
+		if !fromEnv[o.name] || !given(args, o.name) {
+			continue
+		}
+		switch l := o.value.(type) {
+		case *list:
+			*l = nil
+		case *secrets:
 			*l = nil
 		}
 	}
@@ -289,6 +296,8 @@ func register(fs *flag.FlagSet, o option, refused *string) {
 	case *slog.Level:
 		fs.TextVar(v, o.name, *v, o.help)
 	case *list:
+		fs.Var(v, o.name, o.help)
+	case *secrets:
 		fs.Var(v, o.name, o.help)
 	default:
 		panic("a flag of no known kind: " + o.name)
@@ -425,14 +434,16 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 			fill(&s.hs256Secret, demoHS256)
 		}
 		fill(&s.serverCredential, demoServer)
-		fill(&s.deskCredential, demoDesk)
+		if len(s.deskCredential) == 0 {
+			s.deskCredential = secrets{demoDesk}
+		}
 	}
 	for _, secret := range []struct {
 		flag  string
 		value *string
 	}{
 		{"nats-url", &s.natsURL}, {"appkey", &s.appkey}, {"jwt-hs256-secret", &s.hs256Secret},
-		{"server-credential", &s.serverCredential}, {"desk-credential", &s.deskCredential},
+		{"server-credential", &s.serverCredential},
 	} {
 		if err := readSecret(secret.flag, secret.value); err != nil {
 			return nil, err
@@ -446,6 +457,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	tenants, err := s.readTenants()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.readDeskCredentials(tenants); err != nil {
 		return nil, err
 	}
 	for _, o := range s.origins {
@@ -464,7 +478,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
 	need(s.demo || len(s.publicKeys) > 0 || s.privateKey != "", "--jwt-public-key")
-	need(s.deskCredential != "", "--desk-credential")
+	need(len(s.desks) > 0, "--desk-credential")
 	need(s.privateKey == "" || s.serverCredential != "", "--server-credential (for --jwt-private-key)")
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {
@@ -484,10 +498,8 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 			return nil, fmt.Errorf("--%s %s is %w", c.flag, c.value, c.err)
 		}
 	}
-	for _, c := range []struct{ flag, credential string }{{"desk-credential", s.deskCredential}, {"server-credential", s.serverCredential}} {
-		if err := httpapi.CheckCredential(c.credential); err != nil && c.credential != "" {
-			return nil, fmt.Errorf("--%s is %w", c.flag, err)
-		}
+	if err := httpapi.CheckCredential(s.serverCredential); err != nil && s.serverCredential != "" {
+		return nil, fmt.Errorf("--server-credential is %w", err)
 	}
 	switch {
 	case len(missing) > 0:

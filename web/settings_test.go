@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"openchat/web/gateway"
+	"openchat/web/desk"
 )
 
 const tenantText = "ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"
@@ -80,7 +82,7 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		tenants, err := s.check()
-		if err != nil || len(tenants) != 1 || tenants[0].Account != demoAccount || s.deskCredential != demoDesk || s.hs256Secret != demoHS256 {
+		if err != nil || len(tenants) != 1 || tenants[0].Account != demoAccount || s.desks[0].Secret != demoDesk || s.hs256Secret != demoHS256 {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -96,8 +98,38 @@ func TestSettings(t *testing.T) {
 		}
 		tenants, err := s.check()
 		const want = "0123456789abcdef-from-a-file"
-		if err != nil || tenants[0].Appkey != want || s.deskCredential != want || s.serverCredential != want {
+		if err != nil || tenants[0].Appkey != want || s.desks[0].Secret != want || s.serverCredential != want {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
+		}
+	})
+
+	t.Run("a desk's credential for each account", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(file, []byte("GHIJKL=this-is-all-secret\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		other := []string{"--tenant", "GHIJKL:a776d4f3-b886-40a3-9fa7-5b7df35b440b:key"}
+		const one, two, three, four = "secret,with=commas and-more", "ABCDEF=secret-of-abcdef-desks", "ABCDEF+GHIJKL=@", "Abcdefg=secret-with-a-prefix"
+		want := []desk.Credential{
+			{Secret: one, Accounts: []string{"*"}}, {Secret: "secret-of-abcdef-desks", Accounts: []string{"ABCDEF"}},
+			{Secret: "GHIJKL=this-is-all-secret", Accounts: []string{"ABCDEF", "GHIJKL"}}, {Secret: four, Accounts: []string{"*"}},
+		}
+		for from, s := range map[string]func() (*settings, error){
+			"flags": func() (*settings, error) {
+				return parse(append(other, "--tenant", tenantText+"k", "--jwt-public-key", "k", "--desk-credential", one, "--desk-credential="+two, "--desk-credential", three+file, "--desk-credential", four),
+					env("GATEWAY_DESK_CREDENTIAL", "not-this-one-any-more"))
+			},
+			"environment": func() (*settings, error) {
+				return parse(append(other, "--tenant", tenantText+"k", "--jwt-public-key", "k"), env("GATEWAY_DESK_CREDENTIAL", one+"\n "+two+"\r\n\n"+three+file+"\n"+four+"\n"))
+			},
+		} {
+			s, err := s()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.check(); err != nil || !reflect.DeepEqual(s.desks, want) {
+				t.Errorf("%s: got %+v, %v", from, s.desks, err)
+			}
 		}
 	})
 
@@ -136,6 +168,10 @@ func TestMistakes(t *testing.T) {
 		{args: nil, want: []string{"--tenant", "--jwt-public-key", "--desk-credential", "--demo"}},
 		{args: production("--jwt-private-key", "k"), want: []string{"--server-credential"}},
 		{args: production("--jwt-hs256-secret", strings.Repeat("x", 32)), want: []string{"--jwt-hs256-secret", "--demo only"}},
+		{args: production("--desk-credential", "ABCDEF=short"), want: []string{"--desk-credential number 2", "too short"}},
+		{args: production("--desk-credential", "GHIJKL=0123456789abcdefg"), want: []string{"--desk-credential number 2", "GHIJKL", "--tenant"}},
+		{args: production("--desk-credential", "ABCDEF=0123456789abcdef"), want: []string{"--desk-credential", "numbers 1 and 2", "the same secret"}},
+		{args: production("--desk-credential", "ABCDEF=@/nowhere"), want: []string{"--desk-credential", "/nowhere"}},
 		{args: production("--addr", "8080"), want: []string{"--addr 8080", "host:port"}},
 		{args: production("--account", "ABCDEF"), want: []string{"--integration-id", "--appkey"}},
 		{args: production("--tenant", "secret-without-colons"), want: []string{"--tenant number 2", "account:integration-id:appkey"}},

@@ -17,7 +17,6 @@ package desk
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,12 +50,15 @@ const (
 	MaxAbandonAfter  = 720 * time.Hour // and at least CustomerGrace
 )
 
-// Config is what a Desk needs. Only Store and Credential have no default.
+// Config is what a Desk needs. Only Store and the credentials have no default.
 type Config struct {
 	// Store is where the chats are. The desk does not close it.
 	Store Store
-	// Credential is the secret that every call carries, at least httpapi.MinCredential bytes.
+	// Credential is a shared secret that shows the chats of every account, at least
+	// httpapi.MinCredential bytes. Empty: there is none.
 	Credential string
+	// Credentials are the shared secrets of some accounts' desks. None may be given twice.
+	Credentials []Credential
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
 	// Empty: "Assistant".
 	BotName string
@@ -104,28 +106,36 @@ type Config struct {
 
 // Desk is the local contact center. Its methods are safe for concurrent use.
 type Desk struct {
-	store      Store
-	log        *slog.Logger
-	credential [sha256.Size]byte
-	bot        wire.Participant
-	api        *httpapi.Server
-	heartbeat  time.Duration
-	queue      int
-	limits     *httpapi.Limits
-	sockets    *httpapi.Sockets
-	proxied    bool
-	view       *view
-	table      *presence.Table
-	customers  Customers // nil: unknown
+	store     Store
+	log       *slog.Logger
+	access    access
+	bot       wire.Participant
+	api       *httpapi.Server
+	heartbeat time.Duration
+	queue     int
+	limits    *httpapi.Limits
+	sockets   *httpapi.Sockets
+	proxied   bool
+	view      *view
+	table     *presence.Table
+	customers Customers // nil: unknown
 
 	customerGrace, agentGrace time.Duration
 	abandonAfter              time.Duration // negative: never
 	watchEvery                time.Duration
 
-	ready    sync.Once            // closes view.ready
-	drain    *httpapi.Drain       // counts calls and sockets
-	mu       sync.Mutex           // guards what follows
-	lastSeen map[string]time.Time // when an agent's socket here has ended, for a while
+	ready    sync.Once                  // closes view.ready
+	drain    *httpapi.Drain             // counts calls and sockets
+	mu       sync.Mutex                 // guards what follows
+	lastSeen map[presence.Key]time.Time // when an agent's socket here has ended, for a while
+}
+
+// credentials are all shared secrets.
+func (c *Config) credentials() []Credential {
+	if c.Credential == "" {
+		return c.Credentials
+	}
+	return append([]Credential{{c.Credential, []string{AllAccounts}}}, c.Credentials...)
 }
 
 // New checks the configuration and makes a Desk. It starts nothing: Run does.
@@ -138,8 +148,9 @@ func New(c Config) (*Desk, error) {
 		return nil, errors.New("desk: a number in Config is negative")
 	}
 	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
-	if err := httpapi.CheckCredential(c.Credential); err != nil {
-		return nil, fmt.Errorf("desk: Config.Credential is %w", err)
+	access, err := newAccess(c.credentials())
+	if err != nil {
+		return nil, fmt.Errorf("desk: %w", err)
 	}
 	botName, err := httpapi.StaffName("Config.BotName", c.BotName)
 	if err != nil {
@@ -155,9 +166,9 @@ func New(c Config) (*Desk, error) {
 	}
 	log, drain := httpapi.Logger(c.Logger), httpapi.NewDrain()
 	d := &Desk{
-		store:      c.Store,
-		log:        log,
-		credential: sha256.Sum256([]byte(c.Credential)),
+		store:  c.Store,
+		log:    log,
+		access: access,
 		bot: wire.Participant{
 			ParticipantID:   BotID,
 			ParticipantType: wire.ParticipantBot,
@@ -178,7 +189,7 @@ func New(c Config) (*Desk, error) {
 		proxied:   c.BehindProxy,
 		view:      newView(or(c.KeepEnded, 1000)),
 		drain:     drain,
-		lastSeen:  map[string]time.Time{},
+		lastSeen:  map[presence.Key]time.Time{},
 		customers: c.Customers,
 
 		customerGrace: or(c.CustomerGrace, DefaultCustomerGrace),

@@ -222,6 +222,14 @@ func want[T any](f *fixture, status int, method, path, body string) (v T) {
 	return v
 }
 
+func decode[T any](t *testing.T, b []byte) (v T) {
+	t.Helper()
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatalf("%s: %v", b, err)
+	}
+	return v
+}
+
 // refused calls and wants a problem of that status and kind, naming field.
 func (f *fixture) refused(status int, kind, field, method, path, body string, header ...string) {
 	f.Helper()

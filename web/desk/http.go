@@ -2,8 +2,6 @@ package desk
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"strings"
@@ -41,23 +39,25 @@ func (d *Desk) handler() http.Handler {
 func (d *Desk) agents(next httpapi.Call) httpapi.Call {
 	return func(r *http.Request) (httpapi.Answer, error) {
 		r.Pattern = BasePath + "/" // until the call is known
-		if !d.authorized(httpapi.Bearer(r)) {
+		who := d.access.find(httpapi.Bearer(r))
+		if who == nil {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential.")
 		}
 		select {
 		case <-d.view.ready:
-			return next(r)
+			return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 		case <-r.Context().Done():
 			return httpapi.Answer{}, httpapi.Unavailable("The present chats could not be read in time. The call may be repeated.", time.Second)
 		}
 	}
 }
 
-// authorized compares digests, so that neither content nor length of the
-// credential shows in the time it takes.
-func (d *Desk) authorized(credential string) bool {
-	got := sha256.Sum256([]byte(credential))
-	return subtle.ConstantTimeCompare(got[:], d.credential[:]) == 1
+type callerKey struct{}
+
+// callerOf returns the caller of a request that agents has admitted.
+func callerOf(r *http.Request) *caller {
+	who, _ := r.Context().Value(callerKey{}).(*caller)
+	return who
 }
 
 // call finds what the request asks for.
@@ -73,7 +73,7 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	case what == "" || what == "/":
 		return d.get(r, "", d.list)
 	case verb == "" && !messages:
-		return d.get(r, "/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(id) })
+		return d.get(r, "/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(r, id) })
 	case verb == "" && r.Method == http.MethodGet:
 		return d.get(r, "/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
 	case messages && verb == "":
@@ -97,7 +97,7 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	e, _, ok := d.view.get(id)
+	e, _, ok := d.view.get(callerOf(r).accounts, id)
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
@@ -172,11 +172,11 @@ func (d *Desk) list(r *http.Request) (httpapi.Answer, error) {
 	default:
 		return httpapi.Answer{}, httpapi.Invalid("state", "must be waiting, active or all", wire.ViolationPattern)
 	}
-	return httpapi.Answer{Status: http.StatusOK, Body: encode(d.view.all(state))}, nil
+	return httpapi.Answer{Status: http.StatusOK, Body: encode(d.view.all(callerOf(r).accounts, state))}, nil
 }
 
-func (d *Desk) one(id string) (httpapi.Answer, error) {
-	e, newest, ok := d.view.get(id)
+func (d *Desk) one(r *http.Request, id string) (httpapi.Answer, error) {
+	e, newest, ok := d.view.get(callerOf(r).accounts, id)
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
@@ -188,7 +188,7 @@ func (d *Desk) history(r *http.Request, id string) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	e, _, ok := d.view.get(id)
+	e, _, ok := d.view.get(callerOf(r).accounts, id)
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
@@ -209,7 +209,7 @@ func (d *Desk) result(was, now *engagement, err error) (httpapi.Answer, error) {
 	case err != nil:
 		return httpapi.Answer{}, err
 	}
-	_, newest, _ := d.view.get(now.EngagementID)
+	_, newest, _ := d.view.get(nil, now.EngagementID)
 	return httpapi.Answer{Status: http.StatusOK, Body: encode(chatOf(now, newest))}, nil
 }
 
@@ -288,7 +288,7 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 	}
 	events = append(events, e.Add(wire.Participant{ParticipantID: b.AgentID, ParticipantType: as, DisplayName: b.AgentName})...)
 	m := e.Member(b.AgentID)
-	e.setWatched(b.AgentID, d.present(b.AgentID))
+	e.setWatched(b.AgentID, d.present(e.Customer.Account, b.AgentID))
 	if old != nil {
 		text := b.AgentName + " has taken over the chat from " + old.DisplayName + "."
 		if b.AgentName == old.DisplayName {
@@ -307,7 +307,7 @@ func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
 		return false
 	}
 	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && e.isWatched(m.ParticipantID) &&
-		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(m.ParticipantID)
+		m.ParticipantID != b.AgentID && m.DisplayName == b.AgentName && !d.present(e.Customer.Account, m.ParticipantID)
 }
 
 func (d *Desk) accept(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {

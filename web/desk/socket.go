@@ -10,7 +10,6 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
-	"openchat/web/presence"
 )
 
 // socket is one connected desk. Its reader is the handler's goroutine; its writer
@@ -20,6 +19,7 @@ type socket struct {
 	conn      *httpapi.Conn
 	frames    *rate.Limiter // that the desk sends
 	admission *httpapi.Admission
+	accounts  accounts    // whose chats it shows; set before the view has the socket
 	queue     chan []byte // frames to be written, bounded
 	end       chan ending // capacity 1: the first stop wins
 }
@@ -114,7 +114,9 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 	case f.Type != "authenticate":
 		s.stop(wire.CloseMalformed, "authenticate expected")
 		return
-	case !d.authorized(f.Credential):
+	}
+	who := d.access.find(f.Credential)
+	if who == nil {
 		s.stop(wire.CloseTokenRefused, "credential refused")
 		return
 	}
@@ -131,11 +133,13 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 	}
 	s.admission.Authenticated()
 	if agent.AgentID != "" {
-		key := presence.Of(presence.Agent, agent.AgentID)
-		d.table.Enter(key)
-		defer d.table.Leave(key)
-		defer d.noteSocketEnd(agent.AgentID)
+		for _, key := range agentKeys(who.accounts, agent.AgentID) {
+			d.table.Enter(key)
+			defer d.table.Leave(key)
+			defer d.noteSocketEnd(key)
+		}
 	}
+	s.accounts = who.accounts
 	d.view.add(s)
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)

@@ -74,7 +74,13 @@ func (c *client) until(match func(deskFrame) bool) deskFrame {
 // authenticate returns the snapshot.
 func (c *client) authenticate() []Chat {
 	c.Helper()
-	c.write(fmt.Sprintf(`{"type":"authenticate","credential":%q}`, credential))
+	return c.authenticateWith(fmt.Sprintf(`"credential":%q`, credential))
+}
+
+// authenticateWith is authenticate with these members.
+func (c *client) authenticateWith(members string) []Chat {
+	c.Helper()
+	c.write(`{"type":"authenticate",` + members + `}`)
 	f := c.read()
 	if f.Type != "snapshot" {
 		c.Fatalf("the first frame is a %s", f.Type)
@@ -221,7 +227,7 @@ func TestSlowDeskIsCutAndOthersAreNot(t *testing.T) {
 	const n = 3000
 	text := strings.Repeat("€", wire.MaxText)
 	for i := range int64(n) {
-		f.desk.view.message(&wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}})
+		f.desk.view.message(accountA, &wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}})
 		quick.until(func(f deskFrame) bool { return f.Type == "message" && f.Message["messageIndex"] == float64(3+i) })
 	}
 	slow.closed(wire.CloseTooMuch)
@@ -366,13 +372,13 @@ func TestChangesMissedAreReadAnew(t *testing.T) {
 	if err := deaf.read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if e, newest, _ := deaf.view.get(stays.EngagementID); stateOf(&e) != StateActive || newest != 2 {
+	if e, newest, _ := deaf.view.get(nil, stays.EngagementID); stateOf(&e) != StateActive || newest != 2 {
 		t.Errorf("got %s with %d messages", stateOf(&e), newest)
 	}
-	if e, _, ok := deaf.view.get(ends.EngagementID); !ok || !e.Ended() {
+	if e, _, ok := deaf.view.get(nil, ends.EngagementID); !ok || !e.Ended() {
 		t.Error("the end was not found")
 	}
-	if _, _, ok := deaf.view.get(gone.EngagementID); ok {
+	if _, _, ok := deaf.view.get(nil, gone.EngagementID); ok {
 		t.Error("what the store has forgotten is still shown")
 	}
 }

@@ -21,7 +21,7 @@ type view struct {
 
 	mu      sync.Mutex
 	chats   map[string]*entry
-	ended   []string // ids of ended chats, oldest first, at most keep
+	ended   map[string][]string // by account: ids of ended chats, oldest first, at most keep
 	keep    int
 	sockets map[*socket]struct{}
 }
@@ -36,6 +36,7 @@ func newView(keep int) *view {
 	return &view{
 		ready:   make(chan struct{}),
 		chats:   map[string]*entry{},
+		ended:   map[string][]string{},
 		keep:    keep,
 		sockets: map[*socket]struct{}{},
 	}
@@ -62,25 +63,26 @@ func (v *view) put(e engagement) {
 	}
 	v.chats[e.EngagementID] = now
 	if stateOf(&e) == StateEnded && (old == nil || stateOf(&old.engagement) != StateEnded) {
-		v.ended = append(v.ended, e.EngagementID)
-		if len(v.ended) > v.keep {
-			delete(v.chats, v.ended[0])
-			v.ended = v.ended[1:]
+		ended := append(v.ended[e.Customer.Account], e.EngagementID)
+		if len(ended) > v.keep {
+			delete(v.chats, ended[0])
+			ended = ended[1:]
 		}
+		v.ended[e.Customer.Account] = ended
 	}
-	v.broadcast(func() []byte {
+	v.broadcast(e.Customer.Account, func() []byte {
 		return frame(`{"type":"chat","chat":`, encode(chatOf(&e, now.newest)))
 	})
 }
 
-// message notes a message's index and passes it to the sockets.
-func (v *view) message(m *wire.Message) {
+// message notes the index of a message in that account and passes it to the sockets.
+func (v *view) message(account string, m *wire.Message) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e := v.chats[m.EngagementID]; e != nil {
 		e.newest = max(e.newest, m.MessageIndex)
 	}
-	v.broadcast(func() []byte {
+	v.broadcast(account, func() []byte {
 		return frame(`{"type":"message","message":`, m.Append(nil))
 	})
 }
@@ -102,23 +104,26 @@ func frame(head string, body []byte) []byte {
 	return append(b, '}')
 }
 
-// broadcast queues a frame, encoded once, for every socket.
-func (v *view) broadcast(frame func() []byte) {
-	if len(v.sockets) == 0 {
-		return
-	}
-	f := frame()
+// broadcast queues a frame, encoded once, for every socket of the account.
+func (v *view) broadcast(account string, frame func() []byte) {
+	var f []byte
 	for s := range v.sockets {
+		if !s.accounts.has(account) {
+			continue
+		}
+		if f == nil {
+			f = frame()
+		}
 		s.send(f)
 	}
 }
 
-// add queues the snapshot as the socket's first frame; changes follow.
+// add queues the snapshot of the socket's accounts as its first frame; changes follow.
 func (v *view) add(s *socket) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	b := []byte(`{"type":"snapshot","chats":[`)
-	for i, c := range v.list("") {
+	for i, c := range v.list(s.accounts, "") {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -143,12 +148,13 @@ func (v *view) restart() {
 	}
 }
 
-// get returns the chat's state; ok is false when this process does not know it.
-func (v *view) get(engagementID string) (e engagement, newest int64, ok bool) {
+// get returns the state of a chat of those accounts; ok is false when this process knows
+// none of that id.
+func (v *view) get(of accounts, engagementID string) (e engagement, newest int64, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := v.chats[engagementID]
-	if c == nil {
+	if c == nil || !of.has(c.engagement.Customer.Account) {
 		return e, 0, false
 	}
 	return c.engagement, c.newest, true
@@ -193,24 +199,24 @@ func (v *view) drop(engagementID string) {
 		return
 	}
 	c.engagement.Status = wire.EngagementTerminated
-	v.broadcast(func() []byte {
+	v.broadcast(c.engagement.Customer.Account, func() []byte {
 		return frame(`{"type":"chat","chat":`, encode(chatOf(&c.engagement, c.newest)))
 	})
 }
 
-// all returns the chats in that state, of those that have not ended; "" for all of them.
-func (v *view) all(state State) []Chat {
+// all returns the accounts' chats in that state, of those that have not ended; "" for all of them.
+func (v *view) all(of accounts, state State) []Chat {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.list(state)
+	return v.list(of, state)
 }
 
 // list is all, for callers that hold the lock: those that lost their agent first, then longest waiting
 // first, then those with an agent, oldest first.
-func (v *view) list(state State) []Chat {
+func (v *view) list(of accounts, state State) []Chat {
 	open := make([]*entry, 0, len(v.chats))
 	for _, c := range v.chats {
-		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) {
+		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) && of.has(c.engagement.Customer.Account) {
 			open = append(open, c)
 		}
 	}
@@ -254,7 +260,7 @@ func (d *Desk) follow(ctx context.Context) error {
 		case e.Engagement != nil:
 			d.view.put(engagementOf(*e.Engagement))
 		case e.Message != nil:
-			d.view.message(e.Message)
+			d.view.message(e.Customer.Account, e.Message)
 		case e.Customer == store.Customer{}:
 			cancel(errGap)
 		}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"openchat/sdk/wire"
 	"openchat/web/presence"
 	"openchat/web/store"
@@ -180,7 +182,7 @@ func (d *Desk) trackStaffAbsence(e *engagement, a *absence, now time.Time) (do a
 			continue
 		}
 		id, joined := m.ParticipantID, m.JoinedAt
-		present := d.present(id)
+		present := d.present(e.Customer.Account, id)
 		switch {
 		case !e.isWatched(id):
 			if seen := d.seenDue(e); seen != nil {
@@ -212,7 +214,7 @@ func (d *Desk) seenDue(e *engagement) action {
 	for i := range e.Members {
 		m := &e.Members[i]
 		id := m.ParticipantID
-		if !e.isWatched(id) && staff(e, id) != nil && (d.present(id) || d.wasPresent(id, m.JoinedAt)) {
+		if !e.isWatched(id) && staff(e, id) != nil && (d.present(e.Customer.Account, id) || d.wasPresent(e.Customer.Account, id, m.JoinedAt)) {
 			return func(ctx context.Context, d *Desk, e *engagement) error { return markWatched(ctx, d, e, id) }
 		}
 	}
@@ -222,36 +224,63 @@ func (d *Desk) seenDue(e *engagement) action {
 // recently is for how long it is known here which agents were present; many comparisons.
 const recently = time.Minute
 
-// wasPresent reports whether the agent had a socket here at that time or later: they may come,
-// accept and be disconnected between two comparisons.
-func (d *Desk) wasPresent(agentID string, at time.Time) bool {
+// wasPresent reports whether the agent had a socket of the account here at that time or
+// later: they may come, accept and be disconnected between two comparisons.
+func (d *Desk) wasPresent(account, agentID string, at time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	last, ok := d.lastSeen[agentID]
-	return ok && !last.Before(at)
+	for _, key := range [...]presence.Key{presence.Of(presence.Agent, agentID), agentKey(account, agentID)} {
+		if last, ok := d.lastSeen[key]; ok && !last.Before(at) {
+			return true
+		}
+	}
+	return false
 }
 
-// gone notes that a socket of the agent has ended.
-func (d *Desk) noteSocketEnd(agentID string) {
+// noteSocketEnd notes that a socket of the agent has ended.
+func (d *Desk) noteSocketEnd(key presence.Key) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	for id, last := range d.lastSeen {
+	for key, last := range d.lastSeen {
 		if now.Sub(last) > recently {
-			delete(d.lastSeen, id)
+			delete(d.lastSeen, key)
 		}
 	}
 	if len(d.lastSeen) < maxLastSeen {
-		d.lastSeen[agentID] = now
+		d.lastSeen[key] = now
 	}
 }
 
-// maxLastSeen bounds what gone notes.
+// maxLastSeen bounds what noteSocketEnd notes.
 const maxLastSeen = 1000
 
-// present reports whether the agent has a socket at any gateway.
-func (d *Desk) present(agentID string) bool {
-	return d.table.Present(presence.Of(presence.Agent, agentID))
+// present reports whether the agent has a socket of the account at any gateway.
+func (d *Desk) present(account, agentID string) bool {
+	return d.table.Present(presence.Of(presence.Agent, agentID)) || d.table.Present(agentKey(account, agentID))
+}
+
+// agentKey names an agent in one account: an agentId is whatever a desk says, and nobody
+// is present for another account's chats by naming one of its agents.
+func agentKey(account, agentID string) presence.Key {
+	id, err := uuid.Parse(agentID)
+	if err != nil {
+		return presence.Key{}
+	}
+	return presence.Of(presence.Agent, uuid.NewSHA1(id, []byte(account)).String())
+}
+
+// agentKeys are under which an agent with a socket of these accounts is present: for every
+// account it is the agentId itself, as gateways of earlier versions have it.
+func agentKeys(of accounts, agentID string) []presence.Key {
+	if of == nil {
+		return []presence.Key{presence.Of(presence.Agent, agentID)}
+	}
+	var keys []presence.Key
+	for account := range of {
+		keys = append(keys, agentKey(account, agentID))
+	}
+	return keys
 }
 
 func milliseconds(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
@@ -332,7 +361,7 @@ func markWatched(ctx context.Context, d *Desk, e *engagement, agentID string) er
 func removeDisconnected(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
 	now, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		m := staff(e, agentID)
-		if m == nil || !e.isWatched(agentID) || !m.JoinedAt.Equal(joined) || d.present(agentID) {
+		if m == nil || !e.isWatched(agentID) || !m.JoinedAt.Equal(joined) || d.present(e.Customer.Account, agentID) {
 			return nil, nil // by another's hand, or here again
 		}
 		text := m.DisplayName + " was disconnected."

@@ -79,7 +79,7 @@ func (f *fixture) sit(a agent) *client {
 func (f *fixture) stand(a agent, c *client) {
 	f.Helper()
 	_ = c.conn.CloseNow()
-	f.eventually("the agent to be gone", func() bool { return !f.desk.present(a.id) })
+	f.eventually("the agent to be gone", func() bool { return !f.desk.present(accountA, a.id) })
 }
 
 // eventually waits for something that the desk does by itself, which tells nobody.
@@ -155,7 +155,7 @@ func TestCustomerAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.eventually("the second session to be in", func() bool {
-		now, _, _ := f.desk.view.get(e.EngagementID)
+		now, _, _ := f.desk.view.get(nil, e.EngagementID)
 		return now.In(second.SessionID)
 	})
 	f.at(gone.Add(2 * time.Hour))
@@ -454,7 +454,7 @@ func TestAgentBackInTime(t *testing.T) {
 	path := "/engagements/" + e.EngagementID
 	socket := f.sit(bo)
 	want[Chat](f, 200, "POST", path+":accept", bo.json())
-	now, _, _ := f.desk.view.get(e.EngagementID)
+	now, _, _ := f.desk.view.get(nil, e.EngagementID)
 	first := now.Member(bo.id).JoinedAt
 	if err := removeDisconnected(t.Context(), f.desk, ours(e), bo.id, first, time.Now()); err != nil {
 		t.Fatal(err)
@@ -676,7 +676,7 @@ func TestSocketNamesTheAgent(t *testing.T) {
 		})
 	}
 	c := f.sit(agent{id, "Bo"})
-	if !f.desk.present(id) || f.desk.table.Present(presence.Of(presence.Chat, id)) {
+	if !f.desk.present(accountA, id) || f.desk.table.Present(presence.Of(presence.Chat, id)) {
 		t.Error("the agent is not present, or also a chat is")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -684,5 +684,5 @@ func TestSocketNamesTheAgent(t *testing.T) {
 	if err := c.conn.Close(websocket.StatusNormalClosure, ""); err != nil && ctx.Err() != nil {
 		t.Fatal(err)
 	}
-	f.eventually("the agent to be gone", func() bool { return !f.desk.present(id) })
+	f.eventually("the agent to be gone", func() bool { return !f.desk.present(accountA, id) })
 }
