@@ -33,6 +33,7 @@ type Desk struct {
 type DeskFrame struct {
 	Type    string
 	Chats   []Chat
+	More    bool // of a snapshot: it is not complete
 	Chat    Chat
 	Message wire.Message
 }
@@ -149,7 +150,8 @@ var ErrFrame = errors.New("a frame cannot be read")
 
 // Follow opens the desk's stream, as that agent or, for "", as nobody in particular, and
 // calls receive with each frame but pings until that returns an error, the connection ends
-// or goes silent, or ctx ends.
+// or goes silent, or ctx ends. A snapshot that comes in parts is received as one frame with all
+// its chats, before everything that came meanwhile.
 func (d *Desk) Follow(ctx context.Context, agent string, receive func(DeskFrame) error) error {
 	dialing, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
@@ -175,6 +177,7 @@ func (d *Desk) Follow(ctx context.Context, agent string, receive func(DeskFrame)
 	if err := write(hello); err != nil {
 		return err
 	}
+	var parts []DeskFrame // of a snapshot that is not complete, and what came meanwhile
 	for {
 		// A connection that goes silent is given up after twice the time between pings.
 		reading, cancel := context.WithTimeout(ctx, 2*wire.HeartbeatInterval)
@@ -189,6 +192,11 @@ func (d *Desk) Follow(ctx context.Context, agent string, receive func(DeskFrame)
 			return fmt.Errorf("%w: %w", ErrFrame, err)
 		case f.Type == "ping":
 			err = write(map[string]string{"type": "pong"})
+		case f.More || parts != nil && f.Type != "complete":
+			parts = append(parts, f)
+		case f.Type == "complete":
+			err = receiveParts(parts, receive)
+			parts = nil
 		default:
 			err = receive(f)
 		}
@@ -198,17 +206,49 @@ func (d *Desk) Follow(ctx context.Context, agent string, receive func(DeskFrame)
 	}
 }
 
+// receiveParts is for the frames from the first part of a snapshot to its last.
+func receiveParts(parts []DeskFrame, receive func(DeskFrame) error) error {
+	if len(parts) == 0 {
+		return fmt.Errorf("%w: complete without a snapshot", ErrFrame)
+	}
+	whole := parts[0]
+	whole.More = false
+	at := map[string]int{}
+	for i, c := range whole.Chats {
+		at[c.EngagementID] = i
+	}
+	for _, f := range parts[1:] {
+		if f.Type != "chat" {
+			continue
+		}
+		if i, known := at[f.Chat.EngagementID]; known {
+			whole.Chats[i] = f.Chat
+		} else {
+			at[f.Chat.EngagementID] = len(whole.Chats)
+			whole.Chats = append(whole.Chats, f.Chat)
+		}
+	}
+	err := receive(whole)
+	for _, f := range parts[1:] {
+		if err == nil {
+			err = receive(f)
+		}
+	}
+	return err
+}
+
 func decodeDeskFrame(text []byte) (f DeskFrame, err error) {
 	var raw struct {
 		Type    string
 		Chats   []Chat
+		More    bool
 		Chat    Chat
 		Message json.RawMessage
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
 		return f, err
 	}
-	f = DeskFrame{Type: raw.Type, Chats: raw.Chats, Chat: raw.Chat}
+	f = DeskFrame{Type: raw.Type, Chats: raw.Chats, More: raw.More, Chat: raw.Chat}
 	if raw.Message != nil {
 		f.Message, err = wire.DecodeMessage(raw.Message)
 	}

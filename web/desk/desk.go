@@ -69,9 +69,11 @@ type Config struct {
 	// HeartbeatInterval is the time between two pings to a desk; one that sends
 	// nothing for two of them is cut. Zero: 20 s; 1 s to 60 s, whole seconds.
 	HeartbeatInterval time.Duration
-	// SocketQueue is how many frames may wait for one slow desk before it is cut
-	// with 4429. Zero: 1024. A frame is at most 64 KiB.
+	// SocketQueue is how many frames, and SocketBytes how many bytes of frames, may wait for
+	// one slow desk before it is cut with 4429. Zero: 1024 and 1 MiB; at least 128 KiB. A
+	// frame is at most 64 KiB.
 	SocketQueue int
+	SocketBytes int
 	// MaxSockets bounds the desks connected at once; one more is answered 429.
 	// Zero: 1000.
 	MaxSockets int
@@ -106,19 +108,20 @@ type Config struct {
 
 // Desk is the local contact center. Its methods are safe for concurrent use.
 type Desk struct {
-	store     Store
-	log       *slog.Logger
-	access    access
-	bot       wire.Participant
-	api       *httpapi.Server
-	heartbeat time.Duration
-	queue     int
-	limits    *httpapi.Limits
-	sockets   *httpapi.Sockets
-	proxied   bool
-	view      *view
-	table     *presence.Table
-	customers Customers // nil: unknown
+	store      Store
+	log        *slog.Logger
+	access     access
+	bot        wire.Participant
+	api        *httpapi.Server
+	heartbeat  time.Duration
+	queue      int
+	queueBytes int
+	limits     *httpapi.Limits
+	sockets    *httpapi.Sockets
+	proxied    bool
+	view       *view
+	table      *presence.Table
+	customers  Customers // nil: unknown
 
 	customerGrace, agentGrace time.Duration
 	abandonAfter              time.Duration // negative: never
@@ -143,7 +146,7 @@ func New(c Config) (*Desk, error) {
 	switch {
 	case c.Store == nil:
 		return nil, errors.New("desk: Config.Store is missing")
-	case c.SocketQueue < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0,
+	case c.SocketQueue < 0, c.SocketBytes < 0, c.MaxSockets < 0, c.MaxWaiting < 0, c.CallsPerSecond < 0, c.CallBurst < 0, c.KeepEnded < 0,
 		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
@@ -179,9 +182,10 @@ func New(c Config) (*Desk, error) {
 			AllowMethods: "GET, POST",
 			AllowHeaders: "authorization, content-type",
 		},
-		heartbeat: c.HeartbeatInterval,
-		queue:     or(c.SocketQueue, 1024),
-		limits:    httpapi.NewLimits(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
+		heartbeat:  c.HeartbeatInterval,
+		queue:      or(c.SocketQueue, 1024),
+		queueBytes: max(or(c.SocketBytes, 1<<20), 2*wire.MaxServerFrame),
+		limits:     httpapi.NewLimits(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
 			Max: or(c.MaxSockets, 1000), MaxWaiting: or(c.MaxWaiting, 100), BehindProxy: c.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected."),

@@ -3,7 +3,10 @@ package desk
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -164,16 +167,54 @@ func (b *body) checkName() (err error) {
 }
 
 func (d *Desk) list(r *http.Request) (httpapi.Answer, error) {
-	state := State(r.URL.Query().Get("state"))
-	switch state {
-	case "", "all":
-		state = ""
-	case StateWaiting, StateActive:
-	default:
-		return httpapi.Answer{}, httpapi.Invalid("state", "must be waiting, active or all", wire.ViolationPattern)
+	values := r.URL.Query()
+	q, err := readListQuery(values)
+	if err != nil {
+		return httpapi.Answer{}, err
 	}
-	return httpapi.Answer{Status: http.StatusOK, Body: encode(d.view.all(callerOf(r).accounts, state))}, nil
+	list, next := d.view.page(callerOf(r).accounts, q)
+	a := httpapi.Answer{Status: http.StatusOK, Body: list}
+	if next != nil {
+		again := url.Values{"after": {next.String()}}
+		for _, name := range []string{"state", "limit"} {
+			if values.Has(name) {
+				again.Set(name, values.Get(name))
+			}
+		}
+		a.Next = BasePath + "/engagements?" + again.Encode()
+	}
+	return a, nil
 }
+
+// readListQuery reads which chats a request asks for.
+func readListQuery(values url.Values) (listQuery, error) {
+	q := listQuery{state: State(values.Get("state")), limit: math.MaxInt}
+	switch q.state {
+	case "all":
+		q.state = ""
+	case "", StateWaiting, StateActive:
+	default:
+		return q, httpapi.Invalid("state", "must be waiting, active or all", wire.ViolationPattern)
+	}
+	if text := values.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxListLimit {
+			return q, httpapi.Invalid("limit", "must be a number from 1 to "+strconv.Itoa(maxListLimit), wire.ViolationPattern)
+		}
+		q.limit = n
+	}
+	if text := values.Get("after"); text != "" {
+		p, err := parsePlace(text)
+		if err != nil {
+			return q, httpapi.Invalid("after", "must be that of a Link header of this call", wire.ViolationPattern)
+		}
+		q.after = &p
+	}
+	return q, nil
+}
+
+// maxListLimit is how many chats one call can ask for.
+const maxListLimit = 1000
 
 func (d *Desk) one(r *http.Request, id string) (httpapi.Answer, error) {
 	e, newest, ok := d.view.get(callerOf(r).accounts, id)

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -19,9 +20,15 @@ type socket struct {
 	conn      *httpapi.Conn
 	frames    *rate.Limiter // that the desk sends
 	admission *httpapi.Admission
-	accounts  accounts    // whose chats it shows; set before the view has the socket
-	queue     chan []byte // frames to be written, bounded
-	end       chan ending // capacity 1: the first stop wins
+	accounts  accounts     // whose chats it shows; set before the view has the socket
+	agentID   string       // "": the desk has not said who sits at it; set as accounts is
+	queue     chan []byte  // frames to be written, bounded
+	queued    atomic.Int64 // bytes in queue
+	maxQueued int64        // the most that queue may hold
+	end       chan ending  // capacity 1: the first stop wins
+
+	pending []string    // ids of chats that the snapshot had no room for; guarded by the view
+	unsent  atomic.Bool // there are pending ones
 }
 
 type ending struct {
@@ -48,6 +55,10 @@ var (
 
 // send queues a frame, or ends the socket when it is too slow. It never blocks.
 func (s *socket) send(frame []byte) {
+	if s.queued.Add(int64(len(frame))) > s.maxQueued {
+		s.stop(wire.CloseTooMuch, "too slow")
+		return
+	}
 	select {
 	case s.queue <- frame:
 	default:
@@ -72,7 +83,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer admission.Leave()
 	s := &socket{
 		frames: rate.NewLimiter(framesPerSecond, frameBurst), admission: admission,
-		queue: make(chan []byte, d.queue), end: make(chan ending, 1),
+		queue: make(chan []byte, d.queue), maxQueued: int64(d.queueBytes), end: make(chan ending, 1),
 	}
 	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol},
@@ -139,7 +150,7 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 			defer d.noteSocketEnd(key)
 		}
 	}
-	s.accounts = who.accounts
+	s.accounts, s.agentID = who.accounts, agent.AgentID
 	d.view.add(s)
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
@@ -197,6 +208,9 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 			return
 		default:
 		}
+		if len(s.queue) == 0 && s.unsent.Load() {
+			d.view.sendPending(s)
+		}
 		select {
 		case <-d.drain.Leaving():
 			s.close(ending{wire.CloseServiceRestart, "the desk restarts"})
@@ -205,6 +219,7 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 			s.close(e)
 			return
 		case frame = <-s.queue:
+			s.queued.Add(-int64(len(frame)))
 		case <-beat.C:
 			frame = framePing
 		}

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -71,7 +70,7 @@ func (v *view) put(e engagement) {
 		v.ended[e.Customer.Account] = ended
 	}
 	v.broadcast(e.Customer.Account, func() []byte {
-		return frame(`{"type":"chat","chat":`, encode(chatOf(&e, now.newest)))
+		return chatFrame(now)
 	})
 }
 
@@ -116,21 +115,6 @@ func (v *view) broadcast(account string, frame func() []byte) {
 		}
 		s.send(f)
 	}
-}
-
-// add queues the snapshot of the socket's accounts as its first frame; changes follow.
-func (v *view) add(s *socket) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	b := []byte(`{"type":"snapshot","chats":[`)
-	for i, c := range v.list(s.accounts, "") {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, encode(c)...)
-	}
-	s.send(append(b, ']', '}'))
-	v.sockets[s] = struct{}{}
 }
 
 func (v *view) remove(s *socket) {
@@ -200,39 +184,8 @@ func (v *view) drop(engagementID string) {
 	}
 	c.engagement.Status = wire.EngagementTerminated
 	v.broadcast(c.engagement.Customer.Account, func() []byte {
-		return frame(`{"type":"chat","chat":`, encode(chatOf(&c.engagement, c.newest)))
+		return chatFrame(c)
 	})
-}
-
-// all returns the accounts' chats in that state, of those that have not ended; "" for all of them.
-func (v *view) all(of accounts, state State) []Chat {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.list(of, state)
-}
-
-// list is all, for callers that hold the lock: those that lost their agent first, then longest waiting
-// first, then those with an agent, oldest first.
-func (v *view) list(of accounts, state State) []Chat {
-	open := make([]*entry, 0, len(v.chats))
-	for _, c := range v.chats {
-		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) && of.has(c.engagement.Customer.Account) {
-			open = append(open, c)
-		}
-	}
-	slices.SortFunc(open, func(a, b *entry) int {
-		x, y := &a.engagement, &b.engagement
-		return cmp.Or(
-			cmp.Compare(group(x), group(y)),
-			waitingSince(x).Compare(waitingSince(y)),
-			cmp.Compare(x.EngagementID, y.EngagementID),
-		)
-	})
-	chats := make([]Chat, len(open))
-	for i, c := range open {
-		chats[i] = chatOf(&c.engagement, c.newest)
-	}
-	return chats
 }
 
 // group is the place of a chat's kind in the list.
@@ -245,6 +198,9 @@ func group(e *engagement) int {
 	}
 	return 1
 }
+
+// lastGroup is the highest of them.
+const lastGroup = 2
 
 // errGap ends follow when the store says that entries were lost to it.
 var errGap = errors.New("entries were deleted before they could be read")

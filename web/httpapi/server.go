@@ -35,6 +35,7 @@ const CallTime = 25 * time.Second
 type Answer struct {
 	Status int
 	Body   []byte // JSON; nil: none
+	Next   string // path and query of the next page, for a Link header; "": there is none
 }
 
 // Call is a REST call. What it returns as error is answered as a problem; see ProblemOf.
@@ -123,6 +124,9 @@ func (s *Server) Handle(next Call) http.Handler {
 		a, err := next(call)
 		if err == nil {
 			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
+			if a.Next != "" {
+				link(w.Header(), a.Next)
+			}
 			write(w, a.Status, "application/json", a.Body)
 			if len(a.Body) > 0 {
 				// Now, and not when the call has been counted out. Not every ResponseWriter
@@ -211,6 +215,14 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // an error means that the caller has gone
+}
+
+// link names the next page, also to pages of other origins.
+func link(h http.Header, next string) {
+	h.Set("Link", "<"+next+`>; rel="next"`)
+	if exposed := h.Get("Access-Control-Expose-Headers"); exposed != "" {
+		h.Set("Access-Control-Expose-Headers", exposed+", Link")
+	}
 }
 
 // Bearer returns the credential of the Authorization header, "" without one.

@@ -7,7 +7,7 @@ import { ofDocument } from "../shared/dom.js";
 const SUBPROTOCOL = "desk.chat.v1";
 const REFUSED = 4403;
 const SILENCE = 45_000; // ms: the server pings every 20 s, so without a frame in 45 it is gone
-const OPENING = 10_000; // ms until a connection without a snapshot is given up
+const OPENING = 10_000; // ms until a connection without a frame is given up
 const WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts
 
 /** @typedef {"connecting" | "live" | "waiting"} ConnectionState */
@@ -16,7 +16,7 @@ const WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts
 
 /**
  * A frame from the server.
- * @typedef {{ type: "ping" | "pong" } | { type: "snapshot", chats: Chat[] } | { type: "chat", chat: Chat } | { type: "message", message: Message }} Frame
+ * @typedef {{ type: "ping" | "pong" | "complete" } | { type: "snapshot", chats: Chat[], more?: boolean } | { type: "chat", chat: Chat } | { type: "message", message: Message }} Frame
  */
 
 export class Feed {
@@ -25,10 +25,12 @@ export class Feed {
   #on;
   /** @type {WebSocket | null} */
   #socket = null;
-  #failed = 0; // attempts since the last snapshot
+  #failed = 0; // attempts since the last whole snapshot
   #timer = 0; // of the next attempt, or of the silence after which the socket is dead
   #lastFrame = 0; // when it came
   #live = false;
+  /** @type {Map<string, Chat> | null} */
+  #collected = null; // while the snapshot is not complete: its chats so far, by engagementId
   #closed = new AbortController(); // takes the window's listeners with it
 
   /**
@@ -91,18 +93,42 @@ export class Feed {
         this.#socket?.send('{"type":"pong"}');
         break;
       case "snapshot":
-        this.#failed = 0;
-        this.#live = true;
-        this.#on.state("live");
-        this.#on.snapshot(frame.chats);
+        if (frame.more) this.#collected = new Map(frame.chats.map((chat) => [chat.engagementId, chat]));
+        else this.#begin(frame.chats);
+        break;
+      case "complete":
+        if (this.#collected) this.#begin([...this.#collected.values()].filter((chat) => chat.state !== "ended"));
         break;
       case "chat":
-        this.#on.chat(frame.chat);
+        if (this.#collected) this.#collected.set(frame.chat.engagementId, frame.chat);
+        else this.#on.chat(frame.chat);
         break;
       case "message":
+        this.#count(frame.message);
         this.#on.message(frame.message);
         break;
     }
+  }
+
+  /**
+   * The snapshot is complete.
+   * @param {Chat[]} chats
+   */
+  #begin(chats) {
+    this.#collected = null;
+    this.#failed = 0;
+    this.#live = true;
+    this.#on.state("live");
+    this.#on.snapshot(chats);
+  }
+
+  /**
+   * A message of a chat that was collected before it.
+   * @param {Message} message
+   */
+  #count({ engagementId, messageIndex }) {
+    const chat = this.#collected?.get(engagementId);
+    if (chat && messageIndex > chat.newestIndex) this.#collected?.set(engagementId, { ...chat, newestIndex: messageIndex });
   }
 
   #wait() {
@@ -130,6 +156,7 @@ export class Feed {
   #drop() {
     clearTimeout(this.#timer);
     this.#live = false;
+    this.#collected = null;
     if (!this.#socket) return;
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     this.#socket.close();
