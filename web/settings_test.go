@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"openchat/web/gateway"
 	"openchat/web/desk"
+	"openchat/web/gateway"
 )
 
 const tenantText = "ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"
