@@ -463,6 +463,9 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 		Body:          wire.Body{ElementType: wire.ElementText, Text: b.Text, TextFormat: wire.TextPlain},
 		CorrelationID: or(b.CorrelationID, uuid.NewString()),
 	})
+	if errors.Is(err, store.ErrEnded) { // since it was read
+		return httpapi.Answer{}, hasEnded()
+	}
 	if err != nil {
 		return d.result(e, nil, err)
 	}

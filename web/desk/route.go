@@ -147,7 +147,8 @@ func (d *Desk) writeJoinedLine(ctx context.Context, e *engagement, m *store.Memb
 
 func joinedKey(m *store.Member) string { return "joined:" + m.ParticipantID + ":" + stamp(m.JoinedAt) }
 
-// writeLine appends a line under a key that makes it repeatable.
+// writeLine appends a line under a key that makes it repeatable. A chat that has ended
+// meanwhile gets none.
 func (d *Desk) writeLine(ctx context.Context, e *engagement, who wire.Participant, key, text string) error {
 	_, _, err := d.store.Append(ctx, e.Customer, e.EngagementID, store.NewMessage{
 		Sender:        who,
@@ -155,6 +156,9 @@ func (d *Desk) writeLine(ctx context.Context, e *engagement, who wire.Participan
 		Body:          wire.Body{ElementType: wire.ElementText, Text: text, TextFormat: wire.TextPlain},
 		CorrelationID: key,
 	})
+	if errors.Is(err, store.ErrEnded) {
+		return nil // nobody is there to read it
+	}
 	return err
 }
 

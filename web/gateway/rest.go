@@ -318,6 +318,9 @@ func (g *Gateway) send(r *http.Request) (httpapi.Answer, error) {
 	if !created {
 		paid.refund()
 	}
+	if errors.Is(err, store.ErrEnded) { // since it was read
+		return httpapi.Answer{}, hasEnded()
+	}
 	if err != nil {
 		return httpapi.Answer{}, err
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -69,6 +70,24 @@ func TestCluster(t *testing.T) {
 		t.Fatal("the stream is not replicated")
 	}
 	t.Run("races", func(t *testing.T) { races(t, stores) })
+	t.Run("a send against the end", func(t *testing.T) { sendAgainstEnd(t, stores[0], stores[1]) })
+	t.Run("a repeat finds the first after the end", func(t *testing.T) {
+		session := newSession(t, stores[0], ann, "repeat")
+		e := newChat(t, stores[0], session, "repeat")
+		first, _, err := stores[0].Append(testContext(t), ann, e.EngagementID, from(session, "x", "x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(t, stores[1], e)
+		for _, s := range stores {
+			if again, created, err := s.Append(testContext(t), ann, e.EngagementID, from(session, "x", "x")); err != nil || created || again != first {
+				t.Errorf("%+v %v %v, not %+v", again, created, err, first)
+			}
+			if _, err := s.Sent(testContext(t), ann, e.EngagementID, session.ParticipantID, "never"); !errors.Is(err, ErrNotFound) {
+				t.Errorf("what was never sent: %v", err)
+			}
+		}
+	})
 	t.Run("read what was just written elsewhere", func(t *testing.T) {
 		for i := range 50 {
 			session := newSession(t, stores[i%2], ann, "fresh "+strconv.Itoa(i))

@@ -240,16 +240,23 @@ func (s *Store) change(ctx context.Context, c Customer, engagementID string, edi
 		return Engagement{}, err
 	}
 	defer release()
+	return s.changeLocked(ctx, c, engagementID, edit)
+}
+
+func (s *Store) changeLocked(ctx context.Context, c Customer, engagementID string, edit func(*Engagement) (events []wire.Event, changed bool, err error)) (Engagement, error) {
 	var e Engagement
-	err = s.redo(ctx, func() error {
+	marked, declined := false, false
+	err := s.redo(ctx, func() error {
 		var sequence uint64
+		var err error
 		e, sequence, err = s.engagement(ctx, c, engagementID)
 		if err != nil {
 			return err
 		}
-		dialogID := e.DialogID
+		dialogID, wasEnded := e.DialogID, e.Ended()
 		events, changed, err := edit(&e)
 		if err != nil || !changed {
+			declined = marked && !wasEnded
 			return err
 		}
 		if len(events) > MaxEvents || len(e.Members) > MaxMembers {
@@ -257,6 +264,12 @@ func (s *Store) change(ctx context.Context, c Customer, engagementID string, edi
 		}
 		// What names it is not for edit to change.
 		e.Customer, e.EngagementID, e.DialogID = c, engagementID, dialogID
+		if e.Ended() && !wasEnded {
+			if err := s.placeEnd(ctx, &e); err != nil {
+				return err
+			}
+			marked = true
+		}
 		if len(events) > 0 {
 			e.LastUpdatedAt = now()
 		}
@@ -273,6 +286,13 @@ func (s *Store) change(ctx context.Context, c Customer, engagementID string, edi
 		e.EventID = after(sequence)
 		return err
 	})
+	if declined {
+		// Another's change came between the end mark and the end, and with it there was
+		// nothing to end any more. But the mark stands.
+		if err := s.finish(ctx, c, engagementID); err != nil {
+			return Engagement{}, err
+		}
+	}
 	return e, err
 }
 

@@ -198,8 +198,12 @@ func (f *follower) deliver(raw *entry) {
 		f.s.ongoing.putUnreadable(raw, err)
 		e = &Entry{Last: after(raw.sequence)}
 	}
-	if e.Message != nil {
-		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), e.Message.MessageIndex)
+	switch {
+	case e.Message != nil:
+		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), place{newest: e.Message.MessageIndex})
+	case e.isEnd:
+		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), place{indexOf(raw.subject) - 1, true})
+		f.s.ongoing.markReceived(e.Customer, e.EngagementID)
 	}
 	if e.Engagement != nil {
 		f.s.ongoing.put(e.Engagement, raw.stored)
@@ -207,7 +211,7 @@ func (f *follower) deliver(raw *entry) {
 	// In this order: see Position.
 	f.ring.add(raw.sequence, e, len(raw.data))
 	f.arrived(raw.sequence)
-	if err == nil {
+	if err == nil && !e.isEnd {
 		f.call(e)
 	}
 }
@@ -291,11 +295,21 @@ func (e *entry) names() (owner Customer, kind, id string, err error) {
 
 // decode reads an entry of any kind.
 func (e *entry) decode() (*Entry, error) {
-	owner, kind, _, err := e.names()
+	owner, kind, id, err := e.names()
 	if err != nil {
 		return nil, err
 	}
 	entry := &Entry{Customer: owner, Last: after(e.sequence)}
+	if kind == "m" && e.isEnd() {
+		if _, err := e.version(); err != nil {
+			return nil, err
+		}
+		if !wire.IsUUID(id) || e.subject != messageSubject(owner, id, indexOf(e.subject)) {
+			return nil, fmt.Errorf("store: the end mark %d is not where one can be", e.sequence)
+		}
+		entry.IntegrationID, entry.EngagementID, entry.isEnd = e.header.Get(headerIntegration), id, true
+		return entry, nil
+	}
 	switch kind {
 	case "m":
 		m, err := e.message(owner)

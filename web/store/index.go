@@ -25,8 +25,8 @@ type index struct {
 	accounts map[string]int          // how many ongoing engagements each account has
 	ended    map[string]wire.EventID // ends met during a scan, which may still bring an older state; nil without a scan
 	built    chan struct{}           // closed when the scan is complete
+	closing  map[string]*time.Timer  // by engagementId: those whose end mark has come and whose end has not
 	again    bool                    // entries were lost since the scan began: another must follow
-	closing  map[string]*time.Timer  // see watchClosing
 }
 
 type indexed struct {
@@ -40,7 +40,7 @@ type indexed struct {
 const verifyEvery = time.Hour
 
 func newIndex(s *Store) *index {
-	x := &index{s: s}
+	x := &index{s: s, closing: map[string]*time.Timer{}}
 	x.reset()
 	return x
 }
@@ -73,6 +73,7 @@ func (x *index) set(i *indexed) {
 		return
 	}
 	if e.Ended() {
+		x.endReceived(e.EngagementID)
 		if x.ended != nil {
 			x.ended[e.EngagementID] = e.EventID
 		}

@@ -17,8 +17,9 @@ import (
 )
 
 // Append stores a message under the next index; created is false when its
-// CorrelationID was used before, and the stored one is returned. It does not check
-// who may write: its callers do.
+// CorrelationID was used before, and the stored one is returned. In an engagement that has
+// ended nothing is stored: then the error is ErrEnded, except for such a repeat. It does not
+// check who may write: its callers do.
 func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m NewMessage) (stored wire.Message, created bool, err error) {
 	if err := c.check(); err != nil {
 		return wire.Message{}, false, err
@@ -58,16 +59,23 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 	}
 	message.MessageID = messageID(c, engagementID, m.Sender.ParticipantID, m.CorrelationID)
 
-	newest, known := s.newest.get(engagementMessages(c, engagementID))
+	p, known := s.newest.get(engagementMessages(c, engagementID))
 	write := random()
+	var first *entry
 	err = s.redo(ctx, func() error {
 		if !known {
-			if newest, err = s.NewestIndex(ctx, c, engagementID); err != nil {
+			if p, err = s.place(ctx, c, engagementID); err != nil {
 				return err
 			}
 		}
 		known = false
-		message.MessageIndex = newest + 1
+		if p.closed || e.Ended() {
+			if first, err = s.find(ctx, c, engagementID, message.MessageID); errors.Is(err, ErrNotFound) {
+				return ErrEnded
+			}
+			return err
+		}
+		message.MessageIndex = p.newest + 1
 		event := wire.Event{Type: wire.EventMessages, Date: message.ReceivedAt, Message: &message}
 		// The message id serves as the server's key: it is made of all that the
 		// correlationId is scoped to.
@@ -82,83 +90,26 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 		if !duplicate {
 			stored, created = message, true
 			stored.EventID = position(sequence, 0)
-			s.newest.put(engagementMessages(c, engagementID), message.MessageIndex)
+			s.newest.put(engagementMessages(c, engagementID), place{newest: message.MessageIndex})
 			return nil
 		}
-		first, err := s.at(ctx, sequence)
-		if err != nil {
-			return err
+		first, err = s.at(ctx, sequence)
+		return err
+	})
+	if errors.Is(err, ErrEnded) {
+		if finishErr := s.finish(ctx, c, engagementID); finishErr != nil {
+			err = finishErr
 		}
+	}
+	if err == nil && first != nil {
 		stored, err = first.message(c)
 		// The key may be known because this very call stored it, unacknowledged.
 		created = first.header.Get(headerWrite) == write
-		return err
-	})
+	}
 	if errors.Is(err, ErrNotFound) {
 		err = errors.New("store: a message is gone whose key is still known")
 	}
 	return stored, created, err
-}
-
-// sentDepth is how many messages Sent looks back at most.
-const sentDepth = 2000
-
-// Sent returns the message that this sender stored under that correlationId, else
-// ErrNotFound. It is for a repeat that may not be stored any more, where Append
-// cannot be asked: it looks back through the last 2,000 messages.
-func (s *Store) Sent(ctx context.Context, c Customer, engagementID, participantID, correlationID string) (wire.Message, error) {
-	if correlationID == "" {
-		return wire.Message{}, ErrNotFound
-	}
-	id := messageID(c, engagementID, participantID, correlationID)
-	newest, err := s.NewestIndex(ctx, c, engagementID)
-	if err != nil {
-		return wire.Message{}, err
-	}
-	for high := newest; high > 0 && high > newest-sentDepth; high -= 500 {
-		list, err := s.messages(ctx, c, engagementID, max(1, high-499), high)
-		if err != nil {
-			return wire.Message{}, err
-		}
-		for i := range list {
-			if list[i].MessageID == id {
-				return list[i], nil
-			}
-		}
-	}
-	return wire.Message{}, ErrNotFound
-}
-
-// NewestIndex returns the index of the newest message, 0 for none.
-func (s *Store) NewestIndex(ctx context.Context, c Customer, engagementID string) (int64, error) {
-	if c.check() != nil || !wire.IsUUID(engagementID) {
-		return 0, nil
-	}
-	// From what is remembered, which is at most a little behind, single subjects lead
-	// to the newest: the server's search by wildcard costs more the longer the chat.
-	if index, ok := s.newest.get(engagementMessages(c, engagementID)); ok {
-		for range 4 {
-			e, err := s.last(ctx, messageSubject(c, engagementID, index+1))
-			if errors.Is(err, ErrNotFound) || err == nil && !e.is(c) {
-				return index, nil
-			}
-			if err != nil {
-				return 0, err
-			}
-			index++
-			s.newest.put(engagementMessages(c, engagementID), index)
-		}
-	}
-	e, err := s.last(ctx, engagementMessages(c, engagementID))
-	if errors.Is(err, ErrNotFound) || err == nil && !e.is(c) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	index := indexOf(e.subject)
-	s.newest.put(engagementMessages(c, engagementID), index)
-	return index, nil
 }
 
 // Page reads history. What it costs does not depend on how far back the page is.
@@ -260,7 +211,7 @@ func (s *Store) messages(ctx context.Context, c Customer, engagementID string, l
 
 // message reads what Append stored.
 func (e *entry) message(c Customer) (wire.Message, error) {
-	if !e.is(c) {
+	if !e.is(c) || e.isEnd() {
 		return wire.Message{}, ErrNotFound
 	}
 	if _, err := e.version(); err != nil {
@@ -289,17 +240,13 @@ func engagementMessages(c Customer, engagementID string) string {
 	return customerSubject(c) + ".m." + engagementID + ".*"
 }
 
-func messageSubject(c Customer, engagementID string, index int64) string {
-	return customerSubject(c) + ".m." + engagementID + "." + strconv.FormatInt(index, 10)
-}
-
 // indexOf reads the messageIndex, a message's subject's last token.
 func indexOf(subject string) int64 {
 	n, _ := strconv.ParseInt(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
 	return n
 }
 
-// newestCache remembers the newest index of the engagements written to last, by
+// newestCache remembers how far the messages of the engagements written to last go, by
 // their messages' subject, which no other customer shares. It may
 // lag behind the truth and is never ahead of it.
 type newestCache struct {
@@ -309,35 +256,36 @@ type newestCache struct {
 }
 
 type newestEntry struct {
-	id    string
-	index int64
+	id string
+	place
 }
 
 const newestEntries = 16384
 
 func newNewestCache() *newestCache { return &newestCache{byID: map[string]*list.Element{}} }
 
-func (n *newestCache) get(id string) (int64, bool) {
+func (n *newestCache) get(id string) (place, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e, ok := n.byID[id]
 	if !ok {
-		return 0, false
+		return place{}, false
 	}
 	n.order.MoveToFront(e)
-	return e.Value.(*newestEntry).index, true
+	return e.Value.(*newestEntry).place, true
 }
 
-func (n *newestCache) put(id string, index int64) {
+func (n *newestCache) put(id string, p place) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if e, ok := n.byID[id]; ok {
 		entry := e.Value.(*newestEntry)
-		entry.index = max(entry.index, index)
+		entry.newest = max(entry.newest, p.newest)
+		entry.closed = entry.closed || p.closed
 		n.order.MoveToFront(e)
 		return
 	}
-	n.byID[id] = n.order.PushFront(&newestEntry{id, index})
+	n.byID[id] = n.order.PushFront(&newestEntry{id, p})
 	if n.order.Len() > newestEntries {
 		oldest := n.order.Back()
 		delete(n.byID, oldest.Value.(*newestEntry).id)

@@ -513,6 +513,10 @@ func (s *Store) pause(ctx context.Context, try int) error {
 	}
 }
 
+// eachHeartbeat is half of the time after which a consumer that delivers nothing is made anew, as
+// one of a cluster whose request was lost.
+const eachHeartbeat = time.Second
+
 // each calls fn with every entry that a consumer of that kind delivers until there
 // are no more, or fn returns false. It is for reads that may be long; a consumer
 // costs more than a get.
@@ -526,7 +530,7 @@ func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, f
 	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
 		return s.drop(consumer)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(500))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(500), jetstream.PullHeartbeat(eachHeartbeat))
 	if err != nil {
 		return err
 	}

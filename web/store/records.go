@@ -13,7 +13,8 @@ import (
 //
 //	subject …s.…   commitRecord with a session
 //	subject …e.…   commitRecord with an engagement
-//	subject …m.…   a message's event, as wire.Event.Append writes it
+//	subject …m.…   a message's event, as wire.Event.Append writes it; or, with the header
+//	               Chat-End, the end mark of its engagement, which has no text (end.go)
 //
 // with the version of its format in the header Chat-Record, 1 where there is none. A field
 // that older readers may ignore and newer ones may miss does not change the version; what

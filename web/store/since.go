@@ -41,7 +41,7 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 		}
 	}
 	for _, e := range list {
-		if e.Last <= from {
+		if e.Last <= from || e.isEnd {
 			continue
 		}
 		if e.Last > to {

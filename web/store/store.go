@@ -8,7 +8,7 @@
 //
 //	chat.‹account›.‹customer›.s.‹sessionId›            commits of a session
 //	chat.‹account›.‹customer›.e.‹engagementId›         commits of an engagement
-//	chat.‹account›.‹customer›.m.‹engagementId›.‹index› messages
+//	chat.‹account›.‹customer›.m.‹engagementId›.‹index› messages, and the end mark after the last
 //
 // ‹customer› is a hash of the customer's id, so that any text can be one. A commit
 // holds the whole new state and the events of the change, so both are
@@ -35,6 +35,8 @@ var (
 	// ErrBusy: others changed the same thing so often that the change could not be
 	// placed. Calling again is right.
 	ErrBusy = errors.New("store: too many changes at once, try again")
+	// ErrEnded: the engagement has ended, so nothing can be appended.
+	ErrEnded = errors.New("store: the engagement has ended")
 )
 
 // MinAge is for how long a correlationId holds (docs/protocol.md), and so how long
@@ -68,6 +70,8 @@ type Config struct {
 	MaxSpan uint64
 	// Logger receives what goes wrong, without texts; nil discards it.
 	Logger *slog.Logger
+
+	finishAfter time.Duration // see finishAfter; 0: that. Other values are for tests
 }
 
 // Customer names the owner of everything the store keeps.
@@ -137,6 +141,8 @@ type Entry struct {
 	Engagement    *Engagement    // the new state, for a change of an engagement
 	Message       *wire.Message  // for a message
 	Last          wire.EventID   // the position after this entry
+
+	isEnd bool // an end mark, which is not given to followers
 }
 
 // EncodedEvent is an event as it goes into event frames.
