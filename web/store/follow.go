@@ -81,7 +81,7 @@ func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, 
 	f.newest.Store(start - 1)
 	// Not "new": what is stored between reading last and creating the consumer would
 	// be in neither.
-	consumer, err := s.js.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
+	consumer, err := s.followJS.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
 		FilterSubjects: []string{allEntries},
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:    start,

@@ -170,7 +170,7 @@ func (s *Store) oldest(ctx context.Context, c Customer, engagementID string, siz
 	return s.messages(ctx, c, engagementID, low, low+size-1)
 }
 
-// messages reads those with index low to high, at most 1,000, in order.
+// messages reads those with index low to high, at most wire.MaxPageSize+1, in order.
 func (s *Store) messages(ctx context.Context, c Customer, engagementID string, low, high int64) ([]wire.Message, error) {
 	if low > high || c.check() != nil || !wire.IsUUID(engagementID) {
 		return nil, nil

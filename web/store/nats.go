@@ -47,8 +47,7 @@ type Store struct {
 	log        *slog.Logger
 	server     *server.Server // nil with an external one
 	unlock     func()         // frees the data folder
-	nc         *nats.Conn
-	js         jetstream.JetStream
+	conns                     // to NATS
 	stream     jetstream.Stream
 	replicated bool
 
@@ -129,11 +128,8 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.connect(); err != nil {
 		return err
 	}
-	js, err := jetstream.New(s.nc, jetstream.WithDefaultTimeout(readWait))
-	if err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	s.js = js
+	js := s.js
+	var err error
 	// A cluster that has just been started has no leader for a while.
 	err = s.persist(ctx, func(ctx context.Context) error {
 		s.stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
@@ -168,21 +164,20 @@ func (s *Store) open(ctx context.Context) error {
 
 func (s *Store) connect() error {
 	options := []nats.Option{
-		nats.Name("openchat gateway"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		// A publish while disconnected fails at once and is tried again here, where
 		// its outcome is known, instead of being buffered.
 		nats.ReconnectBufSize(-1),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
 			if err != nil && !s.closed.Load() {
-				s.log.Warn("NATS connection lost", "error", err)
+				s.log.Warn("NATS connection lost", "connection", nc.Opts.Name, "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { s.log.Info("NATS connection is back") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		nats.ReconnectHandler(func(nc *nats.Conn) { s.log.Info("NATS connection is back", "connection", nc.Opts.Name) }),
+		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
 			if !s.closed.Load() {
-				s.log.Error("NATS", "error", err)
+				s.log.Error("NATS", "connection", nc.Opts.Name, "error", err)
 			}
 		}),
 	}
@@ -195,11 +190,9 @@ func (s *Store) connect() error {
 	} else {
 		options = append(options, s.cfg.Connect...)
 	}
-	nc, err := nats.Connect(url, options...)
-	if err != nil {
+	if err := s.dial(url, options); err != nil {
 		return fmt.Errorf("store: cannot connect to NATS: %w; check that it runs and that the URL and its credentials are right", err)
 	}
-	s.nc = nc
 	return nil
 }
 
@@ -251,11 +244,9 @@ func (s *Store) Close() error {
 		s.follow.stop()
 	}
 	s.wg.Wait()
-	if s.nc != nil {
-		// What was acknowledged is stored, and what was not has a caller who waits:
-		// there is nothing to flush.
-		s.nc.Close()
-	}
+	// What was acknowledged is stored, and what was not has a caller who waits:
+	// there is nothing to flush.
+	s.conns.close()
 	if s.server != nil {
 		s.server.Shutdown()
 		s.server.WaitForShutdown()
@@ -379,7 +370,12 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 	var list []entry
 	err := s.persist(ctx, func(ctx context.Context) error {
 		list = list[:0]
-		found, err := jetstreamext.GetLastMsgsFor(ctx, s.js, streamName, subjects)
+		release, err := s.beginRead(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+		found, err := jetstreamext.GetLastMsgsFor(ctx, s.readJS, streamName, subjects)
 		if err != nil {
 			return err
 		}
@@ -397,7 +393,7 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if len(list) == 0 || s.nc.IsClosed() {
+		if len(list) == 0 || s.readJS.Conn().IsClosed() {
 			return nats.ErrTimeout
 		}
 		return nil
@@ -517,20 +513,24 @@ func (s *Store) pause(ctx context.Context, try int) error {
 // one of a cluster whose request was lost.
 const eachHeartbeat = time.Second
 
+// eachBytes bounds what the server sends of a consumer before it is asked for more. It is
+// more than the largest entry.
+const eachBytes = 4 << 20
+
 // each calls fn with every entry that a consumer of that kind delivers until there
 // are no more, or fn returns false. It is for reads that may be long; a consumer
 // costs more than a get.
 func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, fn func(*entry) bool) error {
 	cfg.InactiveThreshold = time.Minute
 	cfg.MaxResetAttempts = 5
-	consumer, err := s.js.OrderedConsumer(ctx, streamName, cfg)
+	consumer, err := s.readJS.OrderedConsumer(ctx, streamName, cfg)
 	if err != nil {
 		return err
 	}
 	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
 		return s.drop(consumer)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(500), jetstream.PullHeartbeat(eachHeartbeat))
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(500, eachBytes), jetstream.PullHeartbeat(eachHeartbeat))
 	if err != nil {
 		return err
 	}
@@ -560,7 +560,7 @@ func (s *Store) drop(consumer jetstream.Consumer) error {
 	}
 	ctx, cancel := bounded(s.ctx)
 	defer cancel()
-	if err := s.js.DeleteConsumer(ctx, streamName, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && s.ctx.Err() == nil {
+	if err := s.readJS.DeleteConsumer(ctx, streamName, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && s.ctx.Err() == nil {
 		s.log.Warn("a consumer was left to its timeout", "error", err)
 	}
 	return nil

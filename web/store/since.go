@@ -157,6 +157,7 @@ func (r *ring) since(c Customer, sequence uint64) ([]*Entry, bool) {
 // the span it covers, not from how many want it.
 type scanner struct {
 	s       *Store
+	total   int // bytes, see scanTotal
 	wake    chan struct{}
 	mu      sync.Mutex
 	waiting []*scan
@@ -179,12 +180,15 @@ type scan struct {
 // better served by reading the history.
 const scanBytes = 4 << 20
 
+// scanTotal bounds what the scans of one reading of the stream hold together.
+const scanTotal = 64 << 20
+
 // scanFilters is up to how many customers are named to the server; for more it is
 // cheaper to take all entries and sort them here.
 const scanFilters = 16
 
 func newScanner(s *Store) *scanner {
-	n := &scanner{s: s, wake: make(chan struct{}, 1)}
+	n := &scanner{s: s, total: scanTotal, wake: make(chan struct{}, 1)}
 	s.wg.Add(1)
 	go n.run()
 	return n
@@ -258,6 +262,7 @@ func (n *scanner) scan(batch []*scan) error {
 	if len(byCustomer) == 0 || high < low {
 		return nil
 	}
+	total := 0
 	filters := []string{allEntries}
 	if len(byCustomer) <= scanFilters {
 		filters = filters[:0]
@@ -286,11 +291,13 @@ func (n *scanner) scan(batch []*scan) error {
 			if !w.ok || e.Customer != w.customer || raw.sequence < w.from || raw.sequence > w.to {
 				continue
 			}
-			w.bytes += len(raw.data) + entryOverhead
-			if w.bytes > scanBytes {
+			size := len(raw.data) + entryOverhead
+			if w.bytes += size; w.bytes > scanBytes || total+size > n.total {
+				total -= w.bytes - size
 				w.ok, w.list = false, nil
 				continue
 			}
+			total += size
 			w.list = append(w.list, e)
 		}
 		return raw.sequence < high

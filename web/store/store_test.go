@@ -804,6 +804,47 @@ func TestSince(t *testing.T) {
 	})
 }
 
+// What many scans at once hold together is bounded: who comes too late for it reads the
+// history instead.
+func TestScanTotal(t *testing.T) {
+	s := openStore(t, Config{RingEntries: 1})
+	ids := map[Customer]wire.EventID{}
+	for _, c := range []Customer{ann, bob} {
+		session := newSession(t, s, c, "s")
+		e := newChat(t, s, session, "e")
+		ids[c] = e.EventID
+		for range 10 {
+			if _, _, err := s.Append(testContext(t), c, e.EngagementID, from(session, strings.Repeat("x", 1000), "")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	newSession(t, s, Customer{Account: "ABCDEF", ID: "last"}, "s")
+	caughtUp(t, s)
+	for total, want := range map[int]int{60_000: 2, 30_000: 1, 10_000: 0} {
+		s.scans.total = total
+		var batch []*scan
+		for _, c := range []Customer{ann, bob} {
+			batch = append(batch, &scan{ctx: t.Context(), customer: c, from: uint64(ids[c]) / 100, to: s.follow.sequence(), ok: true})
+		}
+		if err := s.scans.scan(batch); err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, w := range batch {
+			if w.ok {
+				got++
+			}
+			if w.ok && len(w.list) != 11 || !w.ok && w.list != nil {
+				t.Errorf("with %d bytes: %v, %d entries", total, w.ok, len(w.list))
+			}
+		}
+		if got != want {
+			t.Errorf("with %d bytes, %d customers are given their entries, not %d", total, got, want)
+		}
+	}
+}
+
 // caughtUp waits until the store has been given all that is stored.
 func caughtUp(t testing.TB, s *Store) {
 	t.Helper()

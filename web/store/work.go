@@ -30,7 +30,7 @@ const (
 func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, Engagement) error) error {
 	var consumer jetstream.Consumer
 	err := s.persist(ctx, func(ctx context.Context) (err error) {
-		consumer, err = s.js.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
+		consumer, err = s.followJS.CreateOrUpdateConsumer(ctx, streamName, jetstream.ConsumerConfig{
 			Durable:       name,
 			FilterSubject: allEngagements,
 			DeliverPolicy: jetstream.DeliverAllPolicy,
