@@ -85,8 +85,8 @@ type Config struct {
 	RequestBurst int
 	// Quotas bound what one customer, and one account, may use.
 	Quotas Quotas
-	// FrameRate and FrameBurst bound the frames that one stream's client sends; it is
-	// cut off when it sends more. 0 means 10 a second and 50 at once.
+	// FrameRate and FrameBurst bound the frames that one stream's client sends, as
+	// httpapi.FrameLimit counts them; it is cut off when it sends more. 0 means 10 a second and 50 at once.
 	FrameRate  float64
 	FrameBurst int
 	// MaxStreams bounds the open streams, MaxStreamsPerCustomer those of one customer.

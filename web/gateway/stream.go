@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/time/rate"
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
@@ -28,7 +27,6 @@ type stream struct {
 	sessionID string
 	number    uint64 // distinguishes the gateway's streams
 	admission *httpapi.Admission
-	limit     *rate.Limiter   // of what it sends
 	ctx       context.Context // the connection's life
 	cancel    context.CancelFunc
 	wake      chan struct{} // holds one: the writer has something to do
@@ -104,17 +102,15 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	now := time.Now()
 	s := &stream{
 		g: g, sessionID: strings.ToLower(r.PathValue("id")), number: g.streams.Add(1), admission: admission,
-		limit: rate.NewLimiter(rate.Limit(g.cfg.FrameRate), g.cfg.FrameBurst),
-		wake:  make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
+		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
 		state: streamOpening, started: now, seen: now,
 	}
 	if !wire.IsUUID(s.sessionID) {
 		s.sessionID = "" // no session has it, and it is not for the log
 	}
-	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
-		Subprotocols: []string{wire.Subprotocol},
-		// WebSocket's own pings, which the library answers, count like any frame.
-		OnPingReceived: func(context.Context, []byte) bool { return s.allow() },
+	s.conn, err = httpapi.AcceptLimited(w, r, websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}}, httpapi.FrameLimit{
+		PerSecond: g.cfg.FrameRate, Burst: g.cfg.FrameBurst,
+		TooMuch: func() { s.end(wire.CloseTooMuch, "too many frames") },
 	})
 	if err != nil {
 		admission.Leave()
@@ -191,7 +187,7 @@ func (s *stream) read() {
 			}
 			return
 		}
-		if !s.allow() {
+		if s.isOver() {
 			return
 		}
 		if err != nil || !authenticated && f.Type != wire.FrameAuthenticate {
@@ -213,13 +209,11 @@ func (s *stream) read() {
 	}
 }
 
-// allow counts something that the client has sent; what is too much ends the stream.
-func (s *stream) allow() bool {
-	if s.limit.Allow() {
-		return true
-	}
-	s.end(wire.CloseTooMuch, "too many frames")
-	return false
+// isOver reports whether the stream is ending.
+func (s *stream) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.code != 0
 }
 
 // frameBuffers are for the reading of one frame: a stream that waits for one has none.

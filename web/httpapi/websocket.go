@@ -18,13 +18,22 @@ const closeTime = 5 * time.Second
 // Conn is a WebSocket that closes in time.
 type Conn struct {
 	*websocket.Conn
-	raw net.Conn
+	raw *meteredConn
 }
 
-// Accept is websocket.Accept. It does not look at the Origin, which
-// the caller has to have done. An error has been answered.
+// anyClient is the limit of clients for which no other is given.
+var anyClient = FrameLimit{PerSecond: 50, Burst: 200}
+
+// Accept is AcceptLimited for a client that is broken off when it sends more than 50 frames a
+// second and 200 at once.
 func Accept(w http.ResponseWriter, r *http.Request, o websocket.AcceptOptions) (*Conn, error) {
-	keep := &hijacker{ResponseWriter: w}
+	return AcceptLimited(w, r, o, anyClient)
+}
+
+// AcceptLimited is websocket.Accept for a client that may send so much. It does not look at
+// the Origin, which the caller has to have done. An error has been answered.
+func AcceptLimited(w http.ResponseWriter, r *http.Request, o websocket.AcceptOptions, limit FrameLimit) (*Conn, error) {
+	keep := &hijacker{ResponseWriter: w, limit: limit}
 	o.InsecureSkipVerify = true
 	conn, err := websocket.Accept(keep, r, &o)
 	if err != nil {
@@ -39,6 +48,7 @@ func (c *Conn) Close(code websocket.StatusCode, reason string) error {
 	// without looking at the time: a frame that claims to be an exabyte long, a byte of
 	// it a minute, would hold it for years.
 	_ = c.raw.SetDeadline(time.Now().Add(closeTime))
+	c.raw.slow.Store(true)
 	return c.Conn.Close(code, reason)
 }
 
@@ -63,7 +73,8 @@ const (
 // hijacker keeps the connection that it hands out, and gives it small buffers.
 type hijacker struct {
 	http.ResponseWriter
-	raw net.Conn
+	limit FrameLimit
+	raw   *meteredConn
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -71,16 +82,17 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.raw = conn
+	h.raw = newMeteredConn(conn, h.limit)
 	// What the client has sent already must be in the new buffer, where whoever takes
 	// the connection looks for it.
 	early, err := rw.Reader.Peek(rw.Reader.Buffered())
 	if err != nil {
 		return nil, nil, err
 	}
-	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), max(readBuffer, len(early)))
+	h.raw.countEarly(early)
+	r := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), h.raw), max(readBuffer, len(early)))
 	if _, err := r.Peek(len(early)); err != nil {
 		return nil, nil, err
 	}
-	return conn, bufio.NewReadWriter(r, bufio.NewWriterSize(conn, writeBuffer)), nil
+	return h.raw, bufio.NewReadWriter(r, bufio.NewWriterSize(h.raw, writeBuffer)), nil
 }
