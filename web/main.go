@@ -122,6 +122,7 @@ type process struct {
 	log *slog.Logger
 
 	listener net.Listener
+	files    *dist // nil when the SDK is not served
 	store    *store.Store
 	gateway  *gateway.Gateway
 	desk     *desk.Desk
@@ -136,12 +137,11 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	mux := http.NewServeMux()
 	// What can be wrong comes first, and the store, which takes a moment, last.
 	if p.dist != "" {
-		files, err := newDist(p.dist, p.log)
-		if err != nil {
+		if p.files, err = newDist(p.dist, p.log); err != nil {
 			return err
 		}
 		for _, name := range distFiles {
-			mux.Handle("/"+name, files)
+			mux.Handle("/"+name, p.files)
 		}
 	}
 	config, err := p.gatewayConfig(tenants)
@@ -267,6 +267,9 @@ func (p *process) stop() error {
 	p.drain()
 	if p.server != nil {
 		p.closeConnections()
+	}
+	if p.files != nil {
+		p.files.gone.Close()
 	}
 	if p.endDesk != nil {
 		p.endDesk()

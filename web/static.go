@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/andybalholm/brotli"
+
+	"openchat/web/httpapi"
 )
 
 // pageHeaders is what a page under our own roof may do: run its own files and the
@@ -115,8 +117,9 @@ var distFiles = []string{"avaya-ccaas-chat-sdk.js", "avaya-ccaas-chat-sdk.wasm",
 // dist serves the built SDK out of a folder. It keeps the files in memory and
 // notices when they are built anew.
 type dist struct {
-	dir string
-	log *slog.Logger
+	dir  string
+	log  *slog.Logger
+	gone *httpapi.Tally // requests for what is not there any more
 
 	mu    sync.Mutex
 	files map[string]*distFile
@@ -131,7 +134,7 @@ type distFile struct {
 
 // newDist checks that the folder holds what is to be served.
 func newDist(dir string, log *slog.Logger) (*dist, error) {
-	d := &dist{dir: dir, log: log, files: map[string]*distFile{}}
+	d := &dist{dir: dir, log: log, gone: httpapi.NewTally(log, slog.LevelError, "the built SDK is gone"), files: map[string]*distFile{}}
 	for _, name := range distFiles {
 		if _, err := d.load(name); err != nil {
 			return nil, fmt.Errorf("--dist: %w; run `make build`, or name the folder of a build", err)
@@ -239,7 +242,7 @@ func (d *dist) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := path.Base(r.URL.Path)
 	f, err := d.load(name)
 	if err != nil {
-		d.log.Error("the built SDK is gone", "error", err)
+		d.gone.Count(err.Error())
 		http.Error(w, name+" is not there; run `make build`.", http.StatusNotFound)
 		return
 	}

@@ -117,18 +117,21 @@ type Config struct {
 
 // Gateway serves customers. Make one with New.
 type Gateway struct {
-	cfg     Config
-	log     *slog.Logger
-	store   Store
-	tokens  *verifier
-	api     *httpapi.Server
-	limits  *httpapi.Limits
-	quotas  *quotas
-	sockets *httpapi.Sockets
-	hub     *hub
-	handler http.Handler
-	id      string        // distinguishes its announcements from those of others
-	streams atomic.Uint64 // numbers them
+	cfg    Config
+	log    *slog.Logger
+	store  Store
+	tokens *verifier
+	api    *httpapi.Server
+	limits *httpapi.Limits
+	quotas *quotas
+	// strangers counts the streams that ended before it was known whose they were.
+	strangers *httpapi.Tally
+	unhealthy *httpapi.Tally // calls for the health, which anybody may make, that found none
+	sockets   *httpapi.Sockets
+	hub       *hub
+	handler   http.Handler
+	id        string        // distinguishes its announcements from those of others
+	streams   atomic.Uint64 // numbers them
 
 	cancel context.CancelFunc // ends following
 	drain  *httpapi.Drain     // counts calls and streams
@@ -157,6 +160,9 @@ func New(cfg Config) (*Gateway, error) {
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
 		}),
+		strangers: httpapi.NewTally(cfg.Logger, slog.LevelInfo, "streams ended that nobody had authenticated for a session of theirs"),
+		unhealthy: httpapi.NewTally(cfg.Logger, slog.LevelError, "the store is not healthy"),
+
 		hub:   newHub(),
 		id:    rand.Text(),
 		drain: drain,
@@ -187,6 +193,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.drain.Leave()
 	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
 	g.cancel()
+	defer g.strangers.Close()
+	defer g.unhealthy.Close()
 	return g.drain.Wait(ctx)
 }
 

@@ -72,6 +72,12 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *safeBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b.Reset()
+}
+
 func newWorld(t testing.TB, edit ...func(*Config)) *world {
 	t.Helper()
 	return newWorldOn(t, "", edit...)

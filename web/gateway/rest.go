@@ -352,7 +352,7 @@ func (g *Gateway) health(r *http.Request) (httpapi.Answer, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
 	defer cancel()
 	if err := g.store.Healthy(ctx); err != nil {
-		g.log.Error("the store is not healthy", "error", err)
+		g.unhealthy.Count(err.Error())
 		return httpapi.Answer{}, httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The store does not answer.")
 	}
 	return httpapi.Answer{Status: http.StatusOK, Body: []byte(`{"status":"ok"}`)}, nil

@@ -677,6 +677,45 @@ func TestSecretsOutOfPlace(t *testing.T) {
 	}
 }
 
+// Who has not authenticated, or asks for a session that is not theirs, leaves no line of
+// their own in the log, and no id of their choice.
+func TestStrangersInTheLog(t *testing.T) {
+	w := newWorld(t)
+	w.secrets = append(w.secrets, unknownID)
+	ann := w.session("ann")
+	w.log.Reset()
+	const n = 50
+	for i := range n {
+		s := w.dial(unknownID)
+		switch i % 4 {
+		case 0:
+			s.write("not a frame")
+			s.closed(wire.CloseMalformed)
+		case 1:
+			s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: "x", Appkey: appkey, ClientID: clientOne})
+			s.closed(wire.CloseTokenRefused)
+		case 2:
+			s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: ann.token, Appkey: appkey, ClientID: clientOne})
+			s.closed(wire.CloseSessionGone)
+		case 3:
+			s.conn.Close(websocket.StatusCode(4000+i), "words of a stranger")
+		}
+	}
+	w.stop()
+	lines := 0
+	for line := range strings.Lines(w.log.String()) {
+		if !strings.Contains(line, `"level":"DEBUG"`) {
+			lines++
+		}
+	}
+	if lines > 2 {
+		t.Errorf("%d streams of strangers wrote %d lines:\n%s", n, lines, w.log)
+	}
+	if text := w.log.String(); !strings.Contains(text, `the session does not exist: 1`) || strings.Contains(text, "words of") {
+		t.Errorf("the log does not say why the streams ended:\n%s", text)
+	}
+}
+
 // Both servers compare secrets as digests in constant time, or look them up by their digest,
 // whose prefix nobody can choose. A clock could not show it reliably; the code does.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {

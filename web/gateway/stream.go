@@ -24,7 +24,7 @@ import (
 type stream struct {
 	g         *Gateway
 	conn      *httpapi.Conn
-	sessionID string
+	sessionID string // of the client's choice, until began is set: not for the log
 	number    uint64 // distinguishes the gateway's streams
 	admission *httpapi.Admission
 	ctx       context.Context // the connection's life
@@ -37,7 +37,7 @@ type stream struct {
 	customer    store.Customer
 	integration string
 	clientID    string
-	began       time.Time // when it claimed its session
+	began       time.Time // when it claimed its session; zero: it has none
 
 	mu       sync.Mutex
 	queue    [][]byte
@@ -140,8 +140,13 @@ func (s *stream) serve() {
 	s.cancel()
 	g.hub.remove(s)
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began.IsZero() {
+		// Nobody is known whose stream it was, nor that its session exists.
+		g.strangers.Count(s.reason)
+		return
+	}
 	g.log.Info("stream closed", "account", s.customer.Account, "sessionId", s.sessionID, "code", s.code, "reason", s.reason, "lasted", time.Since(s.started).Round(time.Millisecond))
-	s.mu.Unlock()
 }
 
 // end closes the stream. The first code and reason count.
@@ -173,7 +178,7 @@ const connectionBroken = -1
 
 // read takes the client's frames until the connection ends.
 func (s *stream) read() {
-	defer httpapi.Recover(s.g.log, func() { s.end(wire.CloseServerError, "the gateway failed") }, "sessionId", s.sessionID)
+	defer httpapi.Recover(s.g.log, func() { s.end(wire.CloseServerError, "the gateway failed") }, "stream", s.number)
 	authenticated := false
 	for {
 		f, err := s.readFrame()
@@ -393,7 +398,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		err = s.resume(ctx, f.LastEventID)
 	}
 	if err != nil && s.ctx.Err() == nil {
-		s.g.log.Error("a stream could not begin", "sessionId", s.sessionID, "error", err)
+		s.g.log.Error("a stream could not begin", "account", c.Account, "error", err)
 		s.end(wire.CloseServerError, "the gateway failed")
 	}
 }
@@ -533,7 +538,7 @@ func (s *stream) pushLocked(text []byte) {
 // write sends what is queued, keeps the times, and closes the connection.
 func (s *stream) write() {
 	defer close(s.done)
-	defer httpapi.Recover(s.g.log, s.conn.Drop, "sessionId", s.sessionID)
+	defer httpapi.Recover(s.g.log, s.conn.Drop, "stream", s.number)
 	timer := time.NewTimer(s.g.cfg.AuthTimeout)
 	defer timer.Stop()
 	for {
