@@ -155,7 +155,7 @@ func New(cfg Config) (*Gateway, error) {
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 		},
 		limits: httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
-		quotas: newQuotas(cfg.Quotas, ongoingOf(cfg.Store)),
+		quotas: newQuotas(cfg.Quotas, cfg.Store),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),

@@ -289,20 +289,3 @@ func bytesOf(parameters map[string]string, words ...string) (n int) {
 	}
 	return n
 }
-
-// ongoingOf is a stand-in until the store counts.
-func ongoingOf(s Store) ongoingChats {
-	if s, ok := s.(ongoingChats); ok {
-		return s
-	}
-	return counted{s}
-}
-
-type counted struct{ Store }
-
-func (s counted) Ongoing(ctx context.Context, c store.Customer) (int, error) {
-	list, err := s.Engagements(ctx, c)
-	return len(list), err
-}
-
-func (s counted) OngoingOfAccount(string) int { return 0 }

@@ -63,9 +63,7 @@ func TestOngoingChats(t *testing.T) {
 	}
 	bob.create("1", 0).is(t, 201)
 	bob.create("2", 0).is(t, 201)
-	if _, ok := w.cfg.Store.(ongoingChats); ok {
-		bob.create("3", 0).refusedBy(t, 429, quotaOngoing, "account")
-	}
+	bob.create("3", 0).refusedBy(t, 429, quotaOngoing, "account")
 	if e, err := wire.DecodeEngagement(first.body); err != nil {
 		t.Fatal(err)
 	} else {

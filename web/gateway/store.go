@@ -15,6 +15,8 @@ type Store interface {
 	Session(ctx context.Context, c store.Customer, sessionID string) (store.Session, error)
 	Engagement(ctx context.Context, c store.Customer, engagementID string) (store.Engagement, error)
 	Engagements(ctx context.Context, c store.Customer) ([]store.Engagement, error)
+	Ongoing(ctx context.Context, c store.Customer) (int, error)
+	OngoingOfAccount(account string) int
 	NewestIndex(ctx context.Context, c store.Customer, engagementID string) (int64, error)
 	Page(ctx context.Context, c store.Customer, engagementID string, q store.Query) (wire.MessagePage, error)
 	Sent(ctx context.Context, c store.Customer, engagementID, participantID, correlationID string) (wire.Message, error)
