@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,9 @@ var version = ""
 const (
 	exitFailed  = 1 // it could not start, or not stop in time
 	exitMisused = 2 // flags or environment are wrong
+	// exitRestart says that the store cannot be used now and may be usable at the next
+	// start: a supervisor is to start the process again. It is EX_TEMPFAIL of sysexits.h.
+	exitRestart = 75
 )
 
 // stopWithin bounds a stop: whoever waits for the process may count on it. Its parts
@@ -54,13 +58,7 @@ func main() {
 	// A stream is a file; the Go runtime has raised their limit to what the system
 	// allows before it comes here.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, func() {
-		stop() // a second signal ends it at once
-		time.AfterFunc(stopWithin, func() {
-			fmt.Fprintf(os.Stderr, "gateway: did not stop within %v\n", stopWithin)
-			os.Exit(exitFailed)
-		})
-	})
+	context.AfterFunc(ctx, stop) // a second signal ends it at once
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
@@ -87,6 +85,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return complain(exitMisused, err)
 	}
 	p := &process{settings: s, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
+	defer p.boundStop(ctx, stderr)()
 	err = p.start(ctx, tenants)
 	if err == nil {
 		p.printAddresses(stdout)
@@ -95,8 +94,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if ctx.Err() != nil {
 		err = nil // stopped while it started
 	}
+	code := exitFailed
+	if errors.Is(err, store.ErrNoWrites) {
+		code = exitRestart
+	}
 	if err = errors.Join(err, p.stop()); err != nil {
-		return complain(exitFailed, err)
+		return complain(code, err)
 	}
 	return 0
 }
@@ -128,6 +131,7 @@ type process struct {
 	desk     *desk.Desk
 	server   *http.Server
 	profiles io.Closer // nil unless asked for
+	draining atomic.Bool
 
 	endDesk context.CancelFunc // ends desk.Run
 	running sync.WaitGroup     // desk.Run
@@ -158,7 +162,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	p.store, err = store.Open(ctx, store.Config{
-		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, Logger: p.log,
+		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore), Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%w (--data, --nats-url)", err)
@@ -177,7 +181,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	mux.Handle(wire.BasePath+"/", p.gateway.Handler())
-	mux.Handle("/healthz", p.gateway.Handler())
+	p.handleHealth(mux)
 	mux.Handle(desk.BasePath+"/", p.desk.Handler())
 	if p.demo {
 		if err := p.addDemo(mux, tenants[0]); err != nil {
@@ -246,7 +250,10 @@ func (p *process) serve(ctx context.Context) error {
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serving: %w", err)
+	case err := <-p.store.Failed():
+		return err
 	case <-ctx.Done():
+		p.awaitDrain()
 		p.log.Info("stopping")
 		return nil
 	}

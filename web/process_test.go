@@ -735,6 +735,16 @@ func (p *running) refuses(method, path string, header ...string) {
 	}
 }
 
+// health wants the health calls to answer with these statuses.
+func (p *running) health(livez, readyz int) {
+	p.Helper()
+	for path, want := range map[string]int{"/livez": livez, "/readyz": readyz, "/healthz": readyz} {
+		if status, b := p.call("GET", path, ""); status != want {
+			p.Errorf("%s answered %d %s, want %d", path, status, b, want)
+		}
+	}
+}
+
 func TestGracefulStop(t *testing.T) {
 	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(fmt.Sprint("refuses, drains and ends: ", sig), func(t *testing.T) {
@@ -768,6 +778,31 @@ func TestGracefulStop(t *testing.T) {
 			p.ended(stopWithin)
 		})
 	}
+
+	t.Run("--drain-delay: not ready, and served all the same", func(t *testing.T) {
+		const delay = 3 * time.Second
+		p := launchDemo(t, t.TempDir(), "127.0.0.1:0", "--drain-delay", delay.String())
+		c := p.customer("Cleo")
+		s := c.stream(0)
+		p.health(200, 200)
+		begun := time.Now()
+		p.Signal(syscall.SIGTERM)
+		for status := 200; status != 503; {
+			status, _ = p.call("GET", "/readyz", "")
+		}
+		p.health(200, 503)
+		c.create(`{}`)
+		s.event(wire.EventEngagementActive)
+		p.customer("Dora").stream(0)
+		if served := time.Since(begun); served > delay {
+			t.Fatalf("the calls took %v, so that this does not show that they are served for %v", served, delay)
+		}
+		s.closed(wire.CloseServiceRestart)
+		if served := time.Since(begun); served < delay {
+			t.Errorf("streams were closed after %v, want %v at least", served, delay)
+		}
+		p.ended(stopWithin)
+	})
 
 	t.Run("clients that do nothing hold it up for its bound only", func(t *testing.T) {
 		p := launchDemo(t, t.TempDir(), "127.0.0.1:0")

@@ -30,6 +30,8 @@ type settings struct {
 	natsURL     string
 	replicas    int
 	maxAge      time.Duration
+	maxStore    size
+	drainDelay  time.Duration
 	logLevel    slog.Level
 	demo        bool
 
@@ -186,6 +188,7 @@ func (s *settings) options() []option {
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and fill in what is not set with\nsecrets that everybody knows; loopback addresses only", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
+		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
@@ -194,6 +197,7 @@ func (s *settings) options() []option {
 		{stored, "nats-url", "url", "use this NATS server or cluster with JetStream instead, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
 		{stored, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
 		{stored, "max-age", "duration", "how long sessions, chats and messages are kept after their last change", span{&s.maxAge, store.MinAge, 0, ""}},
+		{stored, "max-store", "bytes", "how much the NATS server inside this process stores, e.g. 20GB; nothing new is taken beyond it.\n0: as much as the disk has, but for a reserve of 2 %, 1 to 64 MiB", &s.maxStore},
 
 		{tenant, "account", "id", "the account: six letters, e.g. ABCDEF", &s.account},
 		{tenant, "integration-id", "uuid", "the account's chat integration", &s.integrationID},
@@ -299,6 +303,8 @@ func register(fs *flag.FlagSet, o option, refused *string) {
 		fs.Var(v, o.name, o.help)
 	case *secrets:
 		fs.Var(v, o.name, o.help)
+	case *size:
+		fs.Var(v, o.name, o.help)
 	default:
 		panic("a flag of no known kind: " + o.name)
 	}
@@ -340,6 +346,8 @@ func kind(o option) string {
 		return "a whole number that is possible here: " + v.possible()
 	case *slog.Level:
 		return "DEBUG, INFO, WARN or ERROR"
+	case *size:
+		return "a number of bytes like 500MB, 20GB or 20GiB; possible is 0, or at least " + minStore.String()
 	}
 	return "right"
 }
@@ -394,8 +402,10 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 		fmt.Fprintf(b, "  %s\n        %s\n", head, strings.ReplaceAll(help, "\n", "\n        "))
 	}
 	fmt.Fprint(b, `
-Health: GET /healthz answers 200 while the store does. SIGINT or SIGTERM: new calls are refused with 503, streams are closed
-with 1012 ("come back"), calls in progress are answered, and the process ends within 10 seconds.
+Health: GET /livez answers 200 while the process does; GET /readyz, or /healthz, while the store takes changes and no stop has
+begun. SIGINT or SIGTERM: after --drain-delay new calls are refused with 503, streams are closed with 1012 ("come back"), calls
+in progress are answered, and the process ends within 10 seconds. Exit codes: 1 it failed, 2 it is misused, 75 the store cannot
+be used now, so that a supervisor is to start it again.
 `)
 	_, _ = b.WriteTo(w) // to stdout: an error would have no reader
 }
@@ -411,6 +421,8 @@ func defaultOf(o option) string {
 	case amount:
 		return v.String()
 	case *slog.Level:
+		return v.String()
+	case *size:
 		return v.String()
 	}
 	return ""
@@ -512,6 +524,8 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, fmt.Errorf("--abandon-after %s is shorter than --customer-grace, which is %s; it may be 0 (never)", written(s.abandonAfter), written(s.customerGrace))
 	case s.replicas > 1 && s.natsURL == "":
 		return nil, fmt.Errorf("--replicas %d needs a cluster: set --nats-url", s.replicas)
+	case s.maxStore != 0 && s.natsURL != "":
+		return nil, errors.New("--max-store is for the NATS server inside this process; with --nats-url set max_file_store in the server's own configuration")
 	case s.data == "" && s.natsURL == "":
 		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
 	}

@@ -181,8 +181,8 @@ func New(cfg Config) (*Gateway, error) {
 	return g, nil
 }
 
-// Handler serves the calls below wire.BasePath, POST /v1/getJWT and GET /healthz.
-// Everything else is 404.
+// Handler serves the calls below wire.BasePath, POST /v1/getJWT, and GET /readyz and its
+// older name /healthz. Everything else is 404.
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
 // Close refuses new calls with 503 and new streams too, closes the open streams so

@@ -37,6 +37,7 @@ func (g *Gateway) routes() http.Handler {
 		mux.Handle("OPTIONS /v1/getJWT", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	}
 	mux.Handle("GET /healthz", g.api.Handle(g.health))
+	mux.Handle("GET /readyz", g.api.Handle(g.health))
 	mux.Handle("/", g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, noSuchCall()
 	})))
@@ -353,7 +354,7 @@ func (g *Gateway) health(r *http.Request) (httpapi.Answer, error) {
 	defer cancel()
 	if err := g.store.Healthy(ctx); err != nil {
 		g.unhealthy.Count(err.Error())
-		return httpapi.Answer{}, httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The store does not answer.")
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "The store does not answer, or takes no changes.")
 	}
 	return httpapi.Answer{Status: http.StatusOK, Body: []byte(`{"status":"ok"}`)}, nil
 }

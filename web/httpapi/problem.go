@@ -91,6 +91,8 @@ func ProblemOf(err error) *Problem {
 		return p
 	case errors.Is(err, store.ErrBusy):
 		return Unavailable("Too many changes at once. The call may be repeated.", time.Second)
+	case errors.Is(err, store.ErrNoWrites):
+		return Unavailable("Nothing can be stored at present. The call may be repeated, with the same correlationId.", time.Second)
 	case errors.Is(err, store.ErrNotFound):
 		return Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such thing.")
 	}

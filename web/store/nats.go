@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -45,9 +46,10 @@ const (
 type Store struct {
 	cfg        Config
 	log        *slog.Logger
-	server     *server.Server // nil with an external one
-	unlock     func()         // frees the data folder
-	conns                     // to NATS
+	server     *embedded // nil with an external one
+	unlock     func()    // frees the data folder
+	health     *health
+	conns      // to NATS
 	stream     jetstream.Stream
 	replicated bool
 
@@ -104,6 +106,9 @@ func (cfg *Config) check() error {
 	if cfg.MaxAge < MinAge {
 		return fmt.Errorf("store: a maximum age of %v is too short; correlationIds hold for %v", cfg.MaxAge, MinAge)
 	}
+	if cfg.MaxStore < 0 || cfg.MaxStore > 0 && cfg.URL != "" {
+		return fmt.Errorf("store: %d bytes at most are not possible; the number is not negative, and that of an external server is in its own configuration", cfg.MaxStore)
+	}
 	if cfg.RingEntries <= 0 {
 		cfg.RingEntries = 8192
 	}
@@ -130,6 +135,10 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	js := s.js
 	var err error
+	s.health = newHealth(s)
+	if s.server != nil {
+		s.server.complaint.Store(new(s.health.look))
+	}
 	// A cluster that has just been started has no leader for a while.
 	err = s.persist(ctx, func(ctx context.Context) error {
 		s.stream, err = js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
@@ -159,6 +168,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.wg.Add(1)
 	go s.ongoing.run()
+	s.wg.Go(s.health.run)
 	return nil
 }
 
@@ -211,25 +221,27 @@ func (s *Store) serve() error {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
+		if isOutage(err) {
+			err = fmt.Errorf("%w: %w", ErrNoWrites, err)
+		}
 		return fmt.Errorf("store: cannot use the data folder %s: %w; name another or make this one writable and free", s.cfg.Dir, err)
 	}
-	logger := &serverLog{log: s.log}
-	s.server, err = server.NewServer(&server.Options{
+	maxStore := s.cfg.MaxStore
+	if maxStore == 0 {
+		maxStore = math.MaxInt64 / 2 // or the server takes 75 % of what is free now
+	}
+	s.server = &embedded{dir: dir, log: s.log, options: &server.Options{
 		ServerName: "openchat",
 		DontListen: true,
 		NoSigs:     true,
 		JetStream:  true,
 		StoreDir:   dir,
 		// Every acknowledged entry is on disk: a power cut loses nothing either.
-		SyncAlways: true,
-	})
-	if err != nil {
-		return fmt.Errorf("store: cannot start NATS: %w", err)
-	}
-	s.server.SetLoggerV2(logger, false, false, false)
-	s.server.Start()
-	if !s.server.ReadyForConnections(30*time.Second) || !s.server.JetStreamEnabled() {
-		return fmt.Errorf("store: cannot start NATS in %s: %s", s.cfg.Dir, logger.last())
+		SyncAlways:        true,
+		JetStreamMaxStore: maxStore,
+	}}
+	if err := s.server.start(); err != nil {
+		return fmt.Errorf("store: cannot start NATS in %s: %w", s.cfg.Dir, err)
 	}
 	return nil
 }
@@ -248,25 +260,10 @@ func (s *Store) Close() error {
 	// there is nothing to flush.
 	s.conns.close()
 	if s.server != nil {
-		s.server.Shutdown()
-		s.server.WaitForShutdown()
+		s.server.stop()
 	}
 	if s.unlock != nil {
 		s.unlock()
-	}
-	return nil
-}
-
-// Healthy is nil when the store answers.
-func (s *Store) Healthy(ctx context.Context) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	info, err := s.stream.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("store: NATS does not answer: %w", err)
-	}
-	if info.State.LastSeq < s.follow.sequence() {
-		return errors.New("store: the stream was replaced by an older one; restart the gateway")
 	}
 	return nil
 }
@@ -419,12 +416,14 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 	header.Set(headerCustomer, customerHeader(c))
 	header.Set(headerRecord, strconv.Itoa(recordVersion))
 	err = s.persist(ctx, func(ctx context.Context) error {
-		ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
-		if err == nil {
-			sequence, duplicate = ack.Sequence, ack.Duplicate
-			s.noteWritten(sequence)
-		}
-		return err
+		return s.health.write(ctx, func(ctx context.Context) error {
+			ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
+			if err == nil {
+				sequence, duplicate = ack.Sequence, ack.Duplicate
+				s.noteWritten(sequence)
+			}
+			return err
+		})
 	})
 	return sequence, duplicate, err
 }
@@ -467,8 +466,12 @@ func (s *Store) persist(ctx context.Context, request func(context.Context) error
 			return err
 		case s.ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed):
 			return errClosed
+		case errors.Is(err, ErrNoWrites):
+			return err
 		case errors.As(err, &api):
 			switch api.ErrorCode {
+			case insufficientResources:
+				return withoutRoom(err)
 			case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
 				return errConflict
 			}
@@ -486,6 +489,10 @@ func (s *Store) persist(ctx context.Context, request func(context.Context) error
 		}
 	}
 }
+
+// insufficientResources is the server's answer to a write for which its limits leave no
+// room.
+const insufficientResources jetstream.ErrorCode = 10023
 
 // duplicateInFlight is a cluster's answer while the first publish of a message id
 // is on its way.
@@ -578,9 +585,10 @@ func random() string { return rand.Text() }
 // serverLog passes the NATS server's complaints on, and keeps the last for an error
 // of Open.
 type serverLog struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	msg string
+	log      *slog.Logger
+	complain func() // called after an error; nil: nothing is
+	mu       sync.Mutex
+	msg      string
 }
 
 func (l *serverLog) last() string {
@@ -598,6 +606,9 @@ func (l *serverLog) keep(level slog.Level, format string, args []any) {
 	l.msg = msg
 	l.mu.Unlock()
 	l.log.Log(context.Background(), level, "NATS server", "message", msg)
+	if l.complain != nil {
+		l.complain()
+	}
 }
 
 func (l *serverLog) Errorf(format string, args ...any) { l.keep(slog.LevelError, format, args) }

@@ -61,6 +61,10 @@ type Config struct {
 	// minimum is 24 hours. A session or engagement without a change for that long is
 	// forgotten.
 	MaxAge time.Duration
+	// MaxStore is how many bytes the server inside this process stores at most; changes
+	// beyond it are refused with ErrNoWrites. 0 means as much as the file system has, but
+	// for a reserve of 2 % (1 to 64 MiB). With URL it must be 0.
+	MaxStore int64
 	// RingEntries and RingBytes bound the recent entries kept in memory for Since;
 	// 0 means 8192 and 32 MiB.
 	RingEntries int
@@ -72,6 +76,7 @@ type Config struct {
 	Logger *slog.Logger
 
 	finishAfter time.Duration // see finishAfter; 0: that. Other values are for tests
+	reserve     int64         // for tests: bytes of the file system that are left free; 0: see MaxStore
 }
 
 // Customer names the owner of everything the store keeps.

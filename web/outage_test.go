@@ -1,0 +1,328 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"openchat/sdk/wire"
+	"openchat/web/desk"
+)
+
+// This file takes from the real process what its store needs: space on the disk, file
+// descriptors, a file system that can be written. Each test compares what was
+// acknowledged with what is stored afterwards.
+
+// backWithin is how soon after the end of an outage writes must succeed.
+const backWithin = 10 * time.Second
+
+// mounted mounts a file system of its own and returns its folder; it skips the test where
+// that is not permitted.
+func mounted(t *testing.T, args ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", append(args, dir)...).CombinedOutput(); err != nil {
+		t.Skipf("this test needs a file system of its own, and mounting one is not permitted here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+// conversation is a chat into which an agent writes, and what was acknowledged of it.
+type conversation struct {
+	*running
+	path  string
+	sent  int
+	acked []string
+}
+
+func (p *running) conversation() *conversation {
+	p.Helper()
+	c := p.customer("Cleo")
+	s := c.stream(0)
+	e := c.create(`{}`)
+	path := "/engagements/" + e.EngagementID
+	for s.read().Event.Type != wire.EventMessages { // the bot's: the desk knows the chat
+	}
+	p.agent(200, "POST", path+":accept", ann)
+	return &conversation{running: p, path: path}
+}
+
+// send sends the next text, of some 12 KB, and returns the answer's status and how long a
+// caller is asked to wait.
+func (c *conversation) send() (status int, wait time.Duration) {
+	c.Helper()
+	c.sent++
+	for {
+		if status, wait = c.post(); status != http.StatusTooManyRequests {
+			return status, wait
+		}
+		c.pause(wait)
+	}
+}
+
+// pause waits as a caller is asked to.
+func (c *conversation) pause(wait time.Duration) {
+	c.Helper()
+	t := time.NewTimer(max(wait, 100*time.Millisecond))
+	select {
+	case <-t.C:
+	case <-c.Context().Done():
+		c.Fatal(c.Context().Err())
+	}
+}
+
+func (c *conversation) post() (status int, wait time.Duration) {
+	c.Helper()
+	name := fmt.Sprintf("%06d", c.sent)
+	body := fmt.Sprintf(`{"agentId":"`+agentID+`","text":%q,"correlationId":%q}`, name+strings.Repeat("漢", wire.MaxText-10), name)
+	ctx, cancel := context.WithTimeout(c.Context(), limit)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, "POST", c.URL+desk.BasePath+c.path+"/messages", strings.NewReader(body))
+	if err != nil {
+		c.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+demoDesk)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return 0, time.Second
+	}
+	defer res.Body.Close()
+	// Or the next call needs another connection, which a process without descriptors does
+	// not take.
+	_, _ = io.Copy(io.Discard, res.Body)
+	if res.StatusCode == http.StatusCreated {
+		c.acked = append(c.acked, name)
+	}
+	seconds, _ := strconv.Atoi(res.Header.Get("Retry-After"))
+	return res.StatusCode, time.Duration(seconds) * time.Second
+}
+
+// sendUntilRefused writes until a text is not taken. The refusal must come soon, and say
+// that the call may be repeated.
+func (c *conversation) sendUntilRefused(most int) {
+	c.Helper()
+	for range most {
+		begun := time.Now()
+		status, wait := c.send()
+		if status == http.StatusCreated {
+			continue
+		}
+		if took := time.Since(begun); status != http.StatusServiceUnavailable || wait == 0 || took > 8*time.Second {
+			c.Errorf("a send that cannot be stored was answered %d after %v, with Retry-After %v; want 503 soon, with one", status, took, wait)
+		}
+		return
+	}
+	c.Fatalf("%d texts were taken; the outage did not come", most)
+}
+
+// sendUntilTaken repeats a send until it is taken, as a client does.
+func (c *conversation) sendUntilTaken() {
+	c.Helper()
+	begun := time.Now()
+	for {
+		status, wait := c.send()
+		if status == http.StatusCreated {
+			return
+		}
+		if time.Since(begun) > backWithin {
+			c.Fatalf("%v after the outage a send is still answered %d\n%s", time.Since(begun), status, c.Log.Last(20))
+		}
+		c.pause(wait)
+	}
+}
+
+// stored wants everything that was acknowledged to be there once and in order. What was
+// not acknowledged may be there too, at most once.
+func (c *conversation) stored() {
+	c.Helper()
+	var texts []string
+	for after := int64(0); ; {
+		page, err := wire.DecodeMessagePage(c.agent(200, "GET", fmt.Sprintf("%s/messages?after=%d&pageSize=50", c.path, after), ""))
+		if err != nil {
+			c.Fatal(err)
+		}
+		for _, m := range page.Messages {
+			after = m.MessageIndex
+			if m.SenderParticipantID == agentID {
+				texts = append(texts, m.Body.Text[:6])
+			}
+		}
+		if !page.HasNewer {
+			break
+		}
+	}
+	if !slices.IsSorted(texts) || len(slices.Compact(slices.Clone(texts))) != len(texts) {
+		c.Errorf("what is stored is not in order, or twice: %v", texts)
+	}
+	lost := slices.DeleteFunc(slices.Clone(c.acked), func(text string) bool { return slices.Contains(texts, text) })
+	if len(lost) > 0 {
+		c.Errorf("%d of %d acknowledged texts are lost: %v", len(lost), len(c.acked), lost)
+	}
+	if len(texts) > c.sent {
+		c.Errorf("%d texts are stored, %d were sent", len(texts), c.sent)
+	}
+}
+
+// takeSpace takes the space of the folder's file system but for left bytes.
+func takeSpace(t *testing.T, dir string, left int64) (name string) {
+	t.Helper()
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(dir, &fs); err != nil {
+		t.Fatal(err)
+	}
+	name = filepath.Join(dir, "filler")
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-left); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestFullDisk(t *testing.T) {
+	disk := mounted(t, "-t", "tmpfs", "-o", "size=48m", "tmpfs")
+	data := filepath.Join(disk, "data")
+	p := launchDemo(t, data, "127.0.0.1:0")
+	c := p.conversation()
+	p.health(200, 200)
+	c.send()
+	filler := takeSpace(t, disk, 3<<20)
+	c.sendUntilRefused(1000)
+	p.health(200, 503)
+	c.sendUntilRefused(1)
+	c.stored() // what is there can be read all the time
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	c.sendUntilTaken()
+	p.health(200, 200)
+	c.stored()
+
+	p.terminate(syscall.SIGTERM)
+	p = launchDemo(t, data, "127.0.0.1:0")
+	c.running = p
+	c.stored()
+	c.sendUntilTaken()
+}
+
+func TestOutOfDescriptors(t *testing.T) {
+	prlimit, err := exec.LookPath("prlimit")
+	if err != nil {
+		t.Skip("this test needs the command prlimit")
+	}
+	p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+	allow := func(n int) {
+		t.Helper()
+		if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(p.PID()), fmt.Sprintf("--nofile=%d:", n)).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	c := p.conversation()
+	c.send()
+	// A descriptor has the lowest free number. With a limit at the lowest that is free now,
+	// or becomes free when the store goes on to its next file, there is none to be had.
+	limit := 0
+	for ; ; limit++ {
+		file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.PID(), limit))
+		if err != nil || strings.HasSuffix(file, "/CHAT/msgs/1.blk") {
+			break
+		}
+	}
+	allow(limit)
+	c.sendUntilRefused(1000) // until a file of the store is full and it needs another
+	p.health(200, 503)
+	allow(4096)
+	c.sendUntilTaken()
+	p.health(200, 200)
+	c.stored()
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	image := filepath.Join(t.TempDir(), "image")
+	f, err := os.Create(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = f.Truncate(64 << 20)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
+		t.Skipf("this test needs the command mkfs.ext4: %v %s", err, out)
+	}
+	disk := mounted(t, "-o", "loop", image)
+	data := filepath.Join(disk, "data")
+	p := launchDemo(t, data, "127.0.0.1:0")
+	c := p.conversation()
+	for range 20 {
+		c.send()
+	}
+	// So the kernel does after an error of the disk: what is open can no longer be written.
+	if out, err := exec.Command("mount", "-o", "remount,abort", disk).CombinedOutput(); err != nil {
+		t.Skipf("this kernel does not make a file system read-only on demand: %v %s", err, out)
+	}
+	c.send()
+	select {
+	case <-p.Exited():
+	case <-time.After(limit):
+		t.Fatalf("it goes on with a file system that nobody can repair while it is used\n%s", p.Log.Last(20))
+	}
+	var exit *exec.ExitError
+	if !errors.As(p.Err(), &exit) || exit.ExitCode() != exitRestart {
+		t.Errorf("it ended with %v, want the exit code %d", p.Err(), exitRestart)
+	}
+	fails(t, exitRestart, []string{data, "read-only"}, "--demo", "--addr", "127.0.0.1:0", "--data", data, "--dist", "")
+	for _, words := range [][]string{{"umount", disk}, {"mount", "-o", "loop", image, disk}} {
+		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v: %s", words, err, out)
+		}
+	}
+	c.running = launchDemo(t, data, "127.0.0.1:0")
+	c.sendUntilTaken()
+	c.stored()
+}
+
+// A server that cannot make files when it starts deletes what it cannot open.
+func TestStartWithoutRoom(t *testing.T) {
+	disk := mounted(t, "-t", "tmpfs", "-o", "size=48m,nr_inodes=200", "tmpfs")
+	data := filepath.Join(disk, "data")
+	p := launchDemo(t, data, "127.0.0.1:0")
+	c := p.conversation()
+	for range 20 {
+		c.send()
+	}
+	p.Kill()
+	var fillers []string
+	for i := range 200 {
+		name := filepath.Join(disk, strconv.Itoa(i))
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			break
+		}
+		fillers = append(fillers, name)
+	}
+	fails(t, exitRestart, []string{data, "no space left"}, "--demo", "--addr", "127.0.0.1:0", "--data", data, "--dist", "")
+	for _, name := range fillers {
+		_ = os.Remove(name)
+	}
+	c.running = launchDemo(t, data, "127.0.0.1:0")
+	c.stored()
+	c.sendUntilTaken()
+}
