@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -10,52 +12,67 @@ import (
 	"openchat/web/httpapi"
 )
 
-// secrets is a flag with a secret that may be repeated. A secret may hold commas, so only
-// a new line separates: several in the environment stand one a line.
-type secrets []string
-
-func (l *secrets) String() string { return "" }
-
-func (l *secrets) Set(s string) error {
-	for line := range strings.Lines(s) {
-		if line = strings.TrimSpace(line); line != "" {
-			*l = append(*l, line)
-		}
-	}
-	return nil
-}
-
-// readDeskCredentials reads --desk-credential: a secret for every account's desk, or
-// ACCOUNT=secret, with several accounts as ACCOUNT+ACCOUNT=secret.
-func (s *settings) readDeskCredentials(tenants []gateway.Tenant) error {
-	s.desks = nil
+// readDeskAccess reads who may use the desk: --desk-credential and --agents.
+func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
+	s.deskAccess = desk.Access{}
 	for i, text := range s.deskCredential {
-		c := desk.Credential{Secret: text, Accounts: []string{desk.AllAccounts}}
-		if names, secret, ok := strings.Cut(text, "="); ok {
-			// What does not begin with accounts is a secret with this character in it.
-			if list := strings.Split(names, "+"); !slices.ContainsFunc(list, func(a string) bool { return httpapi.CheckAccount(a) != nil }) {
-				c = desk.Credential{Secret: secret, Accounts: list}
-			}
-		}
+		c := cutDeskCredential(text)
 		if err := readSecret("desk-credential", &c.Secret); err != nil {
 			return err
 		}
 		if err := httpapi.CheckCredential(c.Secret); err != nil {
 			return fmt.Errorf("--desk-credential%s is %w", ordinal(i, len(s.deskCredential)), err)
 		}
-		for _, account := range c.Accounts {
-			if account != desk.AllAccounts && !serves(tenants, account) {
-				return fmt.Errorf("--desk-credential%s is for the account %s, which no --tenant has", ordinal(i, len(s.deskCredential)), account)
-			}
+		if account := notServed(tenants, c.Accounts); account != "" {
+			return fmt.Errorf("--desk-credential%s is for the account %s, which no --tenant has", ordinal(i, len(s.deskCredential)), account)
 		}
-		for at, other := range s.desks {
+		for at, other := range s.deskAccess.Credentials {
 			if other.Secret == c.Secret {
 				return fmt.Errorf("--desk-credential: numbers %d and %d are the same secret; use one for each, or ACCOUNT+ACCOUNT=secret for desks of several accounts", at+1, i+1)
 			}
 		}
-		s.desks = append(s.desks, c)
+		s.deskAccess.Credentials = append(s.deskAccess.Credentials, c)
+	}
+	if s.agents != "" {
+		agents, err := readAgents(s.agents)
+		if err != nil {
+			return fmt.Errorf("--agents: %s: %w", s.agents, err)
+		}
+		for i, a := range agents {
+			if account := notServed(tenants, a.Accounts); account != "" {
+				return fmt.Errorf("--agents: %s: agent number %d is for the account %s, which no --tenant has", s.agents, i+1, account)
+			}
+		}
+		s.deskAccess.Agents = agents
 	}
 	return nil
+}
+
+// cutDeskCredential takes a secret for every account's desk, or ACCOUNT=secret, with
+// several accounts as ACCOUNT+ACCOUNT=secret, apart.
+func cutDeskCredential(text string) desk.Credential {
+	c := desk.Credential{Secret: text, Accounts: []string{desk.AllAccounts}}
+	if names, secret, ok := strings.Cut(text, "="); ok {
+		// What does not begin with accounts is a secret with this character in it.
+		if list := strings.Split(names, "+"); !slices.ContainsFunc(list, func(a string) bool { return httpapi.CheckAccount(a) != nil }) {
+			c = desk.Credential{Secret: secret, Accounts: list}
+		}
+	}
+	return c
+}
+
+// readAgents reads the file of agents.
+func readAgents(path string) ([]desk.Agent, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, desk.MaxAgentsFile+1))
+	if err != nil {
+		return nil, err
+	}
+	return desk.ReadAgents(text)
 }
 
 // ordinal says which of several values of a flag is meant.
@@ -66,6 +83,21 @@ func ordinal(i, n int) string {
 	return fmt.Sprintf(" number %d", i+1)
 }
 
-func serves(tenants []gateway.Tenant, account string) bool {
-	return slices.ContainsFunc(tenants, func(t gateway.Tenant) bool { return t.Account == account })
+// notServed returns one of the accounts that no tenant has, "" when each has one.
+func notServed(tenants []gateway.Tenant, accounts []string) string {
+	for _, account := range accounts {
+		if account != desk.AllAccounts && !slices.ContainsFunc(tenants, func(t gateway.Tenant) bool { return t.Account == account }) {
+			return account
+		}
+	}
+	return ""
+}
+
+// agentTokenCommand prints what NewToken makes, for the file of agents.
+const agentTokenCommand = "agent-token"
+
+// printAgentToken makes a token for an agent.
+func printAgentToken(w io.Writer) {
+	token, hash := desk.NewToken()
+	fmt.Fprintf(w, "Token, for the agent only:  %s\nHash, for --agents:         %s\n", token, hash)
 }

@@ -68,6 +68,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		fmt.Fprintf(stderr, "gateway: %s\n", strings.TrimPrefix(oneLine(err), "gateway: "))
 		return code
 	}
+	if len(args) == 1 && args[0] == agentTokenCommand {
+		printAgentToken(stdout)
+		return 0
+	}
 	s, err := parse(args, getenv)
 	if err != nil {
 		return complain(exitMisused, err)
@@ -172,7 +176,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
 	p.desk, err = desk.New(desk.Config{
-		Store: p.store, Credentials: p.desks, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
+		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
 		// "*" is for customers' pages: an agent's desk is worth naming.
 		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
@@ -214,7 +218,7 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 	if err != nil {
 		return err
 	}
-	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.desks[0].Secret}, json.Deterministic(true))
+	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.deskAccess.Credentials[0].Secret}, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,9 @@ type settings struct {
 	tokenTTL    time.Duration
 
 	serverCredential string
-	deskCredential   secrets           // as given
-	desks            []desk.Credential // as read
+	deskCredential   secrets     // as given
+	agents           string      // a file
+	deskAccess       desk.Access // both, as read
 
 	origins     list
 	behindProxy bool
@@ -72,6 +73,21 @@ func (l *list) String() string { return strings.Join(*l, ",") }
 
 func (l *list) Set(s string) error {
 	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l = append(*l, item)
+		}
+	}
+	return nil
+}
+
+// secrets is a flag that may be repeated, and whose values may hold commas. A line break
+// separates, too, for the environment.
+type secrets []string
+
+func (l *secrets) String() string { return "" } // never shown
+
+func (l *secrets) Set(s string) error {
+	for item := range strings.Lines(s) {
 		if item = strings.TrimSpace(item); item != "" {
 			*l = append(*l, item)
 		}
@@ -213,6 +229,7 @@ func (s *settings) options() []option {
 
 		{access, "server-credential", "secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens", &s.serverCredential},
 		{access, "desk-credential", "[account=]secret", fmt.Sprintf("what agent desks send, at least %d bytes; with ABCDEF=secret or ABCDEF=@file it shows the chats of that\naccount only, with ABCDEF+GHIJKL=… of both; may be repeated", httpapi.MinCredential), &s.deskCredential},
+		{access, "agents", "file", "JSON file with the agents who sign in as themselves, each with the hash of a token, a role and accounts\n(docs/operations.md); gateway agent-token makes a token and its hash", &s.agents},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
@@ -471,7 +488,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.readDeskCredentials(tenants); err != nil {
+	if err := s.readDeskAccess(tenants); err != nil {
 		return nil, err
 	}
 	for _, o := range s.origins {
@@ -490,7 +507,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
 	need(s.demo || len(s.publicKeys) > 0 || s.privateKey != "", "--jwt-public-key")
-	need(len(s.desks) > 0, "--desk-credential")
+	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0, "--desk-credential (or --agents)")
 	need(s.privateKey == "" || s.serverCredential != "", "--server-credential (for --jwt-private-key)")
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {

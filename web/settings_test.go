@@ -82,7 +82,7 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 		tenants, err := s.check()
-		if err != nil || len(tenants) != 1 || tenants[0].Account != demoAccount || s.desks[0].Secret != demoDesk || s.hs256Secret != demoHS256 {
+		if err != nil || len(tenants) != 1 || tenants[0].Account != demoAccount || s.deskAccess.Credentials[0].Secret != demoDesk || s.hs256Secret != demoHS256 {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -98,7 +98,7 @@ func TestSettings(t *testing.T) {
 		}
 		tenants, err := s.check()
 		const want = "0123456789abcdef-from-a-file"
-		if err != nil || tenants[0].Appkey != want || s.desks[0].Secret != want || s.serverCredential != want {
+		if err != nil || tenants[0].Appkey != want || s.deskAccess.Credentials[0].Secret != want || s.serverCredential != want {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -127,8 +127,8 @@ func TestSettings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.check(); err != nil || !reflect.DeepEqual(s.desks, want) {
-				t.Errorf("%s: got %+v, %v", from, s.desks, err)
+			if _, err := s.check(); err != nil || !reflect.DeepEqual(s.deskAccess.Credentials, want) {
+				t.Errorf("%s: got %+v, %v", from, s.deskAccess.Credentials, err)
 			}
 		}
 	})

@@ -196,7 +196,7 @@ func TestSlowClients(t *testing.T) {
 					t.Fatalf("%s, %v", got, err)
 				}
 			}
-			say(`{"type":"authenticate","credential":"`+s.desks[0].Secret+`"}`, "snapshot")
+			say(`{"type":"authenticate","credential":"`+s.deskAccess.Credentials[0].Secret+`"}`, "snapshot")
 			<-time.After(p.server.WriteTimeout + time.Second)
 			say(`{"type":"ping"}`, "pong")
 		},

@@ -21,7 +21,7 @@ const (
 
 func newTenants(t *testing.T) *fixture {
 	return newFixture(t, newStore(t), func(c *Config) {
-		c.Credentials = []Credential{{secretA, []string{accountA}}, {secretB, []string{accountB}}}
+		c.Access.Credentials = []Credential{{secretA, []string{accountA}}, {secretB, []string{accountB}}}
 	})
 }
 
@@ -252,11 +252,11 @@ func TestCredentials(t *testing.T) {
 		`"ABC"`:              {{secretA, []string{accountA, "ABC"}}},
 		"given twice":        {{secretA, []string{accountA}}, {secretA, []string{accountB}}},
 	} {
-		if _, err := New(Config{Store: s, Credentials: list}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secretA) {
+		if _, err := New(Config{Store: s, Access: Access{Credentials: list}}); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), secretA) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	if _, err := New(Config{Store: s, Credential: secretA, Credentials: []Credential{{secretA, []string{accountB}}}}); err == nil {
+	if _, err := New(Config{Store: s, Credential: secretA, Access: Access{Credentials: []Credential{{secretA, []string{accountB}}}}}); err == nil {
 		t.Error("one secret of every account and of one is taken")
 	}
 }

@@ -54,6 +54,16 @@ type Participant struct {
 	DisplayName     string               `json:"displayName"`
 }
 
+// Me says whose the credential of a call is.
+type Me struct {
+	// AgentID, AgentName and Role are absent for a shared credential, whose holder speaks for
+	// the agents that it names.
+	AgentID   string   `json:"agentId,omitempty"`
+	AgentName string   `json:"agentName,omitempty"`
+	Role      Role     `json:"role,omitempty"`
+	Accounts  []string `json:"accounts"` // whose chats it shows; AllAccounts: every account's
+}
+
 func stateOf(e *engagement) State {
 	if e.Ended() {
 		return StateEnded

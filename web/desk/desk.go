@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"openchat/sdk/wire"
@@ -57,8 +58,8 @@ type Config struct {
 	// Credential is a shared secret that shows the chats of every account, at least
 	// httpapi.MinCredential bytes. Empty: there is none.
 	Credential string
-	// Credentials are the shared secrets of some accounts' desks. None may be given twice.
-	Credentials []Credential
+	// Access says who else may use the desk. SetAccess replaces both while the desk runs.
+	Access Access
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
 	// Empty: "Assistant".
 	BotName string
@@ -86,6 +87,10 @@ type Config struct {
 	// one address. Zero: 50 and 200.
 	CallsPerSecond float64
 	CallBurst      int
+	// FailureRate and FailureBurst bound the wrong credentials of one address, by the second
+	// and at once. Zero: 20 and 200; negative: any number.
+	FailureRate  float64
+	FailureBurst int
 	// Customers says who of the customers is connected to this process. Nil: every
 	// customer counts as present.
 	Customers Customers
@@ -110,7 +115,8 @@ type Config struct {
 type Desk struct {
 	store      Store
 	log        *slog.Logger
-	access     access
+	access     atomic.Pointer[access]
+	guesses    *httpapi.Guesses
 	bot        wire.Participant
 	api        *httpapi.Server
 	heartbeat  time.Duration
@@ -133,14 +139,6 @@ type Desk struct {
 	lastSeen map[presence.Key]time.Time // when an agent's socket here has ended, for a while
 }
 
-// credentials are all shared secrets.
-func (c *Config) credentials() []Credential {
-	if c.Credential == "" {
-		return c.Credentials
-	}
-	return append([]Credential{{c.Credential, []string{AllAccounts}}}, c.Credentials...)
-}
-
 // New checks the configuration and makes a Desk. It starts nothing: Run does.
 func New(c Config) (*Desk, error) {
 	switch {
@@ -151,9 +149,12 @@ func New(c Config) (*Desk, error) {
 		return nil, errors.New("desk: a number in Config is negative")
 	}
 	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
-	access, err := newAccess(c.credentials())
+	if c.Credential != "" {
+		c.Access.Credentials = append([]Credential{{c.Credential, []string{AllAccounts}}}, c.Access.Credentials...)
+	}
+	access, err := newAccess(c.Access)
 	if err != nil {
-		return nil, fmt.Errorf("desk: %w", err)
+		return nil, fmt.Errorf("desk: Config.Credential and Config.Access: %w", err)
 	}
 	botName, err := httpapi.StaffName("Config.BotName", c.BotName)
 	if err != nil {
@@ -169,9 +170,8 @@ func New(c Config) (*Desk, error) {
 	}
 	log, drain := httpapi.Logger(c.Logger), httpapi.NewDrain()
 	d := &Desk{
-		store:  c.Store,
-		log:    log,
-		access: access,
+		store: c.Store,
+		log:   log,
 		bot: wire.Participant{
 			ParticipantID:   BotID,
 			ParticipantType: wire.ParticipantBot,
@@ -201,6 +201,8 @@ func New(c Config) (*Desk, error) {
 		abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),
 		watchEvery:    or(c.watchEvery, time.Second),
 	}
+	d.access.Store(access)
+	d.guesses = httpapi.NewGuesses(d.log, or(c.FailureRate, httpapi.DefaultGuessRate), or(c.FailureBurst, httpapi.DefaultGuessBurst), c.BehindProxy)
 	d.table = presence.New(d.store, d.log)
 	return d, nil
 }
@@ -245,6 +247,19 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 	}
 }
 
+// SetAccess replaces who may use the desk. Nothing changes when it returns an error. A
+// socket of somebody who may not use the desk any more is closed with 4403, one whose agent,
+// role or accounts have changed with 1012, so that its desk signs in anew.
+func (d *Desk) SetAccess(to Access) error {
+	access, err := newAccess(to)
+	if err != nil {
+		return fmt.Errorf("desk: %w", err)
+	}
+	d.access.Store(access)
+	d.view.checkSockets(access)
+	return nil
+}
+
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 
@@ -254,6 +269,7 @@ func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 // a second later.
 func (d *Desk) Close(ctx context.Context) error {
 	d.drain.Leave()
+	defer d.guesses.Close()
 	return d.drain.Wait(ctx)
 }
 

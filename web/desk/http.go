@@ -38,13 +38,29 @@ func (d *Desk) handler() http.Handler {
 	})))
 }
 
-// agents admits calls with the desk's credential, once the present chats have been read.
+// identify returns who sends the request's credential, or the problem of nobody's.
+func (d *Desk) identify(r *http.Request, credential string) (*caller, error) {
+	if err := d.guesses.Blocked(r); err != nil {
+		return nil, err
+	}
+	who, err := d.access.Load().find(r.Context(), credential)
+	if err == nil {
+		d.guesses.Succeeded(r)
+		return who, nil
+	}
+	if err := d.guesses.Failed(r, "at the desk: "+err.Error()); err != nil {
+		return nil, err
+	}
+	return nil, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong: it is a --desk-credential of the gateway, or an agent's own.")
+}
+
+// agents admits calls with a credential, once the present chats have been read.
 func (d *Desk) agents(next httpapi.Call) httpapi.Call {
 	return func(r *http.Request) (httpapi.Answer, error) {
 		r.Pattern = BasePath + "/" // until the call is known
-		who := d.access.find(httpapi.Bearer(r))
-		if who == nil {
-			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "The desk credential is missing or wrong; it is the gateway's --desk-credential.")
+		who, err := d.identify(r, httpapi.Bearer(r))
+		if err != nil {
+			return httpapi.Answer{}, err
 		}
 		select {
 		case <-d.view.ready:
@@ -65,6 +81,9 @@ func callerOf(r *http.Request) *caller {
 
 // call finds what the request asks for.
 func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
+	if r.URL.Path == BasePath+"/me" {
+		return d.get(r, "/me", d.me)
+	}
 	what, ok := strings.CutPrefix(strings.TrimPrefix(r.URL.Path, BasePath), "/engagements")
 	if !ok || what != "" && what[0] != '/' {
 		return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such path under "+BasePath+".")
@@ -74,11 +93,11 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	var change func(context.Context, *engagement, *body) (httpapi.Answer, error)
 	switch {
 	case what == "" || what == "/":
-		return d.get(r, "", d.list)
+		return d.get(r, "/engagements", d.list)
 	case verb == "" && !messages:
-		return d.get(r, "/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(r, id) })
+		return d.get(r, "/engagements/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(r, id) })
 	case verb == "" && r.Method == http.MethodGet:
-		return d.get(r, "/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
+		return d.get(r, "/engagements/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
 	case messages && verb == "":
 		verb, change = "/messages", d.send
 	case verb == "accept" && !messages:
@@ -104,12 +123,30 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
+	if verb == ":supervise" {
+		err = callerOf(r).supervises("agentId", "come into a chat as one")
+	} else if b.TakeOver {
+		err = callerOf(r).supervises("takeOver", "take a chat over")
+	}
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
 	return change(r.Context(), &e, b)
+}
+
+// me says who the credential is.
+func (d *Desk) me(r *http.Request) (httpapi.Answer, error) {
+	who := callerOf(r)
+	answer := Me{Accounts: who.accounts.list()}
+	if who.agent != nil {
+		answer.AgentID, answer.AgentName, answer.Role = who.agent.ID, who.agent.Name, who.agent.Role
+	}
+	return httpapi.Answer{Status: http.StatusOK, Body: encode(answer)}, nil
 }
 
 // get answers a call that changes nothing.
 func (d *Desk) get(r *http.Request, path string, answer httpapi.Call) (httpapi.Answer, error) {
-	r.Pattern = BasePath + "/engagements" + path
+	r.Pattern = BasePath + path
 	if r.Method != http.MethodGet {
 		return httpapi.Answer{}, httpapi.Refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a GET.")
 	}
@@ -126,6 +163,8 @@ type body struct {
 	Text          string `json:"text"`
 	CorrelationID string `json:"correlationId"`
 	TakeOver      bool   `json:"takeOver"`
+
+	signedIn bool // the agent is who the credential says
 }
 
 // readBody reads and checks what all calls have in common: an agentId. The agent's
@@ -135,10 +174,15 @@ func (d *Desk) readBody(r *http.Request) (*body, error) {
 	if err != nil {
 		return nil, err
 	}
+	who := callerOf(r)
+	if err := who.speak(&b); err != nil {
+		return nil, err
+	}
 	if err := b.checkID(); err != nil {
 		return nil, err
 	}
-	return &b, d.limits.Count("agent " + b.AgentID)
+	// An agentId of other accounts' desks is another agent.
+	return &b, d.limits.Count("agent " + b.AgentID + " " + strings.Join(who.accounts.list(), " "))
 }
 
 func (b *body) checkID() error {
@@ -341,10 +385,11 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 }
 
 // isLostSelf reports whether m is the agent of the call under an agentId that is lost: it has
-// the name, and nobody sits there any more.
+// the name, and nobody sits there any more. Who has signed in has one agentId, and may share the
+// name with somebody.
 func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
 	// A gateway that has just begun, or receives nothing from the others, does not know who is absent.
-	if _, certain := d.table.Since(); !certain {
+	if _, certain := d.table.Since(); !certain || b.signedIn {
 		return false
 	}
 	return (m.ParticipantType == wire.ParticipantAgent || m.ParticipantType == wire.ParticipantSupervisor) && e.isWatched(m.ParticipantID) &&

@@ -136,7 +136,7 @@ var frameComplete = []byte(`{"type":"complete"}`)
 func (v *view) add(s *socket) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	open := v.sorted(s.accounts, "")
+	open := v.sorted(s.who.accounts, "")
 	if s.agentID != "" {
 		slices.SortStableFunc(open, func(a, b *entry) int {
 			return cmp.Compare(boolInt(staff(&b.engagement, s.agentID) != nil), boolInt(staff(&a.engagement, s.agentID) != nil))

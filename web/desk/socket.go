@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,13 @@ type socket struct {
 	conn      *httpapi.Conn
 	frames    *rate.Limiter // that the desk sends
 	admission *httpapi.Admission
-	accounts  accounts     // whose chats it shows; set before the view has the socket
-	agentID   string       // "": the desk has not said who sits at it; set as accounts is
-	queue     chan []byte  // frames to be written, bounded
-	queued    atomic.Int64 // bytes in queue
-	maxQueued int64        // the most that queue may hold
-	end       chan ending  // capacity 1: the first stop wins
+	who       *caller           // this and the next two are set before the view has the socket
+	digest    [sha256.Size]byte // of the credential
+	agentID   string            // "": the desk has not said who sits at it
+	queue     chan []byte       // frames to be written, bounded
+	queued    atomic.Int64      // bytes in queue
+	maxQueued int64             // the most that queue may hold
+	end       chan ending       // capacity 1: the first stop wins
 
 	pending []string    // ids of chats that the snapshot had no room for; guarded by the view
 	unsent  atomic.Bool // there are pending ones
@@ -103,13 +105,13 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 		defer close(written)
 		s.write(ctx, d)
 	}()
-	s.read(ctx, d)
+	s.read(ctx, d, r)
 	d.view.remove(s)
 	<-written
 }
 
-// read authenticates, joins the view, and reads until the connection ends.
-func (s *socket) read(ctx context.Context, d *Desk) {
+// read authenticates, joins the view, and reads until the connection ends; r opened it.
+func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 	defer s.stop(hangup, "")
 	defer httpapi.Recover(d.log, func() { s.stop(wire.CloseServerError, "the desk failed") })
 	if s.conn.Subprotocol() == "" {
@@ -126,12 +128,21 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		s.stop(wire.CloseMalformed, "authenticate expected")
 		return
 	}
-	who := d.access.find(f.Credential)
-	if who == nil {
-		s.stop(wire.CloseTokenRefused, "credential refused")
+	access := d.access.Load()
+	who, err := d.identify(r.WithContext(ctx), f.Credential)
+	if err != nil {
+		if httpapi.ProblemOf(err).Status == http.StatusTooManyRequests {
+			s.stop(wire.CloseTooMuch, "too many wrong credentials from this address")
+		} else {
+			s.stop(wire.CloseTokenRefused, "credential refused")
+		}
 		return
 	}
 	agent := body{AgentID: f.AgentID, AgentName: f.AgentName}
+	if err := who.speak(&agent); err != nil {
+		s.stop(wire.CloseTokenRefused, httpapi.ProblemOf(err).Violations[0].Field+" is another agent's")
+		return
+	}
 	if agent.AgentID != "" && agent.checkID() != nil || agent.AgentName != "" && agent.checkName() != nil {
 		s.stop(wire.CloseMalformed, "agentId must be an agent's UUID, agentName 1-70 characters")
 		return
@@ -150,8 +161,14 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 			defer d.noteSocketEnd(key)
 		}
 	}
-	s.accounts, s.agentID = who.accounts, agent.AgentID
+	if !who.expires.IsZero() {
+		defer time.AfterFunc(time.Until(who.expires), func() { s.stop(wire.CloseTokenExpired, "token expired") }).Stop()
+	}
+	s.who, s.digest, s.agentID = who, sha256.Sum256([]byte(f.Credential)), agent.AgentID
 	d.view.add(s)
+	if now := d.access.Load(); now != access {
+		s.check(now) // SetAccess may not have seen it
+	}
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
 		if !ok || !s.allow() {
@@ -160,6 +177,20 @@ func (s *socket) read(ctx context.Context, d *Desk) {
 		if f.Type == "ping" {
 			s.send(framePong)
 		}
+	}
+}
+
+// check ends the socket when its caller may not use the desk any more, or may do something
+// else. Who has signed in at an issuer is in until the token expires, as long as there is
+// an issuer.
+func (s *socket) check(access *access) {
+	now := access.callers[s.digest]
+	switch {
+	case !s.who.expires.IsZero() && access.tokens != nil:
+	case now == nil:
+		s.stop(wire.CloseTokenRefused, "credential refused")
+	case !now.same(s.who):
+		s.stop(wire.CloseServiceRestart, "what the credential allows has changed")
 	}
 }
 

@@ -107,7 +107,7 @@ func frame(head string, body []byte) []byte {
 func (v *view) broadcast(account string, frame func() []byte) {
 	var f []byte
 	for s := range v.sockets {
-		if !s.accounts.has(account) {
+		if !s.who.accounts.has(account) {
 			continue
 		}
 		if f == nil {
@@ -121,6 +121,15 @@ func (v *view) remove(s *socket) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.sockets, s)
+}
+
+// checkSockets ends the sockets whose callers are others by now.
+func (v *view) checkSockets(now *access) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for s := range v.sockets {
+		s.check(now)
+	}
 }
 
 // restart has every socket connect anew and so take a new snapshot.

@@ -46,6 +46,18 @@ func (l *Limits) Count(key string) error {
 	return nil
 }
 
+// peek returns how long a call of key would have to wait now, and counts nothing.
+func (l *Limits) peek(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.byKey[key]
+	if !ok {
+		return 0
+	}
+	missing := 1 - e.Value.(*limited).limiter.Tokens()
+	return max(0, time.Duration(missing/float64(l.rate)*float64(time.Second)))
+}
+
 // wait counts a call and returns 0, or without counting it, how long it has to wait.
 func (l *Limits) wait(key string) time.Duration {
 	l.mu.Lock()
