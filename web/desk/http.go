@@ -242,7 +242,7 @@ func readListQuery(values url.Values) (listQuery, error) {
 	}
 	if text := values.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxListLimit {
+		if err != nil || n > maxListLimit || n < 1 {
 			return q, httpapi.Invalid("limit", "must be a number from 1 to "+strconv.Itoa(maxListLimit), wire.ViolationPattern)
 		}
 		q.limit = n
