@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"container/list"
 	"math"
 	"sync"
 	"time"
@@ -13,13 +12,11 @@ import (
 type Budget struct {
 	amount float64 // an hour; +Inf: unlimited
 
-	mu    sync.Mutex
-	byKey map[string]*list.Element
-	order list.List // of *budgeted, the one used last in front
+	mu sync.Mutex
+	recent[*budgeted]
 }
 
 type budgeted struct {
-	key  string
 	left float64
 	at   time.Time // when left was true
 }
@@ -29,7 +26,7 @@ const maxBudgeted = 65536
 
 // NewBudget gives each key that amount an hour; negative: as much as it likes.
 func NewBudget(perHour int) *Budget {
-	b := &Budget{amount: float64(perHour), byKey: map[string]*list.Element{}}
+	b := &Budget{amount: float64(perHour), recent: newRecent[*budgeted](maxBudgeted)}
 	if perHour < 0 {
 		b.amount = math.Inf(1)
 	}
@@ -66,19 +63,7 @@ func (b *Budget) Return(key string, n int) {
 // find returns the key's state as of now. b.mu is held.
 func (b *Budget) find(key string) *budgeted {
 	now := time.Now()
-	e, ok := b.byKey[key]
-	if !ok {
-		e = b.order.PushFront(&budgeted{key, b.amount, now})
-		b.byKey[key] = e
-		if b.order.Len() > maxBudgeted {
-			oldest := b.order.Back()
-			delete(b.byKey, oldest.Value.(*budgeted).key)
-			b.order.Remove(oldest)
-		}
-		return e.Value.(*budgeted)
-	}
-	b.order.MoveToFront(e)
-	k := e.Value.(*budgeted)
+	k := b.use(key, func() *budgeted { return &budgeted{b.amount, now} })
 	k.left = min(b.amount, k.left+now.Sub(k.at).Hours()*b.amount)
 	k.at = now
 	return k

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"container/list"
 	"sync"
 	"time"
 
@@ -15,14 +14,8 @@ type Limits struct {
 	rate  rate.Limit
 	burst int
 
-	mu    sync.Mutex
-	byKey map[string]*list.Element
-	order list.List // of *limited, the one used last in front
-}
-
-type limited struct {
-	key     string
-	limiter *rate.Limiter
+	mu sync.Mutex
+	recent[*rate.Limiter]
 }
 
 // maxLimited is how many callers are remembered.
@@ -31,7 +24,7 @@ const maxLimited = 16384
 // NewLimits allows each caller perSecond on average and burst at once; negative:
 // everything.
 func NewLimits(perSecond float64, burst int) *Limits {
-	l := &Limits{rate: rate.Limit(perSecond), burst: burst, byKey: map[string]*list.Element{}}
+	l := &Limits{rate: rate.Limit(perSecond), burst: burst, recent: newRecent[*rate.Limiter](maxLimited)}
 	if perSecond < 0 || burst < 0 {
 		l.rate, l.burst = rate.Inf, 1
 	}
@@ -50,11 +43,11 @@ func (l *Limits) Count(key string) error {
 func (l *Limits) peek(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.byKey[key]
+	limiter, ok := l.known(key)
 	if !ok {
 		return 0
 	}
-	missing := 1 - e.Value.(*limited).limiter.Tokens()
+	missing := 1 - limiter.Tokens()
 	return max(0, time.Duration(missing/float64(l.rate)*float64(time.Second)))
 }
 
@@ -62,19 +55,7 @@ func (l *Limits) peek(key string) time.Duration {
 func (l *Limits) wait(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e, ok := l.byKey[key]
-	if ok {
-		l.order.MoveToFront(e)
-	} else {
-		e = l.order.PushFront(&limited{key, rate.NewLimiter(l.rate, l.burst)})
-		l.byKey[key] = e
-		if l.order.Len() > maxLimited {
-			oldest := l.order.Back()
-			delete(l.byKey, oldest.Value.(*limited).key)
-			l.order.Remove(oldest)
-		}
-	}
-	r := e.Value.(*limited).limiter.Reserve()
+	r := l.use(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) }).Reserve()
 	d := r.Delay()
 	if d > 0 {
 		r.Cancel() // refused calls do not push the next one further away
