@@ -34,15 +34,7 @@ func (e *entry) isEnd() bool { return e.header.Get(headerEnd) != "" }
 // placeEnd stores the end mark, unless there is one. The engagement's lock is held.
 func (s *Store) placeEnd(ctx context.Context, e *Engagement) error {
 	c, id := e.Customer, e.EngagementID
-	p, known := s.newest.get(engagementMessages(c, id))
-	return s.redo(ctx, func() error {
-		if !known {
-			var err error
-			if p, err = s.place(ctx, c, id); err != nil {
-				return err
-			}
-		}
-		known = false
+	return s.redoAtPlace(ctx, c, id, func(p place) error {
 		if p.closed {
 			return nil
 		}
@@ -204,6 +196,23 @@ func (s *Store) place(ctx context.Context, c Customer, engagementID string) (pla
 	}
 	s.newest.put(all, p)
 	return p, nil
+}
+
+// redoAtPlace is redo for an attempt to store the next entry among an engagement's messages.
+// The first attempt is made with what is remembered of their place, which costs no read and
+// may be behind; the others are made with what is stored.
+func (s *Store) redoAtPlace(ctx context.Context, c Customer, engagementID string, attempt func(place) error) error {
+	p, remembered := s.newest.get(engagementMessages(c, engagementID))
+	return s.redo(ctx, func() error {
+		if !remembered {
+			var err error
+			if p, err = s.place(ctx, c, engagementID); err != nil {
+				return err
+			}
+		}
+		remembered = false
+		return attempt(p)
+	})
 }
 
 // NewestIndex returns the index of the newest message, 0 for none.

@@ -357,12 +357,7 @@ func (s *Store) Open(ctx context.Context, fn func(Engagement)) error {
 // process has stored, and with what other gateways have as far as it has reached this one. It reads
 // nothing from NATS; it waits for this process's own last write to come back.
 func (s *Store) Ongoing(ctx context.Context, c Customer) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	if err := s.follow.reach(ctx, s.written.Load()); err != nil {
-		return 0, err
-	}
-	if err := s.ongoing.wait(ctx); err != nil {
+	if err := s.catchUpTo(ctx, s.written.Load()); err != nil {
 		return 0, err
 	}
 	x := s.ongoing
@@ -404,7 +399,15 @@ func (s *Store) catchUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.follow.reach(ctx, last); err != nil {
+	return s.catchUpTo(ctx, last)
+}
+
+// catchUpTo returns when this process has received the entry of that sequence and all
+// before it, and the index holds them.
+func (s *Store) catchUpTo(ctx context.Context, sequence uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	if err := s.follow.reach(ctx, sequence); err != nil {
 		return err
 	}
 	return s.ongoing.wait(ctx)

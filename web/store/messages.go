@@ -59,16 +59,9 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 	}
 	message.MessageID = messageID(c, engagementID, m.Sender.ParticipantID, m.CorrelationID)
 
-	p, known := s.newest.get(engagementMessages(c, engagementID))
 	write := random()
 	var first *entry
-	err = s.redo(ctx, func() error {
-		if !known {
-			if p, err = s.place(ctx, c, engagementID); err != nil {
-				return err
-			}
-		}
-		known = false
+	err = s.redoAtPlace(ctx, c, engagementID, func(p place) error {
 		if p.closed || e.Ended() {
 			if first, err = s.find(ctx, c, engagementID, message.MessageID); errors.Is(err, ErrNotFound) {
 				return ErrEnded
