@@ -43,6 +43,7 @@ type meteredConn struct {
 	scanner frameScanner
 	over    bool        // the limit has been exceeded
 	slow    atomic.Bool // read slowly
+	slowed  bool        // something has been read slowly
 }
 
 func newMeteredConn(conn net.Conn, limit FrameLimit) *meteredConn {
@@ -63,7 +64,10 @@ func (c *meteredConn) countEarly(sent []byte) {
 
 func (c *meteredConn) Read(p []byte) (int, error) {
 	if c.slow.Load() && len(p) > 0 {
-		time.Sleep(slowPause)
+		if c.slowed { // most have only their close frame to come, and need not wait for it
+			time.Sleep(slowPause)
+		}
+		c.slowed = true
 		p = p[:min(len(p), slowRead)]
 	}
 	n, err := c.Conn.Read(p)
