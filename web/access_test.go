@@ -3,20 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/desk"
 )
 
@@ -25,16 +24,9 @@ const serverSecret = "secret-of-the-servers-of-all"
 // twoTenants are the flags of a process with two accounts.
 func twoTenants(t *testing.T) []string {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, private, _ := newKeys(t)
 	file := filepath.Join(t.TempDir(), "private.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+	if err := os.WriteFile(file, private, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return []string{
@@ -54,6 +46,24 @@ func (p *running) begin(name string) string {
 	c := &customer{running: p, token: member(p.T, b, "jwtToken"), appkey: "appkey-one"}
 	session := c.rest(201, "POST", "/sessions", fmt.Sprintf(`{"integrationId":%q}`, demoIntegrationID))
 	return member(p.T, c.rest(201, "POST", "/engagements", fmt.Sprintf(`{"sessionId":%q}`, member(p.T, session, "sessionId"))), "engagementId")
+}
+
+// shown waits until that desk shows the chat: the desk follows what is stored.
+func (p *running) shown(credential, engagementID string) {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.Context(), harness.Timeout)
+	defer cancel()
+	found := errors.New("found")
+	d := &harness.Desk{URL: p.URL, Credential: credential}
+	err := d.Follow(ctx, "", func(f harness.DeskFrame) error {
+		if f.Chat.EngagementID == engagementID || slices.ContainsFunc(f.Chats, func(c harness.Chat) bool { return c.EngagementID == engagementID }) {
+			return found
+		}
+		return nil
+	})
+	if !errors.Is(err, found) {
+		p.Fatalf("the chat is not shown: %v", err)
+	}
 }
 
 // member is a text in a JSON object.
@@ -87,6 +97,7 @@ func TestDeskAccess(t *testing.T) {
 	const one, two = "secret-of-the-first-account", "secret-of-the-second-account"
 	p := launch(t, built(t), append(twoTenants(t), "--desk-credential", "ABCDEF="+one, "--desk-credential", "GHIJKL="+two, "--agents", file)...)
 	id := p.begin("Cleo")
+	p.shown(one, id)
 	for secret, status := range map[string]int{one: 200, token: 200, two: 404, demoDesk: 401, hash: 401} {
 		got, b := p.call("GET", desk.BasePath+"/engagements/"+id, "", "Authorization", "Bearer "+secret)
 		if got != status {

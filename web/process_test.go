@@ -488,23 +488,30 @@ func TestPolicyInChromium(t *testing.T) {
 	}
 }
 
+// newKeys makes a pair of keys for tokens, also as PEM files hold them.
+func newKeys(t *testing.T) (key ed25519.PrivateKey, private, public []byte) {
+	t.Helper()
+	publicKey, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	privateDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(publicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: privateDER}), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER})
+}
+
 func TestProduction(t *testing.T) {
 	dir := t.TempDir()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	publicDER, err := x509.MarshalPKIXPublicKey(private.Public())
-	if err != nil {
-		t.Fatal(err)
-	}
+	private, privatePEM, publicPEM := newKeys(t)
 	for name, content := range map[string][]byte{
-		"private.pem": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}),
-		"public.pem":  pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: publicDER}),
+		"private.pem": privatePEM,
+		"public.pem":  publicPEM,
 		"server":      []byte("0123456789abcdef\n"),
 		"garbage":     []byte("garbage"),
 	} {

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -38,12 +37,7 @@ func (f *fixture) fill(n, size int) (ids []string) {
 // frame reads a frame, which must not be larger than documented.
 func (c *client) frame() (f deskFrame, more bool) {
 	c.Helper()
-	ctx, cancel := context.WithTimeout(c.Context(), limit)
-	defer cancel()
-	_, b, err := c.conn.Read(ctx)
-	if err != nil {
-		c.Fatal(err)
-	}
+	b := c.readText()
 	if len(b) > wire.MaxServerFrame {
 		c.Fatalf("a frame of %d bytes; at most %d are documented", len(b), wire.MaxServerFrame)
 	}

@@ -48,7 +48,8 @@ func (c *client) write(text string) {
 	}
 }
 
-func (c *client) read() (f deskFrame) {
+// readText reads a frame as it is.
+func (c *client) readText() []byte {
 	c.Helper()
 	ctx, cancel := context.WithTimeout(c.Context(), limit)
 	defer cancel()
@@ -56,6 +57,12 @@ func (c *client) read() (f deskFrame) {
 	if err != nil {
 		c.Fatal(err)
 	}
+	return b
+}
+
+func (c *client) read() (f deskFrame) {
+	c.Helper()
+	b := c.readText()
 	if err := json.Unmarshal(b, &f); err != nil {
 		c.Fatalf("the frame %s: %v", b, err)
 	}

@@ -175,6 +175,7 @@ func TestStreamLimits(t *testing.T) {
 	s := w.dial(third.session.SessionID)
 	s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: third.token, Appkey: appkey, ClientID: clientOne})
 	s.closed(wire.CloseTooMuch)
+	w.awaitStreams(2)
 	bob := w.session("bob")
 	bob.open(clientOne, 0)
 	w.dial(bob.session.SessionID)
