@@ -55,6 +55,8 @@ type Core struct {
 	logger  logger
 	current atomic.Pointer[session]
 	said    atomic.Pointer[[]string] // by Mistake
+	// delivering holds a value while a session makes deliveries.
+	delivering chan struct{}
 }
 
 // NewCore returns a core without a session. It starts nothing.
@@ -66,7 +68,7 @@ func NewCore(o Options) *Core {
 	if o.WallClock == nil {
 		o.WallClock = time.Now
 	}
-	c := &Core{o: o}
+	c := &Core{o: o, delivering: make(chan struct{}, 1)}
 	c.logger.write = o.Log
 	c.logger.level.Store(int32(LogError.rank()))
 	return c

@@ -80,7 +80,7 @@ func (s *session) listInInit() {
 		if epoch != s.stream.epoch {
 			return // the stream broke meanwhile; its successor asks again
 		}
-		s.stream.held = false
+		s.stream.release(0, s.clock.now())
 		switch {
 		case err == nil:
 			s.initialized(list)

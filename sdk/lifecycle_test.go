@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -506,6 +507,30 @@ func TestShutdown(t *testing.T) {
 				t.Errorf("reason %s", g.events[0].Reason)
 			}
 			wantCode(t, g.c.ResetIdleTimeout(), 310)
+		})
+	})
+	t.Run("EV-14 init from elsewhere while the SHUTDOWN handler runs: one event at a time", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			var running atomic.Int32
+			again := make(chan error, 1)
+			g.on = func(e sdk.Event) {
+				if running.Add(1) != 1 {
+					t.Errorf("%s is delivered while another handler runs", e.Type)
+				}
+				defer running.Add(-1)
+				if e.Type == sdk.EventShutdown && len(again) == 0 {
+					go g.c.Init(g.p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, err error) { again <- err })
+					time.Sleep(10 * time.Second)
+				}
+			}
+			g.end()
+			if err := <-again; err != nil {
+				t.Fatal(err)
+			}
+			if got := g.typesOf(); !strings.HasSuffix(got, "SHUTDOWN EVENT_STREAM_CONNECTING EVENT_STREAM_CONNECTED INITIALIZED") {
+				t.Errorf("events %s", got)
+			}
+			g.on = nil
 		})
 	})
 	t.Run("EV-14 init from the SHUTDOWN handler", func(t *testing.T) {

@@ -19,9 +19,11 @@ func (o *outbox) run(f func()) { o.items = append(o.items, delivery{run: f}) }
 // full reports whether so much waits that the stream is not to be read.
 func (o *outbox) full() bool { return len(o.items) >= maxOutbox }
 
-// dispatch makes deliveries one at a time, until the channel is closed.
+// dispatch makes deliveries one at a time, until the channel is closed. A session may begin
+// while the SHUTDOWN handler of the one before runs: its deliveries wait for that one's.
 func (c *Core) dispatch(runs <-chan []delivery) {
 	for items := range runs {
+		c.delivering <- struct{}{}
 		for _, d := range items {
 			if d.event == nil {
 				d.run()
@@ -32,5 +34,6 @@ func (c *Core) dispatch(runs <-chan []delivery) {
 		if c.o.Delivered != nil {
 			c.o.Delivered()
 		}
+		<-c.delivering
 	}
 }

@@ -329,6 +329,23 @@ func (t *tardy) Dial(_ context.Context, url, subprotocol string) (sdk.Conn, erro
 }
 
 func TestStreamEdges(t *testing.T) {
+	t.Run("STREAM-4 STREAM-5 frames that wait for init's answer are no silence", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			p.OnRequest(func(x *sdktest.Exchange) {
+				if x.Method == "GET" && x.Path == "/engagements" {
+					x.DelayAnswer(9 * time.Second)
+				}
+			})
+			g := newPage(t, p, p.Storage())
+			time.AfterFunc(2*time.Second, func() { g.c.Wake(sdk.WakeVisible) })
+			g.init(sdktest.Claims{}, sdk.Config{})
+			time.Sleep(time.Minute)
+			if n := g.count(sdk.EventStreamFailed); n != 0 || p.Dials() != 1 {
+				t.Errorf("%d dials, events %s", p.Dials(), g.typesOf())
+			}
+			g.end()
+		})
+	})
 	t.Run("STREAM-3 a connection that comes after it was given up is closed, unused", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			transport := &tardy{Transport: p.Transport()}

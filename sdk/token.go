@@ -181,6 +181,9 @@ func (t *tokens) set(text string, connected bool, server time.Time) *Error {
 // expire notes that the token has expired: TOKEN_EXPIRED is owed (JWT-2).
 func (t *tokens) expire() {
 	t.current.expired = true
+	if t.events.reminder.owed && !t.events.asking {
+		t.current.reminded = false // nor is it reminded of now, unless the page sets it again
+	}
 	t.events.reminder.owed, t.events.expired.owed = false, true
 }
 

@@ -122,6 +122,29 @@ func TestToken(t *testing.T) {
 			g.end()
 		})
 	})
+	t.Run("JWT-1 JWT-2 the reminder of a token that was called expired before it came", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			g.init(sdktest.Claims{TTL: 2 * time.Minute}, sdk.Config{IdleTimeout: sdk.IdleDisabled})
+			g.wait(sdk.EventTokenExpiryReminder)
+			cached := p.Token(sdktest.Claims{TTL: 2 * time.Minute})
+			if err := g.c.SetJWTToken(cached); err != nil { // its reminder is due, and not before ten seconds
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			g.clear()
+			p.CutStreams(wire.CloseTokenExpired)
+			g.wait(sdk.EventTokenExpired)
+			if err := g.c.SetJWTToken(cached); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(30 * time.Second)
+			if g.count(sdk.EventTokenExpiryReminder) != 1 {
+				t.Errorf("JWT-1: %s", g.typesOf())
+			}
+			g.end()
+		})
+	})
 	t.Run("JWT-3 in place: no reconnect", func(t *testing.T) {
 		platform(t, sdktest.Options{AutoBot: true}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())

@@ -158,14 +158,15 @@ type log struct {
 	now     time.Duration
 	blocked [][2]time.Duration // when it slept, or a handler held it up
 
-	phase    phase
-	endedAt  time.Duration // SHUTDOWN
-	initCall *Call
-	open     []*Call // not settled
-	session  string  // that it dialed for
-	offline  bool
-	left     bool
-	saw      map[string]time.Duration // what answers, by status and kind, came last
+	phase               phase
+	endedAt             time.Duration // SHUTDOWN
+	initCall            *Call
+	open                []*Call // not settled
+	session             string  // that it dialed for
+	offline             bool
+	left                bool
+	offlineAt, onlineAt time.Duration            // when it last went offline, and came back
+	saw                 map[string]time.Duration // what answers, by status and kind, came last
 
 	stream
 	connectedAt, connectingAt, failedAt time.Duration
@@ -350,6 +351,10 @@ func (l *log) free(t time.Duration) time.Duration {
 	return t
 }
 
+// latest returns by when what was due at t must have been done: t is known only to within
+// blur, and the page may be held up at any instant of that.
+func (l *log) latest(t time.Duration) time.Duration { return l.free(l.free(t)+l.blur) + tick }
+
 // held reports whether the page was held up at any time from a to b.
 func (l *log) held(a, b time.Duration) bool {
 	return slices.ContainsFunc(l.blocked, func(x [2]time.Duration) bool { return x[0] <= b+tick && x[1] >= a-tick })
@@ -431,9 +436,9 @@ func (l *log) read() {
 		case wasClosed:
 			l.closed(e.Status)
 		case wasOffline:
-			l.offline = true
+			l.offline, l.offlineAt = true, l.now
 		case wasOnline:
-			l.offline = false
+			l.offline, l.onlineAt = false, l.now
 			if l.stream == failed && (l.phase == ready || l.phase == initing) {
 				l.retryAfter = max(0, l.now-l.failedAt) // STREAM-5: at once
 			}
@@ -491,7 +496,7 @@ func (l *log) due() {
 		return
 	}
 	// Only what lies a tick back: at the very instant anything may come first.
-	past := func(t time.Duration) bool { return l.free(t)+tick+l.blur < l.now }
+	past := func(t time.Duration) bool { return l.latest(t) < l.now }
 	switch {
 	case l.phase == ready && l.stream == connecting && past(l.connectingAt+attemptBound) && !l.endsSoon():
 		l.say("STREAM-1 CONNECTING at %v had no outcome within %v", l.connectingAt, attemptBound)
@@ -539,8 +544,9 @@ func (l *log) due() {
 			reminder = max(reminder, l.remindedAt+askAgain)
 		}
 	}
-	if !l.reminded && !l.expired && !l.unsure && past(reminder+late) && !past(end-early) && !l.endsSoon() {
-		l.say("JWT-1 no TOKEN_EXPIRY_REMINDER at %v", reminder)
+	// A token of which the server has said that it has expired: TOKEN_EXPIRED comes instead.
+	if !l.reminded && !l.expired && !l.unsure && l.stream != unauthorized && past(reminder+late) && !past(end-early) && !l.endsSoon() {
+		l.say("JWT-1 no TOKEN_EXPIRY_REMINDER at %v, of a token that was set at %v and ends at %v", reminder, l.setAt, l.instant(l.expiry))
 		l.reminded = true
 	}
 	end = max(end, l.toldAt+l.floor())
@@ -594,6 +600,8 @@ func (l *log) when(e *Entry) time.Duration {
 		return at
 	case l.clockError < 0 || !l.held(at-l.clockError, e.At):
 		return e.At
+	case e.Queued >= 0 && !l.held(e.Queued, e.Queued):
+		return e.Queued // its date may be behind by a sleep, until the client measures again
 	}
 	l.blur = max(l.blur, l.clockError)
 	if l.phase == initing {
@@ -686,6 +694,9 @@ func (l *log) taken(c *Call) {
 	l.retryAts = append(l.retryAts, l.now)
 	if l.stream != failed && l.stream != givenUp && l.stream != connecting && !l.worked {
 		l.say("NS-9 retryConnection was taken, and nothing had failed")
+	}
+	if l.worked {
+		l.expired = false // a call has shown that the token is good after all
 	}
 	if l.stream != connecting {
 		l.stream, l.failedAt, l.retryAfter = failed, l.now, 0
@@ -853,7 +864,7 @@ func (l *log) code(c *Call) {
 // client has decided meanwhile never reaches it.
 func (l *log) leavesUndelivered() bool {
 	return slices.ContainsFunc(l.blocked, func(x [2]time.Duration) bool {
-		return x[0] <= l.now && l.now < x[1] && slices.ContainsFunc(l.list, func(e Entry) bool { return e.What == wasLeft && e.At == x[1] })
+		return x[0] <= l.now && l.now <= x[1] && slices.ContainsFunc(l.list, func(e Entry) bool { return e.What == wasLeft && e.At == x[1] })
 	})
 }
 
@@ -951,7 +962,7 @@ func (l *log) raised(e *sdk.Event) {
 		switch {
 		case l.phase != ready || l.life().IdleTimeout <= 0 || l.warned:
 			l.say("IDLE-2 IDLE_TIMEOUT_EXPIRED out of turn")
-		case l.now < t-tick-l.blur || l.now > l.free(t)+tick+l.blur:
+		case l.now < t-tick-l.blur || l.now > l.latest(t):
 			l.say("IDLE-1 IDLE_TIMEOUT_EXPIRED, due was %v", t)
 		case e.GracePeriod != l.life().IdleShutdownGraceTimeout:
 			l.say("EV-5 gracePeriod is %v", e.GracePeriod)
@@ -1057,7 +1068,7 @@ func (l *log) shutdown(e *sdk.Event) {
 	}
 	if e.Reason == string(wire.ReasonUserInactive) && !l.invalid {
 		g := l.life().IdleShutdownGraceTimeout
-		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick-l.blur || l.now > l.free(l.free(t)+shutdownBound)+tick+l.blur {
+		if t := l.warnedAt + g; !l.warned && !l.held(l.idleAt, l.now) || l.now < t-tick-l.blur || l.now > l.latest(l.latest(t)+shutdownBound) {
 			l.say("IDLE-3 SHUTDOWN USER_INACTIVE, grace began %v", l.warnedAt)
 		}
 	}
@@ -1130,8 +1141,9 @@ func (l *log) streams(e *sdk.Event) {
 func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 	l.failedAt, l.retryAfter = at, e.RetryAfter
 	if was == connected {
-		l.fresh = at-l.connectedAt >= stable
-		if l.fresh {
+		stood := at - l.connectedAt
+		l.fresh = stood >= stable+l.blur // surely
+		if stood >= stable {
 			l.refusals = 0
 		}
 	}
@@ -1148,7 +1160,7 @@ func (l *log) failed(e *sdk.Event, was stream, at time.Duration) {
 		switch {
 		case !l.windowOpen || at < l.brokeAt+window-tick-l.blur:
 			l.say("STREAM-6 given up, the window began at %v", l.brokeAt)
-		case l.now > l.free(l.brokeAt+window+attemptBound)+tick+l.blur && !l.held(l.brokeAt, l.now):
+		case l.now > l.latest(l.brokeAt+window+attemptBound) && !l.held(l.brokeAt, l.now):
 			l.say("STREAM-6 given up late, the window began at %v", l.brokeAt)
 		case e.RetryAfter != 0:
 			l.say("STREAM-6 retryAfter is %v", e.RetryAfter)
@@ -1191,7 +1203,7 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 	case sdk.FailureForbidden:
 		defer func() {
 			another := l.refusals == 1 && strings.Contains(e.Text, "reconnecting") // at once
-			if e.RetryAfter < l.refusalDelay() && !l.offline && !another {
+			if e.RetryAfter < l.refusalDelay() && !l.wasOffline(at) && !another {
 				l.say("JWT-7 refused %d times in a row, and again in %v", l.refusals, e.RetryAfter)
 			}
 		}()
@@ -1205,6 +1217,11 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 	}
 	l.refusals++
 	l.refusedAt = at
+}
+
+// wasOffline tells whether the device may have been offline at a time.
+func (l *log) wasOffline(at time.Duration) bool {
+	return l.offlineAt > 0 && at >= l.offlineAt-l.blur && (l.offline || at <= l.onlineAt+l.blur)
 }
 
 // ended tells whether the platform has ended the page's session.

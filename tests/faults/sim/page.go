@@ -33,6 +33,7 @@ type page struct {
 	words     int
 	renewed   time.Duration   // when the token is or was last renewed
 	reads     []time.Duration // when frames came; the reader's own
+	heldUntil atomic.Int64    // a time.Duration: when the dispatcher was last held up, by sleep or by a slow handler
 }
 
 // tabStorage is a tab's sessionStorage as one page sees it: what a page that was left
@@ -80,10 +81,22 @@ func (g *page) note(e Entry) {
 	g.l.record.note(e)
 }
 
+// gate holds the dispatcher up while the device sleeps.
+func (g *page) gate() {
+	began := g.l.record.now()
+	g.device.Gate()
+	if now := g.l.record.now(); now != began {
+		g.heldUntil.Store(int64(now))
+	}
+}
+
 // deliver is all of the page's handlers.
 func (g *page) deliver(e sdk.Event) {
-	g.device.Gate()
-	entry := Entry{What: wasRaised, Event: &e}
+	entry := Entry{What: wasRaised, Event: &e, Queued: g.l.record.now()}
+	if entry.Queued == time.Duration(g.heldUntil.Load()) {
+		entry.Queued = -1
+	}
+	g.gate()
 	if e.Type == sdk.EventShutdown && !g.storage.refused {
 		entry.Session, _ = g.storage.Load(sdk.StorageKey)
 	}
@@ -101,6 +114,7 @@ func (g *page) deliver(e sdk.Event) {
 		g.slow = 0
 		g.note(Entry{What: wasSlow})
 		time.Sleep(d)
+		g.heldUntil.Store(int64(g.l.record.now()))
 		g.note(Entry{What: wasQuick})
 	}
 	if list := g.react[e.Type]; len(list) > 0 {
@@ -186,7 +200,7 @@ func (g *page) begin(c *Call) (settled func(error)) {
 	g.mark(c)
 	g.note(Entry{What: wasCalled, Call: c})
 	return func(err error) {
-		g.device.Gate()
+		g.gate()
 		c.Err = asError(err)
 		g.note(Entry{What: wasSettled, Call: c})
 	}
@@ -200,7 +214,7 @@ func (g *page) begin(c *Call) (settled func(error)) {
 func (g *page) mark(c *Call) {
 	g.c.Messages("", 1, nil)
 	g.c.Messages("", 1, func(_ sdk.Page, err error) {
-		g.device.Gate()
+		g.gate()
 		c.Behind = g.l.record.length()
 		c.Gone = errors.Is(err, &sdk.Error{Code: sdk.CodeNotInitialized})
 	})

@@ -49,7 +49,10 @@ type Entry struct {
 	ID      wire.EventID
 	Resumed bool
 	Took    time.Duration // ready: since the connection's first frame
-	place   int           // in the record
+	// Queued is when the client gave the event to its dispatcher. -1: that is not known,
+	// because the dispatcher was held up until it delivered the event.
+	Queued time.Duration
+	place  int // in the record
 }
 
 // Call is one call that a page made.

@@ -5,6 +5,18 @@ package main
 // or once in its function. It consists of whole tokens; white space and comments do not count.
 // The code may be renamed or moved (match.go); -refresh brings the entries up to date.
 var faults = []fault{
+	{"EV-14 two sessions make deliveries at once", "sdk/outbox.go", "Core.dispatch",
+		`c.delivering <- struct{}{}`,
+		`select {
+		case c.delivering <- struct{}{}:
+		default:
+		}`},
+	{"JWT-1 a reminder that was owed at a refusal never comes", "sdk/token.go", "tokens.expire",
+		`t.current.reminded = false`,
+		`_ = t`},
+	{"STREAM-4 frames that wait for init's answer count as silence", "sdk/lifecycle.go", "session.listInInit",
+		`s.stream.release(0, s.clock.now())`,
+		`s.stream.held = false`},
 	{"JWT-3 JWT-7 a refused token that is good after all replaces the newest", "sdk/token.go", "tokens.set",
 		`t.current, t.rejected = n, token{}`,
 		`t.current = n`},
