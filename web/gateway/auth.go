@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/jwks"
 	"openchat/web/store"
 )
 
@@ -39,6 +41,7 @@ type refusal struct {
 	kind error // errUnauthorized or errForbidden
 	// Violation names the claim, or appkey; its Field is "" where the claims are none.
 	wire.Violation
+	got string // what the claim is, for the operator's log only; "": that helps nobody
 }
 
 func (r *refusal) Error() string {
@@ -51,7 +54,15 @@ func (r *refusal) Error() string {
 func (r *refusal) Unwrap() error { return r.kind }
 
 func refuseClaim(kind error, field, message string, code int) *refusal {
-	return &refusal{kind, wire.Violation{Field: field, Message: message, Code: code}}
+	return refuse(kind, wire.Violation{Field: field, Message: message, Code: code})
+}
+
+func refuse(kind error, v wire.Violation) *refusal { return &refusal{kind: kind, Violation: v} }
+
+// saw notes what the refused claim is.
+func (r *refusal) saw(got string) *refusal {
+	r.got = got
+	return r
 }
 
 func missingClaim(kind error, field string) *refusal {
@@ -63,13 +74,27 @@ type verifier struct {
 	parser    *jwt.Parser
 	validator *jwt.Validator
 	keys      []verifyKey
-	tenants   map[tenantID][sha256.Size]byte // of the appkey
+	sets      []verifySet
+	tenants   map[tenantID][]appkeyHash
 }
 
+// verifyKey is a key, and the accounts that it signs for.
 type verifyKey struct {
-	id, alg string
-	key     any
+	id, alg  string
+	key      any
+	accounts httpapi.Accounts
 }
+
+// verifySet is a set of keys that others publish.
+type verifySet struct {
+	set      *jwks.Set
+	accounts httpapi.Accounts
+}
+
+// appkeyHash is the SHA-256 of an appkey.
+type appkeyHash [sha256.Size]byte
+
+func hashAppkey(appkey string) appkeyHash { return sha256.Sum256([]byte(appkey)) }
 
 type tenantID struct{ account, integration string }
 
@@ -78,12 +103,12 @@ type tenantID struct{ account, integration string }
 const leeway = 30 * time.Second
 
 func newVerifier(cfg *Config) (*verifier, error) {
-	v := &verifier{tenants: map[tenantID][sha256.Size]byte{}}
+	v := &verifier{tenants: map[tenantID][]appkeyHash{}}
 	list := cfg.Keys
 	if cfg.Signer != nil {
 		list = append(slices.Clip(list), cfg.Signer.Key())
 	}
-	if len(list) == 0 {
+	if len(list)+len(cfg.KeySets) == 0 {
 		return nil, errors.New("no key is given to verify tokens with")
 	}
 	var methods []string
@@ -92,13 +117,24 @@ func newVerifier(cfg *Config) (*verifier, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.keys = append(v.keys, verifyKey{k.ID, alg, key})
-		if !slices.Contains(methods, alg) {
-			methods = append(methods, alg)
+		accounts, err := accountsOf(k.Accounts)
+		if err != nil {
+			return nil, fmt.Errorf("a verification key is %w", err)
 		}
+		v.keys = append(v.keys, verifyKey{k.ID, alg, key, accounts})
+		methods = append(methods, alg)
+	}
+	for _, s := range cfg.KeySets {
+		accounts, err := accountsOf(s.Accounts)
+		if err != nil {
+			return nil, fmt.Errorf("the key set %s is %w", s.Set.Source(), err)
+		}
+		v.sets = append(v.sets, verifySet{s.Set, accounts})
+		methods = append(methods, jwks.AlgorithmEdDSA, jwks.AlgorithmRS256, jwks.AlgorithmES256)
 	}
 	for _, t := range cfg.Tenants {
-		v.tenants[tenantID{t.Account, strings.ToLower(t.IntegrationID)}] = sha256.Sum256([]byte(t.Appkey))
+		id := t.id()
+		v.tenants[id] = append(v.tenants[id], hashAppkey(t.Appkey))
 	}
 	// The claims are validated apart, because what is wrong with them decides
 	// between 401 and 403.
@@ -112,14 +148,20 @@ func newVerifier(cfg *Config) (*verifier, error) {
 
 // verify returns whom the token speaks for. Its errors are the three above or a refusal,
 // and never quote the token.
-func (v *verifier) verify(token, appkey string) (*caller, error) {
+//
+// Where the token names a key that is not known, it waits for a key set to be read, until
+// ctx ends.
+func (v *verifier) verify(ctx context.Context, token, appkey string) (*caller, error) {
 	token = wire.TrimTokenPrefix(token)
-	if token == "" || len(token) > maxToken {
-		return nil, errUnauthorized
+	switch {
+	case token == "":
+		return nil, &unsigned{why: "no token"}
+	case len(token) > maxToken:
+		return nil, &unsigned{why: "a token that is too long"}
 	}
 	var signed signedClaims
-	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates); err != nil {
-		return nil, errUnauthorized
+	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates(ctx, &signed)); err != nil {
+		return nil, whyUnsigned(err)
 	}
 	claims, err := readClaims(signed.text)
 	if err != nil {
@@ -138,11 +180,11 @@ func (v *verifier) verify(token, appkey string) (*caller, error) {
 	case claims.Issuer == "":
 		return nil, missingClaim(errForbidden, "iss")
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
-		return nil, refuseClaim(errForbidden, "iss", "is not the issuer that is expected here", wire.ViolationPattern)
+		return nil, refuseClaim(errForbidden, "iss", "is not the issuer that is expected here", wire.ViolationPattern).saw(claims.Issuer)
 	case len(claims.Audience) == 0:
 		return nil, missingClaim(errForbidden, "aud")
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return nil, refuseClaim(errForbidden, "aud", "does not hold the audience that is expected here", wire.ViolationPattern)
+		return nil, refuseClaim(errForbidden, "aud", "does not hold the audience that is expected here", wire.ViolationPattern).saw(strings.Join(claims.Audience, ", "))
 	case err != nil:
 		return nil, errForbidden
 	case claims.Subject == "":
@@ -159,39 +201,119 @@ func (v *verifier) verify(token, appkey string) (*caller, error) {
 	if err := v.admit(c.Account, c.IntegrationID, appkey); err != nil {
 		return nil, err
 	}
+	if !slices.ContainsFunc(signed.keys, func(k verifyKey) bool { return k.accounts.Has(c.Account) }) {
+		return nil, refuseClaim(errForbidden, "accountId", "is not one that the token's key signs for", wire.ViolationPattern).saw(c.Account)
+	}
 	return c, nil
 }
 
-// candidates are the keys that may have signed the token: of the algorithm its
-// header names, so that a public key is never taken for a secret, and with the kid.
-func (v *verifier) candidates(t *jwt.Token) (any, error) {
-	if _, critical := t.Header["crit"]; critical {
-		return nil, errUnauthorized // it demands an understanding that is not here
+// unsigned is why a token is taken for nobody's: no known key has signed it.
+type unsigned struct {
+	why string // for the log: in a few words, nothing of the token
+	kid string // that no key has; "": it is not about that
+}
+
+func (u *unsigned) Error() string {
+	if u.kid != "" {
+		return "the token names a key (kid) that is not known here"
 	}
-	head, _, _ := strings.Cut(t.Raw, ".")
-	if text, err := base64.RawURLEncoding.DecodeString(head); err != nil || !jsontext.Value(text).IsValid() {
-		return nil, errUnauthorized // a name twice: another reader may see another header
+	return errUnauthorized.Error()
+}
+
+func (u *unsigned) Unwrap() error { return errUnauthorized }
+
+// whyUnsigned takes the reason out of an error of the parser.
+func whyUnsigned(err error) *unsigned {
+	var u *unsigned
+	switch {
+	case errors.As(err, &u):
+		return u
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return &unsigned{why: "a token that is no JWT"}
 	}
-	kid, _ := t.Header["kid"].(string)
-	var set jwt.VerificationKeySet
+	return &unsigned{why: "a token that no known key has signed"}
+}
+
+// candidates returns a function that finds the keys that have signed the token: of the
+// algorithm its header names, so that a public key is never taken for a secret, and with
+// the kid. It leaves them in signed.keys, of which the parser verifies the first.
+func (v *verifier) candidates(ctx context.Context, signed *signedClaims) jwt.Keyfunc {
+	return func(t *jwt.Token) (any, error) {
+		if _, critical := t.Header["crit"]; critical {
+			return nil, errUnauthorized // it demands an understanding that is not here
+		}
+		head, _, _ := strings.Cut(t.Raw, ".")
+		if text, err := base64.RawURLEncoding.DecodeString(head); err != nil || !jsontext.Value(text).IsValid() {
+			return nil, errUnauthorized // a name twice: another reader may see another header
+		}
+		kid, _ := t.Header["kid"].(string)
+		text := t.Raw[:strings.LastIndexByte(t.Raw, '.')]
+		signs := func(k verifyKey) bool {
+			return k.alg == t.Method.Alg() && t.Method.Verify(text, t.Signature, k.key) == nil
+		}
+		keys, named := v.known(kid)
+		keys = keep(keys, func(k verifyKey) bool { return k.alg == t.Method.Alg() })
+		if len(keys) == 1 && (named || kid == "" || len(v.sets) == 0) {
+			signed.keys = keys // the parser finds out
+			return keys[0].key, nil
+		}
+		// The same key may be there several times, for different accounts.
+		signed.keys = keep(keys, signs)
+		if len(signed.keys) == 0 && kid != "" && !named {
+			if keys = v.look(ctx, kid); len(keys) == 0 {
+				return nil, &unsigned{why: "a token of an unknown key", kid: kid}
+			}
+			signed.keys = keep(keys, signs)
+		}
+		if len(signed.keys) == 0 {
+			return nil, errUnauthorized
+		}
+		return signed.keys[0].key, nil
+	}
+}
+
+func keep(keys []verifyKey, which func(verifyKey) bool) []verifyKey {
+	return slices.DeleteFunc(keys, func(k verifyKey) bool { return !which(k) })
+}
+
+// known returns the keys that a token with that kid, "" for none, may be signed with, and
+// whether one of them has it.
+func (v *verifier) known(kid string) (keys []verifyKey, named bool) {
 	for _, k := range v.keys {
-		if k.alg == t.Method.Alg() && (k.id == "" || k.id == kid) {
-			set.Keys = append(set.Keys, k.key)
+		if k.id == "" || k.id == kid {
+			keys = append(keys, k)
+			named = named || k.id != ""
 		}
 	}
-	if len(set.Keys) == 0 {
-		return nil, errUnauthorized
+	for _, s := range v.sets {
+		for _, k := range s.set.Keys() {
+			if k.ID == "" || k.ID == kid || kid == "" {
+				keys = append(keys, verifyKey{k.ID, k.Algorithm, k.Public, s.accounts})
+				named = named || k.ID != "" && k.ID == kid
+			}
+		}
 	}
-	return set, nil
+	return keys, named
+}
+
+// look looks for the kid in key sets that are read anew.
+func (v *verifier) look(ctx context.Context, kid string) (keys []verifyKey) {
+	for _, s := range v.sets {
+		for _, k := range s.set.Find(ctx, kid) {
+			if k.ID == kid {
+				keys = append(keys, verifyKey{k.ID, k.Algorithm, k.Public, s.accounts})
+			}
+		}
+	}
+	return keys
 }
 
 // admit refuses an account or an integration that is not served here, and an appkey that
 // is not theirs; nil for none of these.
 func (v *verifier) admit(account, integration, appkey string) error {
 	want, known := v.tenants[tenantID{account, strings.ToLower(integration)}]
-	got := sha256.Sum256([]byte(appkey))
 	switch {
-	case known && subtle.ConstantTimeCompare(want[:], got[:]) == 1:
+	case hasAppkey(want, hashAppkey(appkey)):
 		return nil
 	case known && appkey == "":
 		return refuseClaim(errForbidden, "appkey", "is missing", wire.ViolationNull)
@@ -204,10 +326,19 @@ func (v *verifier) admit(account, integration, appkey string) error {
 	}
 	for t := range v.tenants {
 		if t.account == account {
-			return refuseClaim(errForbidden, "integrationId", "is not one of the account's that are served here", wire.ViolationNotFound)
+			return refuseClaim(errForbidden, "integrationId", "is not one of the account's that are served here", wire.ViolationNotFound).saw(integration)
 		}
 	}
-	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound)
+	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound).saw(account)
+}
+
+// hasAppkey reports whether one of them is that appkey, in a time that does not show which.
+func hasAppkey(want []appkeyHash, got appkeyHash) bool {
+	found := 0
+	for i := range want {
+		found |= subtle.ConstantTimeCompare(want[i][:], got[:])
+	}
+	return found == 1
 }
 
 type callerKey struct{}

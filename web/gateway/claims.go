@@ -30,6 +30,7 @@ type tokenClaims struct {
 type signedClaims struct {
 	jwt.RegisteredClaims // never read; it makes this a jwt.Claims
 	text                 []byte
+	keys                 []verifyKey // that have signed it
 }
 
 func (c *signedClaims) UnmarshalJSON(text []byte) error {
@@ -62,7 +63,7 @@ func readClaims(text []byte) (*tokenClaims, error) {
 		return nil, refuseClaim(errUnauthorized, wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
 	}
 	if v := checkIdentifiers(in.Identifiers); v != nil {
-		return nil, &refusal{errUnauthorized, *v}
+		return nil, refuse(errUnauthorized, *v)
 	}
 	claims := &tokenClaims{
 		RegisteredClaims: jwt.RegisteredClaims{Issuer: in.Issuer, Subject: in.Subject, Audience: in.Audience.list},

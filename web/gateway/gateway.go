@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,12 +28,18 @@ import (
 	"openchat/web/store"
 )
 
-// Tenant is one integration of an account.
+// Tenant is one integration of an account. One that has several appkeys, as while they
+// are changed, is there once for each.
 type Tenant struct {
 	Account       string // the token's accountId: six letters
 	IntegrationID string // the token's integrationId: a UUID
 	Appkey        string // what the appkey header must be; 1–256 bytes
 }
+
+// MaxAppkeys is how many appkeys an integration may have at once.
+const MaxAppkeys = 4
+
+func (t Tenant) id() tenantID { return tenantID{t.Account, strings.ToLower(t.IntegrationID)} }
 
 // Check says what is wrong with t. It does not quote the appkey.
 func (t Tenant) Check() error {
@@ -56,17 +63,19 @@ type Config struct {
 	// one of POST /v1/getJWT.
 	Tenants []Tenant
 
-	// Keys verify tokens; at least one, unless Signer is set, whose key always
+	// Keys and KeySets verify tokens; at least one, unless Signer is set, whose key always
 	// counts. Only their algorithms are accepted.
-	Keys []Key
+	Keys    []Key
+	KeySets []KeySet
 	// Signer mints tokens for the tokens call and POST /v1/getJWT. nil: both are 404.
 	Signer *Signer
 	// Issuer and Audience are what a token's iss must be and its aud must hold.
 	// Required, and the Signer's must be the same.
 	Issuer, Audience string
-	// ServerCredential is the bearer credential of the tokens call, at least 16 bytes.
-	// Empty: the call is 404.
-	ServerCredential string
+	// ServerCredential is the bearer credential of the tokens call for every account, and
+	// ServerCredentials are those for some. Without any the call is 404.
+	ServerCredential  string
+	ServerCredentials []ServerCredential
 	// EnableGetJWT opens POST /v1/getJWT, which gives anyone a token for any customer:
 	// for the demo only.
 	EnableGetJWT bool
@@ -120,7 +129,7 @@ type Gateway struct {
 	cfg    Config
 	log    *slog.Logger
 	store  Store
-	tokens *verifier
+	access atomic.Pointer[access]
 	api    *httpapi.Server
 	limits *httpapi.Limits
 	quotas *quotas
@@ -142,13 +151,13 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	tokens, err := newVerifier(&cfg)
+	access, err := newAccess(&cfg)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	drain := httpapi.NewDrain()
 	g := &Gateway{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
+		cfg: cfg, log: cfg.Logger, store: cfg.Store,
 		api: &httpapi.Server{
 			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins),
 			AllowMethods: "GET, POST, DELETE",
@@ -167,6 +176,7 @@ func New(cfg Config) (*Gateway, error) {
 		id:    rand.Text(),
 		drain: drain,
 	}
+	g.access.Store(access)
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
@@ -215,27 +225,25 @@ func (cfg *Config) check() error {
 	if len(cfg.Tenants) == 0 {
 		return errors.New("no tenant is given; at least one account with its integration is needed")
 	}
-	seen := map[string]bool{}
+	seen := map[tenantID][]string{}
 	for _, t := range cfg.Tenants {
 		if err := t.Check(); err != nil {
 			return err
 		}
-		if id := t.Account + strings.ToLower(t.IntegrationID); seen[id] {
-			return fmt.Errorf("the integration %s of account %s is given twice", t.IntegrationID, t.Account)
-		} else {
-			seen[id] = true
+		id := t.id()
+		switch {
+		case slices.Contains(seen[id], t.Appkey):
+			return fmt.Errorf("the integration %s of account %s is given twice with the same appkey", t.IntegrationID, t.Account)
+		case len(seen[id]) == MaxAppkeys:
+			return fmt.Errorf("the integration %s of account %s has more than %d appkeys", t.IntegrationID, t.Account, MaxAppkeys)
 		}
+		seen[id] = append(seen[id], t.Appkey)
 	}
 	if cfg.Issuer == "" || cfg.Audience == "" {
 		return errors.New("issuer and audience must both be given: a token of another issuer, or for another service, must not be taken")
 	}
 	if s := cfg.Signer; s != nil && (s.issuer != cfg.Issuer || s.audience != cfg.Audience) {
 		return fmt.Errorf("the signer mints for issuer %q and audience %q, but %q and %q are expected", s.issuer, s.audience, cfg.Issuer, cfg.Audience)
-	}
-	if cfg.ServerCredential != "" {
-		if err := httpapi.CheckCredential(cfg.ServerCredential); err != nil {
-			return fmt.Errorf("the server credential is %w", err)
-		}
 	}
 	if cfg.EnableGetJWT && cfg.Signer == nil {
 		return errors.New("getJWT needs a signing key")

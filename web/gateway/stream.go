@@ -309,7 +309,7 @@ func (s *stream) probe(ctx context.Context, asker <-chan struct{}) bool {
 
 // admit verifies an authenticate frame; a refusal ends the stream.
 func (s *stream) admit(f *wire.ClientFrame) *caller {
-	c, err := s.g.tokens.verify(f.Token, f.Appkey)
+	c, err := s.g.access.Load().tokens.verify(s.ctx, f.Token, f.Appkey)
 	switch {
 	case errors.Is(err, errExpired):
 		s.end(wire.CloseTokenExpired, "the token has expired")
@@ -327,6 +327,10 @@ const maxReason = 123
 // refusalReason is the reason that goes with 4403: of a token that a known key has
 // signed, the claim or the appkey that was refused.
 func refusalReason(err error) string {
+	var u *unsigned
+	if errors.As(err, &u) && u.kid != "" {
+		return u.Error()
+	}
 	var r *refusal
 	if !errors.As(err, &r) {
 		return "the token was refused"
