@@ -24,8 +24,12 @@ import (
 type caller struct {
 	store.Customer
 	IntegrationID string
-	Name          string // empty: the token has none
-	Expiry        time.Time
+	Name          string    // empty: the token has none
+	Expiry        time.Time // when the token counts no longer
+
+	key    verifyKey         // that has signed it
+	appkey appkeyHash        // that came with it
+	jti    [sha256.Size]byte // SHA-256; zero: it has none
 }
 
 // Errors of the verifier, in docs/protocol.md's terms.
@@ -75,7 +79,11 @@ type verifier struct {
 	validator *jwt.Validator
 	keys      []verifyKey
 	sets      []verifySet
-	tenants   map[tenantID][]appkeyHash
+	deny      *DenyList
+	maxAge    time.Duration // of a token; 0: any
+
+	issuer, audience string
+	tenants          map[tenantID][]appkeyHash
 }
 
 // verifyKey is a key, and the accounts that it signs for.
@@ -103,7 +111,10 @@ type tenantID struct{ account, integration string }
 const leeway = 30 * time.Second
 
 func newVerifier(cfg *Config) (*verifier, error) {
-	v := &verifier{tenants: map[tenantID][]appkeyHash{}}
+	v := &verifier{
+		tenants: map[tenantID][]appkeyHash{}, deny: cfg.DenyList, maxAge: max(cfg.MaxTokenAge, 0),
+		issuer: cfg.Issuer, audience: cfg.Audience,
+	}
 	list := cfg.Keys
 	if cfg.Signer != nil {
 		list = append(slices.Clip(list), cfg.Signer.Key())
@@ -196,15 +207,58 @@ func (v *verifier) verify(ctx context.Context, token, appkey string) (*caller, e
 		Customer:      store.Customer{Account: claims.Account, ID: claims.Subject},
 		IntegrationID: strings.ToLower(claims.IntegrationID),
 		Name:          claims.CustomerName,
-		Expiry:        claims.ExpiresAt.Time,
+		appkey:        hashAppkey(appkey),
+	}
+	if c.Expiry, err = v.expiry(claims); err != nil {
+		return nil, err
+	}
+	if claims.ID != "" {
+		c.jti = sha256.Sum256([]byte(claims.ID))
+	}
+	if err := v.denied(c.Customer, c.jti); err != nil {
+		return nil, err
 	}
 	if err := v.admit(c.Account, c.IntegrationID, appkey); err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(signed.keys, func(k verifyKey) bool { return k.accounts.Has(c.Account) }) {
+	if at := slices.IndexFunc(signed.keys, func(k verifyKey) bool { return k.accounts.Has(c.Account) }); at >= 0 {
+		c.key = signed.keys[at]
+	} else {
 		return nil, refuseClaim(errForbidden, "accountId", "is not one that the token's key signs for", wire.ViolationPattern).saw(c.Account)
 	}
 	return c, nil
+}
+
+// expiry returns when a token counts no longer: at its exp, or at the age that a token may
+// reach, whichever comes first.
+func (v *verifier) expiry(claims *tokenClaims) (time.Time, error) {
+	exp := claims.ExpiresAt.Time
+	switch {
+	case v.maxAge == 0:
+		return exp, nil
+	case claims.IssuedAt == nil:
+		if time.Until(exp) > v.maxAge {
+			// How old it is does not show, so it could count for ever.
+			return exp, refuseClaim(errUnauthorized, "iat", "must not be null in a token that counts so long", wire.ViolationNull)
+		}
+		return exp, nil
+	}
+	oldest := claims.IssuedAt.Add(v.maxAge)
+	if !time.Now().Before(oldest) {
+		return exp, refuseClaim(errExpired, "iat", "is longer ago than a token counts here", wire.ViolationPattern)
+	}
+	if oldest.Before(exp) {
+		return oldest, nil
+	}
+	return exp, nil
+}
+
+// bound returns for how long a token of ttl counts.
+func (v *verifier) bound(ttl time.Duration) time.Duration {
+	if v.maxAge == 0 {
+		return ttl
+	}
+	return min(ttl, v.maxAge)
 }
 
 // unsigned is why a token is taken for nobody's: no known key has signed it.
@@ -311,11 +365,16 @@ func (v *verifier) look(ctx context.Context, kid string) (keys []verifyKey) {
 // admit refuses an account or an integration that is not served here, and an appkey that
 // is not theirs; nil for none of these.
 func (v *verifier) admit(account, integration, appkey string) error {
+	return v.admitHash(account, integration, hashAppkey(appkey), appkey != "")
+}
+
+// admitHash is admit for an appkey of which only the hash is there, if it was given.
+func (v *verifier) admitHash(account, integration string, appkey appkeyHash, given bool) error {
 	want, known := v.tenants[tenantID{account, strings.ToLower(integration)}]
 	switch {
-	case hasAppkey(want, hashAppkey(appkey)):
+	case hasAppkey(want, appkey):
 		return nil
-	case known && appkey == "":
+	case known && !given:
 		return refuseClaim(errForbidden, "appkey", "is missing", wire.ViolationNull)
 	case known:
 		return refuseClaim(errForbidden, "appkey", "is not that of the token's account and integration", wire.ViolationPattern)

@@ -55,6 +55,9 @@ func (t Tenant) Check() error {
 	return nil
 }
 
+// DefaultMaxTokenAge is the default of Config.MaxTokenAge.
+const DefaultMaxTokenAge = 24 * time.Hour
+
 // Config says whom the gateway serves and how much of it.
 type Config struct {
 	// Store is the truth. Required. The gateway does not close it.
@@ -72,6 +75,11 @@ type Config struct {
 	// Issuer and Audience are what a token's iss must be and its aud must hold.
 	// Required, and the Signer's must be the same.
 	Issuer, Audience string
+	// MaxTokenAge is how long after its iat a token counts. One without iat counts for the last
+	// MaxTokenAge before its exp. 0 means 24 hours; negative: any age.
+	MaxTokenAge time.Duration
+	// DenyList names tokens and customers that are refused. Nil: none.
+	DenyList *DenyList
 	// ServerCredential is the bearer credential of the tokens call for every account, and
 	// ServerCredentials are those for some. Without any the call is 404.
 	ServerCredential  string
@@ -141,6 +149,7 @@ type Gateway struct {
 	handler   http.Handler
 	id        string        // distinguishes its announcements from those of others
 	streams   atomic.Uint64 // numbers them
+	checks    atomic.Uint64 // calls of CheckStreams
 
 	cancel context.CancelFunc // ends following
 	drain  *httpapi.Drain     // counts calls and streams
@@ -268,6 +277,7 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.QueueBytes, 1<<20)
 	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
 	defaultTo(&cfg.GetJWTTime, MinTTL)
+	defaultTo(&cfg.MaxTokenAge, DefaultMaxTokenAge)
 	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
 	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.MaxWaiting < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
 		return errors.New("a limit is negative; leave it 0 for its default")

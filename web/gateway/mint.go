@@ -34,6 +34,12 @@ type Key struct {
 	Secret []byte
 }
 
+// Check says what is wrong with the key.
+func (k Key) Check() error {
+	_, _, err := k.material()
+	return err
+}
+
 // KeySet is keys that others publish. Whoever configures it runs Set.
 type KeySet struct {
 	Set *jwks.Set

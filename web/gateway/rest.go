@@ -449,6 +449,10 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 				if err := a.tokens.admit(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)); err != nil {
 					return t, 0, tokenProblem(err)
 				}
+				if a.tokens.deny.hasCustomer(store.Customer{Account: t.Account, ID: in.CustomerID}) {
+					return t, 0, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "This customer is on the deny-list.",
+						wire.Violation{Field: "customerId", Message: "is on the deny-list", Code: wire.ViolationState})
+				}
 				ttl := MinTTL
 				if in.TTL != nil {
 					if !(*in.TTL >= MinTTL.Minutes() && *in.TTL <= MaxTTL.Minutes()) {
@@ -456,7 +460,7 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 					}
 					ttl = time.Duration(*in.TTL * float64(time.Minute))
 				}
-				return t, ttl, nil
+				return t, a.tokens.bound(ttl), nil
 			}
 		}
 		return Tenant{}, 0, notFound("integrationId")
@@ -474,7 +478,7 @@ func (g *Gateway) getJWT(r *http.Request) (httpapi.Answer, error) {
 	}
 	a := g.access.Load()
 	token, t, err := g.mint(r, a.signer, func(*tokenRequest) (Tenant, time.Duration, error) {
-		return a.tenants[0], g.cfg.GetJWTTime, nil
+		return a.tenants[0], a.tokens.bound(g.cfg.GetJWTTime), nil
 	})
 	if err != nil {
 		return httpapi.Answer{}, err

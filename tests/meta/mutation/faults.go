@@ -1231,7 +1231,7 @@ var faults = []fault{
 	{"INIT-3 dates in milliseconds are taken", "web/gateway/claims.go", "readClaims",
 		`*d.seconds < 0 || *d.seconds >= minMilliseconds`,
 		`*d.seconds < 0 || *d.seconds >= 1<<50`},
-	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go", "verifier.admit",
+	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go", "verifier.admitHash",
 		`	case known:
 		return refuseClaim(errForbidden, "appkey", `,
 		`	case known:
