@@ -45,7 +45,7 @@ type refusal struct {
 	kind error // errUnauthorized or errForbidden
 	// Violation names the claim, or appkey; its Field is "" where the claims are none.
 	wire.Violation
-	got string // what the claim is, for the operator's log only; "": that helps nobody
+	got string // the account and integration, for the operator's log only
 }
 
 func (r *refusal) Error() string {
@@ -63,9 +63,15 @@ func refuseClaim(kind error, field, message string, code int) *refusal {
 
 func refuse(kind error, v wire.Violation) *refusal { return &refusal{kind: kind, Violation: v} }
 
-// saw notes what the refused claim is.
-func (r *refusal) saw(got string) *refusal {
-	r.got = got
+// saw notes what account and integration it is about, each where it has the form of one:
+// no other claim is for the log.
+func (r *refusal) saw(account, integration string) *refusal {
+	if httpapi.CheckAccount(account) == nil {
+		r.got = account
+	}
+	if httpapi.CheckIntegrationID(integration) == nil {
+		r.got += " " + integration
+	}
 	return r
 }
 
@@ -191,11 +197,11 @@ func (v *verifier) verify(ctx context.Context, token, appkey string) (*caller, e
 	case claims.Issuer == "":
 		return nil, missingClaim(errForbidden, "iss")
 	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
-		return nil, refuseClaim(errForbidden, "iss", "is not the issuer that is expected here", wire.ViolationPattern).saw(claims.Issuer)
+		return nil, refuseClaim(errForbidden, "iss", "is not the issuer that is expected here", wire.ViolationPattern)
 	case len(claims.Audience) == 0:
 		return nil, missingClaim(errForbidden, "aud")
 	case errors.Is(err, jwt.ErrTokenInvalidAudience):
-		return nil, refuseClaim(errForbidden, "aud", "does not hold the audience that is expected here", wire.ViolationPattern).saw(strings.Join(claims.Audience, ", "))
+		return nil, refuseClaim(errForbidden, "aud", "does not hold the audience that is expected here", wire.ViolationPattern)
 	case err != nil:
 		return nil, errForbidden
 	case claims.Subject == "":
@@ -224,7 +230,7 @@ func (v *verifier) verify(ctx context.Context, token, appkey string) (*caller, e
 	if at := slices.IndexFunc(signed.keys, func(k verifyKey) bool { return k.accounts.Has(c.Account) }); at >= 0 {
 		c.key = signed.keys[at]
 	} else {
-		return nil, refuseClaim(errForbidden, "accountId", "is not one that the token's key signs for", wire.ViolationPattern).saw(c.Account)
+		return nil, refuseClaim(errForbidden, "accountId", "is not one that the token's key signs for", wire.ViolationPattern).saw(c.Account, "")
 	}
 	return c, nil
 }
@@ -375,9 +381,9 @@ func (v *verifier) admitHash(account, integration string, appkey appkeyHash, giv
 	case hasAppkey(want, appkey):
 		return nil
 	case known && !given:
-		return refuseClaim(errForbidden, "appkey", "is missing", wire.ViolationNull)
+		return refuseClaim(errForbidden, "appkey", "is missing", wire.ViolationNull).saw(account, integration)
 	case known:
-		return refuseClaim(errForbidden, "appkey", "is not that of the token's account and integration", wire.ViolationPattern)
+		return refuseClaim(errForbidden, "appkey", "is not that of the token's account and integration", wire.ViolationPattern).saw(account, integration)
 	case account == "":
 		return missingClaim(errForbidden, "accountId")
 	case integration == "":
@@ -385,10 +391,10 @@ func (v *verifier) admitHash(account, integration string, appkey appkeyHash, giv
 	}
 	for t := range v.tenants {
 		if t.account == account {
-			return refuseClaim(errForbidden, "integrationId", "is not one of the account's that are served here", wire.ViolationNotFound).saw(integration)
+			return refuseClaim(errForbidden, "integrationId", "is not one of the account's that are served here", wire.ViolationNotFound).saw(account, integration)
 		}
 	}
-	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound).saw(account)
+	return refuseClaim(errForbidden, "accountId", "is not served here", wire.ViolationNotFound).saw(account, "")
 }
 
 // hasAppkey reports whether one of them is that appkey, in a time that does not show which.

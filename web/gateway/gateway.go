@@ -118,6 +118,11 @@ type Config struct {
 	// X-Forwarded-For. Without it, all clients behind a proxy are one address. Set it
 	// only where nobody gets past the proxy: they could choose their address.
 	BehindProxy bool
+	// FailureRate and FailureBurst bound the tokens that no known key has signed, and the
+	// wrong server credentials, of one address: by the second and at once. 0 means 20 and
+	// 200; negative: any number.
+	FailureRate  float64
+	FailureBurst int
 	// QueueFrames and QueueBytes bound what waits for one slow reader before it is cut
 	// off. 0 means 512 and 1 MiB; at least 16 and 128 KiB.
 	QueueFrames int
@@ -141,6 +146,9 @@ type Gateway struct {
 	api    *httpapi.Server
 	limits *httpapi.Limits
 	quotas *quotas
+	// guesses limits and logs what nobody is known to have sent, refused what was signed.
+	guesses *httpapi.Guesses
+	refused *httpapi.Notices
 	// strangers counts the streams that ended before it was known whose they were.
 	strangers *httpapi.Tally
 	unhealthy *httpapi.Tally // calls for the health, which anybody may make, that found none
@@ -178,6 +186,8 @@ func New(cfg Config) (*Gateway, error) {
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
 		}),
+		guesses:   httpapi.NewGuesses(cfg.Logger, cfg.FailureRate, cfg.FailureBurst, cfg.BehindProxy),
+		refused:   httpapi.NewNotices(cfg.Logger, "a token that a known key has signed was refused", maxRefusedLines),
 		strangers: httpapi.NewTally(cfg.Logger, slog.LevelInfo, "streams ended that nobody had authenticated for a session of theirs"),
 		unhealthy: httpapi.NewTally(cfg.Logger, slog.LevelError, "the store is not healthy"),
 
@@ -213,6 +223,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
 	g.cancel()
 	defer g.strangers.Close()
+	defer g.guesses.Close()
+	defer g.refused.Close()
 	defer g.unhealthy.Close()
 	return g.drain.Wait(ctx)
 }
@@ -268,6 +280,8 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.RequestRate, 20)
 	defaultTo(&cfg.RequestBurst, 60)
 	cfg.Quotas = cfg.Quotas.withDefaults()
+	defaultTo(&cfg.FailureRate, httpapi.DefaultGuessRate)
+	defaultTo(&cfg.FailureBurst, httpapi.DefaultGuessBurst)
 	defaultTo(&cfg.FrameRate, 10)
 	defaultTo(&cfg.FrameBurst, 50)
 	defaultTo(&cfg.MaxStreams, 20_000)

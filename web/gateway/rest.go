@@ -47,6 +47,9 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
 		c, err := g.access.Load().tokens.verify(r.Context(), httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
 		if err != nil {
+			if tooMany := g.noteRefusal(httpapi.Address(r, g.cfg.BehindProxy), r.Header.Get("Origin"), err); tooMany != nil {
+				return httpapi.Answer{}, tooMany
+			}
 			return httpapi.Answer{}, tokenProblem(err)
 		}
 		if err := g.limits.Count("customer " + c.Account + " " + c.ID); err != nil {
@@ -72,7 +75,15 @@ func (g *Gateway) server(next httpapi.Call) http.Handler {
 		if r.Header.Get("Origin") != "" {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "This call is not for browsers.")
 		}
+		if err := g.guesses.Blocked(r); err != nil {
+			return httpapi.Answer{}, err
+		}
 		accounts, known := a.find(httpapi.Bearer(r))
+		if known {
+			g.guesses.Succeeded(r)
+		} else if err := g.guesses.Failed(r, "for a server: a wrong credential"); err != nil {
+			return httpapi.Answer{}, err
+		}
 		if !known {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "This needs the server credential.")
 		}

@@ -712,7 +712,7 @@ func TestStrangersInTheLog(t *testing.T) {
 			lines++
 		}
 	}
-	if lines > 2 {
+	if lines > 4 { // two about streams, and two about tokens
 		t.Errorf("%d streams of strangers wrote %d lines:\n%s", n, lines, w.log)
 	}
 	if text := w.log.String(); !strings.Contains(text, `the session does not exist: 1`) || strings.Contains(text, "words of") {

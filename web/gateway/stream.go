@@ -316,7 +316,14 @@ func (s *stream) admit(f *wire.ClientFrame) *caller {
 		s.end(wire.CloseTokenExpired, "the token has expired")
 		return nil
 	case err != nil:
-		s.end(wire.CloseTokenRefused, refusalReason(err))
+		s.mu.Lock()
+		origin := s.grant.origin
+		s.mu.Unlock()
+		if s.g.noteRefusal(s.admission.Address(), origin, err) != nil {
+			s.end(wire.CloseTooMuch, "too many tokens of this address were refused")
+		} else {
+			s.end(wire.CloseTokenRefused, refusalReason(err))
+		}
 		return nil
 	}
 	return c
