@@ -15,23 +15,12 @@ import (
 // readDeskAccess reads who may use the desk: --desk-credential and --agents.
 func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 	s.deskAccess = desk.Access{}
-	for i, text := range s.deskCredential {
-		c := cutDeskCredential(text)
-		if err := readSecret("desk-credential", &c.Secret); err != nil {
-			return err
-		}
-		if err := httpapi.CheckCredential(c.Secret); err != nil {
-			return fmt.Errorf("--desk-credential%s is %w", ordinal(i, len(s.deskCredential)), err)
-		}
-		if account := notServed(tenants, c.Accounts); account != "" {
-			return fmt.Errorf("--desk-credential%s is for the account %s, which no --tenant has", ordinal(i, len(s.deskCredential)), account)
-		}
-		for at, other := range s.deskAccess.Credentials {
-			if other.Secret == c.Secret {
-				return fmt.Errorf("--desk-credential: numbers %d and %d are the same secret; use one for each, or ACCOUNT+ACCOUNT=secret for desks of several accounts", at+1, i+1)
-			}
-		}
-		s.deskAccess.Credentials = append(s.deskAccess.Credentials, c)
+	list, err := readCredentials("desk-credential", s.deskCredential, tenants)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		s.deskAccess.Credentials = append(s.deskAccess.Credentials, desk.Credential{Secret: c.secret, Accounts: c.accounts})
 	}
 	if s.agents != "" {
 		agents, err := readAgents(s.agents)
@@ -48,31 +37,83 @@ func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 	return nil
 }
 
-// cutDeskCredential takes a secret for every account's desk, or ACCOUNT=secret, with
-// several accounts as ACCOUNT+ACCOUNT=secret, apart.
-func cutDeskCredential(text string) desk.Credential {
-	c := desk.Credential{Secret: text, Accounts: []string{desk.AllAccounts}}
-	if names, secret, ok := strings.Cut(text, "="); ok {
-		// What does not begin with accounts is a secret with this character in it.
-		if list := strings.Split(names, "+"); !slices.ContainsFunc(list, func(a string) bool { return httpapi.CheckAccount(a) != nil }) {
-			c = desk.Credential{Secret: secret, Accounts: list}
+// readServers reads who may get tokens: --server-credential.
+func (s *settings) readServers(tenants []gateway.Tenant) error {
+	s.servers = nil
+	list, err := readCredentials("server-credential", s.serverCredential, tenants)
+	for _, c := range list {
+		s.servers = append(s.servers, gateway.ServerCredential{Secret: c.secret, Accounts: c.accounts})
+	}
+	return err
+}
+
+// credential is a secret and the accounts that it is for.
+type credential struct {
+	secret   string
+	accounts []string
+}
+
+// readCredentials reads a flag whose values are secrets of accounts.
+func readCredentials(flag string, values secrets, tenants []gateway.Tenant) ([]credential, error) {
+	var list []credential
+	for i, text := range values {
+		var c credential
+		c.accounts, c.secret = cutAccounts(text)
+		number := ordinal(i, len(values))
+		if err := readSecret(flag, &c.secret); err != nil {
+			return nil, err
+		}
+		if err := httpapi.CheckCredential(c.secret); err != nil {
+			return nil, fmt.Errorf("--%s%s is %w", flag, number, err)
+		}
+		if account := notServed(tenants, c.accounts); account != "" {
+			return nil, fmt.Errorf("--%s%s is for the account %s, which no --tenant has", flag, number, account)
+		}
+		for at, other := range list {
+			if other.secret == c.secret {
+				return nil, fmt.Errorf("--%s: numbers %d and %d are the same secret; use one for each, or ACCOUNT+ACCOUNT=secret for one of several accounts", flag, at+1, i+1)
+			}
+		}
+		list = append(list, c)
+	}
+	return list, nil
+}
+
+// cutAccounts takes the accounts before a value apart from it: ACCOUNT=value, or
+// ACCOUNT+ACCOUNT=value for several. A value without them is for every account.
+func cutAccounts(text string) (accounts []string, value string) {
+	if names, value, ok := strings.Cut(text, "="); ok {
+		// What does not begin with accounts is a value with this character in it.
+		if list, ok := accountList(names); ok {
+			return list, value
 		}
 	}
-	return c
+	return []string{httpapi.AllAccounts}, text
+}
+
+// accountList reads accounts that + separates, or * for every account.
+func accountList(text string) ([]string, bool) {
+	list := strings.Split(text, "+")
+	return list, !slices.ContainsFunc(list, func(a string) bool { return a != httpapi.AllAccounts && httpapi.CheckAccount(a) != nil })
 }
 
 // readAgents reads the file of agents.
 func readAgents(path string) ([]desk.Agent, error) {
+	text, err := readBounded(path, desk.MaxAgentsFile)
+	if err != nil {
+		return nil, err
+	}
+	return desk.ReadAgents(text)
+}
+
+// readBounded reads a file, and of one with more than max bytes one byte more.
+func readBounded(path string, max int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, desk.MaxAgentsFile+1))
-	if err != nil {
-		return nil, err
-	}
-	return desk.ReadAgents(text)
+	return io.ReadAll(io.LimitReader(f, max+1))
 }
 
 // ordinal says which of several values of a flag is meant.

@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -58,12 +57,20 @@ func main() {
 	// A stream is a file; the Go runtime has raised their limit to what the system
 	// allows before it comes here.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends it at once
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	context.AfterFunc(ctx, stop)      // a second signal ends it at once
+	hangup := make(chan os.Signal, 1) // one more while one waits asks for nothing else
+	signal.Notify(hangup, syscall.SIGHUP)
+	os.Exit(runReloading(ctx, hangup, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run is the process without its surroundings. It returns the exit code.
+// run is runReloading that is never asked to read its settings again.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+	return runReloading(ctx, nil, args, getenv, stdout, stderr)
+}
+
+// runReloading is the process without its surroundings. It reads its settings again whenever
+// reload has a signal. It returns the exit code.
+func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	complain := func(code int, err error) int {
 		fmt.Fprintf(stderr, "gateway: %s\n", strings.TrimPrefix(oneLine(err), "gateway: "))
 		return code
@@ -89,11 +96,12 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return complain(exitMisused, err)
 	}
 	p := &process{settings: s, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
+	p.parse = func() (*settings, error) { return parse(args, getenv) }
 	defer p.boundStop(ctx, stderr)()
 	err = p.start(ctx, tenants)
 	if err == nil {
 		p.printAddresses(stdout)
-		err = p.serve(ctx)
+		err = p.serve(ctx, reload)
 	}
 	if ctx.Err() != nil {
 		err = nil // stopped while it started
@@ -135,6 +143,9 @@ type process struct {
 	desk     *desk.Desk
 	server   *http.Server
 	profiles io.Closer // nil unless asked for
+	keySets  keySets
+	parse    func() (*settings, error)       // reads the settings anew
+	serving  atomic.Pointer[gateway.Gateway] // gateway, for the key sets
 	draining atomic.Bool
 
 	endDesk context.CancelFunc // ends desk.Run
@@ -156,6 +167,12 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if err != nil {
 		return err
 	}
+	config.Logger = p.log
+	var keepSets func()
+	if config.KeySets, keepSets, err = p.keySets.open(ctx, p, p.settings, true); err != nil {
+		return err
+	}
+	keepSets()
 	if p.listener, err = net.Listen("tcp", p.addr); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --addr", p.addr)
@@ -175,11 +192,11 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if p.gateway, err = gateway.New(config); err != nil {
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
+	p.serving.Store(p.gateway)
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
-		// "*" is for customers' pages: an agent's desk is worth naming.
-		AllowedOrigins: slices.DeleteFunc(slices.Clone(p.origins), func(o string) bool { return o == "*" }),
+		AllowedOrigins: p.deskOrigins(),
 	})
 	if err != nil {
 		return err
@@ -247,19 +264,23 @@ func (p *process) printAddresses(w io.Writer) {
 }
 
 // serve answers until ctx ends.
-func (p *process) serve(ctx context.Context) error {
+func (p *process) serve(ctx context.Context, reload <-chan os.Signal) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.server.Serve(p.listener) }() // ends with closeConnections
 	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
-	case err := <-p.store.Failed():
-		return err
-	case <-ctx.Done():
-		p.awaitDrain()
-		p.log.Info("stopping")
-		return nil
+	for {
+		select {
+		case err := <-failed:
+			return fmt.Errorf("serving: %w", err)
+		case err := <-p.store.Failed():
+			return err
+		case <-reload:
+			p.reload(ctx)
+		case <-ctx.Done():
+			p.awaitDrain()
+			p.log.Info("stopping")
+			return nil
+		}
 	}
 }
 
@@ -285,6 +306,7 @@ func (p *process) stop() error {
 	if p.endDesk != nil {
 		p.endDesk()
 	}
+	p.keySets.replace(nil)
 	if p.profiles != nil {
 		_ = p.profiles.Close() // nobody's work is lost with it
 	}

@@ -17,6 +17,7 @@ import (
 	"openchat/web/desk"
 	"openchat/web/gateway"
 	"openchat/web/httpapi"
+	"openchat/web/jwks"
 	"openchat/web/store"
 )
 
@@ -34,6 +35,7 @@ type settings struct {
 	drainDelay  time.Duration
 	logLevel    slog.Level
 	demo        bool
+	environment string // a file
 
 	account       string
 	integrationID string
@@ -41,16 +43,23 @@ type settings struct {
 	tenants       list
 
 	publicKeys  list
+	jwks        list
+	jwksRefresh time.Duration
 	privateKey  string
 	hs256Secret string
 	issuer      string
 	audience    string
 	tokenTTL    time.Duration
+	maxTokenAge time.Duration // 0: any
+	denyList    string        // a file
 
-	serverCredential string
+	serverCredential secrets     // as given
 	deskCredential   secrets     // as given
 	agents           string      // a file
 	deskAccess       desk.Access // both, as read
+
+	servers []gateway.ServerCredential // serverCredential, as read
+	keys    []gateway.Key              // publicKeys, as read
 
 	origins     list
 	behindProxy bool
@@ -178,14 +187,18 @@ const (
 
 func defaults() *settings {
 	return &settings{
-		addr:      "127.0.0.1:8080",
-		data:      "./data",
-		dist:      "./dist",
-		replicas:  1,
-		maxAge:    30 * 24 * time.Hour,
-		issuer:    "openchat",
-		audience:  "openchat",
-		tokenTTL:  15 * time.Minute,
+		addr:     "127.0.0.1:8080",
+		data:     "./data",
+		dist:     "./dist",
+		replicas: 1,
+		maxAge:   30 * 24 * time.Hour,
+		issuer:   "openchat",
+		audience: "openchat",
+		tokenTTL: 15 * time.Minute,
+
+		jwksRefresh: jwks.DefaultRefresh,
+		maxTokenAge: gateway.DefaultMaxTokenAge,
+
 		heartbeat: wire.HeartbeatInterval,
 		quotas:    gateway.DefaultQuotas(),
 
@@ -206,6 +219,7 @@ func (s *settings) options() []option {
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
+		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
 
@@ -218,16 +232,21 @@ func (s *settings) options() []option {
 		{tenant, "account", "id", "the account: six letters, e.g. ABCDEF", &s.account},
 		{tenant, "integration-id", "uuid", "the account's chat integration", &s.integrationID},
 		{tenant, "appkey", "secret", "the account's application key, which every browser sends", &s.appkey},
-		{tenant, "tenant", "account:integration-id:appkey", "the same three as one; may be repeated, for several accounts or integrations;\nan appkey with a comma only as @file", &s.tenants},
+		{tenant, "tenant", "account:integration-id:appkey", "the same three as one; may be repeated, for several accounts or integrations, and\nfor an integration's next appkey, while both count; an appkey with a comma only as @file", &s.tenants},
 
-		{token, "jwt-public-key", "file", "PEM file with an Ed25519 or RSA public key that customers' tokens are\nverified with; may be repeated, to change keys without a break", &s.publicKeys},
+		{token, "jwt-public-key", "[account[/kid]=]file", "PEM file with an Ed25519 or RSA public key that customers' tokens are\nverified with; with ABCDEF=file it signs for that account only, with ABCDEF+GHIJKL=file for both, and with\nABCDEF/kid=file or */kid=file it counts for tokens that name it so; may be repeated, to change keys\nwithout a break", &s.publicKeys},
+		{token, "jwks", "[account=]url", "JWK Set with public keys, at an https URL or in a file; accounts as above; may be repeated", &s.jwks},
+		{token, "jwks-refresh", "duration", "time between two readings of --jwks; a key that is not known is looked for at once", span{&s.jwksRefresh, jwks.MinRefresh, jwks.MaxRefresh, ""}},
 		{token, "jwt-private-key", "file", "PEM file with the private key for POST …/accounts/{accountId}/tokens; without it there is\nno such call. Tokens of this key are accepted", &s.privateKey},
 		{token, "jwt-hs256-secret", "secret", "shared secret instead of keys, at least 32 bytes; only with --demo", &s.hs256Secret},
 		{token, "jwt-issuer", "text", "the tokens' iss", &s.issuer},
 		{token, "jwt-audience", "text", "the tokens' aud", &s.audience},
 		{token, "token-ttl", "duration", "how long a token of /v1/getJWT is valid; only with --demo", span{&s.tokenTTL, time.Second, gateway.MaxTTL, ""}},
 
-		{access, "server-credential", "secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens", &s.serverCredential},
+		{token, "max-token-age", "duration", "how long after its iat a token counts, whatever its exp", span{&s.maxTokenAge, time.Minute, 0, "any age"}},
+		{token, "deny-list", "file", "file with a line for each token (jti) and customer (sub) that is refused (docs/operations.md)", &s.denyList},
+
+		{access, "server-credential", "[account=]secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens; accounts as of\n--desk-credential; may be repeated", &s.serverCredential},
 		{access, "desk-credential", "[account=]secret", fmt.Sprintf("what agent desks send, at least %d bytes; with ABCDEF=secret or ABCDEF=@file it shows the chats of that\naccount only, with ABCDEF+GHIJKL=… of both; may be repeated", httpapi.MinCredential), &s.deskCredential},
 		{access, "agents", "file", "JSON file with the agents who sign in as themselves, each with the hash of a token, a role and accounts\n(docs/operations.md); gateway agent-token makes a token and its hash", &s.agents},
 
@@ -262,6 +281,10 @@ func parse(args []string, getenv func(string) string) (*settings, error) {
 	fs.SetOutput(io.Discard)
 	fromEnv := map[string]bool{}
 	var refused string
+	getenv, err := withEnvironmentFile(s, args, getenv)
+	if err != nil {
+		return nil, err
+	}
 	for _, o := range s.options() {
 		register(fs, o, &refused)
 		v := getenv(envName(o.name))
@@ -420,7 +443,8 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 	}
 	fmt.Fprint(b, `
 Health: GET /livez answers 200 while the process does; GET /readyz, or /healthz, while the store takes changes and no stop has
-begun. SIGINT or SIGTERM: after --drain-delay new calls are refused with 503, streams are closed with 1012 ("come back"), calls
+begun. SIGHUP: the settings are read again, and those of tenants, keys, credentials, origins, quotas and the deny-list take
+effect; when something is wrong with them, all stay as they were and the log says so. SIGINT or SIGTERM: after --drain-delay new calls are refused with 503, streams are closed with 1012 ("come back"), calls
 in progress are answered, and the process ends within 10 seconds. Exit codes: 1 it failed, 2 it is misused, 75 the store cannot
 be used now, so that a supervisor is to start it again.
 `)
@@ -462,7 +486,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		if s.privateKey == "" {
 			fill(&s.hs256Secret, demoHS256)
 		}
-		fill(&s.serverCredential, demoServer)
+		if len(s.serverCredential) == 0 {
+			s.serverCredential = secrets{demoServer}
+		}
 		if len(s.deskCredential) == 0 {
 			s.deskCredential = secrets{demoDesk}
 		}
@@ -472,7 +498,6 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		value *string
 	}{
 		{"nats-url", &s.natsURL}, {"appkey", &s.appkey}, {"jwt-hs256-secret", &s.hs256Secret},
-		{"server-credential", &s.serverCredential},
 	} {
 		if err := readSecret(secret.flag, secret.value); err != nil {
 			return nil, err
@@ -488,7 +513,13 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.readServers(tenants); err != nil {
+		return nil, err
+	}
 	if err := s.readDeskAccess(tenants); err != nil {
+		return nil, err
+	}
+	if err := s.checkKeySets(tenants); err != nil {
 		return nil, err
 	}
 	for _, o := range s.origins {
@@ -506,9 +537,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		}
 	}
 	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
-	need(s.demo || len(s.publicKeys) > 0 || s.privateKey != "", "--jwt-public-key")
+	need(s.demo || len(s.publicKeys)+len(s.jwks) > 0 || s.privateKey != "", "--jwt-public-key (or --jwks)")
 	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0, "--desk-credential (or --agents)")
-	need(s.privateKey == "" || s.serverCredential != "", "--server-credential (for --jwt-private-key)")
+	need(s.privateKey == "" || len(s.servers) > 0, "--server-credential (for --jwt-private-key)")
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {
 			if err := v.check(); err != nil {
@@ -526,9 +557,6 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		if c.err != nil {
 			return nil, fmt.Errorf("--%s %s is %w", c.flag, c.value, c.err)
 		}
-	}
-	if err := httpapi.CheckCredential(s.serverCredential); err != nil && s.serverCredential != "" {
-		return nil, fmt.Errorf("--server-credential is %w", err)
 	}
 	switch {
 	case len(missing) > 0:

@@ -98,7 +98,7 @@ func TestSettings(t *testing.T) {
 		}
 		tenants, err := s.check()
 		const want = "0123456789abcdef-from-a-file"
-		if err != nil || tenants[0].Appkey != want || s.deskAccess.Credentials[0].Secret != want || s.serverCredential != want {
+		if err != nil || tenants[0].Appkey != want || s.deskAccess.Credentials[0].Secret != want || s.servers[0].Secret != want {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})

@@ -74,7 +74,7 @@ func TestSlowClients(t *testing.T) {
 		}
 	}
 	served := make(chan error, 1)
-	go func() { served <- p.serve(ctx) }()
+	go func() { served <- p.serve(ctx, nil) }()
 	defer func() {
 		stop()
 		if err := <-served; err != nil {

@@ -149,6 +149,7 @@ func (p *Process) Wait(within time.Duration) error {
 type Output struct {
 	mu   sync.Mutex
 	text []byte
+	more chan struct{} // closed when there is more; nil: nobody waits
 }
 
 const maxOutput = 16 << 20
@@ -161,7 +162,32 @@ func (o *Output) Write(text []byte) (int, error) {
 		o.text = append(o.text[:0], o.text[maxOutput/2:]...)
 	}
 	o.text = append(o.text, text...)
+	if o.more != nil {
+		close(o.more)
+		o.more = nil
+	}
 	return len(text), nil
+}
+
+// Await waits until the output holds text.
+func (o *Output) Await(ctx context.Context, text string) error {
+	for {
+		o.mu.Lock()
+		found := strings.Contains(string(o.text), text)
+		if o.more == nil {
+			o.more = make(chan struct{})
+		}
+		more := o.more
+		o.mu.Unlock()
+		if found {
+			return nil
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return fmt.Errorf("the output lacks %q: %w: %s", text, ctx.Err(), o.Last(5))
+		}
+	}
 }
 
 func (o *Output) String() string {

@@ -27,6 +27,12 @@ type Access struct {
 	Tokens TokenVerifier
 }
 
+// Check says what is wrong with an Access.
+func (a Access) Check() error {
+	_, err := newAccess(a)
+	return err
+}
+
 // Credential is a secret that desks share: a server that speaks for its agents, or desks
 // without a sign-in of their own. Whoever sends it may name any agent.
 type Credential struct {

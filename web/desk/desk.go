@@ -260,6 +260,11 @@ func (d *Desk) SetAccess(to Access) error {
 	return nil
 }
 
+// SetOrigins replaces Config.AllowedOrigins. A socket whose page's origin is not among them
+// any more stays until its credential counts no longer. The list is one that
+// httpapi.CheckOrigin accepts.
+func (d *Desk) SetOrigins(list []string) { d.api.Origins.Set(list) }
+
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 

@@ -30,6 +30,7 @@ type tokenClaims struct {
 type signedClaims struct {
 	jwt.RegisteredClaims // never read; it makes this a jwt.Claims
 	text                 []byte
+	keys                 []verifyKey // that have signed it
 }
 
 func (c *signedClaims) UnmarshalJSON(text []byte) error {
@@ -48,6 +49,7 @@ func readClaims(text []byte) (*tokenClaims, error) {
 		Expires       *float64         `json:"exp"`
 		NotBefore     *float64         `json:"nbf"`
 		Issued        *float64         `json:"iat"`
+		ID            jsontext.Value   `json:"jti"`
 		Account       string           `json:"accountId"`
 		IntegrationID string           `json:"integrationId"`
 		CustomerName  string           `json:"customerName"`
@@ -62,10 +64,10 @@ func readClaims(text []byte) (*tokenClaims, error) {
 		return nil, refuseClaim(errUnauthorized, wrong.Field, httpapi.MustBe(wrong.Want), wire.ViolationPattern)
 	}
 	if v := checkIdentifiers(in.Identifiers); v != nil {
-		return nil, &refusal{errUnauthorized, *v}
+		return nil, refuse(errUnauthorized, *v)
 	}
 	claims := &tokenClaims{
-		RegisteredClaims: jwt.RegisteredClaims{Issuer: in.Issuer, Subject: in.Subject, Audience: in.Audience.list},
+		RegisteredClaims: jwt.RegisteredClaims{Issuer: in.Issuer, Subject: in.Subject, Audience: in.Audience.list, ID: textOf(in.ID)},
 		Account:          in.Account,
 		IntegrationID:    in.IntegrationID,
 		CustomerName:     in.CustomerName,
@@ -133,6 +135,14 @@ func (t *texts) UnmarshalJSON(text []byte) error {
 		}
 	}
 	return nil
+}
+
+// textOf returns a string's text, and "" for a value of another type, which counts for nothing.
+func textOf(value jsontext.Value) (text string) {
+	if value.Kind() == '"' {
+		_ = json.Unmarshal(value, &text) // it has been parsed
+	}
+	return text
 }
 
 // lists is m without a memory of what was no list.

@@ -92,7 +92,7 @@ func FuzzVerify(f *testing.F) {
 		default:
 			token = signed + "."
 		}
-		c, err := v.verify(token, appkey)
+		c, err := v.verify(t.Context(), token, appkey)
 		if err != nil {
 			if !errors.Is(err, errUnauthorized) && !errors.Is(err, errExpired) && !errors.Is(err, errForbidden) || len(err.Error()) > 100 || c != nil {
 				t.Fatalf("refused with %v", err)

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,12 +28,18 @@ import (
 	"openchat/web/store"
 )
 
-// Tenant is one integration of an account.
+// Tenant is one integration of an account. One that has several appkeys, as while they
+// are changed, is there once for each.
 type Tenant struct {
 	Account       string // the token's accountId: six letters
 	IntegrationID string // the token's integrationId: a UUID
 	Appkey        string // what the appkey header must be; 1–256 bytes
 }
+
+// MaxAppkeys is how many appkeys an integration may have at once.
+const MaxAppkeys = 4
+
+func (t Tenant) id() tenantID { return tenantID{t.Account, strings.ToLower(t.IntegrationID)} }
 
 // Check says what is wrong with t. It does not quote the appkey.
 func (t Tenant) Check() error {
@@ -48,6 +55,9 @@ func (t Tenant) Check() error {
 	return nil
 }
 
+// DefaultMaxTokenAge is the default of Config.MaxTokenAge.
+const DefaultMaxTokenAge = 24 * time.Hour
+
 // Config says whom the gateway serves and how much of it.
 type Config struct {
 	// Store is the truth. Required. The gateway does not close it.
@@ -56,17 +66,24 @@ type Config struct {
 	// one of POST /v1/getJWT.
 	Tenants []Tenant
 
-	// Keys verify tokens; at least one, unless Signer is set, whose key always
+	// Keys and KeySets verify tokens; at least one, unless Signer is set, whose key always
 	// counts. Only their algorithms are accepted.
-	Keys []Key
+	Keys    []Key
+	KeySets []KeySet
 	// Signer mints tokens for the tokens call and POST /v1/getJWT. nil: both are 404.
 	Signer *Signer
 	// Issuer and Audience are what a token's iss must be and its aud must hold.
 	// Required, and the Signer's must be the same.
 	Issuer, Audience string
-	// ServerCredential is the bearer credential of the tokens call, at least 16 bytes.
-	// Empty: the call is 404.
-	ServerCredential string
+	// MaxTokenAge is how long after its iat a token counts. One without iat counts for the last
+	// MaxTokenAge before its exp. 0 means 24 hours; negative: any age.
+	MaxTokenAge time.Duration
+	// DenyList names tokens and customers that are refused. Nil: none.
+	DenyList *DenyList
+	// ServerCredential is the bearer credential of the tokens call for every account, and
+	// ServerCredentials are those for some. Without any the call is 404.
+	ServerCredential  string
+	ServerCredentials []ServerCredential
 	// EnableGetJWT opens POST /v1/getJWT, which gives anyone a token for any customer:
 	// for the demo only.
 	EnableGetJWT bool
@@ -101,6 +118,11 @@ type Config struct {
 	// X-Forwarded-For. Without it, all clients behind a proxy are one address. Set it
 	// only where nobody gets past the proxy: they could choose their address.
 	BehindProxy bool
+	// FailureRate and FailureBurst bound the tokens that no known key has signed, and the
+	// wrong server credentials, of one address: by the second and at once. 0 means 20 and
+	// 200; negative: any number.
+	FailureRate  float64
+	FailureBurst int
 	// QueueFrames and QueueBytes bound what waits for one slow reader before it is cut
 	// off. 0 means 512 and 1 MiB; at least 16 and 128 KiB.
 	QueueFrames int
@@ -120,10 +142,13 @@ type Gateway struct {
 	cfg    Config
 	log    *slog.Logger
 	store  Store
-	tokens *verifier
+	access atomic.Pointer[access]
 	api    *httpapi.Server
 	limits *httpapi.Limits
 	quotas *quotas
+	// guesses limits and logs what nobody is known to have sent, refused what was signed.
+	guesses *httpapi.Guesses
+	refused *httpapi.Notices
 	// strangers counts the streams that ended before it was known whose they were.
 	strangers *httpapi.Tally
 	unhealthy *httpapi.Tally // calls for the health, which anybody may make, that found none
@@ -132,6 +157,7 @@ type Gateway struct {
 	handler   http.Handler
 	id        string        // distinguishes its announcements from those of others
 	streams   atomic.Uint64 // numbers them
+	checks    atomic.Uint64 // calls of CheckStreams
 
 	cancel context.CancelFunc // ends following
 	drain  *httpapi.Drain     // counts calls and streams
@@ -142,13 +168,13 @@ func New(cfg Config) (*Gateway, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	tokens, err := newVerifier(&cfg)
+	access, err := newAccess(&cfg)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
 	drain := httpapi.NewDrain()
 	g := &Gateway{
-		cfg: cfg, log: cfg.Logger, store: cfg.Store, tokens: tokens,
+		cfg: cfg, log: cfg.Logger, store: cfg.Store,
 		api: &httpapi.Server{
 			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins),
 			AllowMethods: "GET, POST, DELETE",
@@ -160,6 +186,8 @@ func New(cfg Config) (*Gateway, error) {
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
 		}),
+		guesses:   httpapi.NewGuesses(cfg.Logger, cfg.FailureRate, cfg.FailureBurst, cfg.BehindProxy),
+		refused:   httpapi.NewNotices(cfg.Logger, "a token that a known key has signed was refused", maxRefusedLines),
 		strangers: httpapi.NewTally(cfg.Logger, slog.LevelInfo, "streams ended that nobody had authenticated for a session of theirs"),
 		unhealthy: httpapi.NewTally(cfg.Logger, slog.LevelError, "the store is not healthy"),
 
@@ -167,6 +195,7 @@ func New(cfg Config) (*Gateway, error) {
 		id:    rand.Text(),
 		drain: drain,
 	}
+	g.access.Store(access)
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())
 	g.cancel = cancel
@@ -194,6 +223,8 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
 	g.cancel()
 	defer g.strangers.Close()
+	defer g.guesses.Close()
+	defer g.refused.Close()
 	defer g.unhealthy.Close()
 	return g.drain.Wait(ctx)
 }
@@ -215,27 +246,25 @@ func (cfg *Config) check() error {
 	if len(cfg.Tenants) == 0 {
 		return errors.New("no tenant is given; at least one account with its integration is needed")
 	}
-	seen := map[string]bool{}
+	seen := map[tenantID][]string{}
 	for _, t := range cfg.Tenants {
 		if err := t.Check(); err != nil {
 			return err
 		}
-		if id := t.Account + strings.ToLower(t.IntegrationID); seen[id] {
-			return fmt.Errorf("the integration %s of account %s is given twice", t.IntegrationID, t.Account)
-		} else {
-			seen[id] = true
+		id := t.id()
+		switch {
+		case slices.Contains(seen[id], t.Appkey):
+			return fmt.Errorf("the integration %s of account %s is given twice with the same appkey", t.IntegrationID, t.Account)
+		case len(seen[id]) == MaxAppkeys:
+			return fmt.Errorf("the integration %s of account %s has more than %d appkeys", t.IntegrationID, t.Account, MaxAppkeys)
 		}
+		seen[id] = append(seen[id], t.Appkey)
 	}
 	if cfg.Issuer == "" || cfg.Audience == "" {
 		return errors.New("issuer and audience must both be given: a token of another issuer, or for another service, must not be taken")
 	}
 	if s := cfg.Signer; s != nil && (s.issuer != cfg.Issuer || s.audience != cfg.Audience) {
 		return fmt.Errorf("the signer mints for issuer %q and audience %q, but %q and %q are expected", s.issuer, s.audience, cfg.Issuer, cfg.Audience)
-	}
-	if cfg.ServerCredential != "" {
-		if err := httpapi.CheckCredential(cfg.ServerCredential); err != nil {
-			return fmt.Errorf("the server credential is %w", err)
-		}
 	}
 	if cfg.EnableGetJWT && cfg.Signer == nil {
 		return errors.New("getJWT needs a signing key")
@@ -251,6 +280,8 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.RequestRate, 20)
 	defaultTo(&cfg.RequestBurst, 60)
 	cfg.Quotas = cfg.Quotas.withDefaults()
+	defaultTo(&cfg.FailureRate, httpapi.DefaultGuessRate)
+	defaultTo(&cfg.FailureBurst, httpapi.DefaultGuessBurst)
 	defaultTo(&cfg.FrameRate, 10)
 	defaultTo(&cfg.FrameBurst, 50)
 	defaultTo(&cfg.MaxStreams, 20_000)
@@ -260,6 +291,7 @@ func (cfg *Config) check() error {
 	defaultTo(&cfg.QueueBytes, 1<<20)
 	defaultTo(&cfg.HeartbeatInterval, wire.HeartbeatInterval)
 	defaultTo(&cfg.GetJWTTime, MinTTL)
+	defaultTo(&cfg.MaxTokenAge, DefaultMaxTokenAge)
 	defaultTo(&cfg.AuthTimeout, wire.AuthTimeout)
 	if cfg.FrameRate < 0 || cfg.FrameBurst < 0 || cfg.MaxStreams < 0 || cfg.MaxStreamsPerCustomer < 0 || cfg.MaxWaiting < 0 || cfg.AuthTimeout < 0 || cfg.GetJWTTime < 0 {
 		return errors.New("a limit is negative; leave it 0 for its default")

@@ -116,6 +116,18 @@ func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason
 	return wire.CloseSuperseded, "the session's stream is open elsewhere"
 }
 
+// claimed returns the streams that have a session.
+func (h *hub) claimed() (list []*stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, streams := range h.customers {
+		for _, s := range streams {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
 // closeAll closes every stream.
 func (h *hub) closeAll(code int, reason string) {
 	h.mu.Lock()

@@ -14,6 +14,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/sdk/wire"
+	"openchat/web/jwks"
 	"openchat/web/store"
 )
 
@@ -22,12 +23,28 @@ type Key struct {
 	// ID, when set, limits the key to tokens whose header names it as kid. A key
 	// without ID is tried for every token of its algorithm.
 	ID string
+	// Accounts are the accounts that the key signs for; nil, or httpapi.AllAccounts among
+	// them: every account.
+	Accounts []string
 	// PEM is a public key (PKIX "PUBLIC KEY", or a certificate): Ed25519, which
 	// verifies EdDSA, or RSA of at least 2048 bits, which verifies RS256.
 	PEM []byte
 	// Secret verifies HS256: at least 32 bytes. For the demo only, since who can
 	// verify with it can mint too.
 	Secret []byte
+}
+
+// Check says what is wrong with the key.
+func (k Key) Check() error {
+	_, _, err := k.material()
+	return err
+}
+
+// KeySet is keys that others publish. Whoever configures it runs Set.
+type KeySet struct {
+	Set *jwks.Set
+	// Accounts: as of Key.
+	Accounts []string
 }
 
 // MinSecret is the shortest secret for HS256, in bytes: the length of the algorithm's own

@@ -32,6 +32,9 @@ func tokenProblem(err error) *httpapi.Problem {
 	if errors.As(err, &r) && r.Field != "" {
 		violations = []wire.Violation{r.Violation}
 	}
+	if r != nil && r.Field == "appkey" {
+		return httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The token is sound, but "+err.Error()+".", violations...)
+	}
 	if errors.Is(err, errForbidden) {
 		return httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The token or appkey is not for this service: "+err.Error()+".", violations...)
 	}

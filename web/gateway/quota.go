@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"openchat/sdk/wire"
@@ -79,11 +80,11 @@ func (q Quotas) withDefaults() Quotas {
 
 // quotas counts what has been used. Make one with newQuotas.
 type quotas struct {
-	limits   Quotas
+	limits   atomic.Pointer[Quotas]
 	store    ongoingChats
-	sessions hourly
-	chats    hourly
-	bytes    hourly
+	sessions *hourly
+	chats    *hourly
+	bytes    *hourly
 
 	mu       sync.Mutex
 	creating map[store.Customer]int // chats that are being created
@@ -97,37 +98,54 @@ type ongoingChats interface {
 }
 
 func newQuotas(limits Quotas, ongoing ongoingChats) *quotas {
-	return &quotas{
-		limits:   limits,
+	q := &quotas{
 		store:    ongoing,
-		sessions: newHourly(quotaSessions, "create %d sessions", limits.CustomerSessionsPerHour, limits.AccountSessionsPerHour),
-		chats:    newHourly(quotaChats, "create %d chats", limits.CustomerChatsPerHour, limits.AccountChatsPerHour),
-		bytes:    newHourly(quotaBytes, "store %d bytes", limits.CustomerBytesPerHour, limits.AccountBytesPerHour),
+		sessions: newHourly(quotaSessions, "create %d sessions"),
+		chats:    newHourly(quotaChats, "create %d chats"),
+		bytes:    newHourly(quotaBytes, "store %d bytes"),
 		creating: map[store.Customer]int{},
 		calls:    map[store.Customer]int{},
 	}
+	q.set(limits)
+	return q
 }
 
-// hourly is a quota of an amount an hour, for each customer and for each account.
+// set replaces the quotas. What has been used counts against the new ones.
+func (q *quotas) set(limits Quotas) {
+	q.limits.Store(&limits)
+	q.sessions.set(limits.CustomerSessionsPerHour, limits.AccountSessionsPerHour)
+	q.chats.set(limits.CustomerChatsPerHour, limits.AccountChatsPerHour)
+	q.bytes.set(limits.CustomerBytesPerHour, limits.AccountBytesPerHour)
+}
+
+// hourly is a quota of an amount an hour, for each customer and for each account. Make one
+// with newHourly; set gives it its amounts.
 type hourly struct {
 	name, may          string
-	customers, account int
+	customers, account atomic.Int64
 	ofCustomer         *httpapi.Budget
 	ofAccount          *httpapi.Budget
 }
 
-func newHourly(name, may string, customer, account int) hourly {
-	return hourly{name, may, customer, account, httpapi.NewBudget(customer), httpapi.NewBudget(account)}
+func newHourly(name, may string) *hourly {
+	return &hourly{name: name, may: may, ofCustomer: httpapi.NewBudget(-1), ofAccount: httpapi.NewBudget(-1)}
+}
+
+func (h *hourly) set(customer, account int) {
+	h.customers.Store(int64(customer))
+	h.account.Store(int64(account))
+	h.ofCustomer.Set(customer)
+	h.ofAccount.Set(account)
 }
 
 // take takes n of what the customer and the account have left, or refuses and takes nothing.
 func (h *hourly) take(c store.Customer, n int) error {
 	if wait := h.ofCustomer.Take(customerKey(c), n); wait > 0 {
-		return h.refuse("This customer", h.customers, wait)
+		return h.refuse("This customer", h.customers.Load(), wait)
 	}
 	if wait := h.ofAccount.Take(c.Account, n); wait > 0 {
 		h.ofCustomer.Return(customerKey(c), n)
-		return h.refuse("All customers of this account together", h.account, wait)
+		return h.refuse("All customers of this account together", h.account.Load(), wait)
 	}
 	return nil
 }
@@ -138,7 +156,7 @@ func (h *hourly) giveBack(c store.Customer, n int) {
 	h.ofAccount.Return(c.Account, n)
 }
 
-func (h *hourly) refuse(who string, amount int, wait time.Duration) error {
+func (h *hourly) refuse(who string, amount int64, wait time.Duration) error {
 	p := httpapi.TooMany("", wait)
 	p.Detail = fmt.Sprintf("%s may "+h.may+" an hour, and has used them; this is possible again in %d seconds.", who, amount, p.RetryAfter)
 	return quotaProblem(p, h.name)
@@ -222,7 +240,7 @@ func (q *quotas) chargeChat(ctx context.Context, c store.Customer, n int) (paid 
 // admitChat refuses a chat, which counts as being created already, when there are as many
 // as possible.
 func (q *quotas) admitChat(ctx context.Context, c store.Customer) error {
-	if most := q.limits.CustomerChats; most >= 0 {
+	if most := q.limits.Load().CustomerChats; most >= 0 {
 		ongoing, err := q.store.Ongoing(ctx, c)
 		if err != nil {
 			return err
@@ -233,7 +251,7 @@ func (q *quotas) admitChat(ctx context.Context, c store.Customer) error {
 			return quotaProblem(p, quotaOngoing)
 		}
 	}
-	if most := q.limits.AccountChats; most >= 0 && q.store.OngoingOfAccount(c.Account) >= most {
+	if most := q.limits.Load().AccountChats; most >= 0 && q.store.OngoingOfAccount(c.Account) >= most {
 		return quotaProblem(httpapi.TooMany(fmt.Sprintf(
 			"The customers of this account have %d ongoing chats, which is as many as they may have together; some must end first.", most), accountWait), quotaOngoing)
 	}
@@ -250,7 +268,7 @@ const callWait = time.Second
 // call counts a call of the customer in; when it succeeds, end must follow.
 func (q *quotas) call(c store.Customer) (end func(), err error) {
 	end = q.enter(q.calls, c)
-	if most := q.limits.CustomerCalls; most >= 0 && q.entered(q.calls, c) > most {
+	if most := q.limits.Load().CustomerCalls; most >= 0 && q.entered(q.calls, c) > most {
 		end()
 		return nil, quotaProblem(httpapi.TooMany(fmt.Sprintf(
 			"This customer has %d calls in progress, which is as many as one customer may have; an answer must be read before the next call.", most), callWait), quotaCalls)

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"net/http"
 	"strconv"
@@ -47,8 +45,11 @@ func (g *Gateway) routes() http.Handler {
 // customer admits calls with a customer's token, at their rate and so many at once.
 func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
-		c, err := g.tokens.verify(httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
+		c, err := g.access.Load().tokens.verify(r.Context(), httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
 		if err != nil {
+			if tooMany := g.noteRefusal(httpapi.Address(r, g.cfg.BehindProxy), r.Header.Get("Origin"), err); tooMany != nil {
+				return httpapi.Answer{}, tooMany
+			}
 			return httpapi.Answer{}, tokenProblem(err)
 		}
 		if err := g.limits.Count("customer " + c.Account + " " + c.ID); err != nil {
@@ -63,20 +64,32 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	}))
 }
 
-// server admits calls with the server credential. They are not for browsers, so a
-// page's call is refused whatever its origin.
+// server admits calls with a server credential of the path's account. They are not for
+// browsers, so a page's call is refused whatever its origin.
 func (g *Gateway) server(next httpapi.Call) http.Handler {
-	want := sha256.Sum256([]byte(g.cfg.ServerCredential))
 	return g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
-		if g.cfg.ServerCredential == "" || g.cfg.Signer == nil {
-			return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "This gateway mints no tokens.")
+		a := g.access.Load()
+		if len(a.servers) == 0 {
+			return httpapi.Answer{}, noSuchCall()
 		}
 		if r.Header.Get("Origin") != "" {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "This call is not for browsers.")
 		}
-		got := sha256.Sum256([]byte(httpapi.Bearer(r)))
-		if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		if err := g.guesses.Blocked(r); err != nil {
+			return httpapi.Answer{}, err
+		}
+		accounts, known := a.find(httpapi.Bearer(r))
+		if known {
+			g.guesses.Succeeded(r)
+		} else if err := g.guesses.Failed(r, "for a server: a wrong credential"); err != nil {
+			return httpapi.Answer{}, err
+		}
+		if !known {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "This needs the server credential.")
+		}
+		if !accounts.Has(r.PathValue("account")) {
+			// Whether the account is served here is not for who may not ask for it.
+			return httpapi.Answer{}, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The server credential is not for this account.")
 		}
 		return next(r)
 	})
@@ -408,7 +421,7 @@ const (
 )
 
 // mint answers with a token for the body's customer.
-func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.Duration, error)) (token string, t Tenant, err error) {
+func (g *Gateway) mint(r *http.Request, signer *Signer, admit func(*tokenRequest) (Tenant, time.Duration, error)) (token string, t Tenant, err error) {
 	in, err := httpapi.Decode(r, httpapi.Unmarshal[tokenRequest])
 	if err != nil {
 		return "", t, err
@@ -420,7 +433,7 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.
 	if err != nil {
 		return "", t, err
 	}
-	token, err = g.cfg.Signer.Mint(Claims{
+	token, err = signer.Mint(Claims{
 		CustomerID: in.CustomerID, Account: t.Account, IntegrationID: t.IntegrationID,
 		CustomerName: in.CustomerName, Identifiers: lists(in.Identifiers), Verified: in.Verified,
 		TTL: ttl,
@@ -434,14 +447,22 @@ func (g *Gateway) mint(r *http.Request, admit func(*tokenRequest) (Tenant, time.
 }
 
 func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
-	token, _, err := g.mint(r, func(in *tokenRequest) (Tenant, time.Duration, error) {
+	a := g.access.Load()
+	if a.signer == nil {
+		return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "This gateway mints no tokens.")
+	}
+	token, _, err := g.mint(r, a.signer, func(in *tokenRequest) (Tenant, time.Duration, error) {
 		if in.IntegrationID == "" {
 			return Tenant{}, 0, httpapi.Missing("integrationId")
 		}
-		for _, t := range g.cfg.Tenants {
+		for _, t := range a.tenants {
 			if t.Account == r.PathValue("account") && strings.EqualFold(t.IntegrationID, in.IntegrationID) {
-				if err := g.tokens.admit(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)); err != nil {
+				if err := a.tokens.admit(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)); err != nil {
 					return t, 0, tokenProblem(err)
+				}
+				if a.tokens.deny.hasCustomer(store.Customer{Account: t.Account, ID: in.CustomerID}) {
+					return t, 0, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "This customer is on the deny-list.",
+						wire.Violation{Field: "customerId", Message: "is on the deny-list", Code: wire.ViolationState})
 				}
 				ttl := MinTTL
 				if in.TTL != nil {
@@ -450,7 +471,7 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 					}
 					ttl = time.Duration(*in.TTL * float64(time.Minute))
 				}
-				return t, ttl, nil
+				return t, a.tokens.bound(ttl), nil
 			}
 		}
 		return Tenant{}, 0, notFound("integrationId")
@@ -466,8 +487,9 @@ func (g *Gateway) getJWT(r *http.Request) (httpapi.Answer, error) {
 	if err := g.limits.Count("getJWT " + httpapi.Address(r, g.cfg.BehindProxy)); err != nil {
 		return httpapi.Answer{}, err
 	}
-	token, t, err := g.mint(r, func(*tokenRequest) (Tenant, time.Duration, error) {
-		return g.cfg.Tenants[0], g.cfg.GetJWTTime, nil
+	a := g.access.Load()
+	token, t, err := g.mint(r, a.signer, func(*tokenRequest) (Tenant, time.Duration, error) {
+		return a.tenants[0], a.tokens.bound(g.cfg.GetJWTTime), nil
 	})
 	if err != nil {
 		return httpapi.Answer{}, err

@@ -49,6 +49,7 @@ type stream struct {
 	heldSize int
 	last     wire.EventID // events up to here are not for this client any more
 	expiry   time.Time    // of the token
+	grant    grant
 	started  time.Time
 	seen     time.Time // the last frame from the client
 	pinged   time.Time // the last ping to it
@@ -103,7 +104,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	s := &stream{
 		g: g, sessionID: strings.ToLower(r.PathValue("id")), number: g.streams.Add(1), admission: admission,
 		wake: make(chan struct{}, 1), space: make(chan struct{}, 1), done: make(chan struct{}),
-		state: streamOpening, started: now, seen: now,
+		state: streamOpening, started: now, seen: now, grant: grant{origin: g.api.Origins.Other(r)},
 	}
 	if !wire.IsUUID(s.sessionID) {
 		s.sessionID = "" // no session has it, and it is not for the log
@@ -309,13 +310,20 @@ func (s *stream) probe(ctx context.Context, asker <-chan struct{}) bool {
 
 // admit verifies an authenticate frame; a refusal ends the stream.
 func (s *stream) admit(f *wire.ClientFrame) *caller {
-	c, err := s.g.tokens.verify(f.Token, f.Appkey)
+	c, err := s.g.access.Load().tokens.verify(s.ctx, f.Token, f.Appkey)
 	switch {
 	case errors.Is(err, errExpired):
 		s.end(wire.CloseTokenExpired, "the token has expired")
 		return nil
 	case err != nil:
-		s.end(wire.CloseTokenRefused, refusalReason(err))
+		s.mu.Lock()
+		origin := s.grant.origin
+		s.mu.Unlock()
+		if s.g.noteRefusal(s.admission.Address(), origin, err) != nil {
+			s.end(wire.CloseTooMuch, "too many tokens of this address were refused")
+		} else {
+			s.end(wire.CloseTokenRefused, refusalReason(err))
+		}
 		return nil
 	}
 	return c
@@ -327,6 +335,10 @@ const maxReason = 123
 // refusalReason is the reason that goes with 4403: of a token that a known key has
 // signed, the claim or the appkey that was refused.
 func refusalReason(err error) string {
+	var u *unsigned
+	if errors.As(err, &u) && u.kid != "" {
+		return u.Error()
+	}
 	var r *refusal
 	if !errors.As(err, &r) {
 		return "the token was refused"
@@ -340,6 +352,7 @@ func refusalReason(err error) string {
 
 // renew takes a new token for the running stream.
 func (s *stream) renew(f *wire.ClientFrame) {
+	checks := s.g.checks.Load()
 	c := s.admit(f)
 	if c == nil {
 		return
@@ -348,14 +361,23 @@ func (s *stream) renew(f *wire.ClientFrame) {
 		s.end(wire.CloseTokenRefused, "the token is another customer's")
 		return
 	}
-	s.mu.Lock()
-	s.expiry = c.Expiry
-	s.mu.Unlock()
+	s.take(c)
+	s.checkAgain(checks)
 	s.send(&wire.ServerFrame{Type: wire.FrameAuthenticated})
+}
+
+// take takes what a token grants.
+func (s *stream) take(c *caller) {
+	key := c.key.hash()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expiry = c.Expiry
+	s.grant.appkey, s.grant.key, s.grant.jti = c.appkey, key, c.jti
 }
 
 // begin authenticates the stream and brings it up to date.
 func (s *stream) begin(f *wire.ClientFrame) {
+	checks := s.g.checks.Load()
 	c := s.admit(f)
 	if c == nil {
 		return
@@ -369,8 +391,8 @@ func (s *stream) begin(f *wire.ClientFrame) {
 		s.end(wire.CloseMalformed, "the clientId is not a UUID")
 		return
 	}
+	s.take(c)
 	s.mu.Lock()
-	s.expiry = c.Expiry
 	s.state = streamResuming
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(s.ctx, httpapi.CallTime)
@@ -385,6 +407,7 @@ func (s *stream) begin(f *wire.ClientFrame) {
 			s.end(code, reason)
 			return
 		}
+		s.checkAgain(checks)
 		// And after claim, so that the session's end is either seen here or comes as event.
 		exists, err = s.sessionExists(ctx, c)
 	}

@@ -74,9 +74,10 @@ func (g *Guesses) Failed(r *http.Request, kind string) error {
 	return g.FailedAt(Address(r, g.behindProxy), kind)
 }
 
-// FailedAt is Failed for an address that Address returned.
-func (g *Guesses) FailedAt(address, kind string) error {
-	g.notices.Note(address+" "+kind, "address", address, "refused", kind)
+// FailedAt is Failed for an address that Address returned. The attributes, of the first
+// failure of its kind, are logged with it.
+func (g *Guesses) FailedAt(address, kind string, attributes ...any) error {
+	g.notices.Note(address+" "+kind, append([]any{"address", address, "refused", kind}, attributes...)...)
 	if d := g.limits.wait(address); d > 0 {
 		return tooManyFailures(d)
 	}

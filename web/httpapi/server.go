@@ -22,6 +22,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"openchat/sdk/wire"
@@ -46,7 +47,7 @@ type Call func(*http.Request) (Answer, error)
 type Server struct {
 	Log     *slog.Logger
 	Drain   *Drain
-	Origins Origins
+	Origins *Origins
 	// AllowMethods and AllowHeaders are what a page of another origin may use, as
 	// Access-Control-Allow-Methods and -Headers.
 	AllowMethods, AllowHeaders string
@@ -234,24 +235,48 @@ func Bearer(r *http.Request) string {
 	return strings.TrimSpace(credential)
 }
 
-// Origins are the origins whose pages may call, besides the server's own: in lower case,
-// or "*" for all. A request without an Origin header comes from no other origin's page.
-type Origins map[string]bool
+// Origins are the origins whose pages may call, besides the server's own. A request without
+// an Origin header comes from no other origin's page. Make them with NewOrigins. The
+// methods are safe for concurrent use.
+type Origins struct {
+	allowed atomic.Pointer[map[string]bool] // in lower case, or "*" for all
+}
 
-// NewOrigins makes Origins of a list that CheckOrigin has accepted.
-func NewOrigins(list []string) Origins {
-	o := Origins{}
-	for _, origin := range list {
-		o[strings.ToLower(origin)] = true
-	}
+// NewOrigins makes Origins of a list that CheckOrigin has accepted, or "*" for all.
+func NewOrigins(list []string) *Origins {
+	o := &Origins{}
+	o.Set(list)
 	return o
 }
 
-func (o Origins) allow(r *http.Request, origin string) bool {
-	if o["*"] || o[strings.ToLower(origin)] {
-		return true
+// Set replaces the list.
+func (o *Origins) Set(list []string) {
+	allowed := map[string]bool{}
+	for _, origin := range list {
+		allowed[strings.ToLower(origin)] = true
 	}
-	// The server's own pages. The scheme is not known behind a proxy.
+	o.allowed.Store(&allowed)
+}
+
+// Other returns the request's origin when its page may call only because the list has its
+// origin, else "".
+func (o *Origins) Other(r *http.Request) string {
+	if origin := r.Header.Get("Origin"); origin != "" && !own(r, origin) {
+		return origin
+	}
+	return ""
+}
+
+// Has reports whether the list has an origin, or all.
+func (o *Origins) Has(origin string) bool {
+	allowed := *o.allowed.Load()
+	return allowed["*"] || allowed[strings.ToLower(origin)]
+}
+
+func (o *Origins) allow(r *http.Request, origin string) bool { return o.Has(origin) || own(r, origin) }
+
+// own reports whether the origin is the server's. The scheme is not known behind a proxy.
+func own(r *http.Request, origin string) bool {
 	_, host, _ := strings.Cut(origin, "://")
 	return isOrigin(origin) && strings.EqualFold(host, r.Host)
 }

@@ -75,6 +75,9 @@ func (s *Sockets) Open() int {
 	return s.open
 }
 
+// Address returns where the WebSocket comes from, as the function Address does.
+func (a *Admission) Address() string { return a.address }
+
 // Authenticated says that it is known whose WebSocket this is.
 func (a *Admission) Authenticated() {
 	a.sockets.mu.Lock()

@@ -1202,7 +1202,7 @@ var faults = []fault{
 		""},
 	{"INIT-3 the claims of a token are not checked", "web/gateway/claims.go", "readClaims",
 		`	if v := checkIdentifiers(in.Identifiers); v != nil {
-		return nil, &refusal{errUnauthorized, *v}
+		return nil, refuse(errUnauthorized, *v)
 	}
 `,
 		""},
@@ -1223,15 +1223,15 @@ var faults = []fault{
 		`&wire.TypeError{Field: "[" + strconv.Itoa(i) + "]", Want: "string"}`,
 		`&wire.TypeError{Want: "string"}`},
 	{"INIT-3 claims are named before the signature is verified", "web/gateway/auth.go", "verifier.verify",
-		`	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates); err != nil {
-		return nil, errUnauthorized
+		`	if _, err := v.parser.ParseWithClaims(token, &signed, v.candidates(ctx, &signed)); err != nil {
+		return nil, whyUnsigned(err)
 	}
 	claims, err := readClaims(signed.text)
 	if err != nil {
 		return nil, err
 	}
 `,
-		`	_, unsigned := v.parser.ParseWithClaims(token, &signed, v.candidates)
+		`	_, unsigned := v.parser.ParseWithClaims(token, &signed, v.candidates(ctx, &signed))
 	claims, err := readClaims(signed.text)
 	if err != nil {
 		return nil, err
@@ -1243,7 +1243,7 @@ var faults = []fault{
 	{"INIT-3 dates in milliseconds are taken", "web/gateway/claims.go", "readClaims",
 		`*d.seconds < 0 || *d.seconds >= minMilliseconds`,
 		`*d.seconds < 0 || *d.seconds >= 1<<50`},
-	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go", "verifier.admit",
+	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go", "verifier.admitHash",
 		`	case known:
 		return refuseClaim(errForbidden, "appkey", `,
 		`	case known:

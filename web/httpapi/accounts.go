@@ -1,0 +1,35 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// AllAccounts, in a list of accounts, stands for every account.
+const AllAccounts = "*"
+
+// Accounts is a set of accounts; nil: every account. Make one with NewAccounts.
+type Accounts map[string]bool
+
+// NewAccounts makes the set of a list in a configuration. The list has at least one
+// account; AllAccounts in it stands for every account.
+func NewAccounts(list []string) (Accounts, error) {
+	if len(list) == 0 {
+		return nil, errors.New("without an account; " + AllAccounts + " stands for every account")
+	}
+	if slices.Contains(list, AllAccounts) {
+		return nil, nil
+	}
+	set := Accounts{}
+	for _, account := range list {
+		if err := CheckAccount(account); err != nil {
+			return nil, fmt.Errorf("for the account %q, which is %w", account, err)
+		}
+		set[account] = true
+	}
+	return set, nil
+}
+
+// Has reports whether the account is one of them.
+func (a Accounts) Has(account string) bool { return a == nil || a[account] }
