@@ -59,6 +59,7 @@ type Store struct {
 	closed atomic.Bool
 
 	stripes [256]chan struct{} // one writer at a time to the same engagement
+	pages   [256]chan struct{} // one page at a time of the same customer
 	newest  *newestCache
 	follow  *follower
 	scans   *scanner
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, log: cfg.Logger, newest: newNewestCache()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for i := range s.stripes {
-		s.stripes[i] = make(chan struct{}, 1)
+		s.stripes[i], s.pages[i] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	if err := s.open(ctx); err != nil {
 		s.Close()
@@ -130,12 +131,13 @@ func CheckReplicas(n int) error {
 }
 
 func (s *Store) open(ctx context.Context) error {
+	s.health = newHealth(s)
 	if err := s.connect(); err != nil {
 		return err
 	}
 	js := s.js
 	var err error
-	s.health = newHealth(s)
+	s.health.keepReserve()
 	if s.server != nil {
 		s.server.complaint.Store(new(s.health.look))
 	}
@@ -166,6 +168,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.ongoing.build(ctx); err != nil {
 		return fmt.Errorf("store: cannot read the ongoing chats of the stream %s: %w", streamName, err)
 	}
+	if s.server == nil {
+		s.health.checkPermissions(ctx)
+	}
 	s.wg.Add(1)
 	go s.ongoing.run()
 	s.wg.Go(s.health.run)
@@ -186,7 +191,7 @@ func (s *Store) connect() error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { s.log.Info("NATS connection is back", "connection", nc.Opts.Name) }),
 		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
-			if !s.closed.Load() {
+			if !s.closed.Load() && !(errors.Is(err, nats.ErrPermissionViolation) && s.health.forbid(err)) {
 				s.log.Error("NATS", "connection", nc.Opts.Name, "error", err)
 			}
 		}),
@@ -514,63 +519,6 @@ func (s *Store) pause(ctx context.Context, try int) error {
 	case <-s.ctx.Done():
 		return errClosed
 	}
-}
-
-// eachHeartbeat is half of the time after which a consumer that delivers nothing is made anew, as
-// one of a cluster whose request was lost.
-const eachHeartbeat = time.Second
-
-// eachBytes bounds what the server sends of a consumer before it is asked for more. It is
-// more than the largest entry.
-const eachBytes = 4 << 20
-
-// each calls fn with every entry that a consumer of that kind delivers until there
-// are no more, or fn returns false. It is for reads that may be long; a consumer
-// costs more than a get.
-func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, fn func(*entry) bool) error {
-	cfg.InactiveThreshold = time.Minute
-	cfg.MaxResetAttempts = 5
-	consumer, err := s.readJS.OrderedConsumer(ctx, streamName, cfg)
-	if err != nil {
-		return err
-	}
-	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
-		return s.drop(consumer)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(500, eachBytes), jetstream.PullHeartbeat(eachHeartbeat))
-	if err != nil {
-		return err
-	}
-	defer s.drop(consumer)
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return err
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
-		if !fn(e) || meta.NumPending == 0 {
-			return nil
-		}
-	}
-}
-
-// drop frees a consumer at the server now rather than when it has been idle.
-func (s *Store) drop(consumer jetstream.Consumer) error {
-	info := consumer.CachedInfo()
-	if info == nil {
-		return nil
-	}
-	ctx, cancel := bounded(s.ctx)
-	defer cancel()
-	if err := s.readJS.DeleteConsumer(ctx, streamName, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && s.ctx.Err() == nil {
-		s.log.Warn("a consumer was left to its timeout", "error", err)
-	}
-	return nil
 }
 
 // position is the place of the i-th event of an entry.
