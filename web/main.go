@@ -195,7 +195,11 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	var running context.Context
 	running, p.endDesk = context.WithCancel(context.Background())
 	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
-	p.server = newServer(mux, p.log)
+	handler := http.Handler(mux)
+	if p.demo {
+		handler = onLoopback(mux)
+	}
+	p.server = newServer(handler, p.log)
 	return nil
 }
 

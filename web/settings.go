@@ -202,7 +202,7 @@ func (s *settings) options() []option {
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
-		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and fill in what is not set with\nsecrets that everybody knows; loopback addresses only", &s.demo},
+		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
@@ -453,19 +453,13 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
 	if s.demo {
-		if !loopback(host) {
-			return nil, fmt.Errorf("--demo listens on loopback only, for its secrets are known to everybody: use --addr 127.0.0.1:8080, or leave --demo out and set your own")
+		if err := s.checkDemo(host); err != nil {
+			return nil, err
 		}
-		if s.account == "" && s.integrationID == "" && s.appkey == "" && len(s.tenants) == 0 {
-			s.account, s.integrationID, s.appkey = demoAccount, demoIntegrationID, demoAppkey
-		}
-		if s.privateKey == "" {
-			fill(&s.hs256Secret, demoHS256)
-		}
-		fill(&s.serverCredential, demoServer)
-		if len(s.deskCredential) == 0 {
-			s.deskCredential = secrets{demoDesk}
-		}
+		fill(&s.account, demoAccount)
+		fill(&s.integrationID, demoIntegrationID)
+		fill(&s.hs256Secret, demoHS256)
+		s.appkey, s.serverCredential, s.deskCredential = demoAppkey, demoServer, secrets{demoDesk}
 	}
 	for _, secret := range []struct {
 		flag  string
