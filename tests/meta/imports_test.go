@@ -94,7 +94,8 @@ func TestImportsBetweenSides(t *testing.T) {
 // The servers meet in the store only, and the store knows neither.
 func TestWallsBetweenServers(t *testing.T) {
 	banned := map[string][]string{
-		"openchat/web/store":    {"httpapi", "presence", "gateway", "desk"},
+		"openchat/web/store":    {"httpapi", "jwks", "presence", "gateway", "desk"},
+		"openchat/web/jwks":     {"store", "httpapi", "presence", "gateway", "desk"},
 		"openchat/web/httpapi":  {"presence", "gateway", "desk"},
 		"openchat/web/presence": {"httpapi", "gateway", "desk"},
 		"openchat/web/gateway":  {"presence", "desk"},
