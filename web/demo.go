@@ -28,6 +28,7 @@ func (s *settings) checkDemo(host string) error {
 		{"server-credential", s.serverCredential != ""},
 		{"desk-credential", len(s.deskCredential) > 0},
 		{"agents", s.agents != ""},
+		{"desk-oidc-issuer", s.deskIssuer != ""},
 	} {
 		if secret.given {
 			return fmt.Errorf("--demo and --%s do not go together: the demo has secrets of its own, which it hands to everybody on this machine; leave one of them out", secret.flag)

@@ -58,6 +58,7 @@ func TestDemoRefusesSecretsOfProductionAndProxies(t *testing.T) {
 		{"--server-credential", "a-server-credential-of-production"},
 		{"--desk-credential", "a-desk-credential-of-production"},
 		{"--agents", "agents.json"},
+		{"--desk-oidc-issuer", "https://login.example.com"},
 	} {
 		s, err := parse(append([]string{"--demo"}, flags...), func(string) string { return "" })
 		if err != nil {

@@ -137,8 +137,8 @@ type process struct {
 	profiles io.Closer // nil unless asked for
 	draining atomic.Bool
 
-	endDesk context.CancelFunc // ends desk.Run
-	running sync.WaitGroup     // desk.Run
+	endDesk context.CancelFunc // ends what running counts
+	running sync.WaitGroup     // desk.Run, and the issuer's
 }
 
 func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
@@ -175,6 +175,14 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if p.gateway, err = gateway.New(config); err != nil {
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
+	var issuer *desk.Issuer
+	if p.deskIssuer != "" {
+		issuer, err = desk.NewIssuer(desk.IssuerConfig{Issuer: p.deskIssuer, Audience: p.deskAudience, Logger: p.log})
+		if err != nil {
+			return fmt.Errorf("%w (--desk-oidc-issuer, --desk-oidc-audience)", err)
+		}
+		p.deskAccess.Tokens = issuer
+	}
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
@@ -195,6 +203,9 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	var running context.Context
 	running, p.endDesk = context.WithCancel(context.Background())
 	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
+	if issuer != nil {
+		p.running.Go(func() { _ = issuer.Run(running) }) // as well
+	}
 	handler := http.Handler(mux)
 	if p.demo {
 		handler = onLoopback(mux)

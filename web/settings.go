@@ -48,9 +48,11 @@ type settings struct {
 	tokenTTL    time.Duration
 
 	serverCredential string
-	deskCredential   secrets     // as given
-	agents           string      // a file
-	deskAccess       desk.Access // both, as read
+	deskCredential   secrets // as given
+	agents           string  // a file
+	deskIssuer       string  // a URL
+	deskAudience     string
+	deskAccess       desk.Access // all, as read
 
 	origins     list
 	behindProxy bool
@@ -230,6 +232,8 @@ func (s *settings) options() []option {
 		{access, "server-credential", "secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens", &s.serverCredential},
 		{access, "desk-credential", "[account=]secret", fmt.Sprintf("what agent desks send, at least %d bytes; with ABCDEF=secret or ABCDEF=@file it shows the chats of that\naccount only, with ABCDEF+GHIJKL=… of both; may be repeated", httpapi.MinCredential), &s.deskCredential},
 		{access, "agents", "file", "JSON file with the agents who sign in as themselves, each with the hash of a token, a role and accounts\n(docs/operations.md); gateway agent-token makes a token and its hash", &s.agents},
+		{access, "desk-oidc-issuer", "url", "OpenID Connect provider whose tokens agents may sign in with (docs/operations.md): the tokens' iss, below\nwhich /.well-known/openid-configuration is fetched", &s.deskIssuer},
+		{access, "desk-oidc-audience", "text", "what those tokens' aud must hold", &s.deskAudience},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
@@ -501,7 +505,8 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
 	need(s.demo || len(s.publicKeys) > 0 || s.privateKey != "", "--jwt-public-key")
-	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0, "--desk-credential (or --agents)")
+	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0 || s.deskIssuer != "", "--desk-credential (or --agents, or --desk-oidc-issuer)")
+	need(s.deskIssuer == "" || s.deskAudience != "", "--desk-oidc-audience (for --desk-oidc-issuer)")
 	need(s.privateKey == "" || s.serverCredential != "", "--server-credential (for --jwt-private-key)")
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {
