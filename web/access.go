@@ -12,7 +12,8 @@ import (
 	"openchat/web/httpapi"
 )
 
-// readDeskAccess reads who may use the desk: --desk-credential and --agents.
+// readDeskAccess reads who may use the desk: --desk-credential, --agents
+// and --desk-oidc-issuer.
 func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 	s.deskAccess = desk.Access{}
 	list, err := readCredentials("desk-credential", s.deskCredential, tenants)
@@ -33,6 +34,12 @@ func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 			}
 		}
 		s.deskAccess.Agents = agents
+	}
+	if s.deskIssuer == "" {
+		return nil
+	}
+	if err := desk.CheckIssuer(s.deskIssuer); err != nil {
+		return fmt.Errorf("--desk-oidc-issuer is %w", err)
 	}
 	return nil
 }

@@ -148,8 +148,8 @@ type process struct {
 	serving  atomic.Pointer[gateway.Gateway] // gateway, for the key sets
 	draining atomic.Bool
 
-	endDesk context.CancelFunc // ends desk.Run
-	running sync.WaitGroup     // desk.Run
+	endDesk context.CancelFunc // ends what running counts
+	running sync.WaitGroup     // desk.Run, and the issuer's
 }
 
 func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
@@ -193,6 +193,14 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
 	p.serving.Store(p.gateway)
+	var issuer *desk.Issuer
+	if p.deskIssuer != "" {
+		issuer, err = desk.NewIssuer(desk.IssuerConfig{Issuer: p.deskIssuer, Audience: p.deskAudience, Logger: p.log})
+		if err != nil {
+			return fmt.Errorf("%w (--desk-oidc-issuer, --desk-oidc-audience)", err)
+		}
+		p.deskAccess.Tokens = issuer
+	}
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
@@ -212,7 +220,14 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	var running context.Context
 	running, p.endDesk = context.WithCancel(context.Background())
 	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
-	p.server = newServer(mux, p.log)
+	if issuer != nil {
+		p.running.Go(func() { _ = issuer.Run(running) }) // as well
+	}
+	handler := http.Handler(mux)
+	if p.demo {
+		handler = onLoopback(mux)
+	}
+	p.server = newServer(handler, p.log)
 	return nil
 }
 

@@ -141,6 +141,7 @@ func (p *process) takeSettings(ctx context.Context) (later []string, err error) 
 	if err != nil {
 		return nil, err
 	}
+	s.deskAccess.Tokens = p.deskAccess.Tokens // the issuer is of the start
 	if err := s.deskAccess.Check(); err != nil {
 		return nil, err
 	}

@@ -53,10 +53,12 @@ type settings struct {
 	maxTokenAge time.Duration // 0: any
 	denyList    string        // a file
 
-	serverCredential secrets     // as given
-	deskCredential   secrets     // as given
-	agents           string      // a file
-	deskAccess       desk.Access // both, as read
+	serverCredential secrets // as given
+	deskCredential   secrets // as given
+	agents           string  // a file
+	deskIssuer       string  // a URL
+	deskAudience     string
+	deskAccess       desk.Access // all, as read
 
 	servers []gateway.ServerCredential // serverCredential, as read
 	keys    []gateway.Key              // publicKeys, as read
@@ -215,7 +217,7 @@ func (s *settings) options() []option {
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
-		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and fill in what is not set with\nsecrets that everybody knows; loopback addresses only", &s.demo},
+		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
@@ -249,6 +251,8 @@ func (s *settings) options() []option {
 		{access, "server-credential", "[account=]secret", "what your servers send to get tokens from POST …/accounts/{accountId}/tokens; accounts as of\n--desk-credential; may be repeated", &s.serverCredential},
 		{access, "desk-credential", "[account=]secret", fmt.Sprintf("what agent desks send, at least %d bytes; with ABCDEF=secret or ABCDEF=@file it shows the chats of that\naccount only, with ABCDEF+GHIJKL=… of both; may be repeated", httpapi.MinCredential), &s.deskCredential},
 		{access, "agents", "file", "JSON file with the agents who sign in as themselves, each with the hash of a token, a role and accounts\n(docs/operations.md); gateway agent-token makes a token and its hash", &s.agents},
+		{access, "desk-oidc-issuer", "url", "OpenID Connect provider whose tokens agents may sign in with (docs/operations.md): the tokens' iss, below\nwhich /.well-known/openid-configuration is fetched", &s.deskIssuer},
+		{access, "desk-oidc-audience", "text", "what those tokens' aud must hold", &s.deskAudience},
 
 		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
@@ -477,21 +481,13 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
 	if s.demo {
-		if !loopback(host) {
-			return nil, fmt.Errorf("--demo listens on loopback only, for its secrets are known to everybody: use --addr 127.0.0.1:8080, or leave --demo out and set your own")
+		if err := s.checkDemo(host); err != nil {
+			return nil, err
 		}
-		if s.account == "" && s.integrationID == "" && s.appkey == "" && len(s.tenants) == 0 {
-			s.account, s.integrationID, s.appkey = demoAccount, demoIntegrationID, demoAppkey
-		}
-		if s.privateKey == "" {
-			fill(&s.hs256Secret, demoHS256)
-		}
-		if len(s.serverCredential) == 0 {
-			s.serverCredential = secrets{demoServer}
-		}
-		if len(s.deskCredential) == 0 {
-			s.deskCredential = secrets{demoDesk}
-		}
+		fill(&s.account, demoAccount)
+		fill(&s.integrationID, demoIntegrationID)
+		fill(&s.hs256Secret, demoHS256)
+		s.appkey, s.serverCredential, s.deskCredential = demoAppkey, secrets{demoServer}, secrets{demoDesk}
 	}
 	for _, secret := range []struct {
 		flag  string
@@ -538,7 +534,8 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
 	need(s.demo || len(s.publicKeys)+len(s.jwks) > 0 || s.privateKey != "", "--jwt-public-key (or --jwks)")
-	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0, "--desk-credential (or --agents)")
+	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0 || s.deskIssuer != "", "--desk-credential (or --agents, or --desk-oidc-issuer)")
+	need(s.deskIssuer == "" || s.deskAudience != "", "--desk-oidc-audience (for --desk-oidc-issuer)")
 	need(s.privateKey == "" || len(s.servers) > 0, "--server-credential (for --jwt-private-key)")
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {

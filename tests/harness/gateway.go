@@ -11,7 +11,7 @@ import (
 
 // Secrets of the tests' gateways, which are gone when the test ends.
 const (
-	DeskCredential = "the desk credential of the tests"
+	DeskCredential = "demo-desk-credential-not-for-production"
 	TokenSecret    = "the token secret of the tests, of 32 bytes or more"
 )
 
@@ -38,7 +38,7 @@ func (g *Gateway) run(ctx context.Context) error {
 	}
 	g.Name, g.Path, g.Ready = "gateway", program, AddressLine
 	g.Args = append([]string{"--demo", "--addr", listen, "--dist", filepath.Join(Root(), "dist"), "--data", g.Dir}, g.Flags...)
-	g.Env = []string{"GATEWAY_DESK_CREDENTIAL=" + DeskCredential, "GATEWAY_JWT_HS256_SECRET=" + TokenSecret}
+	g.Env = []string{"GATEWAY_JWT_HS256_SECRET=" + TokenSecret}
 	if err := g.Process.Start(ctx); err != nil {
 		return err
 	}
