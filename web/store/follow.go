@@ -41,11 +41,13 @@ func (s *Store) Position() wire.EventID { return after(s.follow.sequence()) }
 
 // follower owns the process's consumer of the whole stream.
 type follower struct {
-	s       *Store
-	consume jetstream.ConsumeContext
-	ring    *ring
-	newest  atomic.Uint64 // sequence of the newest entry
-	gone    atomic.Uint64 // sequence of the newest entry that was lost, 0 for none
+	s      *Store
+	cancel context.CancelFunc
+	ended  chan struct{}        // closed when run has returned
+	failed atomic.Pointer[gone] // why the consumer before the present one was lost
+	ring   *ring
+	newest atomic.Uint64 // sequence of the newest entry
+	gone   atomic.Uint64 // sequence of the newest entry that was lost, 0 for none
 
 	last    uint64        // sequence of the newest entry when the process began
 	begun   sync.Once     // closes reached
@@ -77,51 +79,69 @@ func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, 
 	if n := uint64(s.cfg.RingEntries); last >= max(first, 1) {
 		start = max(first, 1, last+1-min(n, last))
 	}
-	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, start-1), last: last, reached: make(chan struct{})}
+	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, start-1), last: last, reached: make(chan struct{}), ended: make(chan struct{})}
 	f.newest.Store(start - 1)
-	// Not "new": what is stored between reading last and creating the consumer would
-	// be in neither.
-	consumer, err := s.followJS.OrderedConsumer(ctx, streamName, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{allEntries},
-		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:    start,
-	})
-	if err != nil {
-		return nil, err
-	}
-	f.consume, err = consumer.Consume(f.receive, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		if !s.closed.Load() {
-			s.log.Warn("following the stream", "error", err)
-		}
-	}))
-	if err != nil || start > last {
-		return f, err
-	}
-	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
-		return f, nil // what there was has been deleted
-	}
+	following, cancel := context.WithCancel(s.ctx)
+	f.cancel = cancel
+	go f.run(following)
 	limit, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	select {
 	case <-f.reached:
 		return f, nil
 	case <-limit.Done():
-		return f, fmt.Errorf("the newest entries did not come: %w", limit.Err())
+		err := limit.Err()
+		if g := f.failed.Load(); g != nil {
+			err = g.err
+		}
+		return f, fmt.Errorf("the newest entries did not come: %w", err)
+	}
+}
+
+// run follows the stream, over one consumer after the other, until ctx ends.
+func (f *follower) run(ctx context.Context) {
+	defer close(f.ended)
+	lost := false // and the log says so
+	for try := 0; ; try++ {
+		// Not only what is new: what is stored until the consumer has been created would be in
+		// neither.
+		err := f.s.read(ctx, f.s.followJS, min(createWait<<min(try, 4), readWait), jetstream.ConsumerConfig{
+			FilterSubject: allEntries,
+			DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
+			OptStartSeq:   f.sequence() + 1,
+		}, func(pending uint64) bool {
+			if lost {
+				f.s.log.Info("following the stream again")
+			}
+			lost, try = false, 0
+			if pending == 0 { // also when what there was has been deleted
+				f.complete()
+			}
+			return true
+		}, f.receive)
+		if ctx.Err() != nil {
+			return
+		}
+		if !lost {
+			lost = true
+			f.s.log.Warn("following the stream: going on with another consumer", "error", err)
+		}
+		f.failed.Store(&gone{err})
+		if f.s.pause(ctx, 6) != nil {
+			return
+		}
 	}
 }
 
 func (f *follower) sequence() uint64 { return f.newest.Load() }
 
 func (f *follower) stop() {
-	if f.consume != nil {
-		f.consume.Stop()
-		<-f.consume.Closed()
-	}
-	// A callback may be running still; after this none does.
-	f.mu.Lock()
-	f.callbacks = nil
-	f.mu.Unlock()
+	f.cancel()
+	<-f.ended
 }
+
+// complete notes that everything that was there at the begin has been received.
+func (f *follower) complete() { f.begun.Do(func() { close(f.reached) }) }
 
 func (f *follower) remove(c *callback) {
 	f.mu.Lock()
@@ -137,25 +157,20 @@ func (f *follower) remove(c *callback) {
 // receive takes the consumer's messages. The stream's sequences have no gaps, so a
 // jump means that the consumer was replaced while messages were on their way, or
 // that entries were deleted.
-func (f *follower) receive(m jetstream.Msg) {
-	meta, err := m.Metadata()
-	if err != nil {
-		f.s.log.Error("a message without position", "error", err)
-		return
-	}
+func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	defer func() {
 		// The last entry may have been deleted: then nothing is pending before it has come.
 		if f.sequence() >= f.last || meta.NumPending == 0 {
-			f.begun.Do(func() { close(f.reached) })
+			f.complete()
 		}
 	}()
 	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {
 		e, err := f.s.next(f.s.ctx, allEntries, sequence)
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			if f.s.ctx.Err() != nil {
-				return
+				return false
 			}
 			// Nothing may be given out past a hole.
 			f.s.log.Error("reading what was missed", "error", err)
@@ -173,6 +188,7 @@ func (f *follower) receive(m jetstream.Msg) {
 	if meta.Sequence.Stream > f.sequence() {
 		f.deliver(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()})
 	}
+	return true
 }
 
 // deliverLoss reports that the entries up to sequence are gone.

@@ -297,11 +297,10 @@ func (x *index) build(ctx context.Context) error {
 }
 
 func (x *index) scan(ctx context.Context) error {
-	// An ordered consumer that has to begin anew, as under load, goes on from where it was
-	// with every entry, no longer with the last of each subject only: what it then gives
-	// first is out of date.
+	// When a consumer was lost, the next goes on with every entry, no longer with the last of
+	// each subject only: what it then gives first is out of date.
 	newest := map[string]*indexed{}
-	err := x.s.each(ctx, jetstream.OrderedConsumerConfig{
+	err := x.s.each(ctx, jetstream.ConsumerConfig{
 		FilterSubjects: []string{allEngagements},
 		DeliverPolicy:  jetstream.DeliverLastPerSubjectPolicy,
 	}, func(raw *entry) bool {

@@ -516,63 +516,6 @@ func (s *Store) pause(ctx context.Context, try int) error {
 	}
 }
 
-// eachHeartbeat is half of the time after which a consumer that delivers nothing is made anew, as
-// one of a cluster whose request was lost.
-const eachHeartbeat = time.Second
-
-// eachBytes bounds what the server sends of a consumer before it is asked for more. It is
-// more than the largest entry.
-const eachBytes = 4 << 20
-
-// each calls fn with every entry that a consumer of that kind delivers until there
-// are no more, or fn returns false. It is for reads that may be long; a consumer
-// costs more than a get.
-func (s *Store) each(ctx context.Context, cfg jetstream.OrderedConsumerConfig, fn func(*entry) bool) error {
-	cfg.InactiveThreshold = time.Minute
-	cfg.MaxResetAttempts = 5
-	consumer, err := s.readJS.OrderedConsumer(ctx, streamName, cfg)
-	if err != nil {
-		return err
-	}
-	if info := consumer.CachedInfo(); info != nil && info.NumPending == 0 {
-		return s.drop(consumer)
-	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(500, eachBytes), jetstream.PullHeartbeat(eachHeartbeat))
-	if err != nil {
-		return err
-	}
-	defer s.drop(consumer)
-	defer messages.Stop()
-	for {
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return err
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
-		if !fn(e) || meta.NumPending == 0 {
-			return nil
-		}
-	}
-}
-
-// drop frees a consumer at the server now rather than when it has been idle.
-func (s *Store) drop(consumer jetstream.Consumer) error {
-	info := consumer.CachedInfo()
-	if info == nil {
-		return nil
-	}
-	ctx, cancel := bounded(s.ctx)
-	defer cancel()
-	if err := s.readJS.DeleteConsumer(ctx, streamName, info.Name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) && s.ctx.Err() == nil {
-		s.log.Warn("a consumer was left to its timeout", "error", err)
-	}
-	return nil
-}
-
 // position is the place of the i-th event of an entry.
 func position(sequence uint64, i int) wire.EventID { return wire.EventID(sequence*100 + uint64(i)) }
 

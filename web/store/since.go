@@ -270,7 +270,7 @@ func (n *scanner) scan(batch []*scan) error {
 			filters = append(filters, subject+".>")
 		}
 	}
-	return n.s.each(ctx, jetstream.OrderedConsumerConfig{
+	return n.s.each(ctx, jetstream.ConsumerConfig{
 		FilterSubjects: filters,
 		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
 		OptStartSeq:    max(low, 1),

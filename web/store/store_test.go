@@ -647,8 +647,7 @@ func TestFollowGap(t *testing.T) {
 	session := newSession(t, s, ann, "s")
 	e := newChat(t, s, session, "e")
 	caughtUp(t, s)
-	s.follow.consume.Stop()
-	<-s.follow.consume.Closed()
+	s.follow.stop()
 	last := s.follow.sequence()
 	for i := range 4 {
 		if _, _, err := s.Append(ctx, ann, e.EngagementID, from(session, strconv.Itoa(i), "")); err != nil {
@@ -670,9 +669,13 @@ func TestFollowGap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	meta, err := m.Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
 	from := s.Position()
-	s.follow.receive(m)
-	s.follow.receive(m)
+	s.follow.receive(m, meta)
+	s.follow.receive(m, meta)
 	var texts []string
 	for _, e := range got {
 		if e.Message != nil {

@@ -44,7 +44,7 @@ func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, 
 	if err != nil {
 		return fmt.Errorf("store: cannot take up the work: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(2 * workLanes))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(2*workLanes), jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return fmt.Errorf("store: cannot take up the work: %w", err)
 	}

@@ -160,6 +160,36 @@ func (n *NATS) Leader(ctx context.Context, stream string) (*harness.Process, err
 	return leader, err
 }
 
+// WaitSynced returns when every node has all of a stream.
+func (n *NATS) WaitSynced(ctx context.Context, stream string) error {
+	return n.with(func(js jetstream.JetStream) error {
+		for {
+			one, cancel := context.WithTimeout(ctx, 2*time.Second)
+			s, err := js.Stream(one, stream)
+			cancel()
+			if err == nil {
+				if c := s.CachedInfo().Cluster; c == nil || len(c.Replicas) != len(n.Nodes)-1 {
+					err = errors.New("not all nodes are there")
+				} else {
+					for _, r := range c.Replicas {
+						if !r.Current || r.Offline {
+							err = fmt.Errorf("%s is not there or lags behind", r.Name)
+						}
+					}
+				}
+			}
+			if err == nil {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the nodes have not synced: %w", err)
+			case <-time.After(50 * time.Millisecond): // the servers have no way to tell
+			}
+		}
+	})
+}
+
 // Kill ends all nodes as a crash does.
 func (n *NATS) Kill() {
 	for _, p := range n.Nodes {
