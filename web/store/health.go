@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -23,6 +24,8 @@ const (
 	// succeed. It is not in CHAT, whose entries all gateways read.
 	probeStream  = "HEALTH"
 	probeSubject = "health.probe"
+	// refusedSubject is that of CHAT in tryRefused. Nothing is ever stored there.
+	refusedSubject = "chat.probe"
 	// probeFor is for how long the result of such a write is taken for the present state.
 	// So it is written once in this time at most, whoever asks.
 	probeFor = time.Second
@@ -55,11 +58,30 @@ type health struct {
 		cancel context.CancelFunc
 	}
 
+	mayCreate permission // to create the probe's stream
+	mayProbe  permission // to write into it
+
 	mu      sync.Mutex // one probe at a time
 	created bool       // the stream of the probe is there
 	probed  time.Time
 	result  error
 }
+
+// permission is something that the credentials of an external server allow until it has
+// been refused. A server does not answer a request that it refuses.
+type permission struct {
+	ctx    context.Context // ended by the refusal
+	cancel context.CancelFunc
+}
+
+// while returns a context that ends with the permission, too.
+func (p *permission) while(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(p.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+func (p *permission) refused() bool { return p.ctx.Err() != nil }
 
 // gone is a reason why nothing can be written.
 type gone struct{ err error }
@@ -69,12 +91,18 @@ func newHealth(s *Store) *health {
 	h.writing.ctx, h.writing.cancel = context.WithCancel(s.ctx)
 	h.gauges[0].what = "the file system of the data folder"
 	h.gauges[1].what = "--max-store"
-	if s.server != nil && h.reserve == 0 {
-		if space, err := spaceOf(s.server.dir); err == nil {
+	h.mayCreate.ctx, h.mayCreate.cancel = context.WithCancel(s.ctx)
+	h.mayProbe.ctx, h.mayProbe.cancel = context.WithCancel(s.ctx)
+	return h
+}
+
+// keepReserve decides how much of the file system of the server inside this process is left free.
+func (h *health) keepReserve() {
+	if h.s.server != nil && h.reserve == 0 {
+		if space, err := spaceOf(h.s.server.dir); err == nil {
 			h.reserve = reserveOf(space.total)
 		}
 	}
-	return h
 }
 
 // reserveOf is how much of a file system of that size is left free: 2 %, 1 to 64 MiB. The
@@ -149,21 +177,81 @@ func (h *health) probe(ctx context.Context) error {
 }
 
 func (h *health) try(ctx context.Context) error {
-	if !h.created {
-		// An external server's credentials may allow the stream CHAT only.
-		if err := h.createProbe(ctx); err != nil {
+	if !h.created && !h.mayCreate.refused() {
+		if err := h.createProbe(ctx); err == nil {
+			h.created = true
+		} else if !h.mayCreate.refused() {
 			return fmt.Errorf("store: cannot make the stream %s, in which writing is tried: %w", probeStream, err)
 		}
-		h.created = true
 	}
+	// The operator may have made a stream that this process must not.
+	if !h.mayProbe.refused() {
+		err := h.publishProbe(ctx)
+		if errors.Is(err, jetstream.ErrNoStreamResponse) {
+			h.created = false // deleted by an operator
+		}
+		if err == nil {
+			return nil
+		}
+		if !h.mayProbe.refused() && !(h.mayCreate.refused() && !h.created) {
+			return fmt.Errorf("store: a write was tried and failed: %w", withoutRoom(err))
+		}
+	}
+	return h.tryRefused(ctx)
+}
+
+func (h *health) publishProbe(ctx context.Context) error {
+	ctx, cancel := h.mayProbe.while(ctx)
+	defer cancel()
 	_, err := h.s.js.Publish(ctx, probeSubject, nil, jetstream.WithRetryAttempts(0))
-	if errors.Is(err, jetstream.ErrNoStreamResponse) {
-		h.created = false // deleted by an operator
+	return err
+}
+
+// otherStream is the server's answer to an entry that is meant for another stream.
+const otherStream jetstream.ErrorCode = 10060
+
+// tryRefused tries a write into CHAT that its leader refuses. That shows less than one which
+// is stored, and is for credentials that do not allow the stream of the probe.
+func (h *health) tryRefused(ctx context.Context) error {
+	_, err := h.s.js.Publish(ctx, refusedSubject, nil, jetstream.WithRetryAttempts(0), jetstream.WithExpectStream(probeStream))
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == otherStream {
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("store: a write was tried and failed: %w", withoutRoom(err))
+	if err == nil {
+		err = errors.New("an entry was stored in a stream that it was not meant for")
 	}
-	return nil
+	return fmt.Errorf("store: a write was tried and failed: %w", err)
+}
+
+// checkPermissions says in the log, once, when the probe is not permitted.
+func (h *health) checkPermissions(ctx context.Context) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	err := h.probe(ctx)
+	switch {
+	case h.mayProbe.refused():
+		h.s.log.Warn("the credentials for NATS lack a permission: readiness is tried with a write that is refused, which does not show a full disk; allow publishing to what is refused here, or make the stream",
+			"stream", probeStream, "subject", probeSubject)
+	case h.mayCreate.refused() && err == nil && !h.created:
+		h.s.log.Warn("the credentials for NATS lack the permission to make the stream in which writing is tried; until an operator has made it, readiness is tried with a write that is refused",
+			"stream", probeStream, "subject", probeSubject)
+	}
+}
+
+// forbid takes the server's refusal of a permission, and reports whether it was one that the
+// probe can do without.
+func (h *health) forbid(err error) bool {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, `.`+probeStream+`"`):
+		h.mayCreate.cancel()
+	case strings.Contains(text, `"`+probeSubject+`"`):
+		h.mayProbe.cancel()
+	default:
+		return false
+	}
+	return true
 }
 
 // withoutRoom wraps ErrNoWrites around the server's answer that its limits leave no room.
@@ -176,6 +264,8 @@ func withoutRoom(err error) error {
 }
 
 func (h *health) createProbe(ctx context.Context) error {
+	ctx, cancel := h.mayCreate.while(ctx)
+	defer cancel()
 	_, err := h.s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name:        probeStream,
 		Description: "openchat: an entry that is written to find out whether writes succeed",

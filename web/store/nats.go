@@ -130,12 +130,13 @@ func CheckReplicas(n int) error {
 }
 
 func (s *Store) open(ctx context.Context) error {
+	s.health = newHealth(s)
 	if err := s.connect(); err != nil {
 		return err
 	}
 	js := s.js
 	var err error
-	s.health = newHealth(s)
+	s.health.keepReserve()
 	if s.server != nil {
 		s.server.complaint.Store(new(s.health.look))
 	}
@@ -166,6 +167,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.ongoing.build(ctx); err != nil {
 		return fmt.Errorf("store: cannot read the ongoing chats of the stream %s: %w", streamName, err)
 	}
+	if s.server == nil {
+		s.health.checkPermissions(ctx)
+	}
 	s.wg.Add(1)
 	go s.ongoing.run()
 	s.wg.Go(s.health.run)
@@ -186,7 +190,7 @@ func (s *Store) connect() error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { s.log.Info("NATS connection is back", "connection", nc.Opts.Name) }),
 		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
-			if !s.closed.Load() {
+			if !s.closed.Load() && !(errors.Is(err, nats.ErrPermissionViolation) && s.health.forbid(err)) {
 				s.log.Error("NATS", "connection", nc.Opts.Name, "error", err)
 			}
 		}),
