@@ -355,7 +355,17 @@ func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Cu
 // lockEngagement makes this process's writers to one engagement wait for each other: cheaper
 // than finding out at the server. What other processes do, the server's check finds.
 func (s *Store) lockEngagement(ctx context.Context, engagementID string) (release func(), err error) {
-	stripe := s.stripes[maphash.String(stripeSeed, engagementID)%uint64(len(s.stripes))]
+	return s.lock(ctx, &s.stripes, engagementID)
+}
+
+// lockPages waits until no other page of the customer is read: a write waits at the server for the
+// pages before it, and one customer's shall not be many.
+func (s *Store) lockPages(ctx context.Context, c Customer) (release func(), err error) {
+	return s.lock(ctx, &s.pages, customerSubject(c))
+}
+
+func (s *Store) lock(ctx context.Context, stripes *[256]chan struct{}, key string) (release func(), err error) {
+	stripe := stripes[maphash.String(stripeSeed, key)%uint64(len(stripes))]
 	select {
 	case stripe <- struct{}{}:
 		return func() { <-stripe }, nil

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -134,5 +135,27 @@ func TestSlowReaderIsNoOutage(t *testing.T) {
 	t.Logf("a page %v after the cut", time.Since(before))
 	if s.js.Conn().Stats().Reconnects+s.followJS.Conn().Stats().Reconnects > 0 || s.readJS.Conn().Stats().Reconnects == 0 {
 		t.Error("another connection was cut")
+	}
+}
+
+// One customer's pages are read one after the other, beside those of others.
+func TestPagesOfOneCustomer(t *testing.T) {
+	s, ctx := openStore(t, Config{}), testContext(t)
+	annChat, bobChat := newChat(t, s, newSession(t, s, ann, "s"), "e"), newChat(t, s, newSession(t, s, bob, "s"), "e")
+	release, err := s.lockPages(ctx, ann) // as while a page is read
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.Page(short, ann, annChat.EngagementID, Query{Size: 50}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a second page was read at the same time: %v", err)
+	}
+	if _, err := s.Page(ctx, bob, bobChat.EngagementID, Query{Size: 50}); err != nil {
+		t.Errorf("another customer's page: %v", err)
+	}
+	release()
+	if _, err := s.Page(ctx, ann, annChat.EngagementID, Query{Size: 50}); err != nil {
+		t.Error(err)
 	}
 }

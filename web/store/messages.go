@@ -129,7 +129,12 @@ func (s *Store) Page(ctx context.Context, c Customer, engagementID string, q Que
 	low, high = max(low, 1), min(high, newest)
 	// One more at the low end tells whether there is anything older: the oldest
 	// messages go when they reach their maximum age.
+	release, err := s.lockPages(ctx, c)
+	if err != nil {
+		return wire.MessagePage{}, err
+	}
 	list, err := s.messages(ctx, c, engagementID, max(low-1, 1), high)
+	release()
 	if err != nil {
 		return wire.MessagePage{}, err
 	}

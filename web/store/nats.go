@@ -59,6 +59,7 @@ type Store struct {
 	closed atomic.Bool
 
 	stripes [256]chan struct{} // one writer at a time to the same engagement
+	pages   [256]chan struct{} // one page at a time of the same customer
 	newest  *newestCache
 	follow  *follower
 	scans   *scanner
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{cfg: cfg, log: cfg.Logger, newest: newNewestCache()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for i := range s.stripes {
-		s.stripes[i] = make(chan struct{}, 1)
+		s.stripes[i], s.pages[i] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
 	if err := s.open(ctx); err != nil {
 		s.Close()
