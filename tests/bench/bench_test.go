@@ -23,6 +23,30 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestHostile is the short form of what a hostile customer does. The times are the machine's, and those
+// of whatever else runs on it, so they are only printed.
+func TestHostile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two gateways")
+	}
+	t.Chdir("../..")
+	r, err := measureHostile(t.Context(), options{1, t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, table := range r.tables {
+		table.print(&out)
+	}
+	printGoals(&out, r.goals)
+	t.Log(out.String())
+	for _, g := range r.goals {
+		if g.unit != "×" && !g.meets(g.must) {
+			t.Errorf("%s: %v, must be %v", g.what, g.value, g.must)
+		}
+	}
+}
+
 func TestPercentile(t *testing.T) {
 	hundred := make([]float64, 100)
 	for i := range hundred {

@@ -7,12 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/google/uuid"
-	"golang.org/x/time/rate"
 
 	"openchat/sdk"
 	"openchat/tests/harness"
@@ -238,31 +234,7 @@ func (b *gatewayBench) history(ctx context.Context, c *load) (t table, ratio flo
 		return t, 0, err
 	}
 	v, fresh := c.visitors[0], c.visitors[1]
-	// As many speak as a chat takes, each as often as the desk allows.
-	const supervisors = 15
-	agents := []string{v.Agent}
-	for range supervisors {
-		agents = append(agents, uuid.NewString())
-		if err := c.desk.Supervise(ctx, v.Chat, agents[len(agents)-1], "Agent"); err != nil {
-			return t, 0, err
-		}
-	}
-	allowed := rate.NewLimiter(45*rate.Limit(len(agents)), 150*len(agents))
-	var next atomic.Int64
-	if err := together(16, func() error {
-		for {
-			i := int(next.Add(1))
-			if i > history {
-				return nil
-			}
-			if err := allowed.Wait(ctx); err != nil {
-				return err
-			}
-			if err := c.desk.Send(ctx, v.Chat, agents[i%len(agents)], "Some words that are as many as people write in a chat.", uuid.NewString()); err != nil {
-				return err
-			}
-		}
-	}); err != nil {
+	if err := cluster.Fill(ctx, c.desk, v.Chat, v.Agent, history, "Some words that are as many as people write in a chat."); err != nil {
 		return t, 0, err
 	}
 	first, err := page(ctx, v, nil)

@@ -40,6 +40,7 @@ var sections = []section{
 	{"calls", measureCalls},
 	{"memory", measureMemory},
 	{"gateway", measureGateway},
+	{"hostile", measureHostile},
 }
 
 // options are what the command line says to every section.

@@ -22,9 +22,10 @@ import (
 type Binaries struct {
 	Gateway string // path of the gateway
 	NATS    string // path of nats-server, of the version that go.mod names
+	Attack  string // path of the hostile customer's program
 }
 
-// Build builds both into dir, the gateway as it is shipped.
+// Build builds them into dir, the gateway as it is shipped.
 func Build(ctx context.Context, dir string) (b Binaries, err error) {
 	if dir, err = filepath.Abs(dir); err != nil {
 		return b, err
@@ -32,8 +33,11 @@ func Build(ctx context.Context, dir string) (b Binaries, err error) {
 	if b.Gateway, err = harness.BuildGateway(ctx, dir); err != nil {
 		return b, err
 	}
-	b.NATS = filepath.Join(dir, "nats-server")
-	return b, harness.Run(ctx, "go", "build", "-o", b.NATS, "github.com/nats-io/nats-server/v2")
+	b.NATS, b.Attack = filepath.Join(dir, "nats-server"), filepath.Join(dir, "attack")
+	if err := harness.Run(ctx, "go", "build", "-o", b.NATS, "github.com/nats-io/nats-server/v2"); err != nil {
+		return b, err
+	}
+	return b, harness.Run(ctx, "go", "build", "-o", b.Attack, "./tests/harness/cluster/attack")
 }
 
 // StartGateway starts a gateway on a free port of loopback and returns when it serves.

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"openchat/tests/harness/cluster"
+)
+
+const (
+	hostileRate  = 100 // messages a second of the others
+	othersOnline = 20
+	// slowdown is how much longer a message may take because of one hostile customer.
+	slowdown = 3
+	// flat is how much longer a call may take because there is much that it does not answer with.
+	flat = 1.5
+)
+
+// hostility is how much is measured.
+type hostility struct {
+	history, short int // messages in a chat
+	ended          int // chats of a customer
+	window         time.Duration
+	calls          int // of each kind that are timed
+}
+
+var (
+	fullHostility  = hostility{2000, 10, 800, 4 * time.Second, 100}
+	shortHostility = hostility{200, 10, 20, 2 * time.Second, 20}
+)
+
+// measureHostile measures what one customer can do to the others, with the quotas as they are shipped, and what a
+// call costs that has much to pass over.
+func measureHostile(ctx context.Context, o options) (r report, err error) {
+	size := fullHostility
+	if o.runs == 1 {
+		size = shortHostility
+	}
+	dir, err := os.MkdirTemp("", "bench-hostile")
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	bin, err := cluster.Build(ctx, "dist")
+	if err != nil {
+		return r, err
+	}
+	account, err := cluster.NewAccount(dir)
+	if err != nil {
+		return r, err
+	}
+	one, err := measureSlowdown(ctx, o, size, bin, account, filepath.Join(dir, "one"))
+	if err != nil {
+		return r, fmt.Errorf("beside a hostile customer: %w", err)
+	}
+	other, err := measureFlatness(ctx, size, bin, account, filepath.Join(dir, "other"))
+	if err != nil {
+		return r, fmt.Errorf("what is passed over: %w", err)
+	}
+	return report{append(one.tables, other.tables...), append(one.goals, other.goals...)}, nil
+}
+
+func measureSlowdown(ctx context.Context, o options, size hostility, bin cluster.Binaries, account *cluster.Account, data string) (r report, err error) {
+	g, err := startMetered(ctx, bin, "gateway", append(account.Args, "--data", data)...)
+	if err != nil {
+		return r, err
+	}
+	defer g.Kill()
+	c := newLoad(account)
+	c.balancer.Use(g.Process)
+	if err := c.grow(ctx, othersOnline); err != nil {
+		return r, err
+	}
+	h, err := account.NewHostile(ctx, bin.Attack, g.URL, "hostile-"+uuid.NewString(), c.desk, size.history)
+	if err != nil {
+		return r, err
+	}
+	if _, err := c.run(ctx, hostileRate, 2*time.Second, false); err != nil { // caches fill, and heaps find their size
+		return r, err
+	}
+	latencies := map[bool][]float64{}
+	lost := 0
+	var most memory
+	for n := range 2 * o.runs {
+		hostile := n%2 == 1
+		end := func() error { return nil }
+		if hostile {
+			if end, err = h.Begin(); err != nil {
+				return r, err
+			}
+		}
+		l, err := c.run(ctx, hostileRate, size.window, false)
+		if err == nil && hostile {
+			var now memory
+			if now, err = g.memory(ctx); err == nil && now.rss > most.rss {
+				most = now
+			}
+		}
+		if err = errors.Join(err, end()); err != nil {
+			return r, fmt.Errorf("round %d, hostile %v: %w; the hostile customer: %s", n, hostile, err, strings.Join(h.Counts(), ", "))
+		}
+		latencies[hostile] = append(latencies[hostile], l.latencies...)
+		lost += l.lost
+		fmt.Fprintf(o.log, "  hostile %v: p50 %.2f ms, p99 %.2f ms, lost %d\n", hostile, percentile(l.latencies, 50), percentile(l.latencies, 99), l.lost)
+	}
+	ratio := percentile(latencies[true], 99) / percentile(latencies[false], 99)
+	row := func(name string, hostile bool) []string {
+		l := latencies[hostile]
+		return []string{name, ms(percentile(l, 50)), ms(percentile(l, 99)), ms(percentile(l, 100))}
+	}
+	t := table{
+		title: fmt.Sprintf("Gateway: one hostile customer, beside %d others with %d messages a second", othersOnline, hostileRate),
+		head:  []string{"rounds", "p50", "p99", "worst"},
+		rows:  [][]string{row("quiet", false), row("hostile", true)},
+		notes: []string{
+			"Rounds in turn, at one gateway as shipped. The hostile customer runs on the same machine, and does all at once, as fast as it is answered: creates chats with the largest parameters, lists them, " +
+				fmt.Sprintf("posts to an ended chat of %d long messages, asks for its history and reads no answer, opens silent sockets, sends pongs and empty fragments, creates sessions. ", size.history) +
+				fmt.Sprintf("The gateway held %.0f MiB at most (RSS).", most.rss/1024),
+			"What it was answered: " + strings.Join(h.Counts(), "; ") + ".",
+		},
+	}
+	c.abandon(g.Process)
+	return report{[]table{t}, []goal{
+		{what: "Gateway: p99 of a message beside a hostile customer, over the quiet one", unit: "×", value: ratio, must: slowdown, aim: 1.5},
+		{what: "Gateway: messages lost beside a hostile customer", value: float64(lost), must: 0, aim: 0},
+	}}, nil
+}
+
+// measureFlatness compares customers with and without ended chats, and chats with few and many messages.
+func measureFlatness(ctx context.Context, size hostility, bin cluster.Binaries, account *cluster.Account, data string) (r report, err error) {
+	g, err := startMetered(ctx, bin, "gateway", append(account.Args, "--data", data, "--customer-chats-per-hour", "0")...)
+	if err != nil {
+		return r, err
+	}
+	defer g.Kill()
+	c := newLoad(account)
+	c.balancer.Use(g.Process)
+	if err := c.grow(ctx, 4); err != nil {
+		return r, err
+	}
+	fresh, used, short, long := c.visitors[0], c.visitors[1], c.visitors[2], c.visitors[3]
+	// A customer may call 20 times a second, and to create a chat takes two.
+	pace := time.NewTicker(time.Second / 9)
+	defer pace.Stop()
+	for range size.ended {
+		<-pace.C
+		e, err := used.CreateEngagement(ctx, nil)
+		if err != nil {
+			return r, err
+		}
+		agent := uuid.NewString()
+		if err := cluster.Accept(ctx, c.desk, e.EngagementID, agent); err != nil {
+			return r, err
+		}
+		if err := c.desk.End(ctx, e.EngagementID, agent); err != nil {
+			return r, err
+		}
+	}
+	for v, n := range map[*visitor]int{short: size.short, long: size.history} {
+		if err := cluster.Fill(ctx, c.desk, v.Chat, v.Agent, n, "Some words that are as many as people write in a chat."); err != nil {
+			return r, err
+		}
+	}
+	found := series{}
+	timed := func(name string, call func() error) error {
+		<-pace.C
+		begun := time.Now()
+		err := call()
+		found.add(name, time.Since(begun).Seconds()*1000)
+		return err
+	}
+	list := func(v *visitor) func() error {
+		return func() error {
+			chats, err := v.Engagements(ctx)
+			if err == nil && len(chats) != 1 {
+				err = fmt.Errorf("%d chats are listed, not 1", len(chats))
+			}
+			return err
+		}
+	}
+	post := func(v *visitor) func() error {
+		return func() error { return v.Send(ctx, "Some words.") }
+	}
+	// Another agent each time.
+	claim := func(v *visitor) func() error {
+		return func() error {
+			_, err := c.desk.Call(ctx, "POST", "/engagements/"+v.Chat+":accept", map[string]any{"agentId": uuid.NewString(), "agentName": "Agent", "takeOver": true})
+			return err
+		}
+	}
+	kinds := []struct {
+		what         string
+		little, much func() error
+	}{
+		{fmt.Sprintf("list the chats, with 0 and %d ended ones", size.ended), list(fresh), list(used)},
+		{fmt.Sprintf("post, with 0 and %d ended chats", size.ended), post(fresh), post(used)},
+		{fmt.Sprintf("post into a chat of %d and of %d messages", size.short, size.history), post(short), post(long)},
+		{fmt.Sprintf("claim a chat of %d and of %d messages", size.short, size.history), claim(short), claim(long)},
+	}
+	t := table{title: "Gateway: what a call passes over", head: []string{"call", "little", "much"},
+		notes: []string{"Medians of single calls, in turn, with nothing else going on."}}
+	for _, k := range kinds {
+		for range size.calls {
+			if err := errors.Join(timed(k.what+" little", k.little), timed(k.what+" much", k.much)); err != nil {
+				return r, fmt.Errorf("%s: %w", k.what, err)
+			}
+		}
+		little, much := found.median(k.what+" little"), found.median(k.what+" much")
+		t.rows = append(t.rows, []string{k.what, ms(little), ms(much)})
+		r.goals = append(r.goals, goal{what: "Gateway: " + k.what, unit: "×", value: much / little, must: flat, aim: 1.1})
+	}
+	r.tables = []table{t}
+	c.abandon(g.Process)
+	return r, nil
+}
