@@ -677,7 +677,7 @@ func (c *customer) upload(path, body string) *upload {
 		c.Fatal(err)
 	}
 	c.Cleanup(func() { _ = conn.Close() })
-	head := fmt.Sprintf("POST %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n%s: %s\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
+	head := fmt.Sprintf("POST %s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n%s: %s\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n",
 		wire.BasePath, path, c.token, wire.HeaderAppkey, c.appkey, len(body))
 	if _, err := io.WriteString(conn, head); err != nil {
 		c.Fatal(err)

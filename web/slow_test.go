@@ -123,7 +123,7 @@ func TestSlowClients(t *testing.T) {
 		"a request, byte by byte": func(t *testing.T) {
 			conn := dial(t)
 			begun := time.Now()
-			write(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: secret words")
+			write(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: secret words")
 			drip(conn, "x")
 			between(t, begun, p.server.ReadHeaderTimeout)
 		},
@@ -137,7 +137,7 @@ func TestSlowClients(t *testing.T) {
 		},
 		"a request, and then nothing": func(t *testing.T) {
 			conn := dial(t)
-			write(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+			write(conn, "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 			r := bufio.NewReader(conn)
 			res, err := http.ReadResponse(r, nil)
 			if err != nil || res.StatusCode != 200 {
@@ -154,7 +154,7 @@ func TestSlowClients(t *testing.T) {
 			for path, status := range map[string]int{wire.BasePath + "/sessions": 401, desk.BasePath + "/engagements/x:accept": 401, "/healthz": 404, "/nowhere": 405} {
 				conn := dial(t)
 				begun := time.Now()
-				write(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\n\r\n", path)
+				write(conn, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 60000\r\n\r\n", path)
 				go drip(conn, " ")
 				res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 				if err != nil || res.StatusCode != status {
@@ -171,7 +171,7 @@ func TestSlowClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			begun := time.Now()
-			write(conn, "GET /avaya-ccaas-chat-sdk.wasm HTTP/1.1\r\nHost: x\r\n\r\n")
+			write(conn, "GET /avaya-ccaas-chat-sdk.wasm HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 			select {
 			case <-let(conn):
 			case <-time.After(limit):
@@ -202,7 +202,7 @@ func TestSlowClients(t *testing.T) {
 		},
 		"too many headers": func(t *testing.T) {
 			conn := dial(t)
-			go write(conn, "GET / HTTP/1.1\r\nHost: x\r\n%s", strings.Repeat("X: 0123456789\r\n", 10_000))
+			go write(conn, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n%s", strings.Repeat("X: 0123456789\r\n", 10_000))
 			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 			if err != nil || res.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 				t.Errorf("%v %v", res, err)

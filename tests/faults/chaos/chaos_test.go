@@ -20,6 +20,7 @@ import (
 
 	"openchat/sdk"
 	"openchat/tests/harness"
+	"openchat/tests/harness/cluster"
 )
 
 // plan is how large a run is.
@@ -90,6 +91,7 @@ type run struct {
 	agents    []*agent
 	chats     map[*agent][]string
 	deafen    func() // ends the agents' feeds
+	hostile   *cluster.Hostile
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -199,6 +201,10 @@ func (r *run) wrong(format string, args ...any) {
 // people brings everybody in, while nothing fails.
 func (r *run) people(ctx context.Context) {
 	r.Helper()
+	var err error
+	if r.hostile, err = r.w.account.NewHostile(ctx, binaries.Attack, r.w.url, "hostile", newAgent(r.w, -1).desk, 200); err != nil {
+		r.Fatal(err)
+	}
 	for range r.plan.links {
 		l, err := newLink(r.w.address)
 		if err != nil {
@@ -250,6 +256,15 @@ func (r *run) people(ctx context.Context) {
 // disturb has everybody write while everything fails, and leaves sound links and
 // serving processes.
 func (r *run) disturb(ctx context.Context) {
+	end, err := r.hostile.Begin()
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer func() {
+		if err := end(); err != nil {
+			r.wrong("%v", err)
+		}
+	}()
 	// Faults end first; who writes then still writes a little on.
 	failing, calm := context.WithTimeout(ctx, r.duration)
 	defer calm()
@@ -550,6 +565,7 @@ func (r *run) report(v verdict, took time.Duration, left int) {
 	row("NATS' failures", kinds("nats "))
 	row("proxies' faults", kinds("proxy "))
 	row("changes of proxies that got stuck", stuck.Load())
+	row("what the hostile customer did", strings.Join(r.hostile.Counts(), ", "))
 	row("event streams broken", broke)
 	row("desk feeds, attempts that ended", cuts)
 	row("tokens expired", expired)

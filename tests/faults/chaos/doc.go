@@ -4,7 +4,7 @@
 // customers' links suffer latency, slicing, resets, black holes and refusals. Then the
 // faults stop, everything settles, and the logs of all are compared with what is
 // stored: every acknowledged message is in every participant's log, once, in order;
-// nothing is there that nobody sent; every promise has settled.
+// nothing is there that nobody sent; every promise has settled. One hostile customer attacks the gateway all along.
 //
 //	make chaos                       200 customers, 20 agents, 3 minutes
 //	make chaos SEED=7 DURATION=10m   other faults, for longer
