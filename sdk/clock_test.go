@@ -114,6 +114,17 @@ func TestWrongClock(t *testing.T) {
 			}
 		})
 	})
+	t.Run("JWT-8 IDLE-1 a ping that was answered before the sleep, and is heard after it, does not hide it", func(t *testing.T) {
+		started(t, sdktest.Options{StreamLatency: 10 * time.Millisecond}, func(t *testing.T, g *page) {
+			g.c.Wake(sdk.WakeVisible)         // pings
+			time.Sleep(15 * time.Millisecond) // the answer is on its way back
+			g.sleepDevice(6*time.Minute, 0)
+			time.Sleep(10 * time.Second)
+			if g.count(sdk.EventIdleTimeoutExpired) != 1 || g.count(sdk.EventStreamFailed) != 0 {
+				t.Errorf("IDLE-1: after six minutes asleep: %s", g.typesOf())
+			}
+		})
+	})
 	t.Run("JWT-8 IDLE-1 slept and set at once", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			g.setClock(12 * time.Hour)
