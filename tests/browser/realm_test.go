@@ -22,6 +22,7 @@ func TestRealms(t *testing.T) {
 		{"wrapped", true}, {"wrapped", false},
 		{"subclassed", true}, {"subclassed", false},
 		{"frozen", true}, {"frozen", false},
+		{"typedarray", true},
 		{"gone", false},
 	} {
 		layer, where := `<script src="/t/realms/`+tt.layer+`.js"></script>`, "after the script"
