@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"openchat/sdk/wire"
 	"openchat/web/desk"
@@ -32,6 +34,8 @@ type settings struct {
 	replicas    int
 	maxAge      time.Duration
 	maxStore    size
+	storeKey    string // a file
+	key         string // its content
 	drainDelay  time.Duration
 	logLevel    slog.Level
 	demo        bool
@@ -230,6 +234,7 @@ func (s *settings) options() []option {
 		{stored, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
 		{stored, "max-age", "duration", "how long sessions, chats and messages are kept after their last change", span{&s.maxAge, store.MinAge, 0, ""}},
 		{stored, "max-store", "bytes", "how much the NATS server inside this process stores, e.g. 20GB; nothing new is taken beyond it.\n0: as much as the disk has, but for a reserve of 2 %, 1 to 64 MiB", &s.maxStore},
+		{stored, "store-key-file", "file", "encrypt what the NATS server inside this process stores, with the key in the file's first line, at least\n" + strconv.Itoa(store.MinKey) + " characters, which nobody but owner and group may read; --data must be empty, or encrypted with the same key", &s.storeKey},
 
 		{tenant, "account", "id", "the account: six letters, e.g. ABCDEF", &s.account},
 		{tenant, "integration-id", "uuid", "the account's chat integration", &s.integrationID},
@@ -527,6 +532,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 			return nil, fmt.Errorf("--allowed-origins %s is %w", o, err)
 		}
 	}
+	if err := s.readStoreKey(); err != nil {
+		return nil, err
+	}
 	var missing []string
 	need := func(ok bool, flags string) {
 		if !ok {
@@ -600,6 +608,45 @@ func readSecret(flag string, v *string) error {
 	if *v = strings.TrimSpace(line); *v == "" {
 		return fmt.Errorf("--%s: the first line of %s is empty", flag, path)
 	}
+	return nil
+}
+
+// maxStoreKeyFile is how long the file of --store-key-file may be, in bytes.
+const maxStoreKeyFile = 4 << 10
+
+// readStoreKey reads the file of --store-key-file.
+func (s *settings) readStoreKey() error {
+	const option = "--store-key-file"
+	s.key = ""
+	if s.storeKey == "" {
+		return nil
+	}
+	if s.natsURL != "" {
+		return errors.New(option + " is for the NATS server inside this process; with --nats-url the NATS servers' own configuration encrypts (jetstream: cipher and key)")
+	}
+	info, err := os.Stat(s.storeKey)
+	if err != nil {
+		return fmt.Errorf("%s: cannot read the file: %w", option, err)
+	}
+	// Windows has no such permissions.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
+		return fmt.Errorf("%s: everybody on this machine may use %s (%v); take that away with chmod o= on it", option, s.storeKey, info.Mode().Perm())
+	}
+	text, err := readBounded(s.storeKey, maxStoreKeyFile)
+	if err != nil {
+		return fmt.Errorf("%s: cannot read the file: %w", option, err)
+	}
+	line, rest, _ := strings.Cut(string(text), "\n")
+	line = strings.TrimSpace(line)
+	switch {
+	case len(text) > maxStoreKeyFile:
+		return fmt.Errorf("%s: %s has more than %d bytes", option, s.storeKey, maxStoreKeyFile)
+	case strings.TrimSpace(rest) != "":
+		return fmt.Errorf("%s: %s has more than one line; it holds one key", option, s.storeKey)
+	case utf8.RuneCountInString(line) < store.MinKey:
+		return fmt.Errorf("%s: the key in %s is shorter than %d characters; openssl rand -hex 32 makes one", option, s.storeKey, store.MinKey)
+	}
+	s.key = line
 	return nil
 }
 

@@ -212,7 +212,7 @@ func (v *verifier) verify(ctx context.Context, token, appkey string) (*caller, e
 	c := &caller{
 		Customer:      store.Customer{Account: claims.Account, ID: claims.Subject},
 		IntegrationID: strings.ToLower(claims.IntegrationID),
-		Name:          claims.CustomerName,
+		Name:          httpapi.CustomerName(claims.CustomerName),
 		appkey:        hashAppkey(appkey),
 	}
 	if c.Expiry, err = v.expiry(claims); err != nil {

@@ -112,7 +112,7 @@ func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
 	}
 	name := c.Name
 	if name == "" {
-		name = in.DisplayName
+		name = httpapi.CustomerName(in.DisplayName)
 	}
 	paid, err := g.quotas.chargeSession(c.Customer, bytesOf(in.SessionParameters, name, in.CorrelationID))
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"openchat/sdk/wire"
 	"openchat/web/store"
@@ -57,14 +56,17 @@ func DisplayName(field, value string) error {
 }
 
 // StaffName is DisplayName for names that a chat shows in its own lines: it returns the
-// name without surrounding white space, and refuses none and control characters too.
+// name without surrounding white space, and refuses none, what PlainName would take out, and
+// the system's name too.
 func StaffName(field, value string) (string, error) {
 	value = strings.TrimSpace(value)
 	switch {
 	case value == "":
 		return "", Missing(field)
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return "", Invalid(field, "must not hold control characters", wire.ViolationPattern)
+	case PlainName(value) != value:
+		return "", Invalid(field, "must not hold control characters, or such that cannot be seen", wire.ViolationPattern)
+	case IsSystemName(value):
+		return "", Invalid(field, "must not be the name of the system's own lines", wire.ViolationPattern)
 	}
 	return value, DisplayName(field, value)
 }

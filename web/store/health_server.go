@@ -69,7 +69,7 @@ func (e *embedded) start() error {
 	if err := tryFolder(e.dir); err != nil {
 		return err
 	}
-	k := secondNames{from: filepath.Join(e.dir, server.JetStreamStoreDir), to: filepath.Join(e.dir, "kept")}
+	k := secondNames{from: filepath.Join(e.dir, server.JetStreamStoreDir), to: filepath.Join(e.dir, keptNames)}
 	if err := k.begin(); errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrPermission) {
 		e.log.Warn("this file system has no second names for files, so what the server cannot open is lost", "folder", e.dir)
 	} else if err != nil {
@@ -188,6 +188,9 @@ func tryFolder(dir string) error {
 	}
 	return nil
 }
+
+// keptNames is the folder of second names, in the data folder.
+const keptNames = "kept"
 
 // secondNames gives each file below from a second name below to, so that neither a failure nor a
 // crash while the files are opened can take the last one.

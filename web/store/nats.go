@@ -110,6 +110,9 @@ func (cfg *Config) check() error {
 	if cfg.MaxStore < 0 || cfg.MaxStore > 0 && cfg.URL != "" {
 		return fmt.Errorf("store: %d bytes at most are not possible; the number is not negative, and that of an external server is in its own configuration", cfg.MaxStore)
 	}
+	if cfg.Key != "" && (cfg.URL != "" || len(cfg.Key) < MinKey) {
+		return fmt.Errorf("store: the key is not possible; it has at least %d bytes, and that of an external server is in its own configuration", MinKey)
+	}
 	if cfg.RingEntries <= 0 {
 		cfg.RingEntries = 8192
 	}
@@ -235,6 +238,24 @@ func (s *Store) serve() error {
 	if maxStore == 0 {
 		maxStore = math.MaxInt64 / 2 // or the server takes 75 % of what is free now
 	}
+	written, err := checkKey(dir, s.cfg.Key)
+	if errors.Is(err, ErrKey) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("store: cannot read the data folder %s: %w", s.cfg.Dir, err)
+	}
+	encrypted, _, err := streamsOf(dir)
+	if err == nil && written != nil && !encrypted {
+		// Before anything is encrypted, so that no encrypted folder is without the file. Where the
+		// file was lost, only the server can tell whether the key is right.
+		err, written = written(), nil
+	}
+	if err != nil {
+		if isOutage(err) {
+			err = fmt.Errorf("%w: %w", ErrNoWrites, err)
+		}
+		return fmt.Errorf("store: cannot note in the data folder %s that it is encrypted: %w", s.cfg.Dir, err)
+	}
 	s.server = &embedded{dir: dir, log: s.log, options: &server.Options{
 		ServerName: "openchat",
 		DontListen: true,
@@ -245,8 +266,16 @@ func (s *Store) serve() error {
 		SyncAlways:        true,
 		JetStreamMaxStore: maxStore,
 	}}
+	if s.cfg.Key != "" {
+		s.server.options.JetStreamCipher, s.server.options.JetStreamKey = server.ChaCha, s.cfg.Key
+	}
 	if err := s.server.start(); err != nil {
 		return fmt.Errorf("store: cannot start NATS in %s: %w", s.cfg.Dir, err)
+	}
+	if written != nil {
+		if err := written(); err != nil {
+			return fmt.Errorf("store: cannot note in the data folder %s that it is encrypted: %w", s.cfg.Dir, err)
+		}
 	}
 	return nil
 }

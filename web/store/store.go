@@ -65,6 +65,10 @@ type Config struct {
 	// beyond it are refused with ErrNoWrites. 0 means as much as the file system has, but
 	// for a reserve of 2 % (1 to 64 MiB). With URL it must be 0.
 	MaxStore int64
+	// Key encrypts what the server inside this process stores, with ChaCha20-Poly1305; at
+	// least MinKey bytes, made at random. "": it is not encrypted. A folder keeps what it was
+	// begun with: with another key, or none, it is ErrKey. With URL it must be "".
+	Key string
 	// RingEntries and RingBytes bound the recent entries kept in memory for Since;
 	// 0 means 8192 and 32 MiB.
 	RingEntries int

@@ -1332,4 +1332,21 @@ var faults = []fault{
 		`    if (isLevel(chosen)) setLevel(chosen);
     log("DEBUG", loaded);`,
 		`    log("DEBUG", loaded);`},
+	{"STORE-1 a data folder opens with any key", "web/store/encrypt.go", "checkKey",
+		`case !hmac.Equal(want, keyCheck(key)):`,
+		`case false && len(want) > 0:`},
+	{"STORE-1 texts are stored as they are though there is a key", "web/store/nats.go", "Store.serve",
+		`	if s.cfg.Key != "" {
+		s.server.options.JetStreamCipher`,
+		`	if false {
+		s.server.options.JetStreamCipher`},
+	{"NAME-1 a customer has the name of the system", "web/httpapi/name.go", "CustomerName",
+		`if IsSystemName(name) {`,
+		`if false {`},
+	{"NAME-1 what turns a text around stays in a name", "web/httpapi/name.go", "PlainName",
+		`unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co,`,
+		`unicode.In(r, unicode.Cc, unicode.Co,`},
+	{"NAME-1 an agent has the name of the system", "web/httpapi/validate.go", "StaffName",
+		`case IsSystemName(value):`,
+		`case false:`},
 }
