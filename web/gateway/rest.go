@@ -29,7 +29,9 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("GET "+base+"/engagements/{id}/messages", g.customer(g.page))
 	mux.Handle("GET "+base+"/sessions/{id}/events", g.api.CORS(http.HandlerFunc(g.stream)))
 	mux.Handle("OPTIONS "+base+"/", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
-	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(g.mintForServer))
+	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(httpapi.CallTime, g.mintForServer))
+	mux.Handle("GET "+base+"/accounts/{account}/customers/{customer}/export", g.server(exportTime, g.exportCustomer))
+	mux.Handle("DELETE "+base+"/accounts/{account}/customers/{customer}", g.server(httpapi.CallTime, g.eraseCustomer))
 	if g.cfg.EnableGetJWT {
 		mux.Handle("POST /v1/getJWT", g.api.CORS(g.api.Handle(g.getJWT)))
 		mux.Handle("OPTIONS /v1/getJWT", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
@@ -65,9 +67,9 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 }
 
 // server admits calls with a server credential of the path's account. They are not for
-// browsers, so a page's call is refused whatever its origin.
-func (g *Gateway) server(next httpapi.Call) http.Handler {
-	return g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
+// browsers, so a page's call is refused whatever its origin. within bounds the call.
+func (g *Gateway) server(within time.Duration, next httpapi.Call) http.Handler {
+	return g.api.HandleWithin(within, func(r *http.Request) (httpapi.Answer, error) {
 		a := g.access.Load()
 		if len(a.servers) == 0 {
 			return httpapi.Answer{}, noSuchCall()

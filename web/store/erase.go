@@ -185,18 +185,22 @@ func (s *Store) endAll(ctx context.Context, c Customer) error {
 	return nil
 }
 
-// forgetErased takes a customer who has been erased out of what is in memory. Not out of the
+// forgetErased takes a customer who has been erased out of what is in memory, and tells the
+// followers. Not out of the
 // cache of places: a message on its way still finds there that its chat has ended.
 func (s *Store) forgetErased(c Customer) {
-	s.follow.ring.forget(c)
-	x := s.ongoing
+	f, x := s.follow, s.ongoing
+	f.ring.forget(c)
 	x.mu.Lock()
-	defer x.mu.Unlock()
 	for id, i := range x.chats[c] {
 		if i.bad != nil {
 			x.remove(c, id)
 		}
 	}
+	x.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.call(&Entry{Customer: c, Erased: true})
 }
 
 // followErased receives what other gateways erase, while the connection lasts.
