@@ -26,6 +26,7 @@ import (
 type settings struct {
 	addr        string
 	profileAddr string
+	auditLog    string
 	data        string
 	dist        string
 	natsURL     string
@@ -217,6 +218,7 @@ func (s *settings) options() []option {
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and fill in what is not set with\nsecrets that everybody knows; loopback addresses only", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
+		{process, "audit-log", "file", "append who did what to which chat or customer, as JSON lines (docs/operations.md); empty: nowhere", &s.auditLog},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
 		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},

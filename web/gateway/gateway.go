@@ -136,6 +136,8 @@ type Config struct {
 
 	// Logger receives what happens, without tokens or texts; nil discards it.
 	Logger *slog.Logger
+	// Audit receives the calls for servers, also those that are refused. Nil: nothing does.
+	Audit *httpapi.Audit
 }
 
 // Gateway serves customers. Make one with New.
@@ -198,6 +200,7 @@ func New(cfg Config) (*Gateway, error) {
 		id:    rand.Text(),
 		drain: drain,
 	}
+	g.guesses.Audit(cfg.Audit, "sign-in", "for a customer")
 	g.access.Store(access)
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())
