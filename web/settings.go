@@ -415,6 +415,9 @@ func usage(w io.Writer) {
   gateway --tenant ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:@appkey.txt \
           --jwt-public-key keys/customers.pem --desk-credential @desk.txt \
           --allowed-origins https://shop.example.com --addr :8080
+  gateway customer export|erase --customer id --account ABCDEF --url https://chat.example.com
+                                     everything that is kept of a customer, at a gateway that runs, by its
+                                     --server-credential; the export goes to stdout
 
 Each flag can also be set in the environment: --nats-url as GATEWAY_NATS_URL; a flag wins.
 A secret given as @file is the file's first line, so that it does not show in the process list.
