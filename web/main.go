@@ -28,6 +28,7 @@ import (
 	"openchat/web/demo"
 	"openchat/web/desk"
 	"openchat/web/gateway"
+	"openchat/web/httpapi"
 	"openchat/web/store"
 )
 
@@ -77,6 +78,13 @@ func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, g
 	}
 	if len(args) == 1 && args[0] == agentTokenCommand {
 		printAgentToken(stdout)
+		return 0
+	}
+	if len(args) > 0 && args[0] == customerCommand {
+		code, err := customerData(ctx, args[1:], getenv, stdout)
+		if err != nil {
+			return complain(code, err)
+		}
 		return 0
 	}
 	s, err := parse(args, getenv)
@@ -142,7 +150,8 @@ type process struct {
 	gateway  *gateway.Gateway
 	desk     *desk.Desk
 	server   *http.Server
-	profiles io.Closer // nil unless asked for
+	profiles io.Closer      // nil unless asked for
+	audit    *httpapi.Audit // nil unless asked for
 	keySets  keySets
 	parse    func() (*settings, error)       // reads the settings anew
 	serving  atomic.Pointer[gateway.Gateway] // gateway, for the key sets
@@ -167,7 +176,12 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if err != nil {
 		return err
 	}
-	config.Logger = p.log
+	if p.auditLog != "" {
+		if p.audit, err = httpapi.OpenAudit(p.auditLog, p.log); err != nil {
+			return fmt.Errorf("--audit-log: %w", err)
+		}
+	}
+	config.Logger, config.Audit = p.log, p.audit
 	var keepSets func()
 	if config.KeySets, keepSets, err = p.keySets.open(ctx, p, p.settings, true); err != nil {
 		return err
@@ -207,7 +221,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
-		AllowedOrigins: p.deskOrigins(),
+		AllowedOrigins: p.deskOrigins(), Audit: p.audit,
 	})
 	if err != nil {
 		return err
@@ -332,6 +346,7 @@ func (p *process) stop() error {
 	if p.store != nil {
 		p.within("store", p.store.Close)
 	}
+	p.audit.Close()
 	return err
 }
 

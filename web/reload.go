@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"openchat/web/httpapi"
 )
 
 // environmentFile is the option that names a file with the environment's settings.
@@ -113,7 +115,15 @@ func readEnvironment(text []byte, options []option) (map[string]string, error) {
 // reload reads the settings again, and has what can change take effect. When anything is
 // wrong with them, all stay as they were.
 func (p *process) reload(ctx context.Context) {
+	if err := p.audit.Reopen(); err != nil {
+		p.log.Error("the audit log could not be opened anew; the file before stays in use", "error", err)
+	}
 	later, err := p.takeSettings(ctx)
+	e := httpapi.Audited{Actor: "operator", Action: "reload", Outcome: httpapi.Done}
+	if err != nil {
+		e.Outcome = "refused"
+	}
+	p.audit.Note(e)
 	if err != nil {
 		p.log.Error("the settings could not be taken; those before stay", "error", oneLine(err))
 		return

@@ -28,6 +28,7 @@ import (
 type settings struct {
 	addr        string
 	profileAddr string
+	auditLog    string
 	data        string
 	dist        string
 	natsURL     string
@@ -223,6 +224,7 @@ func (s *settings) options() []option {
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
+		{process, "audit-log", "file", "append who did what to which chat or customer, as JSON lines (docs/operations.md); empty: nowhere", &s.auditLog},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
 		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},
@@ -422,6 +424,9 @@ func usage(w io.Writer) {
   gateway --tenant ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:@appkey.txt \
           --jwt-public-key keys/customers.pem --desk-credential @desk.txt \
           --allowed-origins https://shop.example.com --addr :8080
+  gateway customer export|erase --customer id --account ABCDEF --url https://chat.example.com
+                                     everything that is kept of a customer, at a gateway that runs, by its
+                                     --server-credential; the export goes to stdout
 
 Each flag can also be set in the environment: --nats-url as GATEWAY_NATS_URL; a flag wins.
 A secret given as @file is the file's first line, so that it does not show in the process list.

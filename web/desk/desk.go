@@ -107,6 +107,9 @@ type Config struct {
 	// Logger receives failures and agents' coming and going; never of a text,
 	// a name or a credential. Nil discards it.
 	Logger *slog.Logger
+	// Audit receives who came into and left chats, ended, took over and read them, what the desk did by
+	// itself to chats that were left alone, and failed sign-ins. Nil: nothing does.
+	Audit *httpapi.Audit
 
 	watchEvery time.Duration // between two comparisons with who is connected; 0: 1 s. Other values are for tests
 }
@@ -117,6 +120,7 @@ type Desk struct {
 	log        *slog.Logger
 	access     atomic.Pointer[access]
 	guesses    *httpapi.Guesses
+	audit      *httpapi.Audit
 	bot        wire.Participant
 	api        *httpapi.Server
 	heartbeat  time.Duration
@@ -203,6 +207,8 @@ func New(c Config) (*Desk, error) {
 	}
 	d.access.Store(access)
 	d.guesses = httpapi.NewGuesses(d.log, or(c.FailureRate, httpapi.DefaultGuessRate), or(c.FailureBurst, httpapi.DefaultGuessBurst), c.BehindProxy)
+	d.audit = c.Audit
+	d.guesses.Audit(c.Audit, "sign-in", "")
 	d.table = presence.New(d.store, d.log)
 	return d, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"openchat/sdk/wire"
 	"openchat/web/store"
@@ -47,4 +48,21 @@ func TestMessageMeetsTheEnd(t *testing.T) {
 	if n := len(f.texts(end)); n != endLines {
 		t.Errorf("%d lines, before the end %d", n, endLines)
 	}
+}
+
+// A chat that has ended stays on the desk for late readers, but not that of a customer who has
+// been erased.
+func TestErasedCustomersLeaveTheDesk(t *testing.T) {
+	s := newStore(t)
+	f := newFixture(t, s, func(*Config) {})
+	ann, bob := f.waiting("Ann"), f.waiting("Bob")
+	bo := newAgent("Bo")
+	want[Chat](f, 200, "POST", "/engagements/"+bob.EngagementID+":accept", bo.json())
+	want[Chat](f, 200, "POST", "/engagements/"+bob.EngagementID+":end", bo.json())
+	if _, complete, err := s.Erase(t.Context(), ann.Customer, time.Now().Add(time.Minute)); err != nil || !complete {
+		t.Fatal(complete, err)
+	}
+	f.refused(404, "not-found", "engagementId", "GET", "/engagements/"+ann.EngagementID, "")
+	f.refused(404, "not-found", "engagementId", "GET", "/engagements/"+ann.EngagementID+"/messages", "")
+	want[Chat](f, 200, "GET", "/engagements/"+bob.EngagementID, "")
 }

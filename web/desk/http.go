@@ -97,7 +97,9 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 	case verb == "" && !messages:
 		return d.get(r, "/engagements/{id}", func(r *http.Request) (httpapi.Answer, error) { return d.one(r, id) })
 	case verb == "" && r.Method == http.MethodGet:
-		return d.get(r, "/engagements/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
+		answer, err := d.get(r, "/engagements/{id}/messages", func(r *http.Request) (httpapi.Answer, error) { return d.history(r, id) })
+		d.noteCall(r, "read", id, nil, err)
+		return answer, err
 	case messages && verb == "":
 		verb, change = "/messages", d.send
 	case verb == "accept" && !messages:
@@ -116,13 +118,26 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, httpapi.Refuse(http.StatusMethodNotAllowed, wire.ProblemBadRequest, "This call is a POST.")
 	}
 	b, err := d.readBody(r)
-	if err != nil {
-		return httpapi.Answer{}, err
+	var answer httpapi.Answer
+	if err == nil {
+		answer, err = d.changeChat(r, id, verb, b, change)
 	}
+	if action, ok := strings.CutPrefix(verb, ":"); ok {
+		if b != nil && b.TakeOver {
+			action = "take-over"
+		}
+		d.noteCall(r, action, id, b, err)
+	}
+	return answer, err
+}
+
+// changeChat answers a call that changes a chat.
+func (d *Desk) changeChat(r *http.Request, id, verb string, b *body, change func(context.Context, *engagement, *body) (httpapi.Answer, error)) (httpapi.Answer, error) {
 	e, _, ok := d.view.get(callerOf(r).accounts, id)
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
+	var err error
 	if verb == ":supervise" {
 		err = callerOf(r).supervises("agentId", "come into a chat as one")
 	} else if b.TakeOver {
@@ -132,6 +147,33 @@ func (d *Desk) call(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	return change(r.Context(), &e, b)
+}
+
+// noteCall notes a call about a chat in the audit log; b is its body, nil when it has none or
+// could not be read.
+func (d *Desk) noteCall(r *http.Request, action, id string, b *body, err error) {
+	who := callerOf(r)
+	e := httpapi.Audited{
+		Actor: "desk:" + strings.Join(who.accounts.list(), "+"), Action: action,
+		Address: httpapi.Address(r, d.proxied), Outcome: httpapi.OutcomeOf(err),
+	}
+	if who.agent != nil {
+		e.Actor = "agent:" + who.agent.ID
+	} else if b != nil {
+		e.Agent = b.AgentID
+	}
+	if wire.IsUUID(id) { // else it may be any text
+		e.Chat = id
+	}
+	if known, _, ok := d.view.get(who.accounts, id); ok {
+		e.Account = known.Customer.Account
+	}
+	d.audit.Note(e)
+}
+
+// noteOwn notes in the audit log what the desk has done by itself.
+func (d *Desk) noteOwn(action string, e *engagement, agentID string) {
+	d.audit.Note(httpapi.Audited{Actor: "gateway", Action: action, Agent: agentID, Account: e.Customer.Account, Chat: e.EngagementID, Outcome: httpapi.Done})
 }
 
 // me says who the credential is.

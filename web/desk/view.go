@@ -197,6 +197,18 @@ func (v *view) drop(engagementID string) {
 	})
 }
 
+// erase forgets the customer's chats that have ended, which are kept for late readers. Those
+// that have not are of a customer who has come back.
+func (v *view) erase(c store.Customer) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for id, chat := range v.chats {
+		if chat.engagement.Customer == c && chat.engagement.Ended() {
+			delete(v.chats, id)
+		}
+	}
+}
+
 // group is the place of a chat's kind in the list.
 func group(e *engagement) int {
 	switch {
@@ -226,6 +238,8 @@ func (d *Desk) follow(ctx context.Context) error {
 			d.view.put(engagementOf(*e.Engagement))
 		case e.Message != nil:
 			d.view.message(e.Customer.Account, e.Message)
+		case e.Erased:
+			d.view.erase(e.Customer)
 		case e.Customer == store.Customer{}:
 			cancel(errGap)
 		}

@@ -340,6 +340,7 @@ func endAbandoned(ctx context.Context, d *Desk, e *engagement) error {
 	_, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) { return e.Terminate(), nil })
 	if err == nil {
 		d.log.Info("desk: a chat was ended, its customer had left", "engagementId", e.EngagementID)
+		d.noteOwn("end", e, "")
 	}
 	return err
 }
@@ -359,14 +360,18 @@ func markWatched(ctx context.Context, d *Desk, e *engagement, agentID string) er
 // removeDisconnected takes an agent or supervisor out whose stay began at joined and who has not been
 // present since that time.
 func removeDisconnected(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
+	done := ""
 	now, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {
 		m := staff(e, agentID)
+		done = ""
 		if m == nil || !e.isWatched(agentID) || !m.JoinedAt.Equal(joined) || d.present(e.Customer.Account, agentID) {
 			return nil, nil // by another's hand, or here again
 		}
 		text := m.DisplayName + " was disconnected."
 		events := e.Remove(agentID)
+		done = "leave"
 		if !e.Ended() && !routed(e) {
+			done = "requeue"
 			e.WaitingSince = milliseconds(since)
 			e.Requeued = true
 			text += " Another agent will be with you soon. Please stay in the chat."
@@ -379,5 +384,8 @@ func removeDisconnected(ctx context.Context, d *Desk, e *engagement, agentID str
 		return err
 	}
 	d.log.Info("desk: an agent was disconnected", "engagementId", e.EngagementID, "agentId", agentID)
+	if done != "" {
+		d.noteOwn(done, e, agentID)
+	}
 	return d.writeDueLines(ctx, &now)
 }

@@ -80,8 +80,9 @@ type Config struct {
 	MaxTokenAge time.Duration
 	// DenyList names tokens and customers that are refused. Nil: none.
 	DenyList *DenyList
-	// ServerCredential is the bearer credential of the tokens call for every account, and
-	// ServerCredentials are those for some. Without any the call is 404.
+	// ServerCredential is the bearer credential of the calls for servers (tokens, export,
+	// erasure) for every account, and ServerCredentials are those for some. Without any
+	// these calls are 404.
 	ServerCredential  string
 	ServerCredentials []ServerCredential
 	// EnableGetJWT opens POST /v1/getJWT, which gives anyone a token for any customer:
@@ -135,6 +136,8 @@ type Config struct {
 
 	// Logger receives what happens, without tokens or texts; nil discards it.
 	Logger *slog.Logger
+	// Audit receives the calls for servers, also those that are refused. Nil: nothing does.
+	Audit *httpapi.Audit
 }
 
 // Gateway serves customers. Make one with New.
@@ -158,6 +161,7 @@ type Gateway struct {
 	id        string        // distinguishes its announcements from those of others
 	streams   atomic.Uint64 // numbers them
 	checks    atomic.Uint64 // calls of CheckStreams
+	bulkCalls chan struct{} // exports and erasures in progress
 
 	cancel context.CancelFunc // ends following
 	drain  *httpapi.Drain     // counts calls and streams
@@ -180,8 +184,9 @@ func New(cfg Config) (*Gateway, error) {
 			AllowMethods: "GET, POST, DELETE",
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 		},
-		limits: httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
-		quotas: newQuotas(cfg.Quotas, cfg.Store),
+		limits:    httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
+		bulkCalls: make(chan struct{}, maxBulk),
+		quotas:    newQuotas(cfg.Quotas, cfg.Store),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
 			Max: cfg.MaxStreams, MaxWaiting: cfg.MaxWaiting, BehindProxy: cfg.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusServiceUnavailable, wire.ProblemServerError, "Too many streams are open."),
@@ -195,6 +200,7 @@ func New(cfg Config) (*Gateway, error) {
 		id:    rand.Text(),
 		drain: drain,
 	}
+	g.guesses.Audit(cfg.Audit, "sign-in", "for a customer")
 	g.access.Store(access)
 	g.handler = g.routes()
 	ctx, cancel := context.WithCancel(context.Background())

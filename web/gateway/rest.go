@@ -29,7 +29,9 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("GET "+base+"/engagements/{id}/messages", g.customer(g.page))
 	mux.Handle("GET "+base+"/sessions/{id}/events", g.api.CORS(http.HandlerFunc(g.stream)))
 	mux.Handle("OPTIONS "+base+"/", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
-	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(g.mintForServer))
+	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(httpapi.CallTime, "mint", g.mintForServer))
+	mux.Handle("GET "+base+"/accounts/{account}/customers/{customer}/export", g.server(exportTime, "export", g.exportCustomer))
+	mux.Handle("DELETE "+base+"/accounts/{account}/customers/{customer}", g.server(httpapi.CallTime, "erase", g.eraseCustomer))
 	if g.cfg.EnableGetJWT {
 		mux.Handle("POST /v1/getJWT", g.api.CORS(g.api.Handle(g.getJWT)))
 		mux.Handle("OPTIONS /v1/getJWT", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
@@ -65,9 +67,10 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 }
 
 // server admits calls with a server credential of the path's account. They are not for
-// browsers, so a page's call is refused whatever its origin.
-func (g *Gateway) server(next httpapi.Call) http.Handler {
-	return g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
+// browsers, so a page's call is refused whatever its origin. within bounds the call;
+// action is its name in the audit log.
+func (g *Gateway) server(within time.Duration, action string, next httpapi.Call) http.Handler {
+	return g.api.HandleWithin(within, func(r *http.Request) (httpapi.Answer, error) {
 		a := g.access.Load()
 		if len(a.servers) == 0 {
 			return httpapi.Answer{}, noSuchCall()
@@ -87,12 +90,40 @@ func (g *Gateway) server(next httpapi.Call) http.Handler {
 		if !known {
 			return httpapi.Answer{}, httpapi.Refuse(http.StatusUnauthorized, wire.ProblemUnauthorized, "This needs the server credential.")
 		}
+		e := httpapi.Audited{
+			Actor: "server:" + accounts.String(), Action: action, Account: r.PathValue("account"), Customer: r.PathValue("customer"),
+			Address: httpapi.Address(r, g.cfg.BehindProxy),
+		}
 		if !accounts.Has(r.PathValue("account")) {
 			// Whether the account is served here is not for who may not ask for it.
-			return httpapi.Answer{}, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The server credential is not for this account.")
+			err := httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The server credential is not for this account.")
+			return httpapi.Answer{}, g.noteCall(e, err)
 		}
-		return next(r)
+		answer, err := next(r.WithContext(context.WithValue(r.Context(), auditedKey{}, &e)))
+		if err != nil || answer.Lines == nil {
+			if err == nil && answer.Status == http.StatusAccepted {
+				e.Outcome = "incomplete"
+			}
+			return answer, g.noteCall(e, err)
+		}
+		lines := answer.Lines
+		answer.Lines = func(write func([]byte) error) error { return g.noteCall(e, lines(write)) }
+		return answer, nil
 	})
+}
+
+// auditedKey is the key of a call's entry for the audit log, in its context.
+type auditedKey struct{}
+
+// noteCall notes a call in the audit log and returns err.
+func (g *Gateway) noteCall(e httpapi.Audited, err error) error {
+	// A path may hold anything.
+	e.Account, e.Customer = e.Account[:min(len(e.Account), maxShown)], e.Customer[:min(len(e.Customer), 4*store.MaxCustomerID)]
+	if e.Outcome == "" || err != nil {
+		e.Outcome = httpapi.OutcomeOf(err)
+	}
+	g.cfg.Audit.Note(e)
+	return err
 }
 
 func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
@@ -452,6 +483,9 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, httpapi.Refuse(http.StatusNotFound, wire.ProblemNotFound, "This gateway mints no tokens.")
 	}
 	token, _, err := g.mint(r, a.signer, func(in *tokenRequest) (Tenant, time.Duration, error) {
+		if e, ok := r.Context().Value(auditedKey{}).(*httpapi.Audited); ok {
+			e.Customer = in.CustomerID
+		}
 		if in.IntegrationID == "" {
 			return Tenant{}, 0, httpapi.Missing("integrationId")
 		}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"time"
 
 	"openchat/sdk/wire"
 	"openchat/web/store"
@@ -27,6 +28,10 @@ type Store interface {
 	CreateEngagement(ctx context.Context, s store.Session, parameters map[string]string, correlationID string) (e store.Engagement, created bool, err error)
 	Update(ctx context.Context, c store.Customer, engagementID string, change func(*store.Engagement) ([]wire.Event, error)) (store.Engagement, error)
 	Append(ctx context.Context, c store.Customer, engagementID string, m store.NewMessage) (stored wire.Message, created bool, err error)
+
+	// Everything of a customer.
+	Export(ctx context.Context, c store.Customer, fn func(store.Exported) error) error
+	Erase(ctx context.Context, c store.Customer, until time.Time) (deleted int, complete bool, err error)
 
 	// What others change, live and after an interruption.
 	Follow(ctx context.Context, fn func(store.Entry)) error

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -48,6 +49,30 @@ func NewGuesses(log *slog.Logger, perSecond float64, burst int, behindProxy bool
 		notices:     NewNotices(log, "authentication failed", maxGuessLines),
 		behindProxy: behindProxy,
 		proven:      map[string]time.Time{},
+	}
+}
+
+// Audit has failures noted in an audit log as that action, as they are logged: a line for each
+// address and kind, then counts. Those of kinds that begin with without are left out. It is to
+// be called before anything else.
+func (g *Guesses) Audit(audit *Audit, action, without string) {
+	if audit == nil {
+		return
+	}
+	g.notices.logged = func(attributes []any, times int) {
+		e := Audited{Actor: "nobody", Action: action, Outcome: "refused", Times: times}
+		for i := 0; i+1 < len(attributes); i += 2 {
+			text, _ := attributes[i+1].(string)
+			switch attributes[i] {
+			case "address":
+				e.Address = text
+			case "refused":
+				if without != "" && strings.HasPrefix(text, without) {
+					return
+				}
+			}
+		}
+		audit.Note(e)
 	}
 }
 

@@ -16,6 +16,7 @@ type Notices struct {
 	log     *slog.Logger
 	message string
 	max     int
+	logged  func(attributes []any, times int) // called with what is logged; nil: nothing is; n.mu is held
 
 	mu      sync.Mutex
 	noticed map[string]*notice // what occurred in this minute or the one before
@@ -57,7 +58,15 @@ func (n *Notices) Note(key string, attributes ...any) {
 		return
 	}
 	n.noticed[key] = &notice{attributes: attributes}
-	n.log.Warn(n.message, append(slices.Clip(attributes), "times", 1)...)
+	n.warn(attributes, 1)
+}
+
+// warn logs so many occurrences of a thing. n.mu is held.
+func (n *Notices) warn(attributes []any, times int) {
+	n.log.Warn(n.message, append(slices.Clip(attributes), "times", times)...)
+	if n.logged != nil {
+		n.logged(attributes, times)
+	}
 }
 
 func (n *Notices) endMinute() {
@@ -78,11 +87,14 @@ func (n *Notices) flush() {
 			delete(n.noticed, key)
 			continue
 		}
-		n.log.Warn(n.message, append(slices.Clip(known.attributes), "times", known.times)...)
+		n.warn(known.attributes, known.times)
 		known.times = 0
 	}
 	if n.more > 0 {
 		n.log.Warn(n.message+", of others than are logged one by one", "times", n.more)
+		if n.logged != nil {
+			n.logged(nil, n.more)
+		}
 		n.more = 0
 	}
 }

@@ -15,6 +15,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,11 @@ type Answer struct {
 	Status int
 	Body   []byte // JSON; nil: none
 	Next   string // path and query of the next page, for a Link header; "": there is none
+	// Lines, when set, is called instead of Body: it writes lines of JSON, without their
+	// line breaks, for as long as the call may take. An error of write is to be returned.
+	// An error after some of it has been sent ends the connection, so that the caller
+	// cannot take the part for the whole.
+	Lines func(write func(line []byte) error) error
 }
 
 // Call is a REST call. What it returns as error is answered as a problem; see ProblemOf.
@@ -101,9 +107,12 @@ func (s *Server) Preflight(w http.ResponseWriter, _ *http.Request) {
 
 // Handle runs a call and writes its answer or problem. What it logs names the route,
 // which is the request's Pattern after the call: a path may hold anything.
-func (s *Server) Handle(next Call) http.Handler {
+func (s *Server) Handle(next Call) http.Handler { return s.HandleWithin(CallTime, next) }
+
+// HandleWithin is Handle for a call that has another time than CallTime.
+func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		admitted, end, ok := s.Drain.Call(w, r, CallTime)
+		admitted, end, ok := s.Drain.Call(w, r, within)
 		if !ok {
 			s.Refuse(w, r, GoingAway())
 			return
@@ -123,6 +132,11 @@ func (s *Server) Handle(next Call) http.Handler {
 		}()
 		begun := time.Now()
 		a, err := next(call)
+		if err == nil && a.Lines != nil {
+			if err = s.writeLines(w, call, a); err == nil {
+				return
+			}
+		}
 		if err == nil {
 			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
 			if a.Next != "" {
@@ -144,6 +158,59 @@ func (s *Server) Handle(next Call) http.Handler {
 		}
 		s.Refuse(w, call, err)
 	})
+}
+
+// LineTime is how long a caller may take for each piece of lines.
+const LineTime = 30 * time.Second
+
+// lineBuffer is how many bytes of lines are sent at once, at least.
+const lineBuffer = 32 << 10
+
+// writeLines answers with lines. It returns an error when nothing has been sent; a later one
+// ends the connection.
+func (s *Server) writeLines(w http.ResponseWriter, r *http.Request, a Answer) error {
+	// The server's would end a call that takes longer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	out := &lineWriter{ctx: r.Context(), w: w, status: a.Status}
+	buffer := bufio.NewWriterSize(out, lineBuffer)
+	err := a.Lines(func(line []byte) error {
+		_, _ = buffer.Write(line) // the next one has its error
+		return buffer.WriteByte('\n')
+	})
+	if err == nil {
+		err = buffer.Flush()
+	}
+	if err != nil && out.begun {
+		if r.Context().Err() == nil {
+			s.Log.Error("an answer was broken off", "method", r.Method, "route", r.Pattern, "error", err)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	return err
+}
+
+// lineWriter sends pieces of an answer, each within LineTime, until ctx ends.
+type lineWriter struct {
+	ctx    context.Context
+	w      http.ResponseWriter
+	status int
+	begun  bool
+}
+
+func (l *lineWriter) Write(p []byte) (int, error) {
+	// Not every ResponseWriter can; http.Server's can.
+	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(LineTime))
+	if err := l.ctx.Err(); err != nil {
+		return 0, err
+	}
+	if !l.begun {
+		l.begun = true
+		h := l.w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Type", "application/x-ndjson")
+		l.w.WriteHeader(l.status)
+	}
+	return l.w.Write(p)
 }
 
 // callState is what belongs to a call that Handle has admitted, in its context.

@@ -175,7 +175,10 @@ func (s *Store) CreateEngagement(ctx context.Context, session Session, parameter
 		CreatedAt:     at,
 		LastUpdatedAt: at,
 	}
-	created, err = s.create(ctx, c, engagementSubject(c, e.EngagementID), &commit{Engagement: &e}, func(sequence uint64) { e.EventID = after(sequence) }, func() error {
+	created, err = s.create(ctx, c, engagementSubject(c, e.EngagementID), &commit{Engagement: &e}, func(sequence uint64) {
+		e.EventID = after(sequence)
+		s.newest.forget(engagementMessages(c, e.EngagementID)) // of one that was erased
+	}, func() error {
 		first, err := s.Engagement(ctx, c, e.EngagementID)
 		if err == nil {
 			e = first

@@ -177,11 +177,11 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			continue
 		}
 		if err != nil || e.sequence > meta.Sequence.Stream {
-			f.deliverLoss(meta.Sequence.Stream - 1)
+			f.skip(meta.Sequence.Stream - 1)
 			break
 		}
 		if e.sequence > sequence {
-			f.deliverLoss(e.sequence - 1)
+			f.skip(e.sequence - 1)
 		}
 		f.deliver(e)
 	}
@@ -189,6 +189,17 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 		f.deliver(&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()})
 	}
 	return true
+}
+
+// skip goes on after sequence, up to which entries are gone. Among those that were there
+// before the process began, it is the erasure of a customer (Erase), and nobody has lost
+// anything with it.
+func (f *follower) skip(sequence uint64) {
+	if sequence > f.last {
+		f.deliverLoss(sequence)
+		return
+	}
+	f.arrived(sequence)
 }
 
 // deliverLoss reports that the entries up to sequence are gone.
@@ -222,6 +233,9 @@ func (f *follower) deliver(raw *entry) {
 		f.s.ongoing.markReceived(e.Customer, e.EngagementID)
 	}
 	if e.Engagement != nil {
+		if e.Engagement.Status == wire.EngagementPending {
+			f.s.newest.forget(engagementMessages(e.Customer, e.EngagementID)) // of one that was erased
+		}
 		f.s.ongoing.put(e.Engagement, raw.stored)
 	}
 	// In this order: see Position.

@@ -168,6 +168,9 @@ func (s *Store) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("store: cannot follow the stream %s: %w", streamName, err)
 	}
+	if err := s.followErased(); err != nil {
+		return fmt.Errorf("store: cannot follow the erasures of other gateways: %w", err)
+	}
 	if err := s.ongoing.build(ctx); err != nil {
 		return fmt.Errorf("store: cannot read the ongoing chats of the stream %s: %w", streamName, err)
 	}

@@ -150,6 +150,7 @@ type Entry struct {
 	Engagement    *Engagement    // the new state, for a change of an engagement
 	Message       *wire.Message  // for a message
 	Last          wire.EventID   // the position after this entry
+	Erased        bool           // nothing of Customer is kept any more (Erase), and nothing else is set
 
 	isEnd bool // an end mark, which is not given to followers
 }

@@ -1349,4 +1349,25 @@ var faults = []fault{
 	{"NAME-1 an agent has the name of the system", "web/httpapi/validate.go", "StaffName",
 		`case IsSystemName(value):`,
 		`case false:`},
+	{"SES-1 an erased customer's bytes stay in the files", "web/store/erase.go", "Store.overwrite",
+		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.SecureDeleteMsg(ctx, sequence) })
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == noSuchSequence {`,
+		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.DeleteMsg(ctx, sequence) })
+	var api *jetstream.APIError
+	if errors.As(err, &api) && api.ErrorCode == noSuchSequence {`},
+	{"DESK-1 an erased customer's chats stay on the desk", "web/desk/view.go", "Desk.follow",
+		`		case e.Erased:
+			d.view.erase(e.Customer)`,
+		`		case e.Erased:`},
+	{"SES-1 an export that was broken off counts as complete", "web/httpapi/server.go", "Server.writeLines",
+		`panic(http.ErrAbortHandler)`,
+		`return nil`},
+	{"DESK-1 a server's refused call is missing from the audit log", "web/gateway/rest.go", "Gateway.noteCall",
+		`	g.cfg.Audit.Note(e)
+`,
+		`	if err == nil {
+		g.cfg.Audit.Note(e)
+	}
+`},
 }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"openchat/sdk/wire"
+)
+
+// command runs the built gateway's command beside the running one.
+func (p *running) command(args ...string) (out, complaint string, code int) {
+	p.Helper()
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(p.Context(), built(p.T), args...)
+	c.Stdout, c.Stderr = &stdout, &stderr
+	c.Env = []string{"GATEWAY_SERVER_CREDENTIAL=" + demoServer}
+	_ = c.Run() // the code says it
+	return stdout.String(), stderr.String(), c.ProcessState.ExitCode()
+}
+
+func TestCommandsExportAndEraseWhileTheGatewayRuns(t *testing.T) {
+	p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+	c := &customer{running: p}
+	c.token, c.appkey = p.tokens("ann", "Ann")
+	var err error
+	if c.session, err = wire.DecodeSession(c.rest(201, "POST", "/sessions", fmt.Sprintf(`{"integrationId":%q}`, demoIntegrationID))); err != nil {
+		t.Fatal(err)
+	}
+	c.create(`{"topic":"my-own-words"}`)
+	whom := []string{"--customer", "ann", "--account=" + demoAccount, "--addr", strings.TrimPrefix(p.URL, "http://")}
+	out, complaint, code := p.command(append([]string{"customer", "export"}, whom...)...)
+	if code != 0 || !strings.Contains(out, "my-own-words") || !strings.Contains(out, `{"type":"complete","entries":`) {
+		t.Errorf("%d %s %s", code, out, complaint)
+	}
+	if out, complaint, code = p.command(append([]string{"customer", "erase"}, whom...)...); code != 0 || !strings.Contains(out, `"complete":true`) {
+		t.Errorf("%d %s %s", code, out, complaint)
+	}
+	if out, _, code = p.command(append([]string{"customer", "export"}, whom...)...); code != 0 || out != `{"type":"complete","entries":0}`+"\n" {
+		t.Errorf("%d %s", code, out)
+	}
+	for _, bad := range []struct {
+		code int
+		says string
+		args []string
+	}{
+		{exitMisused, "this command is", []string{"customer"}},
+		{exitMisused, "--customer", []string{"customer", "erase", "--account", demoAccount}},
+		{exitMisused, "none for the account", append([]string{"customer", "erase", "--server-credential", "QQQQQQ=secret-of-another-account"}, whom...)},
+		{exitMisused, "must be https", append([]string{"customer", "erase", "--url", "http://chat.example.com"}, whom...)},
+		{exitFailed, "401", append([]string{"customer", "erase", "--server-credential", "secret-of-nobody-at-all"}, whom...)},
+	} {
+		if _, complaint, code := p.command(bad.args...); code != bad.code || !strings.Contains(complaint, bad.says) || strings.Contains(complaint, "secret-of") {
+			t.Errorf("%q: %d %s", bad.args, code, complaint)
+		}
+	}
+	p.terminate(syscall.SIGTERM)
+}
