@@ -572,7 +572,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	case s.data == "" && s.natsURL == "":
 		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
 	}
-	return tenants, nil
+	return tenants, s.checkSecrets(tenants)
 }
 
 func loopback(host string) bool {
