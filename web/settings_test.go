@@ -180,6 +180,8 @@ func TestMistakes(t *testing.T) {
 		{args: production("--desk-credential", "ABCDEF=0123456789abcdef"), want: []string{"--desk-credential", "numbers 1 and 2", "the same secret"}},
 		{args: production("--desk-credential", "ABCDEF=@/nowhere"), want: []string{"--desk-credential", "/nowhere"}},
 		{args: production("--addr", "8080"), want: []string{"--addr 8080", "host:port"}},
+		{args: production("--desk-addr", "8081"), want: []string{"--desk-addr 8081", "host:port"}},
+		{args: []string{"--demo", "--desk-addr", "127.0.0.1:8081"}, want: []string{"--demo", "--desk-addr"}},
 		{args: production("--account", "ABCDEF"), want: []string{"--integration-id", "--appkey"}},
 		{args: production("--tenant", "secret-without-colons"), want: []string{"--tenant number 2", "account:integration-id:appkey"}},
 		{args: production("--tenant", "ABC:a776d4f3-b886-40a3-9fa7-5b7df35b440b:secret"), want: []string{`"ABC"`, "six letters"}},
