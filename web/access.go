@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -84,6 +85,52 @@ func readCredentials(flag string, values secrets, tenants []gateway.Tenant) ([]c
 		list = append(list, c)
 	}
 	return list, nil
+}
+
+// checkSecrets refuses an HS256 secret that is easily guessed, as readCredentials has refused
+// credentials, and one secret for two purposes: whoever learns it from the one place could use
+// it in the other. An appkey is in every customer's browser, and so it is no secret and need not
+// be strong, but nothing secret may be the same.
+func (s *settings) checkSecrets(tenants []gateway.Tenant) error {
+	used := map[[sha256.Size]byte]string{} // what for
+	for i, t := range tenants {
+		name := "--appkey"
+		if at := i - (len(tenants) - len(s.tenants)); at >= 0 {
+			name = "the appkey of --tenant" + ordinal(at, len(s.tenants))
+		}
+		used[sha256.Sum256([]byte(t.Appkey))] = name
+	}
+	twice := func(digest [sha256.Size]byte, what string) error {
+		if other := used[digest]; other != "" {
+			return fmt.Errorf("%s and %s are the same; use a secret of its own for each purpose, and none that is an appkey, which every browser is given", other, what)
+		}
+		used[digest] = what
+		return nil
+	}
+	for i, c := range s.servers {
+		if err := twice(sha256.Sum256([]byte(c.Secret)), "--server-credential"+ordinal(i, len(s.servers))); err != nil {
+			return err
+		}
+	}
+	for i, c := range s.deskAccess.Credentials {
+		if err := twice(sha256.Sum256([]byte(c.Secret)), "--desk-credential"+ordinal(i, len(s.deskAccess.Credentials))); err != nil {
+			return err
+		}
+	}
+	for i, a := range s.deskAccess.Agents {
+		for _, digest := range a.Tokens {
+			if err := twice(digest, fmt.Sprintf("a token of agent number %d in --agents", i+1)); err != nil {
+				return err
+			}
+		}
+	}
+	if s.hs256Secret == "" {
+		return nil
+	}
+	if err := httpapi.CheckSecret(s.hs256Secret); err != nil {
+		return fmt.Errorf("--jwt-hs256-secret is %w", err)
+	}
+	return twice(sha256.Sum256([]byte(s.hs256Secret)), "--jwt-hs256-secret")
 }
 
 // cutAccounts takes the accounts before a value apart from it: ACCOUNT=value, or

@@ -150,6 +150,10 @@ type process struct {
 	gateway  *gateway.Gateway
 	desk     *desk.Desk
 	server   *http.Server
+
+	deskListener net.Listener // nil: desks use the customers'
+	deskServer   *http.Server // as well
+
 	profiles io.Closer      // nil unless asked for
 	audit    *httpapi.Audit // nil unless asked for
 	keySets  keySets
@@ -187,11 +191,13 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	keepSets()
-	if p.listener, err = net.Listen("tcp", p.addr); err != nil {
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --addr", p.addr)
+	if p.listener, err = listen("addr", p.addr); err != nil {
+		return err
+	}
+	if p.deskAddr != "" {
+		if p.deskListener, err = listen("desk-addr", p.deskAddr); err != nil {
+			return err
 		}
-		return fmt.Errorf("cannot listen: %w; choose another --addr", err)
 	}
 	if err := p.serveProfiles(); err != nil {
 		return err
@@ -228,7 +234,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	}
 	mux.Handle(wire.BasePath+"/", p.gateway.Handler())
 	p.handleHealth(mux)
-	mux.Handle(desk.BasePath+"/", p.desk.Handler())
+	p.handleDesk(mux)
 	if p.demo {
 		if err := p.addDemo(mux, tenants[0]); err != nil {
 			return err
@@ -290,6 +296,10 @@ func (p *process) printAddresses(w io.Writer) {
 	at := url.URL{Scheme: "http", Host: p.listener.Addr().String(), Path: "/"}
 	if !p.demo {
 		fmt.Fprintf(w, "Listening on %s\n", at.String())
+		if p.deskListener != nil {
+			at.Host = p.deskListener.Addr().String()
+			fmt.Fprintf(w, "Desks at %s\n", at.String())
+		}
 		return
 	}
 	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), at.String())
@@ -297,8 +307,11 @@ func (p *process) printAddresses(w io.Writer) {
 
 // serve answers until ctx ends.
 func (p *process) serve(ctx context.Context, reload <-chan os.Signal) error {
-	failed := make(chan error, 1)
-	go func() { failed <- p.server.Serve(p.listener) }() // ends with closeConnections
+	all := p.httpServers()
+	failed := make(chan error, len(all))
+	for server, listener := range all {
+		go func() { failed <- server.Serve(listener) }() // ends with closeConnections
+	}
 	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
 	for {
 		select {
@@ -317,21 +330,16 @@ func (p *process) serve(ctx context.Context, reload <-chan os.Signal) error {
 }
 
 // stop ends everything in the order in which it needs each other: what comes in,
-// then what works, then the store. The listener stays open until the calls in progress
+// then what works, then the store. The listeners stay open until the calls in progress
 // are answered: a call that comes meanwhile is answered 503, and so is
 // one for the health.
 func (p *process) stop() error {
-	var err error
-	if p.server == nil && p.listener != nil {
-		err = p.listener.Close()
-	}
-	if p.server != nil {
-		p.server.SetKeepAlivesEnabled(false) // idle connections end now, the others with their answer
+	err := p.closeUnserved()
+	for server := range p.httpServers() {
+		server.SetKeepAlivesEnabled(false) // idle connections end now, the others with their answer
 	}
 	p.drain()
-	if p.server != nil {
-		p.closeConnections()
-	}
+	p.closeConnections()
 	if p.files != nil {
 		p.files.gone.Close()
 	}
@@ -364,14 +372,20 @@ func (p *process) drain() {
 	wg.Wait()
 }
 
-// closeConnections ends the server and its connections: those that are left have brought no
+// closeConnections ends the servers and their connections: those that are left have brought no
 // call, or fetch a file.
 func (p *process) closeConnections() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeConnectionsWithin)
 	defer cancel()
-	if p.server.Shutdown(ctx) != nil {
-		_ = p.server.Close()
+	var wg sync.WaitGroup
+	for server := range p.httpServers() {
+		wg.Go(func() {
+			if server.Shutdown(ctx) != nil {
+				_ = server.Close()
+			}
+		})
 	}
+	wg.Wait()
 }
 
 // within gives close a part of stopWithin. A NATS server that hangs must not hold up

@@ -75,6 +75,13 @@ func TestHangupReadsTheSettingsAgain(t *testing.T) {
 	p.hangup("those before stay")
 	settings("GATEWAY_DESK_CREDENTIAL="+second, "GATEWAY_ALLOWED_ORIGINS=nonsense")
 	p.hangup("--allowed-origins nonsense")
+	settings("GATEWAY_DESK_CREDENTIAL=" + serverSecret)
+	p.hangup("--server-credential and --desk-credential are the same")
+	settings("GATEWAY_DESK_CREDENTIAL=abababababababab")
+	p.hangup("--desk-credential is too weak")
+	if log := p.Log.String(); strings.Contains(log, serverSecret) || strings.Contains(log, "abababab") {
+		t.Error("a secret is logged")
+	}
 	status(200, first)
 	status(401, second)
 	ann.rest(200, "GET", "/engagements?sessionId="+ann.session.SessionID, "")

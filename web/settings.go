@@ -27,6 +27,7 @@ import (
 // check brings it into order and says what is wrong with it.
 type settings struct {
 	addr        string
+	deskAddr    string // "": desks use addr
 	profileAddr string
 	auditLog    string
 	data        string
@@ -221,6 +222,7 @@ func (s *settings) options() []option {
 	const most, mebibyte = 1_000_000_000, 1 << 20
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
+		{process, "desk-addr", "host:port", "where desks connect instead, with the health calls; --addr then answers 404 at their paths; not with\n--demo", &s.deskAddr},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
@@ -491,6 +493,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
+	if err := s.checkDeskAddr(); err != nil {
+		return nil, err
+	}
 	if s.demo {
 		if err := s.checkDemo(host); err != nil {
 			return nil, err
@@ -585,7 +590,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	case s.data == "" && s.natsURL == "":
 		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
 	}
-	return tenants, nil
+	return tenants, s.checkSecrets(tenants)
 }
 
 func loopback(host string) bool {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,17 +91,21 @@ func TestSettings(t *testing.T) {
 	})
 
 	t.Run("secrets out of files", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "secret")
-		if err := os.WriteFile(file, []byte("0123456789abcdef-from-a-file\r\nsecond line"), 0o600); err != nil {
-			t.Fatal(err)
+		const want = "0123456789abcdef-from-a-file-"
+		dir := t.TempDir()
+		file := func(of string) string {
+			path := filepath.Join(dir, of)
+			if err := os.WriteFile(path, []byte(want+of+"\r\nsecond line"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return "@" + path
 		}
-		s, err := parse([]string{"--tenant", tenantText + "@" + file, "--jwt-public-key", "k", "--desk-credential", "@" + file}, env("GATEWAY_SERVER_CREDENTIAL", "@"+file))
+		s, err := parse([]string{"--tenant", tenantText + file("appkey"), "--jwt-public-key", "k", "--desk-credential", file("desk")}, env("GATEWAY_SERVER_CREDENTIAL", file("server")))
 		if err != nil {
 			t.Fatal(err)
 		}
 		tenants, err := s.check()
-		const want = "0123456789abcdef-from-a-file"
-		if err != nil || tenants[0].Appkey != want || s.deskAccess.Credentials[0].Secret != want || s.servers[0].Secret != want {
+		if err != nil || tenants[0].Appkey != want+"appkey" || s.deskAccess.Credentials[0].Secret != want+"desk" || s.servers[0].Secret != want+"server" {
 			t.Errorf("got %+v, %+v, %v", tenants, s, err)
 		}
 	})
@@ -173,6 +180,8 @@ func TestMistakes(t *testing.T) {
 		{args: production("--desk-credential", "ABCDEF=0123456789abcdef"), want: []string{"--desk-credential", "numbers 1 and 2", "the same secret"}},
 		{args: production("--desk-credential", "ABCDEF=@/nowhere"), want: []string{"--desk-credential", "/nowhere"}},
 		{args: production("--addr", "8080"), want: []string{"--addr 8080", "host:port"}},
+		{args: production("--desk-addr", "8081"), want: []string{"--desk-addr 8081", "host:port"}},
+		{args: []string{"--demo", "--desk-addr", "127.0.0.1:8081"}, want: []string{"--demo", "--desk-addr"}},
 		{args: production("--account", "ABCDEF"), want: []string{"--integration-id", "--appkey"}},
 		{args: production("--tenant", "secret-without-colons"), want: []string{"--tenant number 2", "account:integration-id:appkey"}},
 		{args: production("--tenant", "ABC:a776d4f3-b886-40a3-9fa7-5b7df35b440b:secret"), want: []string{`"ABC"`, "six letters"}},
@@ -250,5 +259,67 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"--version"}, env(), &stdout, &stderr); code != 0 || strings.Count(stdout.String(), "\n") != 1 || len(stdout.String()) < 3 {
 		t.Errorf("--version: exit %d, %q", code, &stdout)
+	}
+}
+
+// A secret that is easily guessed, or that is given for two purposes, is refused at the start
+// and on reload. What is said names the options and not the secret.
+func TestWeakSecrets(t *testing.T) {
+	const desks, servers, appkey = "secret-of-all-desks-here", "secret-of-the-servers-here", "appkey-of-the-tenant-here"
+	agents := filepath.Join(t.TempDir(), "agents.json")
+	token := strings.Repeat("0123456789abcdef", 2)
+	hash := sha256.Sum256([]byte(token))
+	if err := os.WriteFile(agents, fmt.Appendf(nil, `{"agents":[{"agentId":"3f0c1b52-8a0e-4f7c-9a55-0d2f4c1e7b90","agentName":"Ann","role":"agent","accounts":["*"],"tokens":["sha256:%x"]}]}`, hash), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	base := slices.Clip([]string{"--jwt-public-key", "key.pem", "--data", t.TempDir(), "--addr", "127.0.0.1:0"})
+	tenant := slices.Clip(append(base, "--tenant", tenantText+appkey))
+	for name, test := range map[string]struct {
+		args []string
+		want []string // nil: it is possible
+	}{
+		"all different":             {append(tenant, "--desk-credential", desks, "--server-credential", servers, "--agents", agents), nil},
+		"one appkey of two tenants": {append(tenant, "--tenant", "GHIJKL:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"+appkey, "--desk-credential", desks), nil},
+		"an appkey is no secret":    {append(base, "--tenant", tenantText+"aaaaaaaaaaaaaaaa", "--desk-credential", desks), nil},
+		"six characters":            {append(tenant, "--desk-credential", "abcdefabcdefabcdef"), nil},
+		"one character":             {append(tenant, "--desk-credential", "aaaaaaaaaaaaaaaa"), []string{"--desk-credential is too weak", "6 different"}},
+		"five characters":           {append(tenant, "--desk-credential", desks, "--server-credential", "ABCDEF=abcdeabcdeabcdeabcde"), []string{"--server-credential is too weak"}},
+		"five, each of many bytes":  {append(tenant, "--desk-credential", strings.Repeat("äöüß€", 4)), []string{"--desk-credential is too weak"}},
+		"the second":                {append(tenant, "--desk-credential", desks, "--desk-credential", "ABCDEF=0101010101010101"), []string{"--desk-credential number 2 is too weak"}},
+		"HS256":                     {[]string{"--demo", "--jwt-hs256-secret", strings.Repeat("abcde", 8)}, []string{"--jwt-hs256-secret is too weak"}},
+		"servers and desks":         {append(tenant, "--desk-credential", desks, "--server-credential", desks), []string{"--server-credential and --desk-credential are the same"}},
+		"of several":                {append(tenant, "--desk-credential", desks, "--desk-credential", "ABCDEF="+servers, "--server-credential", servers), []string{"--server-credential and --desk-credential number 2 are the same"}},
+		"appkey and desk":           {append(base, "--tenant", tenantText+desks, "--desk-credential", desks), []string{"the appkey of --tenant and --desk-credential are the same", "every browser"}},
+		"appkey and server": {append(base, "--account", "ABCDEF", "--integration-id", demoIntegrationID, "--appkey", servers, "--tenant", tenantText+appkey, "--desk-credential", desks, "--server-credential", servers),
+			[]string{"--appkey and --server-credential are the same"}},
+		"an agent's and a server's": {append(tenant, "--agents", agents, "--server-credential", token), []string{"--server-credential and a token of agent number 1 in --agents are the same"}},
+		"HS256 and the demo's own":  {[]string{"--demo", "--jwt-hs256-secret", demoServer}, []string{"--server-credential and --jwt-hs256-secret are the same"}},
+	} {
+		s, err := parse(test.args, env())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if test.want == nil {
+			if _, err := s.check(); err != nil {
+				t.Errorf("%s: refused: %v", name, err)
+			}
+			continue
+		}
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), test.args, env(), &stdout, &stderr)
+		said := stderr.String()
+		if code != exitMisused || strings.Count(said, "\n") != 1 {
+			t.Errorf("%s: exit %d, said %q", name, code, said)
+		}
+		for _, want := range test.want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: said %q, which does not hold %q", name, said, want)
+			}
+		}
+		for _, secret := range []string{desks, servers, appkey, token, demoServer, "aaaaaaaa", "abcdeabcde", "01010101", "äöü"} {
+			if strings.Contains(said, secret) {
+				t.Errorf("%s: a secret is in %q", name, said)
+			}
+		}
 	}
 }

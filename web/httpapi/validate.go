@@ -135,10 +135,26 @@ func number(values url.Values, name string, low, high int64, set func(int64)) er
 // MinCredential is the shortest credential of a server or a desk, in bytes.
 const MinCredential = 16
 
-// CheckCredential checks the credential of a server or a desk.
+// CheckCredential checks the credential of a server or a desk. The error does not hold it.
 func CheckCredential(value string) error {
 	if len(value) < MinCredential {
 		return fmt.Errorf("too short; at least %d bytes are needed", MinCredential)
+	}
+	return CheckSecret(value)
+}
+
+// MinDifferent is how many different characters a secret has at least. One made at random has
+// more: 16 hexadecimal digits have fewer than 6 different ones once in 30,000 times.
+const MinDifferent = 6
+
+// CheckSecret refuses a secret of any kind that is easily guessed. The error does not hold it.
+func CheckSecret(value string) error {
+	different := map[rune]bool{}
+	for _, c := range value {
+		different[c] = true
+	}
+	if len(different) < MinDifferent {
+		return fmt.Errorf("too weak; at least %d different characters are needed, as in a secret that is made at random", MinDifferent)
 	}
 	return nil
 }

@@ -143,4 +143,11 @@ func TestSettingsOfBoth(t *testing.T) {
 		}
 		try("a credential", err, 0, origin, credential[:n])
 	}
+	for secret, possible := range map[string]bool{"aaaaaaaaaaaaaaaa": false, "abcdeabcdeabcdeabcde": false, "abcdefabcdefabcdef": true} {
+		err := httpapi.CheckCredential(secret)
+		if (err == nil) != possible || err != nil && strings.Contains(err.Error(), secret) {
+			t.Errorf("the credential %s: %v", secret, err)
+		}
+		try(secret, err, 0, origin, secret)
+	}
 }

@@ -61,7 +61,7 @@ func (s *Store) Export(ctx context.Context, c Customer, fn func(Exported) error)
 // entries calls fn with the entries of the subjects, in order, until it returns false. An
 // error may come after some. With headersOnly they have no data.
 func (s *Store) entries(ctx context.Context, subject string, which jetstream.DeliverPolicy, headersOnly bool, fn func(*entry) bool) error {
-	return s.each(ctx, jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: which, HeadersOnly: headersOnly}, fn)
+	return s.each(ctx, jetstream.ConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: which, HeadersOnly: headersOnly}, fn)
 }
 
 // eraseRound is how many entries one round of Erase deletes.

@@ -1370,4 +1370,16 @@ var faults = []fault{
 		g.cfg.Audit.Note(e)
 	}
 `},
+	{"OPS-1 any long credential is strong", "web/httpapi/validate.go", "CheckSecret",
+		`if len(different) < MinDifferent {`,
+		`if len(different) < 1 {`},
+	{"OPS-1 one secret serves two purposes", "web/access.go", "settings.checkSecrets",
+		`if other := used[digest]; other != "" {`,
+		`if other := used[digest]; other == "." {`},
+	{"OPS-2 the customers' listener serves desks that have their own", "web/listen.go", "process.handleDesk",
+		`	mux := http.NewServeMux()
+	mux.Handle(desk.BasePath+"/", p.desk.Handler())`,
+		`	mux := http.NewServeMux()
+	customers.Handle(desk.BasePath+"/", p.desk.Handler())
+	mux.Handle(desk.BasePath+"/", p.desk.Handler())`},
 }

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"syscall"
+
+	"openchat/web/desk"
+)
+
+// listen listens where the option flag says. Whatever takes connections of customers or of
+// desks comes from here.
+func listen(flag, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --%s", addr, flag)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen: %w; choose another --%s", err, flag)
+	}
+	return l, nil
+}
+
+// checkDeskAddr checks --desk-addr.
+func (s *settings) checkDeskAddr() error {
+	if s.deskAddr == "" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(s.deskAddr); err != nil {
+		return fmt.Errorf("--desk-addr %s is not host:port, as in 127.0.0.1:8081", s.deskAddr)
+	}
+	if s.demo {
+		return errors.New("--demo and --desk-addr do not go together: the demo's desk is a page beside the customers'; leave one of them out")
+	}
+	return nil
+}
+
+// handleDesk serves the desk's API beside the customers', or, where --desk-addr asks for it, on
+// a server of its own: what strangers do to the customers' connections is then nothing to the
+// desks', and a firewall can tell both apart.
+func (p *process) handleDesk(customers *http.ServeMux) {
+	if p.deskListener == nil {
+		customers.Handle(desk.BasePath+"/", p.desk.Handler())
+		return
+	}
+	mux := http.NewServeMux()
+	mux.Handle(desk.BasePath+"/", p.desk.Handler())
+	p.handleHealth(mux)
+	p.deskServer = newServer(mux, p.log)
+}
+
+// httpServers are the HTTP servers that have been made, each with its listener.
+func (p *process) httpServers() map[*http.Server]net.Listener {
+	all := map[*http.Server]net.Listener{}
+	if p.server != nil {
+		all[p.server] = p.listener
+	}
+	if p.deskServer != nil {
+		all[p.deskServer] = p.deskListener
+	}
+	return all
+}
+
+// closeUnserved closes the listeners of a start that failed before there were servers.
+func (p *process) closeUnserved() (err error) {
+	if p.server == nil && p.listener != nil {
+		err = p.listener.Close()
+	}
+	if p.deskServer == nil && p.deskListener != nil {
+		err = errors.Join(err, p.deskListener.Close())
+	}
+	return err
+}
