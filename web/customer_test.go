@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -58,4 +60,33 @@ func TestCommandsExportAndEraseWhileTheGatewayRuns(t *testing.T) {
 		}
 	}
 	p.terminate(syscall.SIGTERM)
+}
+
+// FuzzCustomerCommand gives the command any customer: the call is about exactly that one, and
+// goes nowhere else.
+func FuzzCustomerCommand(f *testing.F) {
+	for _, id := range []string{"ann", "..", "a/../b", "%2e%2e", "?x#y", "\x00", "ümlaut ", "--url", "-", "a=b"} {
+		f.Add(id)
+	}
+	f.Fuzz(func(t *testing.T, id string) {
+		c, err := readCustomerCall([]string{"erase", "--customer=" + id, "--account", "ABCDEF"},
+			func(name string) string { return map[string]string{"GATEWAY_SERVER_CREDENTIAL": demoServer}[name] })
+		if err != nil {
+			if id != "" {
+				t.Fatal(err)
+			}
+			return
+		}
+		r, err := http.NewRequest(c.method, c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got string
+		mux := http.NewServeMux()
+		mux.HandleFunc("DELETE "+wire.BasePath+"/accounts/ABCDEF/customers/{customer}", func(_ http.ResponseWriter, r *http.Request) { got = r.PathValue("customer") })
+		mux.ServeHTTP(httptest.NewRecorder(), r)
+		if got != id || r.URL.Host != "127.0.0.1:8080" {
+			t.Errorf("%q became %q at %s", id, got, r.URL.Host)
+		}
+	})
 }
