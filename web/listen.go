@@ -23,6 +23,21 @@ func listen(flag, addr string) (net.Listener, error) {
 	return l, nil
 }
 
+// bound bounds the connections of both servers, whose listeners have been made.
+func (p *process) bound() {
+	customers, desks := shares(nofile(), p.deskListener != nil)
+	boundOne(&p.listener, p.server, customers)
+	if p.deskServer != nil {
+		boundOne(&p.deskListener, p.deskServer, desks)
+	}
+}
+
+func boundOne(l *net.Listener, server *http.Server, most int) {
+	all := newConnections(most)
+	*l = bounded{*l, all}
+	server.ConnState = all.changed
+}
+
 // checkDeskAddr checks --desk-addr.
 func (s *settings) checkDeskAddr() error {
 	if s.deskAddr == "" {

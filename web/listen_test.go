@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,6 +100,62 @@ func TestDeskAddr(t *testing.T) {
 		t.Errorf("the desk's socket ends with %v, want code %d", err, wire.CloseServiceRestart)
 	}
 	p.ended(stopWithin)
+}
+
+// Connections that say nothing leave the process its file descriptors, and room on both
+// listeners. They would end by themselves after ten seconds.
+func TestSilentConnections(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no ulimit")
+	}
+	const secret = "secret-of-the-only-desk"
+	p := launch(t, "/bin/sh", append([]string{"-c", `ulimit -n 256 && exec "$0" "$@"`, built(t), "--desk-credential", secret, "--desk-addr", "127.0.0.1:0"}, twoTenants(t)...)...)
+	p.logged("Desks at http://")
+	desks := &running{t, &harness.Process{URL: regexp.MustCompile(`Desks at (http://[^/\s]+)/`).FindStringSubmatch(p.Log.String())[1]}}
+	begun := time.Now()
+	for range 400 {
+		for _, url := range []string{p.URL, desks.URL} {
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+		}
+	}
+	desks.shown(secret, p.begin("Cleo"))
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("a chat and a desk took %v", took)
+	}
+}
+
+// Who has a call or a stream is not cut for others, and who is quiet for longest is first.
+func TestShares(t *testing.T) {
+	for _, x := range []struct {
+		nofile          int
+		desks           bool
+		customers, desk int
+	}{{20000, false, 18976, 0}, {20000, true, 16604, 2372}, {1024, false, 768, 0}, {256, true, 168, 24}, {10, false, 16, 0}} {
+		if customers, desk := shares(x.nofile, x.desks); customers != x.customers || desk != x.desk {
+			t.Errorf("of %d: %d and %d, want %d and %d", x.nofile, customers, desk, x.customers, x.desk)
+		}
+	}
+	all := newConnections(2)
+	first, second, third, fourth := &connection{of: all}, &connection{of: all}, &connection{of: all}, &connection{of: all}
+	if all.add(first) != nil || all.add(second) != nil {
+		t.Fatal("one is cut too early")
+	}
+	all.changed(first, http.StateActive)
+	if cut := all.add(third); cut != second {
+		t.Error("not the one that is quiet is cut")
+	}
+	all.changed(third, http.StateHijacked)
+	if cut := all.add(fourth); cut != fourth {
+		t.Error("one with a call or a stream is cut")
+	}
+	all.changed(first, http.StateIdle)
+	if cut := all.add(fourth); cut != first {
+		t.Error("one that has had its call is not cut")
+	}
 }
 
 // What cannot be listened on is said with the option that names it, and nothing stays open.

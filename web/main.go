@@ -251,6 +251,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		handler = onLoopback(mux)
 	}
 	p.server = newServer(handler, p.log)
+	p.bound()
 	return nil
 }
 

@@ -1382,4 +1382,7 @@ var faults = []fault{
 		`	mux := http.NewServeMux()
 	customers.Handle(desk.BasePath+"/", p.desk.Handler())
 	mux.Handle(desk.BasePath+"/", p.desk.Handler())`},
+	{"OPS-2 connections take the store's file descriptors", "web/connections.go", "connections.add",
+		`if s.open > s.max {`,
+		`if s.open < 0 {`},
 }
