@@ -173,7 +173,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	keepSets()
-	if p.listener, err = net.Listen("tcp", p.addr); err != nil {
+	if p.listener, err = (&net.ListenConfig{Control: boundUnsent}).Listen(ctx, "tcp", p.addr); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("cannot listen on %s: something else does; stop it, or choose another --addr", p.addr)
 		}
