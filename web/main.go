@@ -191,11 +191,11 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	keepSets()
-	if p.listener, err = listen("addr", p.addr); err != nil {
+	if p.listener, err = listen(ctx, "addr", p.addr); err != nil {
 		return err
 	}
 	if p.deskAddr != "" {
-		if p.deskListener, err = listen("desk-addr", p.deskAddr); err != nil {
+		if p.deskListener, err = listen(ctx, "desk-addr", p.deskAddr); err != nil {
 			return err
 		}
 	}

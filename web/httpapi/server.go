@@ -33,6 +33,15 @@ import (
 // unknown.
 const CallTime = 25 * time.Second
 
+const (
+	// progressTime is how long a client may take nothing of its answer.
+	progressTime = 10 * time.Second
+	// answerTime bounds the writing of an answer, however much of it is taken.
+	answerTime = 2 * time.Minute
+	// pieceSize is how many bytes of an answer are written with one deadline.
+	pieceSize = 16 << 10
+)
+
 // Answer is what a call returns when it succeeds.
 type Answer struct {
 	Status int
@@ -142,12 +151,8 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 			if a.Next != "" {
 				link(w.Header(), a.Next)
 			}
-			write(w, a.Status, "application/json", a.Body)
-			if len(a.Body) > 0 {
-				// Now, and not when the call has been counted out. Not every ResponseWriter
-				// can; http.Server's can.
-				_ = http.NewResponseController(w).Flush()
-			}
+			head(w, a.Status, "application/json", a.Body)
+			s.send(w, a.Body)
 			return
 		}
 		if s.Drain.Broken() {
@@ -274,7 +279,44 @@ func panicPlace() string {
 	}
 }
 
+// send writes the body of an answer, for as long as the client takes it.
+func (s *Server) send(w http.ResponseWriter, body []byte) {
+	if len(body) == 0 {
+		return
+	}
+	control := http.NewResponseController(w)
+	var err error
+	end, broken := time.Now().Add(answerTime), false
+	for len(body) > 0 && err == nil {
+		piece := body[:min(len(body), pieceSize)]
+		body = body[len(piece):]
+		// Not every ResponseWriter has deadlines; http.Server's has.
+		_ = control.SetWriteDeadline(earlier(time.Now().Add(progressTime), end))
+		// Looked at after the deadline is set, so that the one that Drain sets is not undone.
+		if !broken && s.Drain.Broken() {
+			broken, end = true, earlier(time.Now().Add(farewell), end)
+			_ = control.SetWriteDeadline(end)
+		}
+		_, err = w.Write(piece)
+	}
+	// Now, and not when the call has been counted out. An error means that the caller has gone,
+	// or takes nothing: net/http has closed the connection.
+	_ = control.Flush()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 func write(w http.ResponseWriter, status int, contentType string, body []byte) {
+	head(w, status, contentType, body)
+	_, _ = w.Write(body) // an error means that the caller has gone
+}
+
+func head(w http.ResponseWriter, status int, contentType string, body []byte) {
 	h := w.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	if body != nil {
@@ -282,7 +324,6 @@ func write(w http.ResponseWriter, status int, contentType string, body []byte) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // an error means that the caller has gone
 }
 
 // link names the next page, also to pages of other origins.
