@@ -85,12 +85,22 @@ func sameContents(t *testing.T, what, folder string, before map[string]string) {
 	}
 }
 
+// begin creates a chat and returns when the customer is in it.
+func (c *customer) begin(parameters string) wire.Engagement {
+	c.Helper()
+	s := c.stream(0)
+	defer s.conn.CloseNow()
+	e := c.create(parameters)
+	s.event(wire.EventEngagementActive)
+	return e
+}
+
 // sendText sends a message of a customer.
 func (c *customer) sendText(e wire.Engagement, text string) {
 	c.Helper()
 	c.rest(201, "POST", "/engagements/"+e.EngagementID+"/messages", fmt.Sprintf(
 		`{"sessionId":%q,"dialogId":%q,"body":{"elementType":"text","elementText":{"text":%q,"textFormat":"PLAINTEXT"}},"correlationId":%q}`,
-		c.session.SessionID, e.DialogID, text, text))
+		c.session.SessionID, e.DialogID, text, text[:min(len(text), 64)]))
 }
 
 // texts are those of all messages of a chat that a customer has sent, in order.
@@ -131,7 +141,7 @@ func TestEncryptedStore(t *testing.T) {
 	write := func(data string, more ...string) (*running, *customer, wire.Engagement) {
 		p := launchDemo(t, data, "127.0.0.1:0", more...)
 		c := p.customer("Name-of-the-customer")
-		e := c.create(`{"topic":"The-topic-of-the-chat"}`)
+		e := c.begin(`{"topic":"The-topic-of-the-chat"}`)
 		for i := range 20 {
 			c.sendText(e, fmt.Sprint(words, i))
 		}
