@@ -83,7 +83,7 @@ func TestDemoText(t *testing.T) {
 	home := w.Gateway.URL + "/"
 	const (
 		customerName = `<b onclick=window.pwned=1>Ann` + rlo + `</b>`
-		agentName    = rlo + `Bob <img src=x onerror=window.pwned=1>`
+		agentName    = `Bob <img src=x onerror=window.pwned=1>`
 		longName     = `ＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷ`
 		topic        = `</title><script>window.pwned=1</script>` + rli + `{{7*7}} ` + rlo + `cipot`
 	)

@@ -112,8 +112,17 @@ func (f *fixture) within(done <-chan struct{}, what string) {
 // hear collects a customer's entries from now on.
 func (f *fixture) hear(c store.Customer) <-chan wire.Event {
 	f.Helper()
-	ch := make(chan wire.Event, 1000)
+	// What was stored before may still be on its way: a session of nobody's tells when it has come.
+	ch, mark, begun := make(chan wire.Event, 1000), customer(), make(chan struct{})
+	waits := true
 	err := f.store.Follow(f.Context(), func(e store.Entry) {
+		if waits {
+			if e.Customer == mark {
+				waits = false
+				close(begun)
+			}
+			return
+		}
 		if e.Customer != c {
 			return
 		}
@@ -125,8 +134,16 @@ func (f *fixture) hear(c store.Customer) <-chan wire.Event {
 			ch <- event
 		}
 	})
+	if err == nil {
+		_, _, err = f.store.CreateSession(f.Context(), mark, uuid.NewString(), "", nil, uuid.NewString())
+	}
 	if err != nil {
 		f.Fatal(err)
+	}
+	select {
+	case <-begun:
+	case <-f.Context().Done():
+		f.Fatal("the mark was not followed")
 	}
 	return ch
 }
