@@ -181,7 +181,7 @@ func ordinal(i, n int) string {
 // notServed returns one of the accounts that no tenant has, "" when each has one.
 func notServed(tenants []gateway.Tenant, accounts []string) string {
 	for _, account := range accounts {
-		if account != desk.AllAccounts && !slices.ContainsFunc(tenants, func(t gateway.Tenant) bool { return t.Account == account }) {
+		if account != httpapi.AllAccounts && !slices.ContainsFunc(tenants, func(t gateway.Tenant) bool { return t.Account == account }) {
 			return account
 		}
 	}

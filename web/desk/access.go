@@ -14,9 +14,6 @@ import (
 	"openchat/web/httpapi"
 )
 
-// AllAccounts, in a list of accounts, stands for every account.
-const AllAccounts = "*"
-
 // Access says who may use the desk. It must let somebody in.
 type Access struct {
 	// Credentials are the secrets that desks share; none may be given twice.
@@ -38,7 +35,7 @@ func (a Access) Check() error {
 type Credential struct {
 	// Secret has at least httpapi.MinCredential bytes.
 	Secret string
-	// Accounts are the accounts whose chats it shows, at least one; AllAccounts: every account.
+	// Accounts are the accounts whose chats it shows, at least one; httpapi.AllAccounts: every account.
 	Accounts []string
 }
 
@@ -56,7 +53,7 @@ type Agent struct {
 	ID       string // a UUID
 	Name     string // 1–70 UTF-16 units; customers see it
 	Role     Role
-	Accounts []string // whose chats the agent is shown, at least one; AllAccounts: every account
+	Accounts []string // whose chats the agent is shown, at least one; httpapi.AllAccounts: every account
 	// Tokens are the SHA-256 of the tokens that the agent may send, so that the configuration
 	// holds no secret: at most MaxAgentTokens, so that one can be replaced without a break.
 	Tokens [][sha256.Size]byte
@@ -80,45 +77,9 @@ const (
 	MinAgentToken = 32
 )
 
-// accounts is a set of accounts; nil: every account.
-type accounts map[string]bool
-
-func (a accounts) has(account string) bool { return a == nil || a[account] }
-
-// list is the set as it is written in a configuration.
-func (a accounts) list() []string {
-	if a == nil {
-		return []string{AllAccounts}
-	}
-	var list []string
-	for account := range a {
-		list = append(list, account)
-	}
-	slices.Sort(list)
-	return list
-}
-
-// newAccounts makes the set of a list in a configuration.
-func newAccounts(list []string) (accounts, error) {
-	if len(list) == 0 {
-		return nil, errors.New("without an account; " + AllAccounts + " stands for every account")
-	}
-	if slices.Contains(list, AllAccounts) {
-		return nil, nil
-	}
-	set := accounts{}
-	for _, account := range list {
-		if err := httpapi.CheckAccount(account); err != nil {
-			return nil, fmt.Errorf("for the account %q, which is %w", account, err)
-		}
-		set[account] = true
-	}
-	return set, nil
-}
-
 // caller is who makes a call or has a socket, as the credential says.
 type caller struct {
-	accounts accounts // whose chats exist for the caller
+	accounts httpapi.Accounts // whose chats exist for the caller
 	// agent is who has signed in. Nil: the credential is a shared one, and its holder speaks
 	// for the agents that it names.
 	agent   *Agent
@@ -127,7 +88,7 @@ type caller struct {
 
 // same reports whether both may do the same.
 func (c *caller) same(other *caller) bool {
-	if (c.agent == nil) != (other.agent == nil) || !slices.Equal(c.accounts.list(), other.accounts.list()) {
+	if (c.agent == nil) != (other.agent == nil) || !slices.Equal(c.accounts.List(), other.accounts.List()) {
 		return false
 	}
 	return c.agent == nil || c.agent.ID == other.agent.ID && c.agent.Name == other.agent.Name && c.agent.Role == other.agent.Role
@@ -179,7 +140,7 @@ func newAccess(from Access) (*access, error) {
 		if err := httpapi.CheckCredential(c.Secret); err != nil {
 			return nil, fmt.Errorf("credential number %d is %w", i+1, err)
 		}
-		set, err := newAccounts(c.Accounts)
+		set, err := httpapi.NewAccounts(c.Accounts)
 		if err != nil {
 			return nil, fmt.Errorf("credential number %d is %w", i+1, err)
 		}
@@ -232,7 +193,7 @@ func newCaller(agent *Agent) (*caller, error) {
 	if agent.Role != RoleAgent && agent.Role != RoleSupervisor {
 		return nil, fmt.Errorf("role must be %s or %s", RoleAgent, RoleSupervisor)
 	}
-	set, err := newAccounts(agent.Accounts)
+	set, err := httpapi.NewAccounts(agent.Accounts)
 	if err != nil {
 		return nil, fmt.Errorf("it is %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // signIn is an agent with a token of its own.
@@ -94,7 +95,7 @@ func TestNoAgentSpeaksAsAnother(t *testing.T) {
 		}
 	}
 	// The shared credential speaks for its agents, as ever.
-	if me := want[Me](f, 200, "GET", "/me", ""); me.AgentID != "" || me.Role != "" || fmt.Sprint(me.Accounts) != "["+AllAccounts+"]" {
+	if me := want[Me](f, 200, "GET", "/me", ""); me.AgentID != "" || me.Role != "" || fmt.Sprint(me.Accounts) != "["+httpapi.AllAccounts+"]" {
 		t.Errorf("GET /me: %+v", me)
 	}
 	other := f.waiting("Dan")
@@ -165,7 +166,7 @@ func TestSignedInAgentsOfOneName(t *testing.T) {
 	one, two := newSignIn("Bo", RoleAgent, accountA), newSignIn("Bo", RoleAgent, accountA)
 	s := &streams{}
 	f := newWatched(t, newStore(t), s)
-	if err := f.desk.SetAccess(Access{Credentials: []Credential{{credential, []string{AllAccounts}}}, Agents: []Agent{one.Agent, two.Agent}}); err != nil {
+	if err := f.desk.SetAccess(Access{Credentials: []Credential{{credential, []string{httpapi.AllAccounts}}}, Agents: []Agent{one.Agent, two.Agent}}); err != nil {
 		t.Fatal(err)
 	}
 	e := f.waiting("Cleo")
@@ -194,7 +195,7 @@ func TestSetAccess(t *testing.T) {
 	c.authenticateWith(fmt.Sprintf(`"credential":%q`, cara.token))
 	shared.authenticate()
 	for _, wrong := range []Access{
-		{}, {Credentials: []Credential{{"short", []string{AllAccounts}}}}, {Agents: []Agent{ann.Agent, ann.Agent}}, {Agents: []Agent{{}}},
+		{}, {Credentials: []Credential{{"short", []string{httpapi.AllAccounts}}}}, {Agents: []Agent{ann.Agent, ann.Agent}}, {Agents: []Agent{{}}},
 	} {
 		if err := f.desk.SetAccess(wrong); err == nil {
 			t.Errorf("%+v is taken", wrong)
@@ -203,7 +204,7 @@ func TestSetAccess(t *testing.T) {
 	f.does(ann, 200, "", "GET", "/me", "")
 	promoted := cara.Agent
 	promoted.Role = RoleSupervisor
-	if err := f.desk.SetAccess(Access{Credentials: []Credential{{credential, []string{AllAccounts}}}, Agents: []Agent{ann.Agent, promoted}}); err != nil {
+	if err := f.desk.SetAccess(Access{Credentials: []Credential{{credential, []string{httpapi.AllAccounts}}}, Agents: []Agent{ann.Agent, promoted}}); err != nil {
 		t.Fatal(err)
 	}
 	b.closed(wire.CloseTokenRefused)
@@ -286,7 +287,7 @@ func TestReadAgents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if who := a.callers[sha256.Sum256([]byte("a"))]; who == nil || who.agent.ID != idA || who.agent.Name != "Ann" || who.accounts.has(accountB) || !who.accounts.has(accountA) {
+	if who := a.callers[sha256.Sum256([]byte("a"))]; who == nil || who.agent.ID != idA || who.agent.Name != "Ann" || who.accounts.Has(accountB) || !who.accounts.Has(accountA) {
 		t.Errorf("got %+v", who)
 	}
 	// A password that somebody has chosen is too short to sign in with, whatever its hash.

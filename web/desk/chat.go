@@ -61,7 +61,7 @@ type Me struct {
 	AgentID   string   `json:"agentId,omitempty"`
 	AgentName string   `json:"agentName,omitempty"`
 	Role      Role     `json:"role,omitempty"`
-	Accounts  []string `json:"accounts"` // whose chats it shows; AllAccounts: every account's
+	Accounts  []string `json:"accounts"` // whose chats it shows; httpapi.AllAccounts: every account's
 }
 
 func stateOf(e *engagement) State {

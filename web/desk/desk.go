@@ -154,7 +154,7 @@ func New(c Config) (*Desk, error) {
 	}
 	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
 	if c.Credential != "" {
-		c.Access.Credentials = append([]Credential{{c.Credential, []string{AllAccounts}}}, c.Access.Credentials...)
+		c.Access.Credentials = append([]Credential{{c.Credential, []string{httpapi.AllAccounts}}}, c.Access.Credentials...)
 	}
 	access, err := newAccess(c.Access)
 	if err != nil {

@@ -154,7 +154,7 @@ func (d *Desk) changeChat(r *http.Request, id, verb string, b *body, change func
 func (d *Desk) noteCall(r *http.Request, action, id string, b *body, err error) {
 	who := callerOf(r)
 	e := httpapi.Audited{
-		Actor: "desk:" + strings.Join(who.accounts.list(), "+"), Action: action,
+		Actor: "desk:" + strings.Join(who.accounts.List(), "+"), Action: action,
 		Address: httpapi.Address(r, d.proxied), Outcome: httpapi.OutcomeOf(err),
 	}
 	if who.agent != nil {
@@ -179,7 +179,7 @@ func (d *Desk) noteOwn(action string, e *engagement, agentID string) {
 // me says who the credential is.
 func (d *Desk) me(r *http.Request) (httpapi.Answer, error) {
 	who := callerOf(r)
-	answer := Me{Accounts: who.accounts.list()}
+	answer := Me{Accounts: who.accounts.List()}
 	if who.agent != nil {
 		answer.AgentID, answer.AgentName, answer.Role = who.agent.ID, who.agent.Name, who.agent.Role
 	}
@@ -224,7 +224,7 @@ func (d *Desk) readBody(r *http.Request) (*body, error) {
 		return nil, err
 	}
 	// An agentId of other accounts' desks is another agent.
-	return &b, d.limits.Count("agent " + b.AgentID + " " + strings.Join(who.accounts.list(), " "))
+	return &b, d.limits.Count("agent " + b.AgentID + " " + strings.Join(who.accounts.List(), " "))
 }
 
 func (b *body) checkID() error {

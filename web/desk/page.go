@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // This file gives chats out in portions: whatever the number and the size of the chats, a
@@ -53,14 +54,14 @@ func parsePlace(text string) (place, error) {
 // sorted returns the accounts' chats in that state that have not ended, "" for all of them:
 // those that lost their agent first, then longest waiting first, then those with an
 // agent, oldest first. For callers that hold the lock.
-func (v *view) sorted(of accounts, state State) []*entry {
+func (v *view) sorted(of httpapi.Accounts, state State) []*entry {
 	type placed struct {
 		place
 		entry *entry
 	}
 	open := make([]placed, 0, len(v.chats))
 	for _, c := range v.chats {
-		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) && of.has(c.engagement.Customer.Account) {
+		if s := stateOf(&c.engagement); s != StateEnded && (state == "" || s == state) && of.Has(c.engagement.Customer.Account) {
 			open = append(open, placed{placeOf(&c.engagement), c})
 		}
 	}
@@ -84,7 +85,7 @@ const maxList = 1 << 20
 
 // page returns a JSON array of the chats that q asks for, and where the next page begins;
 // nil when there is none.
-func (v *view) page(of accounts, q listQuery) (list []byte, next *place) {
+func (v *view) page(of httpapi.Accounts, q listQuery) (list []byte, next *place) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	open := v.sorted(of, q.state)

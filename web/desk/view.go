@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 	"openchat/web/store"
 )
 
@@ -107,7 +108,7 @@ func frame(head string, body []byte) []byte {
 func (v *view) broadcast(account string, frame func() []byte) {
 	var f []byte
 	for s := range v.sockets {
-		if !s.who.accounts.has(account) {
+		if !s.who.accounts.Has(account) {
 			continue
 		}
 		if f == nil {
@@ -143,11 +144,11 @@ func (v *view) restart() {
 
 // get returns the state of a chat of those accounts; ok is false when this process knows
 // none of that id.
-func (v *view) get(of accounts, engagementID string) (e engagement, newest int64, ok bool) {
+func (v *view) get(of httpapi.Accounts, engagementID string) (e engagement, newest int64, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	c := v.chats[engagementID]
-	if c == nil || !of.has(c.engagement.Customer.Account) {
+	if c == nil || !of.Has(c.engagement.Customer.Account) {
 		return e, 0, false
 	}
 	return c.engagement, c.newest, true

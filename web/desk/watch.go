@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 	"openchat/web/presence"
 	"openchat/web/store"
 )
@@ -272,7 +273,7 @@ func agentKey(account, agentID string) presence.Key {
 
 // agentKeys are under which an agent with a socket of these accounts is present: for every
 // account it is the agentId itself, as gateways of earlier versions have it.
-func agentKeys(of accounts, agentID string) []presence.Key {
+func agentKeys(of httpapi.Accounts, agentID string) []presence.Key {
 	if of == nil {
 		return []presence.Key{presence.Of(presence.Agent, agentID)}
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -33,3 +34,11 @@ func NewAccounts(list []string) (Accounts, error) {
 
 // Has reports whether the account is one of them.
 func (a Accounts) Has(account string) bool { return a == nil || a[account] }
+
+// List returns the set as it is written in a configuration, sorted.
+func (a Accounts) List() []string {
+	if a == nil {
+		return []string{AllAccounts}
+	}
+	return slices.Sorted(maps.Keys(a))
+}
