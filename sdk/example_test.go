@@ -16,11 +16,15 @@ func Example() {
 	platform := sdktest.New(sdktest.Options{})
 	defer platform.Close()
 
+	active := make(chan struct{})
 	arrived := make(chan string, 1)
 	client := sdk.New(sdk.Options{
 		Transport: platform.Transport(),
 		Deliver: func(e sdk.Event) {
-			if e.Type == sdk.EventMessageArrived {
+			switch e.Type {
+			case sdk.EventEngagementActive:
+				close(active)
+			case sdk.EventMessageArrived:
 				arrived <- e.Message.SenderParticipant.DisplayName + ": " + e.Message.Body.Text
 			}
 		},
@@ -37,6 +41,7 @@ func Example() {
 		fmt.Println("createEngagement:", err)
 		return
 	}
+	<-active // a session gets what is said from here on
 	bo := platform.Agent("Bo")
 	bo.Accept(chat.EngagementID)
 	bo.Say(chat.EngagementID, "How can I help?")
