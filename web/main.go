@@ -203,7 +203,8 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	p.store, err = store.Open(ctx, store.Config{
-		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore), Key: p.key, Logger: p.log,
+		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore),
+		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log,
 	})
 	if errors.Is(err, store.ErrKey) {
 		return fmt.Errorf("%w (--store-key-file, --data)", err)

@@ -85,8 +85,8 @@ func (c *client) call(method, path, credential, body string) (status int, answer
 	return res.StatusCode, answer
 }
 
-// asCustomer calls for a customer and decodes the answer into to, when that is not nil.
-func (c *client) asCustomer(id, method, path, body string, to any) []byte {
+// token returns a token of a customer.
+func (c *client) token(id string) string {
 	c.t.Helper()
 	if c.tokens[id] == "" {
 		_, b := c.call("POST", "/v1/getJWT", "", fmt.Sprintf(`{"customerId":%q,"customerName":"Name of %s"}`, id, id))
@@ -96,7 +96,13 @@ func (c *client) asCustomer(id, method, path, body string, to any) []byte {
 		}
 		c.tokens[id] = got.JWTToken
 	}
-	return c.decode(path, to)(c.call(method, wire.BasePath+path, c.tokens[id], body))
+	return c.tokens[id]
+}
+
+// asCustomer calls for a customer and decodes the answer into to, when that is not nil.
+func (c *client) asCustomer(id, method, path, body string, to any) []byte {
+	c.t.Helper()
+	return c.decode(path, to)(c.call(method, wire.BasePath+path, c.token(id), body))
 }
 
 func (c *client) asDesk(method, path, body string, to any) []byte {

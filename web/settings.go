@@ -35,7 +35,10 @@ type settings struct {
 	natsURL     string
 	replicas    int
 	maxAge      time.Duration
+	sessionIdle time.Duration // 0: never
 	maxStore    size
+	retain      list // as given
+	retained    retained
 	storeKey    string // a file
 	key         string // its content
 	drainDelay  time.Duration
@@ -200,6 +203,9 @@ func defaults() *settings {
 		dist:     "./dist",
 		replicas: 1,
 		maxAge:   30 * 24 * time.Hour,
+
+		sessionIdle: store.DefaultSessionIdle,
+
 		issuer:   "openchat",
 		audience: "openchat",
 		tokenTTL: 15 * time.Minute,
@@ -237,7 +243,9 @@ func (s *settings) options() []option {
 		{stored, "nats-url", "url", "use this NATS server or cluster with JetStream instead, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
 		{stored, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
 		{stored, "max-age", "duration", "how long sessions, chats and messages are kept after their last change", span{&s.maxAge, store.MinAge, 0, ""}},
+		{stored, "session-idle", "duration", "how long after its last call, or the end of its stream, a session ends by itself; it may take a quarter\nlonger", span{&s.sessionIdle, time.Minute, 0, "never"}},
 		{stored, "max-store", "bytes", "how much the NATS server inside this process stores, e.g. 20GB; nothing new is taken beyond it.\n0: as much as the disk has, but for a reserve of 2 %, 1 to 64 MiB", &s.maxStore},
+		{stored, "retain-bytes", "[account=]bytes", "how much an account keeps, e.g. 10GB; of one with more, the chats that ended longest ago are removed, an hour\nafter their end at the earliest; with ABCDEF=2GB for that account only, with ABCDEF+GHIJKL=2GB for each of\nboth; may be repeated. 0, or not given: as much as --max-age and --max-store leave", &s.retain},
 		{stored, "store-key-file", "file", "encrypt what the NATS server inside this process stores, with the key in the file's first line, at least\n" + strconv.Itoa(store.MinKey) + " characters, which nobody but owner and group may read; --data must be empty, or encrypted with the same key", &s.storeKey},
 
 		{tenant, "account", "id", "the account: six letters, e.g. ABCDEF", &s.account},
@@ -543,6 +551,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		}
 	}
 	if err := s.readStoreKey(); err != nil {
+		return nil, err
+	}
+	if err := s.readRetained(tenants); err != nil {
 		return nil, err
 	}
 	var missing []string

@@ -38,10 +38,21 @@ func (v *size) String() string {
 // Set reads a whole number with a unit: KB, MB, GB and TB are powers of 1,000, KiB, MiB,
 // GiB and TiB of 1,024, and without one it is bytes. "" is 0.
 func (v *size) Set(text string) error {
+	n, err := readSize(text)
+	if err == nil && n > 0 && n < minStore {
+		err = errors.New("out of bounds")
+	}
+	if err == nil {
+		*v = n
+	}
+	return err
+}
+
+// readSize is size.Set without a minimum.
+func readSize(text string) (size, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
-		*v = 0
-		return nil
+		return 0, nil
 	}
 	for _, u := range units {
 		number, ok := strings.CutSuffix(text, u.name)
@@ -50,13 +61,12 @@ func (v *size) Set(text string) error {
 		}
 		n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if n < 0 || n > math.MaxInt64/u.bytes || n > 0 && size(n*u.bytes) < minStore {
-			return errors.New("out of bounds")
+		if n < 0 || n > math.MaxInt64/u.bytes {
+			return 0, errors.New("out of bounds")
 		}
-		*v = size(n * u.bytes)
-		return nil
+		return size(n * u.bytes), nil
 	}
-	return nil
+	return 0, nil
 }

@@ -163,7 +163,8 @@ type Gateway struct {
 	checks    atomic.Uint64 // calls of CheckStreams
 	bulkCalls chan struct{} // exports and erasures in progress
 
-	cancel context.CancelFunc // ends following
+	cancel context.CancelFunc // ends following, and keeping
+	kept   chan struct{}      // closed when the sessions with a stream are not kept from expiring any more
 	drain  *httpapi.Drain     // counts calls and streams
 }
 
@@ -197,6 +198,7 @@ func New(cfg Config) (*Gateway, error) {
 		unhealthy: httpapi.NewTally(cfg.Logger, slog.LevelError, "the store is not healthy"),
 
 		hub:   newHub(),
+		kept:  make(chan struct{}),
 		id:    rand.Text(),
 		drain: drain,
 	}
@@ -213,6 +215,10 @@ func New(cfg Config) (*Gateway, error) {
 		cancel()
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
+	go func() {
+		defer close(g.kept)
+		g.store.KeepSessions(ctx, g.hub.sessions)
+	}()
 	return g, nil
 }
 
@@ -228,6 +234,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 	g.drain.Leave()
 	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
 	g.cancel()
+	defer func() { <-g.kept }()
 	defer g.strangers.Close()
 	defer g.guesses.Close()
 	defer g.refused.Close()

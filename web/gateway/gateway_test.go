@@ -51,6 +51,7 @@ type world struct {
 	g     *Gateway
 	http  *httptest.Server
 	log   *safeBuffer
+	idle  time.Duration // of sessions, from the next start; 0: they do not expire
 
 	secrets []string // what must not be in the log, besides what never may
 }
@@ -128,7 +129,7 @@ func privatePEM(t testing.TB, key any) []byte {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, Logger: w.cfg.Logger})
+	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, SessionIdle: w.idle, Logger: w.cfg.Logger})
 	if err != nil {
 		w.t.Fatal(err)
 	}

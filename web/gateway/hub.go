@@ -128,6 +128,18 @@ func (h *hub) claimed() (list []*stream) {
 	return list
 }
 
+// sessions returns the sessions that have their stream here.
+func (h *hub) sessions() (list []store.SessionKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for customer, streams := range h.customers {
+		for id := range streams {
+			list = append(list, store.SessionKey{Customer: customer, SessionID: id})
+		}
+	}
+	return list
+}
+
 // closeAll closes every stream.
 func (h *hub) closeAll(code int, reason string) {
 	h.mu.Lock()

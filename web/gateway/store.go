@@ -22,6 +22,8 @@ type Store interface {
 	Page(ctx context.Context, c store.Customer, engagementID string, q store.Query) (wire.MessagePage, error)
 	Sent(ctx context.Context, c store.Customer, engagementID, participantID, correlationID string) (wire.Message, error)
 
+	KeepSessions(ctx context.Context, list func() []store.SessionKey)
+
 	// Changes.
 	CreateSession(ctx context.Context, c store.Customer, integrationID, displayName string, parameters map[string]string, correlationID string) (s store.Session, created bool, err error)
 	EndSession(ctx context.Context, c store.Customer, sessionID string, reason wire.Reason) error

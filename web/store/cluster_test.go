@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -158,4 +159,78 @@ func TestCluster(t *testing.T) {
 			t.Errorf("%d members, %v", len(now.Members), err)
 		}
 	})
+}
+
+// Nothing of an erased customer is left in the stream's files of any node. The logs from which the
+// nodes bring each other up to date are theirs: they keep the latest entries until they compact them.
+func TestErasedBytesAreGoneFromEveryNodeOfACluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three servers")
+	}
+	nodes, urls := cluster(t)
+	s, ctx := openStore(t, Config{URL: urls, Replicas: 3}), testContext(t)
+	session := newSession(t, s, bob, "s")
+	other := newChat(t, s, session, "e")
+	life(t, s, ann, "anna", func() {
+		if _, _, err := s.Append(ctx, bob, other.EngagementID, from(session, "bob says", "")); err != nil {
+			t.Fatal(err)
+		}
+	})
+	stored := func(srv *server.Server) string { return srv.JetStreamConfig().StoreDir }
+	stream := func(dir string) string {
+		return filepath.Join(dir, server.DEFAULT_GLOBAL_ACCOUNT, "streams", streamName)
+	}
+	dirs := map[string]string{}
+	for name, srv := range nodes {
+		dirs[name] = stored(srv)
+	}
+	// alike waits until every node has what the leader has.
+	alike := func() {
+		t.Helper()
+		for try := 0; ; try++ {
+			want, same := server.StreamState{}, true
+			for _, srv := range nodes {
+				all, err := srv.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var state server.StreamState
+				for _, account := range all.AccountDetails {
+					for _, stream := range account.Streams {
+						if stream.Name == streamName {
+							state = stream.State
+						}
+					}
+				}
+				if want.LastSeq == 0 {
+					want = state
+				}
+				same = same && state.LastSeq > 0 && state.Msgs == want.Msgs && state.LastSeq == want.LastSeq && state.NumDeleted == want.NumDeleted
+			}
+			if same {
+				return
+			}
+			if err := s.pause(ctx, min(try, 5)); err != nil {
+				t.Fatal("the nodes do not come to the same")
+			}
+		}
+	}
+	alike()
+	for name, dir := range dirs {
+		if found := files(t, stream(dir), wordsOf(ann, "anna")...); len(found) < 7 {
+			t.Fatalf("the test does not see what %s stores: %q", name, found)
+		}
+	}
+	if n, complete, err := s.Erase(ctx, ann, time.Now().Add(time.Minute)); err != nil || !complete || n < 50 {
+		t.Fatalf("%d erased, complete %v: %v", n, complete, err)
+	}
+	alike()
+	for name, dir := range dirs {
+		if found := files(t, stream(dir), wordsOf(ann, "anna")...); len(found) > 0 {
+			t.Errorf("left in the stream's files of %s: %q", name, found)
+		}
+		if found := files(t, stream(dir), "bob says"); len(found) == 0 {
+			t.Errorf("another customer's messages are gone from %s", name)
+		}
+	}
 }

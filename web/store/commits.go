@@ -115,21 +115,12 @@ func (s *Store) create(ctx context.Context, c Customer, subject string, k *commi
 // their sessions.
 func ParticipantID(c Customer) string { return derive("participant", c.Account, c.ID) }
 
-// Session returns an active session, else ErrNotFound.
-func (s *Store) Session(ctx context.Context, c Customer, sessionID string) (Session, error) {
-	session, _, err := s.session(ctx, c, sessionID)
-	if err == nil && session.SessionStatus != wire.SessionActive {
-		err = ErrNotFound
-	}
-	return session, err
-}
-
 func (s *Store) session(ctx context.Context, c Customer, sessionID string) (Session, uint64, error) {
-	k, sequence, err := s.load(ctx, c, sessionID, sessionSubject)
+	k, e, err := s.load(ctx, c, sessionID, sessionSubject)
 	if err != nil {
 		return Session{}, 0, err
 	}
-	return *k.Session, sequence, nil
+	return *k.Session, e.sequence, nil
 }
 
 // EndSession ends it and emits the event for its stream; ending an ended or unknown one is no
@@ -195,11 +186,11 @@ func (s *Store) Engagement(ctx context.Context, c Customer, engagementID string)
 }
 
 func (s *Store) engagement(ctx context.Context, c Customer, engagementID string) (Engagement, uint64, error) {
-	k, sequence, err := s.load(ctx, c, engagementID, engagementSubject)
+	k, e, err := s.load(ctx, c, engagementID, engagementSubject)
 	if err != nil {
 		return Engagement{}, 0, err
 	}
-	return *k.Engagement, sequence, nil
+	return *k.Engagement, e.sequence, nil
 }
 
 // engagement reads the state out of an engagement's commit.
@@ -325,7 +316,11 @@ func (s *Store) store(ctx context.Context, c Customer, subject string, expected 
 		return 0, err
 	}
 	write := random()
-	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", nats.Header{headerWrite: {write}})
+	header := nats.Header{headerWrite: {write}}
+	if k.Session != nil {
+		header.Set(headerUsed, "1")
+	}
+	sequence, _, err := s.publish(ctx, c, subject, data, expected, "", header)
 	if errors.Is(err, errConflict) {
 		own, ok, ownErr := s.findOwnWrite(ctx, subject, expected, write)
 		if ownErr != nil {
@@ -339,20 +334,20 @@ func (s *Store) store(ctx context.Context, c Customer, subject string, expected 
 }
 
 // load reads the last commit of a session or engagement.
-func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Customer, string) string) (*commit, uint64, error) {
+func (s *Store) load(ctx context.Context, c Customer, id string, subject func(Customer, string) string) (*commit, *entry, error) {
 	// Whatever is not an id of ours must not become part of a subject.
 	if c.check() != nil || !wire.IsUUID(id) {
-		return nil, 0, ErrNotFound
+		return nil, nil, ErrNotFound
 	}
 	e, err := s.last(ctx, subject(c, id))
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	if !e.is(c) {
-		return nil, 0, ErrNotFound
+		return nil, nil, ErrNotFound
 	}
 	k, err := e.commit()
-	return k, e.sequence, err
+	return k, e, err
 }
 
 // lockEngagement makes this process's writers to one engagement wait for each other: cheaper

@@ -238,6 +238,7 @@ func (f *follower) deliver(raw *entry) {
 		}
 		f.s.ongoing.put(e.Engagement, raw.stored)
 	}
+	f.s.retain.add(raw)
 	// In this order: see Position.
 	f.ring.add(raw.sequence, e, len(raw.data))
 	f.arrived(raw.sequence)

@@ -115,6 +115,13 @@ func (x *index) get(c Customer, engagementID string) *Engagement {
 	return nil
 }
 
+// has reports whether the engagement is ongoing, or its state cannot be read.
+func (x *index) has(c Customer, engagementID string) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.chats[c][engagementID] != nil
+}
+
 // of returns the customer's ongoing engagements, oldest first; an error when one of them
 // cannot be read.
 func (x *index) of(c Customer) ([]Engagement, error) {

@@ -64,6 +64,8 @@ type Store struct {
 	follow  *follower
 	scans   *scanner
 	ongoing *index
+	retain  *retention    // nil without a limit
+	uses    chan struct{} // a place for each use of a session that is being noted
 	written atomic.Uint64 // the highest sequence that this process has stored
 }
 
@@ -73,7 +75,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s := &Store{cfg: cfg, log: cfg.Logger, newest: newNewestCache()}
+	s := &Store{cfg: cfg, log: cfg.Logger, newest: newNewestCache(), uses: make(chan struct{}, uses)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	for i := range s.stripes {
 		s.stripes[i], s.pages[i] = make(chan struct{}, 1), make(chan struct{}, 1)
@@ -109,6 +111,20 @@ func (cfg *Config) check() error {
 	}
 	if cfg.MaxStore < 0 || cfg.MaxStore > 0 && cfg.URL != "" {
 		return fmt.Errorf("store: %d bytes at most are not possible; the number is not negative, and that of an external server is in its own configuration", cfg.MaxStore)
+	}
+	if cfg.SessionIdle < 0 {
+		return fmt.Errorf("store: sessions cannot expire after %v; the time is not negative", cfg.SessionIdle)
+	}
+	if cfg.RetainBytes < 0 {
+		return fmt.Errorf("store: an account cannot keep %d bytes; the number is not negative", cfg.RetainBytes)
+	}
+	for account, n := range cfg.RetainBytesOf {
+		if err := (Customer{Account: account, ID: "any"}).check(); err != nil {
+			return err
+		}
+		if n < 0 {
+			return fmt.Errorf("store: the account %s cannot keep %d bytes; the number is not negative", account, n)
+		}
 	}
 	if cfg.Key != "" && (cfg.URL != "" || len(cfg.Key) < MinKey) {
 		return fmt.Errorf("store: the key is not possible; it has at least %d bytes, and that of an external server is in its own configuration", MinKey)
@@ -164,6 +180,7 @@ func (s *Store) open(ctx context.Context) error {
 	info := s.stream.CachedInfo()
 	s.replicated = info.Config.Replicas > 1
 	s.scans, s.ongoing = newScanner(s), newIndex(s)
+	s.retain = newRetention(s)
 	s.follow, err = newFollower(ctx, s, info.State.FirstSeq, info.State.LastSeq)
 	if err != nil {
 		return fmt.Errorf("store: cannot follow the stream %s: %w", streamName, err)
@@ -179,6 +196,9 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	s.wg.Add(1)
 	go s.ongoing.run()
+	if s.retain != nil {
+		s.wg.Go(s.retain.run)
+	}
 	s.wg.Go(s.health.run)
 	return nil
 }

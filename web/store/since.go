@@ -245,13 +245,23 @@ func (n *scanner) scan(batch []*scan) error {
 	if err != nil {
 		return err
 	}
+	// Where there are holes, chats may have been removed (retention.go), with the entry that
+	// says that they have ended: who has not received that must read anew.
+	complete := info.State.FirstSeq
+	if info.State.NumDeleted > 0 {
+		first, err := n.s.firstStored(ctx, time.Now().Add(-n.s.removeAfter()*59/60), info.State.LastSeq+1)
+		if err != nil {
+			return err
+		}
+		complete = max(complete, first)
+	}
 	low, high := batch[0].from, uint64(0)
 	byCustomer := map[string][]*scan{}
 	for _, w := range batch {
 		// The entry of from itself may be gone: from is the last event the client has
 		// of it, and an entry whose later events it lacks is the rare case that the
 		// ring has covered.
-		if w.from+1 < info.State.FirstSeq {
+		if w.from+1 < complete {
 			w.ok = false
 			continue
 		}

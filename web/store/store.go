@@ -61,10 +61,19 @@ type Config struct {
 	// minimum is 24 hours. A session or engagement without a change for that long is
 	// forgotten.
 	MaxAge time.Duration
+	// SessionIdle is how long after its last use, a call or an open stream, a session ends by itself; it
+	// may take a quarter longer. 0 means never. Sessions of earlier versions count from their first use since.
+	SessionIdle time.Duration
 	// MaxStore is how many bytes the server inside this process stores at most; changes
 	// beyond it are refused with ErrNoWrites. 0 means as much as the file system has, but
 	// for a reserve of 2 % (1 to 64 MiB). With URL it must be 0.
 	MaxStore int64
+	// RetainBytes is how many bytes of sessions, chats and messages an account keeps: of one
+	// that has more, the chats that ended longest ago are removed, whole, an hour after their end at the
+	// earliest; never an ongoing one. RetainBytesOf is the same for single accounts, which RetainBytes
+	// then does not count for. 0 means as many as there are.
+	RetainBytes   int64
+	RetainBytesOf map[string]int64
 	// Key encrypts what the server inside this process stores, with ChaCha20-Poly1305; at
 	// least MinKey bytes, made at random. "": it is not encrypted. A folder keeps what it was
 	// begun with: with another key, or none, it is ErrKey. With URL it must be "".
@@ -79,8 +88,11 @@ type Config struct {
 	// Logger receives what goes wrong, without texts; nil discards it.
 	Logger *slog.Logger
 
-	finishAfter time.Duration // see finishAfter; 0: that. Other values are for tests
-	reserve     int64         // for tests: bytes of the file system that are left free; 0: see MaxStore
+	finishAfter time.Duration    // see finishAfter; 0: that. Other values are for tests
+	now         func() time.Time // for tests: when a session is used; nil: time.Now
+	removeAfter time.Duration    // see removeAfter, for tests as well
+	trimPause   time.Duration    // see trimPause, for tests as well
+	reserve     int64            // for tests: bytes of the file system that are left free; 0: see MaxStore
 }
 
 // Customer names the owner of everything the store keeps.
