@@ -182,7 +182,7 @@ func New(c Config) (*Desk, error) {
 			DisplayName:     botName,
 		},
 		api: &httpapi.Server{
-			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins),
+			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins), Refused: httpapi.NewOriginNotices(log, "the desk"),
 			AllowMethods: "GET, POST",
 			AllowHeaders: "authorization, content-type",
 		},
@@ -255,21 +255,25 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 
 // SetAccess replaces who may use the desk. Nothing changes when it returns an error. A
 // socket of somebody who may not use the desk any more is closed with 4403, one whose agent,
-// role or accounts have changed with 1012, so that its desk signs in anew.
+// role or accounts have changed with 1012, so that its desk signs in anew. So is one of an
+// agent who has signed in at an issuer when Access.Tokens is another one.
 func (d *Desk) SetAccess(to Access) error {
 	access, err := newAccess(to)
 	if err != nil {
 		return fmt.Errorf("desk: %w", err)
 	}
 	d.access.Store(access)
-	d.view.checkSockets(access)
+	d.view.checkSockets(d)
 	return nil
 }
 
 // SetOrigins replaces Config.AllowedOrigins. A socket whose page's origin is not among them
-// any more stays until its credential counts no longer. The list is one that
-// httpapi.CheckOrigin accepts.
-func (d *Desk) SetOrigins(list []string) { d.api.Origins.Set(list) }
+// any more is closed with 1012: its desk comes back, and is refused as any page of that
+// origin. The list is one that httpapi.CheckOrigin accepts.
+func (d *Desk) SetOrigins(list []string) {
+	d.api.Origins.Set(list)
+	d.view.checkSockets(d)
+}
 
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
@@ -281,6 +285,7 @@ func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 func (d *Desk) Close(ctx context.Context) error {
 	d.drain.Leave()
 	defer d.guesses.Close()
+	defer d.api.Refused.Close()
 	return d.drain.Wait(ctx)
 }
 

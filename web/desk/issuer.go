@@ -99,6 +99,16 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 	}, nil
 }
 
+// Load reads the discovery document and the keys now, or returns why that cannot be done. It is
+// for an issuer that is configured while the desk is in use, before anybody depends on it.
+func (i *Issuer) Load(ctx context.Context) error {
+	set, err := i.keys(ctx)
+	if err != nil {
+		return err
+	}
+	return set.Load(ctx)
+}
+
 // Run reads the discovery document until it has it, then the keys regularly, until ctx ends.
 // When a reading fails, the keys stay what they were.
 func (i *Issuer) Run(ctx context.Context) error {

@@ -117,7 +117,6 @@ type auditedKey struct{}
 
 // noteCall notes a call in the audit log and returns err.
 func (g *Gateway) noteCall(e httpapi.Audited, err error) error {
-	// A path may hold anything.
 	e.Account, e.Customer = e.Account[:min(len(e.Account), maxShown)], e.Customer[:min(len(e.Customer), 4*store.MaxCustomerID)]
 	if e.Outcome == "" || err != nil {
 		e.Outcome = httpapi.OutcomeOf(err)
