@@ -61,7 +61,7 @@ type Config struct {
 	// Access says who else may use the desk. SetAccess replaces both while the desk runs.
 	Access Access
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
-	// Empty: "Assistant".
+	// Empty: httpapi.BotName, which nobody else may have.
 	BotName string
 	// AllowedOrigins are the origins ("https://desk.example.com"), besides the
 	// desk's own, whose pages may use it. A request without an Origin header is no
@@ -152,7 +152,7 @@ func New(c Config) (*Desk, error) {
 		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
-	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
+	c.BotName, c.HeartbeatInterval = or(c.BotName, httpapi.BotName), or(c.HeartbeatInterval, wire.HeartbeatInterval)
 	if c.Credential != "" {
 		c.Access.Credentials = append([]Credential{{c.Credential, []string{httpapi.AllAccounts}}}, c.Access.Credentials...)
 	}
@@ -160,9 +160,8 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("desk: Config.Credential and Config.Access: %w", err)
 	}
-	botName, err := httpapi.StaffName("Config.BotName", c.BotName)
-	if err != nil {
-		return nil, fmt.Errorf("desk: %w", err)
+	if httpapi.PlainName(c.BotName) != c.BotName || httpapi.DisplayName("Config.BotName", c.BotName) != nil {
+		return nil, fmt.Errorf("desk: Config.BotName is too long, or holds what cannot be seen")
 	}
 	if err := httpapi.CheckHeartbeat(c.HeartbeatInterval); err != nil {
 		return nil, fmt.Errorf("desk: Config.HeartbeatInterval %v is %w", c.HeartbeatInterval, err)
@@ -179,7 +178,7 @@ func New(c Config) (*Desk, error) {
 		bot: wire.Participant{
 			ParticipantID:   BotID,
 			ParticipantType: wire.ParticipantBot,
-			DisplayName:     botName,
+			DisplayName:     c.BotName,
 		},
 		api: &httpapi.Server{
 			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins), Refused: httpapi.NewOriginNotices(log, "the desk"),

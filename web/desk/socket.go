@@ -143,8 +143,16 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 		s.stop(wire.CloseTokenRefused, httpapi.ProblemOf(err).Violations[0].Field+" is another agent's")
 		return
 	}
-	if agent.AgentID != "" && agent.checkID() != nil || agent.AgentName != "" && agent.checkName() != nil {
-		s.stop(wire.CloseMalformed, "agentId must be an agent's UUID, agentName 1-70 characters")
+	if agent.AgentID != "" {
+		err = agent.checkID()
+	}
+	if err == nil && agent.AgentName != "" {
+		err = agent.checkName()
+	}
+	if err != nil {
+		// The page is to tell a name that is refused from what an agent cannot mend.
+		v := httpapi.ProblemOf(err).Violations[0]
+		s.stop(wire.CloseMalformed, v.Field+" "+v.Message)
 		return
 	}
 	select {

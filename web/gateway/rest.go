@@ -425,22 +425,15 @@ func (in *tokenRequest) check() error {
 	if v := checkIdentifiers(in.Identifiers); v != nil {
 		return httpapi.Invalid(v.Field, v.Message, v.Code)
 	}
+	if len(in.CustomerName) >= maxToken {
+		return tooLongForAToken("customerName")
+	}
 	return nil
 }
 
-// longest is the field that makes a token too long.
-func (in *tokenRequest) longest() string {
-	n := 0
-	for key, values := range in.Identifiers {
-		n += len(key)
-		for _, value := range values.list {
-			n += len(value)
-		}
-	}
-	if n > len(in.CustomerName) {
-		return "customerIdentifiers"
-	}
-	return "customerName"
+// tooLongForAToken refuses a field of which a token would be longer than is looked at.
+func tooLongForAToken(field string) error {
+	return httpapi.Invalid(field, "must be shorter: a token has at most "+strconv.Itoa(maxToken)+" bytes", wire.ViolationLength)
 }
 
 // Bounds of how long a token of the tokens call holds, which gives MinTTL unless asked
@@ -465,12 +458,13 @@ func (g *Gateway) mint(r *http.Request, signer *Signer, admit func(*tokenRequest
 	}
 	token, err = signer.Mint(Claims{
 		CustomerID: in.CustomerID, Account: t.Account, IntegrationID: t.IntegrationID,
-		CustomerName: in.CustomerName, Identifiers: lists(in.Identifiers), Verified: in.Verified,
+		// As it is read from any token, so that the token says of the customer what is shown.
+		CustomerName: httpapi.CustomerName(in.CustomerName), Identifiers: lists(in.Identifiers), Verified: in.Verified,
 		TTL: ttl,
 	})
 	if err != nil {
-		// Nothing but the length of what the caller gave can be wrong here.
-		return "", t, httpapi.Invalid(in.longest(), "must be shorter: a token has at most "+strconv.Itoa(maxToken)+" bytes", wire.ViolationLength)
+		// Nothing but the length of what the caller gave can be wrong here, and all else has a bound.
+		return "", t, tooLongForAToken("customerIdentifiers")
 	}
 	g.log.Info("token minted", "account", t.Account, "integrationId", t.IntegrationID)
 	return token, t, nil

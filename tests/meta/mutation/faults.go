@@ -1341,13 +1341,13 @@ var faults = []fault{
 		`	if false {
 		s.server.options.JetStreamCipher`},
 	{"NAME-1 a customer has the name of the system", "web/httpapi/name.go", "CustomerName",
-		`if IsSystemName(name) {`,
+		`if IsReservedName(name) {`,
 		`if false {`},
 	{"NAME-1 what turns a text around stays in a name", "web/httpapi/name.go", "PlainName",
 		`unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co,`,
 		`unicode.In(r, unicode.Cc, unicode.Co,`},
 	{"NAME-1 an agent has the name of the system", "web/httpapi/validate.go", "StaffName",
-		`case IsSystemName(value):`,
+		`case IsReservedName(value):`,
 		`case false:`},
 	{"SES-1 an erased customer's bytes stay in the files", "web/store/erase.go", "Store.overwrite",
 		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.SecureDeleteMsg(ctx, sequence) })
