@@ -30,18 +30,35 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("GET "+base+"/sessions/{id}/events", g.api.CORS(http.HandlerFunc(g.stream)))
 	mux.Handle("OPTIONS "+base+"/", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(httpapi.CallTime, "mint", g.mintForServer))
-	mux.Handle("GET "+base+"/accounts/{account}/customers/{customer}/export", g.server(exportTime, "export", g.exportCustomer))
-	mux.Handle("DELETE "+base+"/accounts/{account}/customers/{customer}", g.server(httpapi.CallTime, "erase", g.eraseCustomer))
+	none := g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) { return httpapi.Answer{}, noSuchCall() }))
+	export, erase := g.server(exportTime, "export", g.exportCustomer), g.server(httpapi.CallTime, "erase", g.eraseCustomer)
+	customers := base + "/accounts/{account}/customers/"
+	mux.Handle("GET "+customers+"{customer}/export", export)
+	mux.Handle("GET "+customers+"{rest...}", ofCustomerSlash("/export", export, none))
+	mux.Handle("DELETE "+customers+"{customer}", erase)
+	mux.Handle("DELETE "+customers+"{rest...}", ofCustomerSlash("", erase, none))
 	if g.cfg.EnableGetJWT {
 		mux.Handle("POST /v1/getJWT", g.api.CORS(g.api.Handle(g.getJWT)))
 		mux.Handle("OPTIONS /v1/getJWT", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	}
 	mux.Handle("GET /healthz", g.api.Handle(g.health))
 	mux.Handle("GET /readyz", g.api.Handle(g.health))
-	mux.Handle("/", g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) {
-		return httpapi.Answer{}, noSuchCall()
-	})))
+	mux.Handle("/", none)
 	return httpapi.Uncached(mux)
+}
+
+// ofCustomerSlash has call answer where the customer's id is "/", which http.ServeMux takes for the
+// end of the path and no {customer} matches, and none where it is not. The {rest...} of the pattern
+// is then that id and suffix.
+func ofCustomerSlash(suffix string, call, none http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("rest") != "/"+suffix {
+			none.ServeHTTP(w, r)
+			return
+		}
+		r.SetPathValue("customer", "/")
+		call.ServeHTTP(w, r)
+	})
 }
 
 // customer admits calls with a customer's token, at their rate and so many at once.
