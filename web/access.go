@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -43,6 +44,56 @@ func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 		return fmt.Errorf("--desk-oidc-issuer is %w", err)
 	}
 	return nil
+}
+
+// agentIssuer is the issuer that agents sign in at. Its zero value is none.
+type agentIssuer struct {
+	issuer, audience string
+	tokens           *desk.Issuer       // nil: there is none
+	end              context.CancelFunc // of the reading of its keys
+}
+
+// open gives s the issuer that it names: the one that runs already, or a new one, which runs
+// when keep has been called. One that cannot be read is no error where optional says that the
+// process can do without for now.
+func (a *agentIssuer) open(ctx context.Context, p *process, s *settings, optional bool) (keep func(), err error) {
+	next := agentIssuer{issuer: s.deskIssuer, audience: s.deskAudience}
+	switch {
+	case s.deskIssuer == "":
+		return func() { a.replace(p, agentIssuer{}) }, nil
+	case next.issuer == a.issuer && next.audience == a.audience:
+		s.deskAccess.Tokens = a.tokens
+		return func() {}, nil
+	}
+	next.tokens, err = desk.NewIssuer(desk.IssuerConfig{Issuer: next.issuer, Audience: next.audience, Logger: p.log})
+	if err == nil && !optional {
+		err = next.tokens.Load(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("--desk-oidc-issuer, --desk-oidc-audience: %w", err)
+	}
+	s.deskAccess.Tokens = next.tokens
+	return func() { a.replace(p, next) }, nil
+}
+
+// replace ends the reading of the issuer's keys and begins that of the next one's.
+func (a *agentIssuer) replace(p *process, next agentIssuer) {
+	a.stop()
+	*a = next
+	if a.tokens == nil {
+		return
+	}
+	var ctx context.Context
+	ctx, a.end = context.WithCancel(context.Background())
+	tokens := a.tokens
+	p.running.Go(func() { _ = tokens.Run(ctx) }) // it ends with ctx only
+}
+
+// stop ends the reading of the issuer's keys, without waiting for it.
+func (a *agentIssuer) stop() {
+	if a.end != nil {
+		a.end()
+	}
 }
 
 // readServers reads who may get tokens: --server-credential.

@@ -17,6 +17,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/jwks"
 )
 
 // customerCommand exports or erases a customer, at a gateway that runs.
@@ -95,7 +96,7 @@ func readCustomerCall(args []string, getenv func(string) string) (c customerCall
 		}
 		base = "http://" + net.JoinHostPort(host, port)
 	}
-	if u, err := url.Parse(base); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+	if u, err := url.Parse(base); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !jwks.IsLoopback(u.Hostname())) {
 		return c, errors.New("--url (without it, --addr) must be https://host, or http:// of a loopback address: the server credential goes there")
 	}
 	// A path of dots alone would be another path.
@@ -132,7 +133,7 @@ const customerTries = 5
 // do makes the call; what a gateway refuses for now is tried again. It does not follow a
 // redirection, which would take the credential elsewhere.
 func (c customerCall) do(ctx context.Context) (*http.Response, error) {
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := jwks.NewClient()
 	for try := 1; ; try++ {
 		r, err := http.NewRequestWithContext(ctx, c.method, c.url, nil)
 		if err != nil {

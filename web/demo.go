@@ -5,13 +5,15 @@ import (
 	"net"
 	"net/http"
 	"strings"
+
+	"openchat/web/jwks"
 )
 
 // checkDemo refuses what --demo does not go together with. The demo hands its credentials
 // to every page that asks, so production's must not be among them; and through a proxy it
 // would be reachable from other machines.
 func (s *settings) checkDemo(host string) error {
-	if !loopback(host) {
+	if !jwks.IsLoopback(host) {
 		return fmt.Errorf("--demo listens on loopback only, for its secrets are known to everybody: use --addr 127.0.0.1:8080, or leave --demo out and set your own")
 	}
 	if s.behindProxy {
@@ -55,7 +57,7 @@ func onLoopback(next http.Handler) http.Handler {
 // loopbackHost reports whether a Host header, with or without a port, names the loopback.
 func loopbackHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
-		return loopback(strings.ToLower(name))
+		return jwks.IsLoopback(strings.ToLower(name))
 	}
-	return loopback(strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")))
+	return jwks.IsLoopback(strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")))
 }

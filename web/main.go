@@ -157,6 +157,7 @@ type process struct {
 	profiles io.Closer      // nil unless asked for
 	audit    *httpapi.Audit // nil unless asked for
 	keySets  keySets
+	issuer   agentIssuer
 	parse    func() (*settings, error)       // reads the settings anew
 	serving  atomic.Pointer[gateway.Gateway] // gateway, for the key sets
 	draining atomic.Bool
@@ -217,13 +218,9 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)
 	}
 	p.serving.Store(p.gateway)
-	var issuer *desk.Issuer
-	if p.deskIssuer != "" {
-		issuer, err = desk.NewIssuer(desk.IssuerConfig{Issuer: p.deskIssuer, Audience: p.deskAudience, Logger: p.log})
-		if err != nil {
-			return fmt.Errorf("%w (--desk-oidc-issuer, --desk-oidc-audience)", err)
-		}
-		p.deskAccess.Tokens = issuer
+	keepIssuer, err := p.issuer.open(ctx, p, p.settings, true)
+	if err != nil {
+		return err
 	}
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
@@ -244,9 +241,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	var running context.Context
 	running, p.endDesk = context.WithCancel(context.Background())
 	p.running.Go(func() { _ = p.desk.Run(running) }) // it ends with running only
-	if issuer != nil {
-		p.running.Go(func() { _ = issuer.Run(running) }) // as well
-	}
+	keepIssuer()
 	handler := http.Handler(mux)
 	if p.demo {
 		handler = onLoopback(mux)
@@ -349,6 +344,7 @@ func (p *process) stop() error {
 		p.endDesk()
 	}
 	p.keySets.replace(nil)
+	p.issuer.stop()
 	if p.profiles != nil {
 		_ = p.profiles.Close() // nobody's work is lost with it
 	}

@@ -24,7 +24,7 @@ const maxEnvironmentFile = 1 << 20
 var reloadable = []string{
 	"account", "integration-id", "appkey", "tenant",
 	"jwt-public-key", "jwks", "jwks-refresh", "jwt-private-key", "jwt-hs256-secret", "jwt-issuer", "jwt-audience", "max-token-age", "deny-list",
-	"server-credential", "desk-credential", "agents", "allowed-origins",
+	"server-credential", "desk-credential", "agents", "desk-oidc-issuer", "desk-oidc-audience", "allowed-origins",
 	"customer-chats", "account-chats", "customer-chats-per-hour", "account-chats-per-hour", "customer-sessions-per-hour",
 	"account-sessions-per-hour", "customer-mib-per-hour", "account-mib-per-hour", "customer-calls",
 }
@@ -151,7 +151,10 @@ func (p *process) takeSettings(ctx context.Context) (later []string, err error) 
 	if err != nil {
 		return nil, err
 	}
-	s.deskAccess.Tokens = p.deskAccess.Tokens // the issuer is of the start
+	keepIssuer, err := p.issuer.open(ctx, p, s, false)
+	if err != nil {
+		return nil, err
+	}
 	if err := s.deskAccess.Check(); err != nil {
 		return nil, err
 	}
@@ -163,6 +166,7 @@ func (p *process) takeSettings(ctx context.Context) (later []string, err error) 
 		return nil, err
 	}
 	keepSets()
+	keepIssuer()
 	p.desk.SetOrigins(s.deskOrigins())
 	if err := p.desk.SetAccess(s.deskAccess); err != nil {
 		return nil, err // it has been checked

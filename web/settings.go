@@ -525,7 +525,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	if s.profileAddr != "" {
 		// A profile shows more of a process than is for others.
-		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !loopback(host) {
+		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !jwks.IsLoopback(host) {
 			return nil, fmt.Errorf("--profile-addr %s is not a loopback address with a port, as in 127.0.0.1:6060", s.profileAddr)
 		}
 	}
@@ -602,11 +602,6 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
 	}
 	return tenants, s.checkSecrets(tenants)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func fill(v *string, otherwise string) {

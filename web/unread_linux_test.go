@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
@@ -41,20 +42,19 @@ func (c *customer) withHistory() string {
 	return path + "/messages?pageSize=50&sessionId=" + c.session.SessionID + "&dialogId=" + e.DialogID
 }
 
+// receivingLittle makes connections whose kernel takes little that is not read.
+var receivingLittle = net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+	var err error
+	failed := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
+	return errors.Join(failed, err)
+}}
+
 // ask sends a GET on a connection of its own, which receives little at once.
 func (c *customer) ask(path string) net.Conn {
 	c.Helper()
 	at := strings.TrimPrefix(c.URL, "http://")
 	at = strings.TrimSuffix(at, "/")
-	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		failed := raw.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 4<<10) })
-		if failed != nil {
-			return failed
-		}
-		return err
-	}}
-	conn, err := dialer.DialContext(c.Context(), "tcp", at)
+	conn, err := receivingLittle.DialContext(c.Context(), "tcp", at)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -200,4 +200,52 @@ func TestSlowReaderGetsItsAnswer(t *testing.T) {
 	if !bytes.Equal(got.Bytes(), whole) {
 		t.Errorf("%d bytes of %d", got.Len(), len(whole))
 	}
+}
+
+// A stream whose client stops reading, but keeps its connection, ends: for the gateway, and soon
+// after in the kernel, which would else keep what is unsent for many minutes.
+func TestStreamWhoseClientStopsReadingEnds(t *testing.T) {
+	t.Parallel()
+	p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
+	c := p.customer("Silent")
+	e := c.create(`{}`)
+	path := "/engagements/" + e.EngagementID
+	agent := uuid.NewString()
+	p.shown(demoDesk, e.EngagementID)
+	c.agent(200, "POST", path+":accept", fmt.Sprintf(`{"agentId":%q,"agentName":"Agent"}`, agent))
+
+	client := &http.Client{Transport: &http.Transport{DialContext: receivingLittle.DialContext}}
+	conn, _, err := websocket.Dial(t.Context(), p.URL+wire.BasePath+"/sessions/"+c.session.SessionID+"/events", &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{wire.Subprotocol}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.CloseNow()
+	hello := wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: c.appkey, ClientID: uuid.NewString()}
+	if err := conn.Write(t.Context(), websocket.MessageText, hello.Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, b, err := conn.Read(t.Context()); err != nil || !strings.Contains(string(b), string(wire.FrameReady)) {
+		t.Fatalf("got %s, %v instead of ready", b, err)
+	}
+	// It reads nothing from here on. More than the two kernels hold is sent to it.
+	text := strings.Repeat("長", wire.MaxText)
+	for range 40 {
+		c.agent(201, "POST", path+"/messages", fmt.Sprintf(`{"agentId":%q,"text":%q,"correlationId":%q}`, agent, text, uuid.NewString()))
+	}
+	if unsent(t, p.URL) == 0 {
+		t.Fatal("the kernel holds nothing for the client")
+	}
+	begun := time.Now()
+	p.logged("stream closed")
+	closed := time.Since(begun)
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for unsent(t, p.URL) > 0 {
+		if time.Since(begun) > time.Minute {
+			t.Fatalf("the stream was closed after %v, and the kernel still holds %d KiB", closed, unsent(t, p.URL)>>10)
+		}
+		<-again.C
+	}
+	t.Logf("closed after %v, and the kernel holds nothing after %v", closed, time.Since(begun))
+	p.terminate(syscall.SIGTERM)
 }

@@ -59,7 +59,8 @@ type Agent struct {
 	Tokens [][sha256.Size]byte
 }
 
-// TokenVerifier verifies what agents send who sign in at an issuer.
+// TokenVerifier verifies what agents send who sign in at an issuer. Two that are == are the
+// same one.
 type TokenVerifier interface {
 	// Verify returns whom the token speaks for, and until when. Its error says in a few words
 	// what is wrong with the token, and holds nothing of it.
@@ -84,6 +85,8 @@ type caller struct {
 	// for the agents that it names.
 	agent   *Agent
 	expires time.Time // when the sign-in ends; zero: it does not
+	// tokens is what has verified the sign-in. Nil: the settings name the credential.
+	tokens TokenVerifier
 }
 
 // same reports whether both may do the same.
@@ -221,7 +224,7 @@ func (a *access) find(ctx context.Context, credential string) (*caller, error) {
 	if who, err = newCaller(&agent); err != nil {
 		return nil, fmt.Errorf("an issuer's token that does not say who the agent is: %w", err)
 	}
-	who.expires = expires
+	who.expires, who.tokens = expires, a.tokens
 	return who, nil
 }
 

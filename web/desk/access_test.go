@@ -2,10 +2,12 @@ package desk
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
@@ -258,5 +260,42 @@ func TestCredentials(t *testing.T) {
 	}
 	if _, err := New(Config{Store: s, Credential: secretA, Access: Access{Credentials: []Credential{{secretA, []string{accountB}}}}}); err == nil {
 		t.Error("one secret of every account and of one is taken")
+	}
+}
+
+// Desks whose page's origin is withdrawn end, and new ones are refused; the others go on.
+func TestDesksOfAWithdrawnOriginEnd(t *testing.T) {
+	const page, other = "https://desk.example.com", "https://other.example.com"
+	f := newFixture(t, newStore(t), func(c *Config) { c.AllowedOrigins = []string{page, other} })
+	dial := func(origin string) (*client, error) {
+		conn, _, err := websocket.Dial(t.Context(), f.url+BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{Subprotocol}, HTTPHeader: http.Header{"Origin": {origin}}})
+		if err == nil {
+			t.Cleanup(func() { _ = conn.CloseNow() })
+		}
+		return &client{f, conn}, err
+	}
+	open := func(origin string) *client {
+		t.Helper()
+		c, err := dial(origin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	withdrawn, stays, own, server, late := open(page), open(other), open(f.url), f.dial(), open(page)
+	for _, c := range []*client{withdrawn, stays, own, server} {
+		c.authenticate()
+	}
+	f.desk.SetOrigins([]string{other})
+	withdrawn.closed(wire.CloseServiceRestart)
+	// It was admitted before, and authenticates after.
+	late.write(fmt.Sprintf(`{"type":"authenticate","credential":%q}`, credential))
+	late.closed(wire.CloseServiceRestart)
+	if _, err := dial(page); err == nil {
+		t.Error("a new desk of that origin is admitted")
+	}
+	for _, c := range []*client{stays, own, server} {
+		c.write(`{"type":"ping"}`)
+		c.until(func(f deskFrame) bool { return f.Type == "pong" })
 	}
 }

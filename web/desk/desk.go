@@ -61,7 +61,7 @@ type Config struct {
 	// Access says who else may use the desk. SetAccess replaces both while the desk runs.
 	Access Access
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
-	// Empty: "Assistant".
+	// Empty: httpapi.BotName, which nobody else may have.
 	BotName string
 	// AllowedOrigins are the origins ("https://desk.example.com"), besides the
 	// desk's own, whose pages may use it. A request without an Origin header is no
@@ -152,7 +152,7 @@ func New(c Config) (*Desk, error) {
 		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
-	c.BotName, c.HeartbeatInterval = or(c.BotName, "Assistant"), or(c.HeartbeatInterval, wire.HeartbeatInterval)
+	c.BotName, c.HeartbeatInterval = or(c.BotName, httpapi.BotName), or(c.HeartbeatInterval, wire.HeartbeatInterval)
 	if c.Credential != "" {
 		c.Access.Credentials = append([]Credential{{c.Credential, []string{httpapi.AllAccounts}}}, c.Access.Credentials...)
 	}
@@ -160,9 +160,8 @@ func New(c Config) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("desk: Config.Credential and Config.Access: %w", err)
 	}
-	botName, err := httpapi.StaffName("Config.BotName", c.BotName)
-	if err != nil {
-		return nil, fmt.Errorf("desk: %w", err)
+	if httpapi.PlainName(c.BotName) != c.BotName || httpapi.DisplayName("Config.BotName", c.BotName) != nil {
+		return nil, fmt.Errorf("desk: Config.BotName is too long, or holds what cannot be seen")
 	}
 	if err := httpapi.CheckHeartbeat(c.HeartbeatInterval); err != nil {
 		return nil, fmt.Errorf("desk: Config.HeartbeatInterval %v is %w", c.HeartbeatInterval, err)
@@ -179,10 +178,10 @@ func New(c Config) (*Desk, error) {
 		bot: wire.Participant{
 			ParticipantID:   BotID,
 			ParticipantType: wire.ParticipantBot,
-			DisplayName:     botName,
+			DisplayName:     c.BotName,
 		},
 		api: &httpapi.Server{
-			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins),
+			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins), Refused: httpapi.NewOriginNotices(log, "the desk"),
 			AllowMethods: "GET, POST",
 			AllowHeaders: "authorization, content-type",
 		},
@@ -255,21 +254,25 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 
 // SetAccess replaces who may use the desk. Nothing changes when it returns an error. A
 // socket of somebody who may not use the desk any more is closed with 4403, one whose agent,
-// role or accounts have changed with 1012, so that its desk signs in anew.
+// role or accounts have changed with 1012, so that its desk signs in anew. So is one of an
+// agent who has signed in at an issuer when Access.Tokens is another one.
 func (d *Desk) SetAccess(to Access) error {
 	access, err := newAccess(to)
 	if err != nil {
 		return fmt.Errorf("desk: %w", err)
 	}
 	d.access.Store(access)
-	d.view.checkSockets(access)
+	d.view.checkSockets(d)
 	return nil
 }
 
 // SetOrigins replaces Config.AllowedOrigins. A socket whose page's origin is not among them
-// any more stays until its credential counts no longer. The list is one that
-// httpapi.CheckOrigin accepts.
-func (d *Desk) SetOrigins(list []string) { d.api.Origins.Set(list) }
+// any more is closed with 1012: its desk comes back, and is refused as any page of that
+// origin. The list is one that httpapi.CheckOrigin accepts.
+func (d *Desk) SetOrigins(list []string) {
+	d.api.Origins.Set(list)
+	d.view.checkSockets(d)
+}
 
 // Ready is closed when Run has read the present chats and calls are answered.
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
@@ -281,6 +284,7 @@ func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 func (d *Desk) Close(ctx context.Context) error {
 	d.drain.Leave()
 	defer d.guesses.Close()
+	defer d.api.Refused.Close()
 	return d.drain.Wait(ctx)
 }
 

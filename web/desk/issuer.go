@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -89,16 +88,25 @@ func NewIssuer(cfg IssuerConfig) (*Issuer, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Issuer{
-		cfg:   cfg,
-		found: make(chan struct{}),
-		// A redirection could lead to where others put keys of their own.
-		client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		cfg:    cfg,
+		found:  make(chan struct{}),
+		client: jwks.NewClient(),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwks.AlgorithmEdDSA, jwks.AlgorithmRS256, jwks.AlgorithmES256}), jwt.WithStrictDecoding(),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(clockLeeway),
 			jwt.WithIssuer(cfg.Issuer), jwt.WithAudience(cfg.Audience),
 		),
 	}, nil
+}
+
+// Load reads the discovery document and the keys now, or returns why that cannot be done. It is
+// for an issuer that is configured while the desk is in use, before anybody depends on it.
+func (i *Issuer) Load(ctx context.Context) error {
+	set, err := i.keys(ctx)
+	if err != nil {
+		return err
+	}
+	return set.Load(ctx)
 }
 
 // Run reads the discovery document until it has it, then the keys regularly, until ctx ends.
@@ -134,9 +142,9 @@ func (i *Issuer) keys(ctx context.Context) (*jwks.Set, error) {
 	i.tried = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, discoveryTime)
 	defer cancel()
-	text, err := i.document(ctx)
+	text, err := jwks.Fetch(ctx, i.client, strings.TrimSuffix(i.cfg.Issuer, "/")+"/.well-known/openid-configuration", "application/json", maxDiscovery)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the discovery document could not be fetched: %w", err)
 	}
 	source, err := readDiscovery(text, i.cfg.Issuer)
 	if err != nil {
@@ -152,23 +160,6 @@ func (i *Issuer) keys(ctx context.Context) (*jwks.Set, error) {
 }
 
 var errNoIssuer = errors.New("the issuer's discovery document could not be read a moment ago")
-
-func (i *Issuer) document(ctx context.Context) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(i.cfg.Issuer, "/")+"/.well-known/openid-configuration", nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Accept", "application/json")
-	res, err := i.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the discovery document is answered with %d", res.StatusCode)
-	}
-	return io.ReadAll(io.LimitReader(res.Body, maxDiscovery+1))
-}
 
 // readDiscovery returns where an issuer's keys are. Its errors quote nothing of the text.
 func readDiscovery(text []byte, issuer string) (source string, err error) {

@@ -255,3 +255,35 @@ func FuzzIssuerToken(f *testing.F) {
 		}
 	})
 }
+
+// Agents who have signed in at an issuer come back when another one is configured, and are out
+// when there is none; those of credentials go on.
+func TestAnotherIssuerHasItsAgentsComeBack(t *testing.T) {
+	p := newProvider(t, "one")
+	first, second := p.issuer(t), p.issuer(t)
+	f := newFixture(t, newStore(t), func(c *Config) { c.Access.Tokens = first })
+	set := func(tokens TokenVerifier) {
+		t.Helper()
+		if err := f.desk.SetAccess(Access{Credentials: []Credential{{credential, []string{"*"}}}, Tokens: tokens}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs := func(c *client) {
+		t.Helper()
+		c.write(`{"type":"ping"}`)
+		c.until(func(f deskFrame) bool { return f.Type == "pong" })
+	}
+	token := p.token("one", uuid.NewString(), nil)
+	ann, shared := f.dial(), f.dial()
+	ann.authenticateWith(fmt.Sprintf(`"credential":%q`, token))
+	shared.authenticate()
+	set(first)
+	runs(ann)
+	set(second)
+	ann.closed(wire.CloseServiceRestart)
+	again := f.dial()
+	again.authenticateWith(fmt.Sprintf(`"credential":%q`, token))
+	set(nil)
+	again.closed(wire.CloseTokenRefused)
+	runs(shared)
+}

@@ -23,6 +23,7 @@ type socket struct {
 	admission *httpapi.Admission
 	who       *caller           // this and the next two are set before the view has the socket
 	digest    [sha256.Size]byte // of the credential
+	origin    string            // of the page, if it may use the desk because it is in the list; else ""
 	agentID   string            // "": the desk has not said who sits at it
 	queue     chan []byte       // frames to be written, bounded
 	queued    atomic.Int64      // bytes in queue
@@ -84,7 +85,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	defer admission.Leave()
 	s := &socket{
-		frames: rate.NewLimiter(framesPerSecond, frameBurst), admission: admission,
+		frames: rate.NewLimiter(framesPerSecond, frameBurst), admission: admission, origin: d.api.Origins.Other(r),
 		queue: make(chan []byte, d.queue), maxQueued: int64(d.queueBytes), end: make(chan ending, 1),
 	}
 	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
@@ -128,7 +129,6 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 		s.stop(wire.CloseMalformed, "authenticate expected")
 		return
 	}
-	access := d.access.Load()
 	who, err := d.identify(r.WithContext(ctx), f.Credential)
 	if err != nil {
 		if httpapi.ProblemOf(err).Status == http.StatusTooManyRequests {
@@ -143,8 +143,16 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 		s.stop(wire.CloseTokenRefused, httpapi.ProblemOf(err).Violations[0].Field+" is another agent's")
 		return
 	}
-	if agent.AgentID != "" && agent.checkID() != nil || agent.AgentName != "" && agent.checkName() != nil {
-		s.stop(wire.CloseMalformed, "agentId must be an agent's UUID, agentName 1-70 characters")
+	if agent.AgentID != "" {
+		err = agent.checkID()
+	}
+	if err == nil && agent.AgentName != "" {
+		err = agent.checkName()
+	}
+	if err != nil {
+		// The page is to tell a name that is refused from what an agent cannot mend.
+		v := httpapi.ProblemOf(err).Violations[0]
+		s.stop(wire.CloseMalformed, v.Field+" "+v.Message)
 		return
 	}
 	select {
@@ -166,9 +174,7 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 	}
 	s.who, s.digest, s.agentID = who, sha256.Sum256([]byte(f.Credential)), agent.AgentID
 	d.view.add(s)
-	if now := d.access.Load(); now != access {
-		s.check(now) // SetAccess may not have seen it
-	}
+	s.check(d) // SetAccess and SetOrigins may not have seen it
 	for {
 		f, ok := s.frame(ctx, 2*d.heartbeat)
 		if !ok || !s.allow() {
@@ -181,12 +187,18 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 }
 
 // check ends the socket when its caller may not use the desk any more, or may do something
-// else. Who has signed in at an issuer is in until the token expires, as long as there is
-// an issuer.
-func (s *socket) check(access *access) {
+// else, and when its page may not. Who has signed in at an issuer is in until the token
+// expires, as long as that is the issuer.
+func (s *socket) check(d *Desk) {
+	access := d.access.Load()
 	now := access.callers[s.digest]
 	switch {
-	case !s.who.expires.IsZero() && access.tokens != nil:
+	case s.origin != "" && !d.api.Origins.Has(s.origin):
+		// Not 4403: the credential is good, and the desk is not to ask for another.
+		s.stop(wire.CloseServiceRestart, "the page's origin is not allowed any more")
+	case s.who.tokens != nil && s.who.tokens == access.tokens:
+	case s.who.tokens != nil && access.tokens != nil:
+		s.stop(wire.CloseServiceRestart, "the agents' issuer has changed")
 	case now == nil:
 		s.stop(wire.CloseTokenRefused, "credential refused")
 	case !now.same(s.who):

@@ -124,12 +124,13 @@ func (v *view) remove(s *socket) {
 	delete(v.sockets, s)
 }
 
-// checkSockets ends the sockets whose callers are others by now.
-func (v *view) checkSockets(now *access) {
+// checkSockets ends the sockets of the desk whose callers are others by now, or whose pages
+// may not use it any more.
+func (v *view) checkSockets(d *Desk) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for s := range v.sockets {
-		s.check(now)
+		s.check(d)
 	}
 }
 

@@ -155,3 +155,26 @@ func TestOnlyTheAccountsServersExportAndErase(t *testing.T) {
 	}
 	<-w.g.bulkCalls
 }
+
+// A customer may have any id, also one of which http.ServeMux makes something else.
+func TestCustomersOfUnusualIDsAreErased(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"/", "//", "..", "x/export", "{$}"} {
+		token := w.token(id)
+		w.request("POST", wire.BasePath+"/sessions", token, `{"integrationId":"`+integration+`"}`)
+		path := customerPath(account, id)
+		if r := w.asServer("GET", path+"/export", serverSecret); r.status != 200 || len(r.lines(t)) == 0 {
+			t.Errorf("export of %q: %d %s", id, r.status, r.body)
+		}
+		if r := w.asServer("DELETE", path, serverSecret); r.status != 200 || strings.Contains(string(r.body), `"entries":0`) {
+			t.Errorf("erasure of %q: %d %s", id, r.status, r.body)
+		}
+	}
+	for _, path := range []string{"/customers/", "/customers/%2F/exports", "/customers/%2F%2F/x"} {
+		for _, method := range []string{"GET", "DELETE"} {
+			if r := w.asServer(method, "/accounts/"+account+path, serverSecret); r.status != 404 {
+				t.Errorf("%s %s: %d %s", method, path, r.status, r.body)
+			}
+		}
+	}
+}

@@ -181,7 +181,7 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg: cfg, log: cfg.Logger, store: cfg.Store,
 		api: &httpapi.Server{
-			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins),
+			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins), Refused: httpapi.NewOriginNotices(cfg.Logger, "the gateway"),
 			AllowMethods: "GET, POST, DELETE",
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 		},
@@ -238,6 +238,7 @@ func (g *Gateway) Close(ctx context.Context) error {
 	defer g.strangers.Close()
 	defer g.guesses.Close()
 	defer g.refused.Close()
+	defer g.api.Refused.Close()
 	defer g.unhealthy.Close()
 	return g.drain.Wait(ctx)
 }

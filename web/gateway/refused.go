@@ -10,7 +10,7 @@ import (
 // maxRefusedLines is how many different refusals of signed tokens are logged one by one.
 const maxRefusedLines = 50
 
-// maxShown is how long an origin may be that is logged, in bytes.
+// maxShown is how many bytes of a call's account go into the audit log: a path may hold anything.
 const maxShown = 100
 
 // noteRefusal logs why a token was refused, and counts it against the address when no known
@@ -20,10 +20,7 @@ func (g *Gateway) noteRefusal(address, origin string, err error) error {
 	var u *unsigned
 	switch {
 	case errors.As(err, &r):
-		// An origin is of the client's choice: it is logged as one only.
-		if origin != "" && (len(origin) > maxShown || httpapi.CheckOrigin(origin) != nil) {
-			origin = "no origin"
-		}
+		origin = httpapi.ShownOrigin(origin)
 		g.refused.Note(r.Field+" "+r.Message+" "+r.got+" "+origin, "claim", r.Field, "why", r.Message, "of", r.got, "origin", origin)
 	case errors.As(err, &u) && u.kid != "":
 		return g.guesses.FailedAt(address, "for a customer: "+u.why, "kid", shownKid(u.kid))

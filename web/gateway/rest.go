@@ -30,18 +30,35 @@ func (g *Gateway) routes() http.Handler {
 	mux.Handle("GET "+base+"/sessions/{id}/events", g.api.CORS(http.HandlerFunc(g.stream)))
 	mux.Handle("OPTIONS "+base+"/", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(httpapi.CallTime, "mint", g.mintForServer))
-	mux.Handle("GET "+base+"/accounts/{account}/customers/{customer}/export", g.server(exportTime, "export", g.exportCustomer))
-	mux.Handle("DELETE "+base+"/accounts/{account}/customers/{customer}", g.server(httpapi.CallTime, "erase", g.eraseCustomer))
+	none := g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) { return httpapi.Answer{}, noSuchCall() }))
+	export, erase := g.server(exportTime, "export", g.exportCustomer), g.server(httpapi.CallTime, "erase", g.eraseCustomer)
+	customers := base + "/accounts/{account}/customers/"
+	mux.Handle("GET "+customers+"{customer}/export", export)
+	mux.Handle("GET "+customers+"{rest...}", ofCustomerSlash("/export", export, none))
+	mux.Handle("DELETE "+customers+"{customer}", erase)
+	mux.Handle("DELETE "+customers+"{rest...}", ofCustomerSlash("", erase, none))
 	if g.cfg.EnableGetJWT {
 		mux.Handle("POST /v1/getJWT", g.api.CORS(g.api.Handle(g.getJWT)))
 		mux.Handle("OPTIONS /v1/getJWT", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	}
 	mux.Handle("GET /healthz", g.api.Handle(g.health))
 	mux.Handle("GET /readyz", g.api.Handle(g.health))
-	mux.Handle("/", g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) {
-		return httpapi.Answer{}, noSuchCall()
-	})))
+	mux.Handle("/", none)
 	return httpapi.Uncached(mux)
+}
+
+// ofCustomerSlash has call answer where the customer's id is "/", which http.ServeMux takes for the
+// end of the path and no {customer} matches, and none where it is not. The {rest...} of the pattern
+// is then that id and suffix.
+func ofCustomerSlash(suffix string, call, none http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("rest") != "/"+suffix {
+			none.ServeHTTP(w, r)
+			return
+		}
+		r.SetPathValue("customer", "/")
+		call.ServeHTTP(w, r)
+	})
 }
 
 // customer admits calls with a customer's token, at their rate and so many at once.
@@ -117,7 +134,6 @@ type auditedKey struct{}
 
 // noteCall notes a call in the audit log and returns err.
 func (g *Gateway) noteCall(e httpapi.Audited, err error) error {
-	// A path may hold anything.
 	e.Account, e.Customer = e.Account[:min(len(e.Account), maxShown)], e.Customer[:min(len(e.Customer), 4*store.MaxCustomerID)]
 	if e.Outcome == "" || err != nil {
 		e.Outcome = httpapi.OutcomeOf(err)
@@ -426,22 +442,15 @@ func (in *tokenRequest) check() error {
 	if v := checkIdentifiers(in.Identifiers); v != nil {
 		return httpapi.Invalid(v.Field, v.Message, v.Code)
 	}
+	if len(in.CustomerName) >= maxToken {
+		return tooLongForAToken("customerName")
+	}
 	return nil
 }
 
-// longest is the field that makes a token too long.
-func (in *tokenRequest) longest() string {
-	n := 0
-	for key, values := range in.Identifiers {
-		n += len(key)
-		for _, value := range values.list {
-			n += len(value)
-		}
-	}
-	if n > len(in.CustomerName) {
-		return "customerIdentifiers"
-	}
-	return "customerName"
+// tooLongForAToken refuses a field of which a token would be longer than is looked at.
+func tooLongForAToken(field string) error {
+	return httpapi.Invalid(field, "must be shorter: a token has at most "+strconv.Itoa(maxToken)+" bytes", wire.ViolationLength)
 }
 
 // Bounds of how long a token of the tokens call holds, which gives MinTTL unless asked
@@ -466,12 +475,13 @@ func (g *Gateway) mint(r *http.Request, signer *Signer, admit func(*tokenRequest
 	}
 	token, err = signer.Mint(Claims{
 		CustomerID: in.CustomerID, Account: t.Account, IntegrationID: t.IntegrationID,
-		CustomerName: in.CustomerName, Identifiers: lists(in.Identifiers), Verified: in.Verified,
+		// As it is read from any token, so that the token says of the customer what is shown.
+		CustomerName: httpapi.CustomerName(in.CustomerName), Identifiers: lists(in.Identifiers), Verified: in.Verified,
 		TTL: ttl,
 	})
 	if err != nil {
-		// Nothing but the length of what the caller gave can be wrong here.
-		return "", t, httpapi.Invalid(in.longest(), "must be shorter: a token has at most "+strconv.Itoa(maxToken)+" bytes", wire.ViolationLength)
+		// Nothing but the length of what the caller gave can be wrong here, and all else has a bound.
+		return "", t, tooLongForAToken("customerIdentifiers")
 	}
 	g.log.Info("token minted", "account", t.Account, "integrationId", t.IntegrationID)
 	return token, t, nil

@@ -12,7 +12,7 @@ import (
 
 // Who reads lines sees that some are missing, and an error before the first is a problem.
 func TestLinesThatBreakOffEndTheConnection(t *testing.T) {
-	s := &Server{Log: slog.New(slog.DiscardHandler), Drain: NewDrain(), Origins: NewOrigins(nil)}
+	s := &Server{Log: slog.New(slog.DiscardHandler), Drain: NewDrain(), Origins: NewOrigins(nil), Refused: NewOriginNotices(nil, "tests")}
 	line := bytes.Repeat([]byte("x"), lineBuffer)
 	for _, c := range []struct {
 		lines   int

@@ -9,7 +9,7 @@ import (
 )
 
 // This file has what is done about the names of people, which others read: one that cannot be
-// seen, turns the text around it, or is that of the system's own lines, poses as another.
+// seen, turns the text around it, or is that of the system's own lines or of the bot, poses as another.
 
 // PlainName returns a name without what cannot be seen in it: control and format characters (among
 // them the bidirectional marks), zero-width and filling ones, and white space around it. A line
@@ -55,9 +55,17 @@ func isJoined(r rune) bool {
 // isSeen reports whether a character shows by itself.
 func isSeen(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.P, unicode.S) }
 
-// IsSystemName reports whether a name is that of the system's own lines to who reads it: in whatever
-// case, with other characters than letters in between, or with letters that look like its own.
-func IsSystemName(name string) bool {
+// BotName is the name under which the desk's bot writes.
+const BotName = "Assistant"
+
+// reservedNames are those of the desk's own lines and of its bot, and what pages call a bot
+// themselves; in small letters.
+var reservedNames = map[string]bool{"system": true, strings.ToLower(BotName): true, "bot": true}
+
+// IsReservedName reports whether a name is that of the system's own lines or of the bot to who reads
+// it: in whatever case, with other characters than letters in between, or with letters that look
+// like its own.
+func IsReservedName(name string) bool {
 	var letters strings.Builder
 	for _, r := range PlainName(name) {
 		if r >= '！' && r <= '～' {
@@ -71,24 +79,26 @@ func IsSystemName(name string) bool {
 			letters.WriteRune(r)
 		}
 	}
-	return letters.String() == systemName
+	return reservedNames[letters.String()]
 }
 
-// systemName is the name of the desk's own lines, in small letters.
-const systemName = "system"
-
-// lookAlikes are letters that are drawn like those of systemName.
+// lookAlikes are letters that are drawn like those of reservedNames.
 var lookAlikes = map[rune]rune{
 	'ѕ': 's', 'ꜱ': 's', 'ſ': 's', // Cyrillic dze, small capital, long s
 	'у': 'y', 'ү': 'y', 'ʏ': 'y', 'γ': 'y', 'υ': 'y', // Cyrillic u and straight u, small capital, Greek gamma and upsilon
 	'т': 't', 'τ': 't', 'ᴛ': 't', // Cyrillic te, Greek tau, small capital
 	'е': 'e', 'ε': 'e', 'ᴇ': 'e', // Cyrillic ie, Greek epsilon, small capital
 	'м': 'm', 'μ': 'm', 'ᴍ': 'm', // Cyrillic em, Greek mu, small capital
+	'а': 'a', 'α': 'a', 'ɑ': 'a', 'ᴀ': 'a', // Cyrillic a, Greek alpha, Latin alpha, small capital
+	'і': 'i', 'ι': 'i', 'ı': 'i', 'ɪ': 'i', 'ӏ': 'i', 'l': 'i', // Ukrainian i, Greek iota, dotless i, small capital, palochka, the capital i's twin
+	'ո': 'n', 'ɴ': 'n', 'ν': 'n', // Armenian vo, small capital, Greek nu as a capital
+	'в': 'b', 'β': 'b', 'ʙ': 'b', // Cyrillic ve and Greek beta as capitals, small capital
+	'о': 'o', 'ο': 'o', 'օ': 'o', 'ᴏ': 'o', // Cyrillic o, Greek omicron, Armenian oh, small capital
 }
 
 // CustomerName returns the name under which a customer is shown: PlainName of what a token or a page
 // says, of which there are wire.MaxDisplayName UTF-16 units at most. It is "" where that is the
-// system's: then the customer has no name. It refuses nothing, for a customer whose name is
+// system's or the bot's: then the customer has no name. It refuses nothing, for a customer whose name is
 // unusual is to be served.
 func CustomerName(name string) string {
 	name = PlainName(name)
@@ -99,7 +109,7 @@ func CustomerName(name string) string {
 			break
 		}
 	}
-	if IsSystemName(name) {
+	if IsReservedName(name) {
 		return ""
 	}
 	return name

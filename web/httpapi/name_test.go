@@ -13,7 +13,7 @@ import (
 // Names of any script are as they were, for customers and agents.
 func TestOrdinaryNamesStay(t *testing.T) {
 	for _, name := range []string{
-		"Ann", "Ann Lee", "O'Neil-Smith, Jr. 3rd", "Nguyễn Thị Hương", "Zoe\u0308", "Иван Сергеевич", "Systema", "Sys", "Mr. Systemov", "Σωκράτης", "山田\u3000太郎", "김철수",
+		"Ann", "Ann Lee", "O'Neil-Smith, Jr. 3rd", "Nguyễn Thị Hương", "Zoe\u0308", "Иван Сергеевич", "Systema", "Sys", "Mr. Systemov", "Jan Bot", "Botha", "Tobías", "Assistant Ann", "Σωκράτης", "山田\u3000太郎", "김철수",
 		"محمد علی", "علی\u200cرضا", "שָׁלוֹם", "ශ්\u200dරී ලංකා", "ന്\u200d", "क्\u200dष", "👩\u200d💻", "❤\ufe0f\u200d🔥 Kim", "👩🏽\u200d🚀", "5", "Ⓐ", strings.Repeat("n", wire.MaxDisplayName),
 	} {
 		if got := httpapi.CustomerName(name); got != name {
@@ -26,7 +26,7 @@ func TestOrdinaryNamesStay(t *testing.T) {
 }
 
 // What cannot be seen is taken out of a customer's name and refused in an agent's; neither
-// has the name of the system.
+// has the name of the system or of the bot.
 func TestNamesThatPose(t *testing.T) {
 	for name, want := range map[string]string{
 		"":                            "",
@@ -52,6 +52,19 @@ func TestNamesThatPose(t *testing.T) {
 		"ＳＹＳＴＥＭ":                      "",
 		"Ѕуѕтем":                      "",
 		"Sуstеm":                      "",
+		"Assistant":                   "",
+		" ASSISTANT: ":                "",
+		"assi\u200bstant":             "",
+		"A s s i s t a n t":           "",
+		"AssIstant":                   "",
+		"Asslstant":                   "",
+		"Аssіstаnt":                   "", // Cyrillic
+		"ΑSSΙSΤΑΝΤ":                   "", // Greek
+		"Ａｓｓｉｓｔａｎｔ":                   "",
+		"🤖 Assistant":                 "",
+		"Bot":                         "",
+		"[bot]":                       "",
+		"Вот":                         "", // Cyrillic
 		"\u202emetsyS":                "metsyS",
 	} {
 		if got := httpapi.CustomerName(name); got != want {

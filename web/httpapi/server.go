@@ -63,6 +63,8 @@ type Server struct {
 	Log     *slog.Logger
 	Drain   *Drain
 	Origins *Origins
+	// Refused notes the pages of origins that may not call: NewOriginNotices.
+	Refused *Notices
 	// AllowMethods and AllowHeaders are what a page of another origin may use, as
 	// Access-Control-Allow-Methods and -Headers.
 	AllowMethods, AllowHeaders string
@@ -94,6 +96,7 @@ func (s *Server) CORS(next http.Handler) http.Handler {
 		h.Add("Vary", "Origin")
 		if o := r.Header.Get("Origin"); o != "" {
 			if !s.Origins.allow(r, o) {
+				s.Refused.Note(ShownOrigin(o), "origin", ShownOrigin(o))
 				s.Refuse(w, r, Refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not call."))
 				return
 			}
@@ -379,6 +382,27 @@ func (o *Origins) Other(r *http.Request) string {
 func (o *Origins) Has(origin string) bool {
 	allowed := *o.allowed.Load()
 	return allowed["*"] || allowed[strings.ToLower(origin)]
+}
+
+// maxOriginLines is how many origins that may not call are logged one by one at a time: anybody
+// may send any.
+const maxOriginLines = 10
+
+// NewOriginNotices returns what logs the pages that a Server refuses, which serves what.
+func NewOriginNotices(log *slog.Logger, serves string) *Notices {
+	return NewNotices(log, "a page was refused whose origin is not allowed to call "+serves, maxOriginLines)
+}
+
+// maxShownOrigin is how long an origin may be that is logged, in bytes.
+const maxShownOrigin = 100
+
+// ShownOrigin is an Origin header for the log, in lower case. The client chooses it: what is no
+// origin, or a long one, is not shown.
+func ShownOrigin(origin string) string {
+	if origin != "null" && origin != "" && (len(origin) > maxShownOrigin || !isOrigin(origin)) {
+		return "no origin"
+	}
+	return strings.ToLower(origin)
 }
 
 func (o *Origins) allow(r *http.Request, origin string) bool { return o.Has(origin) || own(r, origin) }

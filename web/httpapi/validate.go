@@ -57,7 +57,7 @@ func DisplayName(field, value string) error {
 
 // StaffName is DisplayName for names that a chat shows in its own lines: it returns the
 // name without surrounding white space, and refuses none, what PlainName would take out, and
-// the system's name too.
+// the system's and the bot's name too.
 func StaffName(field, value string) (string, error) {
 	value = strings.TrimSpace(value)
 	switch {
@@ -65,8 +65,8 @@ func StaffName(field, value string) (string, error) {
 		return "", Missing(field)
 	case PlainName(value) != value:
 		return "", Invalid(field, "must not hold control characters, or such that cannot be seen", wire.ViolationPattern)
-	case IsSystemName(value):
-		return "", Invalid(field, "must not be the name of the system's own lines", wire.ViolationPattern)
+	case IsReservedName(value):
+		return "", Invalid(field, "must not be the name of the system's own lines, or of the bot", wire.ViolationPattern)
 	}
 	return value, DisplayName(field, value)
 }

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -31,7 +30,7 @@ type Config struct {
 	// Refresh is the time between two readings: MinRefresh to MaxRefresh. Zero:
 	// DefaultRefresh.
 	Refresh time.Duration
-	// Client fetches from a URL. Nil: one that follows no redirection.
+	// Client fetches from a URL. Nil: NewClient.
 	Client *http.Client
 	// Changed is called, when it is not nil, after the keys have become others, by the
 	// goroutine that has read them.
@@ -81,7 +80,7 @@ func CheckSource(source string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		return errors.New("not a URL that keys can be fetched from: https://host/path, without a user or a fragment")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !IsLoopback(u.Hostname()):
 		return errors.New("not https: who is in between could put keys of their own in the place of these")
 	}
 	return nil
@@ -91,11 +90,6 @@ func CheckSource(source string) error {
 func isURL(source string) bool {
 	u, err := url.Parse(source)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // New checks cfg. It reads nothing: Load and Run do.
@@ -113,7 +107,7 @@ func New(cfg Config) (*Set, error) {
 		cfg.floor = Floor
 	}
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		cfg.Client = NewClient()
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -277,6 +271,7 @@ func (s *Set) fetch(ctx context.Context) ([]Key, error) {
 	return Parse(text)
 }
 
+// text returns the source's text; of one that is longer than Parse takes, one byte more than that.
 func (s *Set) text(ctx context.Context) ([]byte, error) {
 	if !s.url {
 		f, err := os.Open(s.cfg.Source)
@@ -284,25 +279,7 @@ func (s *Set) text(ctx context.Context) ([]byte, error) {
 			return nil, err
 		}
 		defer f.Close()
-		return bounded(f)
+		return io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.cfg.Source, nil)
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Accept", "application/jwk-set+json, application/json")
-	res, err := s.cfg.Client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %d", res.StatusCode)
-	}
-	return bounded(res.Body)
-}
-
-// bounded reads all of r, and one byte more than Parse takes at most.
-func bounded(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, MaxBytes+1))
+	return Fetch(ctx, s.cfg.Client, s.cfg.Source, "application/jwk-set+json, application/json", MaxBytes)
 }

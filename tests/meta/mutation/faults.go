@@ -1341,13 +1341,13 @@ var faults = []fault{
 		`	if false {
 		s.server.options.JetStreamCipher`},
 	{"NAME-1 a customer has the name of the system", "web/httpapi/name.go", "CustomerName",
-		`if IsSystemName(name) {`,
+		`if IsReservedName(name) {`,
 		`if false {`},
 	{"NAME-1 what turns a text around stays in a name", "web/httpapi/name.go", "PlainName",
 		`unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co,`,
 		`unicode.In(r, unicode.Cc, unicode.Co,`},
 	{"NAME-1 an agent has the name of the system", "web/httpapi/validate.go", "StaffName",
-		`case IsSystemName(value):`,
+		`case IsReservedName(value):`,
 		`case false:`},
 	{"SES-1 an erased customer's bytes stay in the files", "web/store/erase.go", "Store.overwrite",
 		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.SecureDeleteMsg(ctx, sequence) })
@@ -1385,4 +1385,32 @@ var faults = []fault{
 	{"OPS-2 connections take the store's file descriptors", "web/connections.go", "connections.add",
 		`if s.open > s.max {`,
 		`if s.open < 0 {`},
+	{"OPS-3 a token counts at any age", "web/gateway/auth.go", "verifier.expiry",
+		`if !time.Now().Before(oldest) {`,
+		`if oldest.IsZero() {`},
+	{"OPS-3 a stream outlives the age of its token", "web/gateway/auth.go", "verifier.expiry",
+		`	if oldest.Before(exp) {
+		return oldest, nil`,
+		`	if oldest.Before(exp) {
+		return exp, nil`},
+	{"OPS-3 a key counts whatever kid a token names", "web/gateway/auth.go", "verifier.known",
+		`if k.id == "" || k.id == kid {`,
+		`if k.id != "-" {`},
+	{"OPS-3 a published key that is not known yet is not looked for", "web/gateway/auth.go", "verifier.candidates",
+		`if keys = v.look(ctx, kid); len(keys) == 0 {`,
+		`if keys = nil; len(keys) == 0 {`},
+	{"OPS-3 the key of one account signs for another", "web/gateway/auth.go", "verifier.verify",
+		`func(k verifyKey) bool { return k.accounts.Has(c.Account) })`,
+		`func(k verifyKey) bool { return true })`},
+	{"OPS-3 of several appkeys only the first counts", "web/gateway/auth.go", "hasAppkey",
+		`for i := range want {`,
+		`for i := range want[:min(len(want), 1)] {`},
+	{"OPS-3 a key set that cannot be read has no keys", "web/jwks/jwks.go", "Set.take",
+		`		s.failing = true
+		return false`,
+		`		s.failing, s.keys = true, nil
+		return false`},
+	{"OPS-3 a key set with a private key is taken", "web/jwks/parse.go", "jwk.key",
+		`case j.D != "" || j.K != "" || j.Type == "oct":`,
+		`case j.K != "" || j.Type == "oct":`},
 }

@@ -29,10 +29,11 @@ sitDown();
 /**
  * Signs in and connects.
  * @param {string} [trouble] why it is to be done once more
+ * @param {string} [good] the credential, when the trouble is the name
  */
-async function sitDown(trouble) {
+async function sitDown(trouble, good) {
   byId("desk").hidden = true;
-  const { agent, credential } = await signIn(trouble);
+  const { agent, credential } = await signIn(trouble, good);
   const board = new Board(agent.agentId);
   desk = { agent, api: new DeskApi(credential, agent), board };
   conversations.clear();
@@ -60,6 +61,7 @@ async function sitDown(trouble) {
       show();
     },
     refused: () => sitDown("The server refused that password. Type it again."),
+    nameRefused: () => sitDown("That name cannot be used: customers could take it for the system or the bot, or it has characters that cannot be seen. Type another.", credential),
   });
 }
 

@@ -6,6 +6,7 @@ import { ofDocument } from "../shared/dom.js";
 
 const SUBPROTOCOL = "desk.chat.v1";
 const REFUSED = 4403;
+const MALFORMED = 4400; // what of the first frame, the reason begins with
 const SILENCE = 45_000; // ms: the server pings every 20 s, so without a frame in 45 it is gone
 const OPENING = 10_000; // ms until a connection without a frame is given up
 const WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts
@@ -42,6 +43,7 @@ export class Feed {
    * @param {(chat: Chat) => void} on.chat
    * @param {(message: Message) => void} on.message
    * @param {() => void} on.refused the credential is not accepted; the feed is closed
+   * @param {() => void} on.nameRefused the agent's name is not accepted; the feed is closed
    */
   constructor(credential, agent, on) {
     this.#credential = credential;
@@ -75,10 +77,13 @@ export class Feed {
     this.#expectWithin(OPENING);
     socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", credential: this.#credential, ...this.#agent }));
     socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
-    socket.onclose = ({ code }) => {
+    socket.onclose = ({ code, reason }) => {
       if (code === REFUSED) {
         this.close();
         this.#on.refused();
+      } else if (code === MALFORMED && reason.startsWith("agentName")) {
+        this.close();
+        this.#on.nameRefused();
       } else {
         this.#wait();
       }

@@ -13,13 +13,14 @@ const MAX_NAMES = 50; // kept; the one that was used longest ago goes first
 /**
  * Resolves with who is there: at once after a reload, else when the form was filled in.
  * @param {string} [trouble] why the agent has to sign in once more
+ * @param {string} [good] the credential that stays, when the trouble is the name
  * @returns {Promise<{ credential: string, agent: Agent }>}
  */
-export async function signIn(trouble = "") {
+export async function signIn(trouble = "", good = "") {
   const known = loadAgent();
   // The demo hands out its credential; elsewhere the agent types it.
-  const given = trouble ? "" : await demoCredential();
-  if (known && given) return { credential: given, agent: known };
+  const given = trouble ? good : await demoCredential();
+  if (known && given && !trouble) return { credential: given, agent: known };
 
   const form = byId("signin-form", HTMLFormElement);
   const name = byId("agent-name", HTMLInputElement);

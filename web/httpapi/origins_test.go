@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The operator is told which pages' origins are refused: each once, then a count a minute. Who
+// sends thousands of them, or what is no origin, cannot fill the log.
+func TestRefusedOriginsAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &bytes.Buffer{}
+		logger := slog.New(slog.NewTextHandler(log, nil))
+		s := &Server{Log: logger, Drain: NewDrain(), Origins: NewOrigins([]string{"https://good.example"}), Refused: NewOriginNotices(logger, "tests")}
+		defer s.Refused.Close()
+		answers := s.CORS(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+		call := func(origin string) int {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://host/", nil)
+			if origin != "" {
+				r.Header.Set("Origin", origin)
+			}
+			w := httptest.NewRecorder()
+			answers.ServeHTTP(w, r)
+			return w.Code
+		}
+		lines := func() []string {
+			synctest.Wait()
+			text := strings.TrimSpace(log.String())
+			log.Reset()
+			if text == "" {
+				return nil
+			}
+			return strings.Split(text, "\n")
+		}
+		for _, good := range []string{"", "https://good.example", "http://host"} {
+			if status := call(good); status != http.StatusNoContent {
+				t.Errorf("%q: %d", good, status)
+			}
+		}
+		if got := lines(); got != nil {
+			t.Errorf("about pages that may call: %q", got)
+		}
+		for range 1000 {
+			if status := call("https://Shop.example"); status != http.StatusForbidden {
+				t.Fatalf("refused with %d", status)
+			}
+		}
+		if got := lines(); len(got) != 1 || !strings.Contains(got[0], `"a page was refused whose origin is not allowed to call tests" origin=https://shop.example times=1`) {
+			t.Errorf("a thousand times: %q", got)
+		}
+		time.Sleep(time.Minute)
+		if got := lines(); len(got) != 1 || !strings.Contains(got[0], "times=999") {
+			t.Errorf("after a minute: %q", got)
+		}
+		time.Sleep(2 * time.Minute)
+		lines()
+		call("null")
+		for i := range 1000 {
+			call(fmt.Sprintf("not an origin %d", i))
+			call("https://" + strings.Repeat("x", maxShownOrigin) + fmt.Sprint(i))
+		}
+		if got := lines(); len(got) != 2 || !strings.Contains(got[0], "origin=null") || !strings.Contains(got[1], `origin="no origin"`) {
+			t.Errorf("what is no origin: %q", got)
+		}
+		for i := range 1000 {
+			call(fmt.Sprintf("https://page-%d.example", i))
+		}
+		if got := lines(); len(got) != maxOriginLines-2 {
+			t.Errorf("of a thousand origins %d lines", len(got))
+		}
+		time.Sleep(time.Minute)
+		if got := lines(); len(got) != 2 || !strings.Contains(strings.Join(got, ""), fmt.Sprint("times=", 1000-(maxOriginLines-2))) {
+			t.Errorf("after a minute: %q", got)
+		}
+	})
+}
