@@ -44,7 +44,8 @@ func (g *Gateway) routes() http.Handler {
 	return httpapi.Uncached(mux)
 }
 
-// customer admits calls with a customer's token, at their rate and so many at once.
+// customer admits calls with a customer's token, at their rate and so many at once. Who goes on while
+// it is refused is answered late.
 func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
 		c, err := g.access.Load().tokens.verify(r.Context(), httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
@@ -54,12 +55,13 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 			}
 			return httpapi.Answer{}, tokenProblem(err)
 		}
-		if err := g.limits.Count("customer " + c.Account + " " + c.ID); err != nil {
-			return httpapi.Answer{}, err
+		key := customerKey(c.Customer)
+		if err := g.limits.Count("customer " + key); err != nil {
+			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		end, err := g.quotas.call(c.Customer)
 		if err != nil {
-			return httpapi.Answer{}, err
+			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		httpapi.AfterAnswer(r, end)
 		return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
