@@ -201,7 +201,7 @@ func (v victims) measureSlowdown(ctx context.Context, o options) (r report, err 
 		head:  []string{"rounds", "p50", "p99", "worst"},
 		rows:  [][]string{row("quiet", false), row("hostile", true)},
 		notes: []string{
-			"Rounds in turn, at one gateway as shipped. The hostile customer runs on the same machine, and does all at once, as fast as it is answered: creates chats with the largest parameters, lists them, " +
+			"Rounds in turn, at one gateway as shipped. The hostile customer runs on the same machine, with the least priority, over 7 connections for calls, 8 for histories and 104 for streams, and does all at once, as fast as it is answered: creates chats with the largest parameters, lists them, " +
 				fmt.Sprintf("posts to an ended chat of %d long messages, asks for its history and reads no answer, opens silent sockets, sends pongs and empty fragments, creates sessions. ", v.size.history) +
 				fmt.Sprintf("The gateway held %.0f MiB at most (RSS).", most.rss/1024),
 			"What it was answered: " + strings.Join(h.Counts(), "; ") + ".",
