@@ -213,6 +213,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if err != nil {
 		return fmt.Errorf("%w (--data, --nats-url)", err)
 	}
+	p.sampleWaits()
 	config.Store = p.store
 	if p.gateway, err = gateway.New(config); err != nil {
 		return fmt.Errorf("%w (--tenant, --jwt-public-key)", err)

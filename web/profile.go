@@ -5,7 +5,15 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"time"
+)
+
+// How much the profiles of mutexes and of blocking have of what goroutines wait for: one in so many
+// waits for a mutex, and one for each so many nanoseconds of waiting.
+const (
+	mutexFraction = 100
+	blockRate     = 100_000
 )
 
 // serveProfiles serves the runtime's profiles where --profile-addr says, apart from what
@@ -27,4 +35,14 @@ func (p *process) serveProfiles() error {
 	go func() { _ = s.Serve(l) }() // ends with stop
 	p.log.Info("serving profiles", "addr", l.Addr().String())
 	return nil
+}
+
+// sampleWaits has the profiles of mutexes and of blocking filled where profiles are served: it costs
+// time. It is called once the store is open, because the NATS server inside the process stops the
+// sampling of what blocks when it starts; one that replaces it after a failed write does too.
+func (p *process) sampleWaits() {
+	if p.profiles != nil {
+		runtime.SetMutexProfileFraction(mutexFraction)
+		runtime.SetBlockProfileRate(blockRate)
+	}
 }

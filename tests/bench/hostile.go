@@ -26,59 +26,140 @@ const (
 // hostility is how much is measured.
 type hostility struct {
 	history, short int // messages in a chat
+	page           int // the same, of a customer who makes one attack
 	ended          int // chats of a customer
 	window         time.Duration
 	calls          int // of each kind that are timed
 }
 
 var (
-	fullHostility  = hostility{2000, 10, 800, 4 * time.Second, 100}
-	shortHostility = hostility{200, 10, 20, 2 * time.Second, 20}
+	fullHostility  = hostility{2000, 10, 100, 800, 4 * time.Second, 100}
+	shortHostility = hostility{200, 10, 50, 20, 2 * time.Second, 20}
 )
 
-// measureHostile measures what one customer can do to the others, with the quotas as they are shipped, and what a
-// call costs that has much to pass over.
-func measureHostile(ctx context.Context, o options) (r report, err error) {
-	size := fullHostility
-	if o.runs == 1 {
-		size = shortHostility
-	}
-	dir, err := os.MkdirTemp("", "bench-hostile")
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bin, err := cluster.Build(ctx, "dist")
-	if err != nil {
-		return r, err
-	}
-	account, err := cluster.NewAccount(dir)
-	if err != nil {
-		return r, err
-	}
-	one, err := measureSlowdown(ctx, o, size, bin, account, filepath.Join(dir, "one"))
-	if err != nil {
-		return r, fmt.Errorf("beside a hostile customer: %w", err)
-	}
-	other, err := measureFlatness(ctx, size, bin, account, filepath.Join(dir, "other"))
-	if err != nil {
-		return r, fmt.Errorf("what is passed over: %w", err)
-	}
-	return report{append(one.tables, other.tables...), append(one.goals, other.goals...)}, nil
+// victims is what is measured with: gateways of one account, with the quotas as they are shipped.
+type victims struct {
+	size    hostility
+	bin     cluster.Binaries
+	account *cluster.Account
+	dir     string // for data folders, removed by end
 }
 
-func measureSlowdown(ctx context.Context, o options, size hostility, bin cluster.Binaries, account *cluster.Account, data string) (r report, err error) {
-	g, err := startMetered(ctx, bin, "gateway", append(account.Args, "--data", data)...)
+func newVictims(ctx context.Context, o options) (v victims, end func() error, err error) {
+	v.size = fullHostility
+	if o.runs == 1 {
+		v.size = shortHostility
+	}
+	if v.dir, err = os.MkdirTemp("", "bench-hostile"); err != nil {
+		return v, nil, err
+	}
+	end = func() error { return os.RemoveAll(v.dir) }
+	if v.bin, err = cluster.Build(ctx, "dist"); err == nil {
+		v.account, err = cluster.NewAccount(v.dir)
+	}
+	if err != nil {
+		return v, nil, errors.Join(err, end())
+	}
+	return v, end, nil
+}
+
+// start starts a gateway with a load of n visitors.
+func (v victims) start(ctx context.Context, name string, n int, args ...string) (*meter, *load, error) {
+	args = append(append(args, v.account.Args...), "--data", filepath.Join(v.dir, name))
+	g, err := startMetered(ctx, v.bin, "gateway", args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := newLoad(v.account)
+	c.balancer.Use(g.Process)
+	if err := c.grow(ctx, n); err != nil {
+		g.Kill()
+		return nil, nil, err
+	}
+	return g, c, nil
+}
+
+// measureHostile measures what one customer can do to the others.
+func measureHostile(ctx context.Context, o options) (r report, err error) {
+	v, end, err := newVictims(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	if r, err = v.measureSlowdown(ctx, o); err != nil {
+		return r, fmt.Errorf("beside a hostile customer: %w", err)
+	}
+	each, err := v.measureAttacks(ctx, o)
+	if err != nil {
+		return r, fmt.Errorf("beside one attack: %w", err)
+	}
+	r.tables = append(r.tables, each)
+	return r, nil
+}
+
+// measureFlat measures what a call costs that has much to pass over.
+func measureFlat(ctx context.Context, o options) (r report, err error) {
+	v, end, err := newVictims(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, end()) }()
+	return v.measureFlatness(ctx)
+}
+
+// measureAttacks measures the attacks one by one, each by a customer who has not used a quota yet.
+func (v victims) measureAttacks(ctx context.Context, o options) (t table, err error) {
+	g, c, err := v.start(ctx, "each", othersOnline)
+	if err != nil {
+		return t, err
+	}
+	defer g.Kill()
+	if _, err := c.run(ctx, hostileRate, 2*time.Second, false); err != nil {
+		return t, err
+	}
+	t = table{title: "Gateway: each attack alone", head: []string{"attack", "quiet p99", "p50", "p99", "×", "gateway's processor time", "what was answered"},
+		notes: []string{"A window each, after a quiet one. The processor time is the gateway's a second, the quiet one's taken off."}}
+	for _, attack := range cluster.Attacks {
+		h, err := v.account.NewHostile(ctx, v.bin.Attack, g.URL, "hostile-"+uuid.NewString(), c.desk, v.size.page)
+		if err != nil {
+			return t, err
+		}
+		h.Only = attack
+		var found [2]measured
+		var used [2]time.Duration
+		for i := range found {
+			end := func() error { return nil }
+			if i == 1 {
+				if end, err = h.Begin(); err != nil {
+					return t, err
+				}
+			}
+			before, err := cpu(g.Process)
+			if err == nil {
+				found[i], err = c.run(ctx, hostileRate, v.size.window, false)
+			}
+			after, cpuErr := cpu(g.Process)
+			if err = errors.Join(err, cpuErr, end()); err != nil {
+				return t, fmt.Errorf("%s: %w", attack, err)
+			}
+			used[i] = after - before
+		}
+		quiet, p99 := percentile(found[0].latencies, 99), percentile(found[1].latencies, 99)
+		t.rows = append(t.rows, []string{attack, ms(quiet), ms(percentile(found[1].latencies, 50)), ms(p99), fmt.Sprintf("%.1f", p99/quiet),
+			ms((used[1] - used[0]).Seconds() * 1000 / v.size.window.Seconds()), strings.Join(h.Counts(), "; ")})
+		fmt.Fprintf(o.log, "  %s\n", strings.Join(t.rows[len(t.rows)-1], " | "))
+	}
+	c.abandon(g.Process)
+	return t, nil
+}
+
+func (v victims) measureSlowdown(ctx context.Context, o options) (r report, err error) {
+	g, c, err := v.start(ctx, "one", othersOnline)
 	if err != nil {
 		return r, err
 	}
 	defer g.Kill()
-	c := newLoad(account)
-	c.balancer.Use(g.Process)
-	if err := c.grow(ctx, othersOnline); err != nil {
-		return r, err
-	}
-	h, err := account.NewHostile(ctx, bin.Attack, g.URL, "hostile-"+uuid.NewString(), c.desk, size.history)
+	h, err := v.account.NewHostile(ctx, v.bin.Attack, g.URL, "hostile-"+uuid.NewString(), c.desk, v.size.history)
 	if err != nil {
 		return r, err
 	}
@@ -96,7 +177,7 @@ func measureSlowdown(ctx context.Context, o options, size hostility, bin cluster
 				return r, err
 			}
 		}
-		l, err := c.run(ctx, hostileRate, size.window, false)
+		l, err := c.run(ctx, hostileRate, v.size.window, false)
 		if err == nil && hostile {
 			var now memory
 			if now, err = g.memory(ctx); err == nil && now.rss > most.rss {
@@ -120,8 +201,8 @@ func measureSlowdown(ctx context.Context, o options, size hostility, bin cluster
 		head:  []string{"rounds", "p50", "p99", "worst"},
 		rows:  [][]string{row("quiet", false), row("hostile", true)},
 		notes: []string{
-			"Rounds in turn, at one gateway as shipped. The hostile customer runs on the same machine, and does all at once, as fast as it is answered: creates chats with the largest parameters, lists them, " +
-				fmt.Sprintf("posts to an ended chat of %d long messages, asks for its history and reads no answer, opens silent sockets, sends pongs and empty fragments, creates sessions. ", size.history) +
+			"Rounds in turn, at one gateway as shipped. The hostile customer runs on the same machine, with the least priority, over 7 connections for calls, 8 for histories and 104 for streams, and does all at once, as fast as it is answered: creates chats with the largest parameters, lists them, " +
+				fmt.Sprintf("posts to an ended chat of %d long messages, asks for its history and reads no answer, opens silent sockets, sends pongs and empty fragments, creates sessions. ", v.size.history) +
 				fmt.Sprintf("The gateway held %.0f MiB at most (RSS).", most.rss/1024),
 			"What it was answered: " + strings.Join(h.Counts(), "; ") + ".",
 		},
@@ -134,17 +215,13 @@ func measureSlowdown(ctx context.Context, o options, size hostility, bin cluster
 }
 
 // measureFlatness compares customers with and without ended chats, and chats with few and many messages.
-func measureFlatness(ctx context.Context, size hostility, bin cluster.Binaries, account *cluster.Account, data string) (r report, err error) {
-	g, err := startMetered(ctx, bin, "gateway", append(account.Args, "--data", data, "--customer-chats-per-hour", "0")...)
+func (v victims) measureFlatness(ctx context.Context) (r report, err error) {
+	size := v.size
+	g, c, err := v.start(ctx, "other", 4, "--customer-chats-per-hour", "0")
 	if err != nil {
 		return r, err
 	}
 	defer g.Kill()
-	c := newLoad(account)
-	c.balancer.Use(g.Process)
-	if err := c.grow(ctx, 4); err != nil {
-		return r, err
-	}
 	fresh, used, short, long := c.visitors[0], c.visitors[1], c.visitors[2], c.visitors[3]
 	// A customer may call 20 times a second, and to create a chat takes two.
 	pace := time.NewTicker(time.Second / 9)

@@ -41,6 +41,7 @@ var sections = []section{
 	{"memory", measureMemory},
 	{"gateway", measureGateway},
 	{"hostile", measureHostile},
+	{"flat", measureFlat},
 }
 
 // options are what the command line says to every section.

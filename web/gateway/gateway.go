@@ -149,6 +149,8 @@ type Gateway struct {
 	api    *httpapi.Server
 	limits *httpapi.Limits
 	quotas *quotas
+	// holdback holds back the refusals of limits, and of calls in progress.
+	holdback *httpapi.Holdback
 	// guesses limits and logs what nobody is known to have sent, refused what was signed.
 	guesses *httpapi.Guesses
 	refused *httpapi.Notices
@@ -186,6 +188,7 @@ func New(cfg Config) (*Gateway, error) {
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 		},
 		limits:    httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
+		holdback:  httpapi.NewHoldback(drain),
 		bulkCalls: make(chan struct{}, maxBulk),
 		quotas:    newQuotas(cfg.Quotas, cfg.Store),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{

@@ -61,7 +61,8 @@ func ofCustomerSlash(suffix string, call, none http.Handler) http.Handler {
 	})
 }
 
-// customer admits calls with a customer's token, at their rate and so many at once.
+// customer admits calls with a customer's token, at their rate and so many at once. Who goes on while
+// it is refused is answered late.
 func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
 		c, err := g.access.Load().tokens.verify(r.Context(), httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))
@@ -71,12 +72,13 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 			}
 			return httpapi.Answer{}, tokenProblem(err)
 		}
-		if err := g.limits.Count("customer " + c.Account + " " + c.ID); err != nil {
-			return httpapi.Answer{}, err
+		key := customerKey(c.Customer)
+		if err := g.limits.Count("customer " + key); err != nil {
+			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		end, err := g.quotas.call(c.Customer)
 		if err != nil {
-			return httpapi.Answer{}, err
+			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		httpapi.AfterAnswer(r, end)
 		return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))

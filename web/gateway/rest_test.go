@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,10 +10,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
+	"openchat/web/httpapi"
 )
 
 // field reads a string member of a JSON object.
@@ -548,6 +551,41 @@ func TestRate(t *testing.T) {
 		s := w.dial(unknownID)
 		s.send(wire.ClientFrame{Type: wire.FrameAuthenticate, Token: ann, Appkey: appkey, ClientID: clientOne})
 		s.closed(map[bool]int{true: wire.CloseSessionGone, false: wire.CloseTooMuch}[i < 3])
+	}
+}
+
+// Each refused call costs the gateway about as much as one that is answered, so a customer who repeats
+// it as fast as it is refused is answered late: one connection then asks once in a HoldTime.
+func TestCustomerWhoGoesOnWhileRefusedIsAnsweredLate(t *testing.T) {
+	for name, edit := range map[string]func(*Config){
+		"rate":              func(c *Config) { c.RequestRate, c.RequestBurst = 0.001, 1 },
+		"calls in progress": func(c *Config) { c.Quotas = Quotas{CustomerCalls: 1} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, edit)
+			ann, bob := w.token("ann"), w.token("bob")
+			path := "/sessions/" + unknownID
+			if name == "rate" {
+				w.call("GET", path, ann, "").is(t, 404)
+			} else {
+				// A call that stays in progress, because its body does not come to its end.
+				conn := w.raw(t)
+				fmt.Fprintf(conn, "POST %s/sessions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %s\r\n%s: %s\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n", wire.BasePath, ann, wire.HeaderAppkey, appkey)
+				if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
+					t.Fatalf("%q, %v", line, err) // it is read, so it is in progress
+				}
+			}
+			late := time.Duration(0)
+			for n := 0; late < httpapi.HoldTime && n < 200; n++ {
+				begun := time.Now()
+				w.call("GET", path, ann, "").is(t, 429)
+				late = time.Since(begun)
+			}
+			if late < httpapi.HoldTime {
+				t.Errorf("after 200 refusals the next is answered after %v", late)
+			}
+			w.call("GET", path, bob, "").is(t, 404)
+		})
 	}
 }
 

@@ -30,7 +30,22 @@ type Target struct {
 	URL                             string // the gateway's
 	Token, Appkey, IntegrationID    string
 	SessionID, EndedID, EndedDialog string
+	Only                            string // of Attacks, what it does; "": all at once
 }
+
+// The attacks, by what they do again and again.
+const (
+	attackCreate   = "create a chat with large parameters"
+	attackList     = "list the chats"
+	attackPost     = "post to an ended chat"
+	attackSessions = "create a session"
+	attackUnread   = "ask for a history and not read it"
+	attackSilent   = "open a socket and be silent"
+	attackFlood    = "pongs and empty fragments"
+)
+
+// Attacks are the names of what a hostile customer does.
+var Attacks = []string{attackCreate, attackList, attackPost, attackSessions, attackUnread, attackSilent, attackFlood}
 
 // Hostile is a customer who does all at once, again and again and as fast as it is answered, what
 // costs a gateway most. It pays no heed to refusals. It speaks HTTP and WebSocket by hand: the
@@ -229,6 +244,9 @@ func (t Target) Attack(ctx context.Context, counts map[string]int) {
 	var wg sync.WaitGroup
 	// again has n goroutines do something until ctx ends. A gateway that is away is no reason to spin.
 	again := func(n int, what string, do func() string) {
+		if t.Only != "" && t.Only != what {
+			return
+		}
 		for range n {
 			wg.Go(func() {
 				for ctx.Err() == nil {
@@ -251,18 +269,18 @@ func (t Target) Attack(ctx context.Context, counts map[string]int) {
 		})
 	}
 	nothing := func() any { return nil }
-	calls(2, "create a chat with large parameters", "POST", "/engagements", chat)
-	calls(2, "list the chats", "GET", "/engagements?sessionId="+h.SessionID, nothing)
-	calls(2, "post to an ended chat", "POST", "/engagements/"+h.EndedID+"/messages", func() any {
+	calls(2, attackCreate, "POST", "/engagements", chat)
+	calls(2, attackList, "GET", "/engagements?sessionId="+h.SessionID, nothing)
+	calls(2, attackPost, "POST", "/engagements/"+h.EndedID+"/messages", func() any {
 		return map[string]any{"sessionId": h.SessionID, "dialogId": h.EndedDialog, "correlationId": uuid.NewString(),
 			"body": map[string]any{"elementText": map[string]any{"text": "Anybody there?"}}}
 	})
-	calls(1, "create a session", "POST", "/sessions", func() any {
+	calls(1, attackSessions, "POST", "/sessions", func() any {
 		return map[string]any{"integrationId": h.IntegrationID, "correlationId": uuid.NewString()}
 	})
-	again(8, "ask for a history and not read it", func() string { return h.unread(ctx) })
-	again(100, "open a socket and be silent", func() string { return h.silent(ctx) })
-	again(4, "pongs and empty fragments", func() string { return h.flood(ctx) })
+	again(8, attackUnread, func() string { return h.unread(ctx) })
+	again(100, attackSilent, func() string { return h.silent(ctx) })
+	again(4, attackFlood, func() string { return h.flood(ctx) })
 	wg.Wait()
 	h.http.CloseIdleConnections()
 }
