@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"openchat/sdk"
 	"openchat/sdk/wire"
 	"openchat/tests/harness"
 	"openchat/tests/harness/cluster"
@@ -224,8 +225,18 @@ func (s *storePlatform) happen(ctx context.Context, c cause) bool {
 func (r *run) back(ctx context.Context, cause string, ended time.Time) error {
 	for {
 		m := r.prober.say()
-		if !r.prober.until(ctx, func() bool { return m.settled > 0 }) {
-			return ctx.Err()
+		for {
+			some, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			settled := r.prober.until(some, func() bool { return m.settled > 0 })
+			cancel()
+			if settled {
+				break
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			// How long the SDK waits between two attempts is not the subject.
+			r.prober.client.Wake(sdk.WakeOnline)
 		}
 		if m.acked {
 			break
@@ -271,6 +282,10 @@ func (s *storePlatform) kill(ctx context.Context) (time.Time, error) {
 // exhaust takes all descriptors that are not in use. The store feels it when it goes on to
 // its next file, so that much is written.
 func (s *storePlatform) exhaust(ctx context.Context) (time.Time, error) {
+	for _, a := range s.r.flooders { // or they would have no connection
+		s.floods.Go(func() { a.say(ctx, s.r.prober.chat) })
+	}
+	s.floods.Wait()
 	before := s.unavailable.now()
 	if err := s.gateway.AllowFiles(3); err != nil {
 		return time.Time{}, err
