@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/desk"
 )
 
@@ -28,18 +29,6 @@ import (
 
 // backWithin is how soon after the end of an outage writes must succeed.
 const backWithin = 10 * time.Second
-
-// mounted mounts a file system of its own and returns its folder; it skips the test where
-// that is not permitted.
-func mounted(t *testing.T, args ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", append(args, dir)...).CombinedOutput(); err != nil {
-		t.Skipf("this test needs a file system of its own, and mounting one is not permitted here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
-}
 
 // conversation is a chat into which an agent writes, and what was acknowledged of it.
 type conversation struct {
@@ -177,38 +166,25 @@ func (c *conversation) stored() {
 	}
 }
 
-// takeSpace takes the space of the folder's file system but for left bytes.
-func takeSpace(t *testing.T, dir string, left int64) (name string) {
-	t.Helper()
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		t.Fatal(err)
-	}
-	name = filepath.Join(dir, "filler")
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := syscall.Fallocate(int(f.Fd()), 0, 0, int64(fs.Bavail)*fs.Bsize-left); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 func TestFullDisk(t *testing.T) {
-	disk := mounted(t, "-t", "tmpfs", "-o", "size=48m", "tmpfs")
-	data := filepath.Join(disk, "data")
+	disk, err := harness.NewDisk(t, 48, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	data := filepath.Join(disk.Dir, "data")
 	p := launchDemo(t, data, "127.0.0.1:0")
 	c := p.conversation()
 	p.health(200, 200)
 	c.send()
-	filler := takeSpace(t, disk, 3<<20)
+	free, err := disk.TakeSpace(3 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.sendUntilRefused(1000)
 	p.health(200, 503)
 	c.sendUntilRefused(1)
 	c.stored() // what is there can be read all the time
-	if err := os.Remove(filler); err != nil {
+	if err := free(); err != nil {
 		t.Fatal(err)
 	}
 	c.sendUntilTaken()
@@ -223,15 +199,14 @@ func TestFullDisk(t *testing.T) {
 }
 
 func TestOutOfDescriptors(t *testing.T) {
-	prlimit, err := exec.LookPath("prlimit")
-	if err != nil {
+	if _, err := exec.LookPath("prlimit"); err != nil {
 		t.Skip("this test needs the command prlimit")
 	}
 	p := launchDemo(t, t.TempDir(), "127.0.0.1:0")
 	allow := func(n int) {
 		t.Helper()
-		if out, err := exec.Command(prlimit, "--pid", strconv.Itoa(p.PID()), fmt.Sprintf("--nofile=%d:", n)).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+		if err := p.AllowFiles(n); err != nil {
+			t.Fatal(err)
 		}
 	}
 	c := p.conversation()
@@ -255,29 +230,18 @@ func TestOutOfDescriptors(t *testing.T) {
 }
 
 func TestReadOnlyFileSystem(t *testing.T) {
-	image := filepath.Join(t.TempDir(), "image")
-	f, err := os.Create(image)
+	disk, err := harness.NewImage(t, 64)
 	if err != nil {
-		t.Fatal(err)
+		t.Skip(err)
 	}
-	err = f.Truncate(64 << 20)
-	f.Close()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mkfs.ext4", "-q", "-F", image).CombinedOutput(); err != nil {
-		t.Skipf("this test needs the command mkfs.ext4: %v %s", err, out)
-	}
-	disk := mounted(t, "-o", "loop", image)
-	data := filepath.Join(disk, "data")
+	data := filepath.Join(disk.Dir, "data")
 	p := launchDemo(t, data, "127.0.0.1:0")
 	c := p.conversation()
 	for range 20 {
 		c.send()
 	}
-	// So the kernel does after an error of the disk: what is open can no longer be written.
-	if out, err := exec.Command("mount", "-o", "remount,abort", disk).CombinedOutput(); err != nil {
-		t.Skipf("this kernel does not make a file system read-only on demand: %v %s", err, out)
+	if err := disk.Fail(); err != nil {
+		t.Skipf("this kernel does not make a file system read-only on demand: %v", err)
 	}
 	c.send()
 	select {
@@ -290,10 +254,8 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		t.Errorf("it ended with %v, want the exit code %d", p.Err(), exitRestart)
 	}
 	fails(t, exitRestart, []string{data, "read-only"}, "--demo", "--addr", "127.0.0.1:0", "--data", data, "--dist", "")
-	for _, words := range [][]string{{"umount", disk}, {"mount", "-o", "loop", image, disk}} {
-		if out, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v: %s", words, err, out)
-		}
+	if err := disk.Repair(); err != nil {
+		t.Fatal(err)
 	}
 	c.running = launchDemo(t, data, "127.0.0.1:0")
 	c.sendUntilTaken()
@@ -302,8 +264,11 @@ func TestReadOnlyFileSystem(t *testing.T) {
 
 // A server that cannot make files when it starts deletes what it cannot open.
 func TestStartWithoutRoom(t *testing.T) {
-	disk := mounted(t, "-t", "tmpfs", "-o", "size=48m,nr_inodes=200", "tmpfs")
-	data := filepath.Join(disk, "data")
+	disk, err := harness.NewDisk(t, 48, 200)
+	if err != nil {
+		t.Skip(err)
+	}
+	data := filepath.Join(disk.Dir, "data")
 	p := launchDemo(t, data, "127.0.0.1:0")
 	c := p.conversation()
 	for range 20 {
@@ -312,7 +277,7 @@ func TestStartWithoutRoom(t *testing.T) {
 	p.Kill()
 	var fillers []string
 	for i := range 200 {
-		name := filepath.Join(disk, strconv.Itoa(i))
+		name := filepath.Join(disk.Dir, strconv.Itoa(i))
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
 			break
 		}

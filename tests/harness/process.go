@@ -149,6 +149,7 @@ func (p *Process) Wait(within time.Duration) error {
 type Output struct {
 	mu   sync.Mutex
 	text []byte
+	cut  int           // bytes that were before text
 	more chan struct{} // closed when there is more; nil: nobody waits
 }
 
@@ -160,6 +161,7 @@ func (o *Output) Write(text []byte) (int, error) {
 	defer o.mu.Unlock()
 	if len(o.text) > maxOutput {
 		o.text = append(o.text[:0], o.text[maxOutput/2:]...)
+		o.cut += maxOutput / 2
 	}
 	o.text = append(o.text, text...)
 	if o.more != nil {
@@ -170,10 +172,21 @@ func (o *Output) Write(text []byte) (int, error) {
 }
 
 // Await waits until the output holds text.
-func (o *Output) Await(ctx context.Context, text string) error {
+func (o *Output) Await(ctx context.Context, text string) error { return o.AwaitAfter(ctx, 0, text) }
+
+// Written is how many bytes have been written so far.
+func (o *Output) Written() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cut + len(o.text)
+}
+
+// AwaitAfter waits until the output holds text after the first so many bytes, which Written
+// has returned.
+func (o *Output) AwaitAfter(ctx context.Context, written int, text string) error {
 	for {
 		o.mu.Lock()
-		found := strings.Contains(string(o.text), text)
+		found := strings.Contains(string(o.text[max(0, written-o.cut):]), text)
 		if o.more == nil {
 			o.more = make(chan struct{})
 		}

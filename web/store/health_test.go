@@ -8,51 +8,16 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 )
-
-// smallDisk mounts a file system of that many MiB; it skips the test where that is not
-// permitted.
-func smallDisk(t *testing.T, mib int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", fmt.Sprintf("size=%dm", mib), "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("this test needs a file system of its own, and mounting one is not permitted here: %v: %s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
-	return dir
-}
-
-// occupy takes the space of the folder's file system but for left bytes.
-func occupy(t *testing.T, dir string, left int64) (free func()) {
-	t.Helper()
-	space, err := spaceOf(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Create(filepath.Join(dir, "filler"))
-	if err == nil {
-		err = syscall.Fallocate(int(f.Fd()), 0, 0, space.free-left)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	return func() {
-		if err := os.Remove(f.Name()); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // author writes numbered texts into one chat.
 type author struct {
@@ -142,20 +107,28 @@ func (a *author) stored(t *testing.T) {
 
 // A write that has met a full disk leaves a server that writes nothing any more.
 func TestServerThatHasGivenUpWriting(t *testing.T) {
-	disk := smallDisk(t, 24)
-	s := openStore(t, Config{Dir: filepath.Join(disk, "data"), reserve: 1})
+	disk, err := harness.NewDisk(t, 24, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	s := openStore(t, Config{Dir: filepath.Join(disk.Dir, "data"), reserve: 1})
 	a := newAuthor(t, s)
 	received := make(chan Entry, 1<<14)
 	if err := s.Follow(testContext(t), func(e Entry) { received <- e }); err != nil {
 		t.Fatal(err)
 	}
-	free := occupy(t, disk, 2<<20)
+	free, err := disk.TakeSpace(2 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
 	a.writeUntilRefused(t)
 	if err := s.Healthy(testContext(t)); !errors.Is(err, ErrNoWrites) {
 		t.Errorf("its health is %v, want ErrNoWrites", err)
 	}
 	a.stored(t)
-	free()
+	if err := free(); err != nil {
+		t.Fatal(err)
+	}
 	a.writeUntilTaken(t)
 	if err := s.Healthy(testContext(t)); err != nil {
 		t.Errorf("its health is %v", err)

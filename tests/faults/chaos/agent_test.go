@@ -20,7 +20,9 @@ import (
 // its socket, and after a lost connection reads what it has missed of its own chats.
 type agent struct {
 	name, id string
+	w        *platform
 	desk     *harness.Desk
+	pad      string // after each text
 
 	news                      // of the books and sends
 	books   map[string]*heard // of its chats, by engagementId
@@ -33,7 +35,7 @@ type agent struct {
 
 func newAgent(w *platform, n int) *agent {
 	return &agent{
-		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(),
+		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(), w: w,
 		desk:  w.account.Desk(w.url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}),
 		books: map[string]*heard{},
 	}
@@ -51,6 +53,9 @@ func (a *agent) call(ctx context.Context, method, path string, body any) ([]byte
 		refused := errors.As(err, &r)
 		if err == nil || refused && r.Status < 500 && r.Status != http.StatusTooManyRequests {
 			return answer, err
+		}
+		if refused && r.Status == http.StatusServiceUnavailable {
+			a.w.unavailable.count()
 		}
 		if try == 0 {
 			a.mu.Lock()
@@ -86,7 +91,7 @@ func (a *agent) accept(ctx context.Context, chat string) error {
 func (a *agent) say(ctx context.Context, chat string) *said {
 	a.mu.Lock()
 	s := &said{chat: chat, sender: a.name, n: len(a.sent) + 1, began: time.Now()}
-	s.text = fmt.Sprintf("%s: %s %d", marker, a.name, s.n)
+	s.text = fmt.Sprintf("%s: %s %d", marker, a.name, s.n) + a.pad
 	a.sent = append(a.sent, s)
 	a.mu.Unlock()
 	answer, err := a.call(ctx, "POST", "/engagements/"+chat+"/messages", map[string]string{

@@ -200,6 +200,15 @@ func (c *customer) write(ctx context.Context, r *rand.Rand, every time.Duration)
 	}
 }
 
+// renew gives it a token of the key that counts now.
+func (c *customer) renew() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.client.SetJWTToken(c.w.token(c.name, time.Now().Add(time.Hour))); err != nil {
+		c.surprise = append(c.surprise, "setJwtToken: "+err.Error())
+	}
+}
+
 func (c *customer) allSettled(ctx context.Context) bool {
 	return c.until(ctx, func() bool {
 		for _, s := range c.sent {

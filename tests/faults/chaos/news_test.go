@@ -41,3 +41,30 @@ func (n *news) until(ctx context.Context, holds func() bool) bool {
 		}
 	}
 }
+
+// tally counts, and wakes who waits for more. The zero value is ready.
+type tally struct {
+	news
+	n int
+}
+
+func (t *tally) count() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
+	t.change()
+}
+
+func (t *tally) now() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.n
+}
+
+// exceed waits until there are more than n.
+func (t *tally) exceed(ctx context.Context, n int) error {
+	if !t.until(ctx, func() bool { return t.n > n }) {
+		return ctx.Err()
+	}
+	return nil
+}

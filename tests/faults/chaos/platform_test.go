@@ -86,10 +86,11 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // platform is the gateway and its NATS server, as processes.
 type platform struct {
-	gateway, nats *harness.Process
-	url, address  string // of the gateway
-	data          string // NATS' folder
+	gateway, nats *harness.Process // nats is nil where the gateway has one inside
+	url, address  string           // of the gateway
+	data          string           // NATS' folder
 	account       *cluster.Account
+	unavailable   tally // answers 503 that agents got
 }
 
 // newPlatform starts NATS and a gateway that uses it. Both can be started again, at the

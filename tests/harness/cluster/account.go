@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +26,7 @@ type Account struct {
 	Appkey         string
 	DeskCredential string
 
-	signer *gateway.Signer
+	signer atomic.Pointer[gateway.Signer]
 }
 
 // accountID is every account's: each has gateways of its own.
@@ -34,28 +35,15 @@ const accountID = "ABCDEF"
 // NewAccount makes the secrets of a new account, and puts what the gateways read of them
 // into dir.
 func NewAccount(dir string) (*Account, error) {
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return nil, err
-	}
 	a := &Account{IntegrationID: uuid.NewString(), Appkey: rand.Text(), DeskCredential: rand.Text()}
-	a.signer, err = gateway.NewSigner(gateway.SignerConfig{
-		PEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), Issuer: "openchat", Audience: "openchat",
-	})
+	use, err := a.NewKey(filepath.Join(dir, "customers.pem"))
 	if err != nil {
 		return nil, err
 	}
-	if der, err = x509.MarshalPKIXPublicKey(public); err != nil {
-		return nil, err
-	}
+	use()
 	for name, text := range map[string][]byte{
-		"customers.pem": pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}),
-		"appkey.txt":    []byte(a.Appkey),
-		"desk.txt":      []byte(a.DeskCredential),
+		"appkey.txt": []byte(a.Appkey),
+		"desk.txt":   []byte(a.DeskCredential),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return nil, err
@@ -70,9 +58,35 @@ func NewAccount(dir string) (*Account, error) {
 	return a, nil
 }
 
+// NewKey makes another key for customers' tokens and writes what gateways need of it, a
+// --jwt-public-key, to the file. use has Token sign with it from then on.
+func (a *Account) NewKey(file string) (use func(), err error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := gateway.NewSigner(gateway.SignerConfig{
+		PEM: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), Issuer: "openchat", Audience: "openchat",
+	})
+	if err != nil {
+		return nil, err
+	}
+	if der, err = x509.MarshalPKIXPublicKey(public); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		return nil, err
+	}
+	return func() { a.signer.Store(signer) }, nil
+}
+
 // Token makes a token for a customer.
 func (a *Account) Token(customer string, lifetime time.Duration) (string, error) {
-	return a.signer.Mint(gateway.Claims{
+	return a.signer.Load().Mint(gateway.Claims{
 		CustomerID: customer, CustomerName: "Customer " + customer, Account: accountID, IntegrationID: a.IntegrationID, TTL: lifetime,
 	})
 }
