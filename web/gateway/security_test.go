@@ -656,7 +656,11 @@ func TestSecretsOutOfPlace(t *testing.T) {
 			}
 		}
 	}
-	w.call("GET", "/sessions/x", c.token, "", "Origin", "https://evil.example")
+	// An origin that is refused is logged, for the operator to allow; what is no origin is not.
+	w.call("GET", "/sessions/x", c.token, "", "Origin", "https://refused.example")
+	for _, no := range []string{"secret words", "https://evil.example/" + c.token, "https://" + c.token} {
+		w.call("GET", "/sessions/x", c.token, "", "Origin", no)
+	}
 	w.call("GET", "/sessions/x", c.token, "", "appkey", "secret words")
 	w.request("POST", "/v1/getJWT", "", `{"customerId":"secret identifier"}`)
 	w.request("POST", wire.BasePath+"/accounts/"+account+"/tokens", "", `{"customerId":"x"}`, "Authorization", "Bearer "+c.token)
