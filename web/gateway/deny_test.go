@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"openchat/sdk/wire"
 	"openchat/web/store"
 )
@@ -76,6 +78,13 @@ func TestDenyListRefusesTokensAndCustomers(t *testing.T) {
 	w.taken("another customer's", w.token("ann"), appkey)
 	if status, p, reason := w.attempt(w.token("bob"), appkey); status != 403 || !p.Has("sub") || reason != "sub is on the deny-list" {
 		t.Errorf("a customer: %d %+v, %q", status, p, reason)
+	}
+	withID := func(id string) string {
+		return signedBy(t, w.key, "k1", func(c jwt.MapClaims) { c["jti"] = id })
+	}
+	w.taken("another token", withID("2"), appkey)
+	if status, _, reason := w.attempt(withID("1"), appkey); status != 401 || reason != "jti is on the deny-list" {
+		t.Errorf("a token: %d, %q", status, reason)
 	}
 	r := w.request("POST", wire.BasePath+"/accounts/"+account+"/tokens", "", `{"customerId":"bob","integrationId":"`+integration+`"}`,
 		"Authorization", "Bearer "+serverSecret, "appkey", appkey)

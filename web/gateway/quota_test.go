@@ -9,8 +9,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/store"
 )
 
 // create asks for a chat of the session, with parameters of size bytes in all.
@@ -78,8 +81,8 @@ func TestChatsPerHour(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Quotas.CustomerChatsPerHour, c.Quotas.AccountChatsPerHour = 3, 5 })
 	ann, bob := w.session("ann"), w.session("bob")
 	for i := range 3 {
-		for range 3 { // repeats do not count
-			ann.create(fmt.Sprint("key ", i), 0)
+		for _, status := range []int{201, 200, 200} { // repeats do not count
+			ann.create(fmt.Sprint("key ", i), 0).is(t, status)
 		}
 	}
 	r := ann.create("one more", 0)
@@ -92,6 +95,30 @@ func TestChatsPerHour(t *testing.T) {
 	bob.create("2", 0).is(t, 201)
 	bob.create("3", 0).refusedBy(t, 429, quotaChats, "account")
 	bob.create("2", 0).is(t, 200)
+}
+
+// What is refused because the account has used its quota is not taken from the customer's own.
+func TestWhatAnAccountIsRefusedCostsItsCustomersNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHourly(quotaChats, "create %d chats")
+		h.set(2, 1)
+		ann, bob := store.Customer{Account: account, ID: "ann"}, store.Customer{Account: account, ID: "bob"}
+		if err := h.take(ann, 1); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			if h.take(bob, 1) == nil {
+				t.Fatal("the account may have more than its quota")
+			}
+		}
+		h.set(2, 100)
+		time.Sleep(2 * time.Minute) // in which the account gets what it needs, and bob a fifteenth of a chat
+		for range 2 {
+			if err := h.take(bob, 1); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestSessionsPerHour(t *testing.T) {
