@@ -4,6 +4,10 @@
 # builds the gateway's binary instead. The only place with build flags. The same
 # sources and Go version give the same bytes, in whatever folder.
 #
+#   ./build.sh release [FOLDER]
+#
+# builds all that, the gateway for each platform, and packs it into archives (dist/release).
+#
 #   ./build.sh wasm FLAGS FILE FOLDER
 #
 # builds the command in a folder as the SDK's wasm is built, but for the linker's flags:
@@ -35,9 +39,23 @@ if [ "${1:-}" = wasm ]; then
 	exit
 fi
 
+gateway() {
+	go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o "$1" ./web
+}
 if [ $gateway ]; then
 	mkdir -p "$out"
-	exec go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o "$out/gateway" ./web
+	gateway "$out/gateway"
+	exit
+fi
+
+if [ "$out" = release ]; then
+	out=${2:-dist/release}
+	./build.sh
+	for arch in amd64 arm64; do
+		mkdir -p "dist/linux-$arch"
+		GOOS=linux GOARCH=$arch gateway "dist/linux-$arch/gateway"
+	done
+	exec go run ./web/deploy/release -version "$VERSION" -dist dist -out "$out" dist/linux-amd64/gateway dist/linux-arm64/gateway
 fi
 
 # The stamp that script and wasm share: all that they are made of.

@@ -87,14 +87,9 @@ func readCustomerCall(args []string, getenv func(string) string) (c customerCall
 		return c, fmt.Errorf("--server-credential, or GATEWAY_SERVER_CREDENTIAL, has none for the account %s", s.account)
 	}
 	if base == "" {
-		host, port, err := net.SplitHostPort(s.addr)
-		if err != nil {
-			return c, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
+		if base, err = s.localURL(); err != nil {
+			return c, err
 		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		base = "http://" + net.JoinHostPort(host, port)
 	}
 	if u, err := url.Parse(base); err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && (u.Scheme != "http" || !jwks.IsLoopback(u.Hostname())) {
 		return c, errors.New("--url (without it, --addr) must be https://host, or http:// of a loopback address: the server credential goes there")
@@ -106,6 +101,18 @@ func readCustomerCall(args []string, getenv func(string) string) (c customerCall
 		c.method, c.url = http.MethodGet, c.url+"/export"
 	}
 	return c, nil
+}
+
+// localURL is where a command on the same machine finds the gateway that has these settings.
+func (s *settings) localURL() (string, error) {
+	host, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		return "", fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
 }
 
 // takeFlag takes a flag that only this command has out of the arguments.

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"openchat/web/httpapi"
@@ -70,4 +73,54 @@ func (p *process) boundStop(ctx context.Context, stderr io.Writer) (end func()) 
 		}
 	}()
 	return func() { close(stopped) }
+}
+
+// healthCommand asks a gateway that runs for its health. It is for containers, whose image has
+// no other program that could ask.
+const healthCommand = "health"
+
+// healthUsage says how the command is used.
+const healthUsage = "gateway health [ready] [--url http://127.0.0.1:8080] [flags of the gateway]"
+
+// healthWithin bounds the command's call.
+const healthWithin = 5 * time.Second
+
+// askHealth runs the command; args are those after its name. It finds the gateway at the same
+// settings, of which it uses --addr only.
+func askHealth(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) (code int, err error) {
+	path := "/livez"
+	if len(args) > 0 && args[0] == "ready" {
+		path, args = "/readyz", args[1:]
+	}
+	base, args := takeFlag(args, "url")
+	s, err := parse(args, getenv)
+	if err != nil {
+		return exitMisused, fmt.Errorf("%w: %s", err, healthUsage)
+	}
+	if base == "" {
+		if base, err = s.localURL(); err != nil {
+			return exitMisused, err
+		}
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return exitMisused, errors.New("--url must be http://host:port or https://host: " + healthUsage)
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthWithin)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(base, "/")+path, nil)
+	if err != nil {
+		return exitMisused, err
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		return exitFailed, fmt.Errorf("no answer: %w", err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return exitFailed, fmt.Errorf("%s answers %s", path, res.Status)
+	}
+	fmt.Fprintln(stdout, "ok")
+	return 0, nil
 }

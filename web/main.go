@@ -80,6 +80,13 @@ func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, g
 		printAgentToken(stdout)
 		return 0
 	}
+	if len(args) > 0 && args[0] == healthCommand {
+		code, err := askHealth(ctx, args[1:], getenv, stdout)
+		if err != nil {
+			return complain(code, err)
+		}
+		return 0
+	}
 	if len(args) > 0 && args[0] == customerCommand {
 		code, err := customerData(ctx, args[1:], getenv, stdout)
 		if err != nil {

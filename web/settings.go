@@ -437,6 +437,7 @@ func usage(w io.Writer) {
   gateway customer export|erase --customer id --account ABCDEF --url https://chat.example.com
                                      everything that is kept of a customer, at a gateway that runs, by its
                                      --server-credential; the export goes to stdout
+  gateway health [ready]             whether the gateway at --addr answers GET /livez, or /readyz: exit code 0, else 1
 
 Each flag can also be set in the environment: --nats-url as GATEWAY_NATS_URL; a flag wins.
 A secret given as @file is the file's first line, so that it does not show in the process list.
