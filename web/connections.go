@@ -2,9 +2,13 @@ package main
 
 import (
 	queue "container/list"
+	"io"
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+
+	"openchat/web/metrics"
 )
 
 // connections bounds the connections of one listener, so that the store has file descriptors
@@ -18,6 +22,9 @@ type connections struct {
 	open  int
 	quiet queue.List // of *connection, those without a call, the longest first
 	at    map[net.Conn]*queue.Element
+
+	cut            atomic.Uint64
+	received, sent atomic.Uint64 // bytes
 }
 
 func newConnections(max int) *connections {
@@ -61,6 +68,27 @@ func (c *connection) Close() error {
 	return err
 }
 
+// Read is of net.Conn.
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	c.of.received.Add(uint64(n))
+	return n, err
+}
+
+// Write is of net.Conn.
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	c.of.sent.Add(uint64(n))
+	return n, err
+}
+
+// ReadFrom is of io.ReaderFrom: net/http has the kernel send files with it.
+func (c *connection) ReadFrom(r io.Reader) (int64, error) {
+	n, err := c.TCPConn.ReadFrom(r)
+	c.of.sent.Add(uint64(n))
+	return n, err
+}
+
 // bounded is a listener whose connections count.
 type bounded struct {
 	net.Listener
@@ -77,6 +105,7 @@ func (l bounded) Accept() (net.Conn, error) {
 		c := &connection{TCPConn: accepted.(*net.TCPConn), of: l.of}
 		cut := l.of.add(c)
 		if cut != nil {
+			l.of.cut.Add(1)
 			_ = cut.SetLinger(0) // nothing of it stays in the kernel
 			_ = cut.Close()
 		}
@@ -101,6 +130,13 @@ func (s *connections) add(c *connection) (cut *connection) {
 	}
 	s.at[c] = s.quiet.PushBack(c)
 	return cut
+}
+
+// observe returns what the metrics show of the listener that name's option made.
+func (s *connections) observe(name string) metrics.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return metrics.Listener{Name: name, Open: s.open, Cut: s.cut.Load(), Received: s.received.Load(), Sent: s.sent.Load()}
 }
 
 // changed is the ConnState of the listener's server.

@@ -29,6 +29,7 @@ import (
 	"openchat/web/desk"
 	"openchat/web/gateway"
 	"openchat/web/httpapi"
+	"openchat/web/metrics"
 	"openchat/web/store"
 )
 
@@ -161,7 +162,9 @@ type process struct {
 	deskListener net.Listener // nil: desks use the customers'
 	deskServer   *http.Server // as well
 
-	profiles io.Closer      // nil unless asked for
+	profiles io.Closer // nil unless asked for
+	metrics  *metrics.Metrics
+	scraped  *scraped       // nil without metrics
 	audit    *httpapi.Audit // nil unless asked for
 	keySets  keySets
 	issuer   agentIssuer
@@ -174,6 +177,7 @@ type process struct {
 }
 
 func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
+	p.countMetrics()
 	mux := http.NewServeMux()
 	// What can be wrong comes first, and the store, which takes a moment, last.
 	if p.dist != "" {
@@ -193,7 +197,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 			return fmt.Errorf("--audit-log: %w", err)
 		}
 	}
-	config.Logger, config.Audit = p.log, p.audit
+	config.Logger, config.Audit, config.Metrics = p.log, p.audit, p.metrics
 	var keepSets func()
 	if config.KeySets, keepSets, err = p.keySets.open(ctx, p, p.settings, true); err != nil {
 		return err
@@ -210,9 +214,12 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	if err := p.serveProfiles(); err != nil {
 		return err
 	}
+	if err := p.listenMetrics(ctx); err != nil {
+		return err
+	}
 	p.store, err = store.Open(ctx, store.Config{
 		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore),
-		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log,
+		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log, Metrics: p.metrics,
 	})
 	if errors.Is(err, store.ErrKey) {
 		return fmt.Errorf("%w (--store-key-file, --data)", err)
@@ -233,7 +240,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
-		AllowedOrigins: p.deskOrigins(), Audit: p.audit,
+		AllowedOrigins: p.deskOrigins(), Audit: p.audit, Metrics: p.metrics,
 	})
 	if err != nil {
 		return err
@@ -256,6 +263,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	}
 	p.server = newServer(handler, p.log)
 	p.bound()
+	p.serveMetrics()
 	return nil
 }
 
@@ -305,9 +313,12 @@ func (p *process) printAddresses(w io.Writer) {
 			at.Host = p.deskListener.Addr().String()
 			fmt.Fprintf(w, "Desks at %s\n", at.String())
 		}
+		if p.scraped != nil {
+			fmt.Fprintf(w, "Metrics at http://%s/metrics\n", p.scraped.Addr())
+		}
 		return
 	}
-	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), at.String())
+	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\nMetrics        http://%s/metrics\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), at.String(), p.scraped.Addr())
 }
 
 // serve answers until ctx ends.
@@ -359,6 +370,9 @@ func (p *process) stop() error {
 	p.within("work", func() error { p.running.Wait(); return nil })
 	if p.store != nil {
 		p.within("store", p.store.Close)
+	}
+	if p.scraped != nil {
+		_ = p.scraped.Close() // last, so that the stop shows
 	}
 	p.audit.Close()
 	return err

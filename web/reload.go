@@ -124,6 +124,7 @@ func (p *process) reload(ctx context.Context) {
 		e.Outcome = "refused"
 	}
 	p.audit.Note(e)
+	p.metrics.Reloaded(err == nil)
 	if err != nil {
 		p.log.Error("the settings could not be taken; those before stay", "error", oneLine(err))
 		return

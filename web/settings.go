@@ -29,6 +29,7 @@ type settings struct {
 	addr        string
 	deskAddr    string // "": desks use addr
 	profileAddr string
+	metricsAddr string // "": nowhere, or in the demo at demoMetrics
 	auditLog    string
 	data        string
 	dist        string
@@ -235,6 +236,7 @@ func (s *settings) options() []option {
 		{process, "audit-log", "file", "append who did what to which chat or customer, as JSON lines (docs/operations.md); empty: nowhere", &s.auditLog},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
+		{process, "metrics-addr", "host:port", "where to serve GET /metrics for Prometheus, to whoever asks; empty: nowhere, with --demo at\n" + demoMetrics + ", or a free port, which is printed", &s.metricsAddr},
 		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
@@ -503,6 +505,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
 	if err := s.checkDeskAddr(); err != nil {
+		return nil, err
+	}
+	if err := s.checkMetrics(); err != nil {
 		return nil, err
 	}
 	if s.demo {

@@ -194,6 +194,8 @@ func TestMistakes(t *testing.T) {
 		{args: production("--allowed-origins", "https://shop.example.com/path"), want: []string{"--allowed-origins", "without a path"}},
 		{args: production("--heartbeat-interval", "100ms"), want: []string{"--heartbeat-interval"}},
 		{args: production("--profile-addr", ":6060"), want: []string{"--profile-addr :6060", "loopback"}},
+		{args: production("--metrics-addr", "9464"), want: []string{"--metrics-addr 9464", "host:port"}},
+		{args: []string{"--demo", "--metrics-addr", ":9464"}, want: []string{"--demo", "loopback", "--metrics-addr 127.0.0.1:9464"}},
 		{args: production("--profile-addr", "127.0.0.1"), want: []string{"--profile-addr 127.0.0.1", "port"}},
 		{args: production("--customer-grace", "20"), want: []string{"customer-grace", "20"}},
 		{args: production("--customer-grace", "999ms"), want: []string{"--customer-grace", "1s to 10m"}},

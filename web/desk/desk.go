@@ -27,6 +27,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/metrics"
 	"openchat/web/presence"
 )
 
@@ -110,6 +111,8 @@ type Config struct {
 	// Audit receives who came into and left chats, ended, took over and read them, what the desk did by
 	// itself to chats that were left alone, and failed sign-ins. Nil: nothing does.
 	Audit *httpapi.Audit
+	// Metrics receives what is counted. Nil: nothing does.
+	Metrics *metrics.Metrics
 
 	watchEvery time.Duration // between two comparisons with who is connected; 0: 1 s. Other values are for tests
 }
@@ -184,6 +187,7 @@ func New(c Config) (*Desk, error) {
 			Log: log, Drain: drain, Origins: httpapi.NewOrigins(c.AllowedOrigins), Refused: httpapi.NewOriginNotices(log, "the desk"),
 			AllowMethods: "GET, POST",
 			AllowHeaders: "authorization, content-type",
+			Metrics:      c.Metrics,
 		},
 		heartbeat:  c.HeartbeatInterval,
 		queue:      or(c.SocketQueue, 1024),

@@ -64,7 +64,9 @@ func (d *Desk) agents(next httpapi.Call) httpapi.Call {
 		}
 		select {
 		case <-d.view.ready:
-			return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
+			call := r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
+			defer func() { r.Pattern = call.Pattern }()
+			return next(call)
 		case <-r.Context().Done():
 			return httpapi.Answer{}, httpapi.Unavailable("The present chats could not be read in time. The call may be repeated.", time.Second)
 		}
@@ -169,10 +171,14 @@ func (d *Desk) noteCall(r *http.Request, action, id string, b *body, err error) 
 		e.Account = known.Customer.Account
 	}
 	d.audit.Note(e)
+	if e.Outcome == httpapi.Done {
+		d.api.Metrics.Acted(action)
+	}
 }
 
 // noteOwn notes in the audit log what the desk has done by itself.
 func (d *Desk) noteOwn(action string, e *engagement, agentID string) {
+	d.api.Metrics.Acted("gateway-" + action)
 	d.audit.Note(httpapi.Audited{Actor: "gateway", Action: action, Agent: agentID, Account: e.Customer.Account, Chat: e.EngagementID, Outcome: httpapi.Done})
 }
 
@@ -439,17 +445,26 @@ func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
 }
 
 func (d *Desk) accept(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {
-	return d.join(ctx, e, b, wire.ParticipantAgent, func(e *engagement) ([]wire.Event, error) {
+	var since time.Time
+	answer, err := d.join(ctx, e, b, wire.ParticipantAgent, func(e *engagement) ([]wire.Event, error) {
+		since = time.Time{} // of the last round only
 		if done, err := b.entry(e, wire.ParticipantAgent); done || err != nil {
 			return nil, err
 		}
 		if m := memberOf(e, wire.ParticipantAgent); m != nil && !b.TakeOver && !d.isLostSelf(e, m, b) {
 			return nil, httpapi.Conflict("engagementId", "Another agent has this chat.")
 		}
+		if stateOf(e) == StateWaiting {
+			since = waitingSince(e)
+		}
 		e.WaitingSince, e.Requeued = time.Time{}, false
 		events := d.admitStaff(e, b, wire.ParticipantAgent)
 		return append(events, e.Remove(BotID)...), nil
 	})
+	if err == nil {
+		d.api.Metrics.Accepted(since)
+	}
+	return answer, err
 }
 
 func (d *Desk) supervise(ctx context.Context, e *engagement, b *body) (httpapi.Answer, error) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/metrics"
 	"openchat/web/store"
 )
 
@@ -28,6 +29,11 @@ const (
 	maxShareAllocs  = 0.05     // more for each further stream that hears it
 	maxSendAllocs   = 750      // a message, from its request to its answer, the NATS server inside and the sender's stream included
 )
+
+// counting is a process's Metrics: what they cost counts too.
+func counting(c *Config) {
+	c.Metrics = metrics.New("test", func() metrics.State { return metrics.State{} })
+}
 
 // silentClient is a stream's other end that costs this process hardly anything.
 func silentClient(t *testing.T, w *world, token, session string) net.Conn {
@@ -73,7 +79,7 @@ func inUse() int {
 }
 
 func TestStreamMemory(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, counting)
 	const n = 400
 	tokens, sessions := make([]string, n), make([]string, n)
 	for i := range n {
@@ -95,9 +101,10 @@ func TestFanOutAllocations(t *testing.T) {
 	customer := store.Customer{Account: account, ID: "ann"}
 	m := wire.Message{MessageID: unknownID, EngagementID: unknownID, Body: wire.Body{Text: "Some words that are as many as people write."}}
 	event := wire.Event{Type: wire.EventMessages, Message: &m}
-	entry := store.Entry{Customer: customer, Message: &m, Events: []store.EncodedEvent{{Type: wire.EventMessages, JSON: event.Append(nil)}}}
+	entry := store.Entry{Customer: customer, Message: &m, Stored: time.Now(), Events: []store.EncodedEvent{{Type: wire.EventMessages, JSON: event.Append(nil)}}}
 	measure := func(streams int) float64 {
 		g := &Gateway{cfg: Config{QueueFrames: 512, QueueBytes: 1 << 20}}
+		counting(&g.cfg)
 		h := newHub()
 		byID := map[string]*stream{}
 		for i := range streams {
@@ -132,7 +139,7 @@ func TestFanOutAllocations(t *testing.T) {
 }
 
 func TestSendAllocations(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
+	w := newWorld(t, counting, func(c *Config) { c.Logger = slog.New(slog.DiscardHandler) })
 	ann := w.chat("ann")
 	s, _ := ann.open(clientOne, 0)
 	path := wire.BasePath + "/engagements/" + ann.e.EngagementID + "/messages"

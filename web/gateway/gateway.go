@@ -25,6 +25,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/metrics"
 	"openchat/web/store"
 )
 
@@ -138,6 +139,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Audit receives the calls for servers, also those that are refused. Nil: nothing does.
 	Audit *httpapi.Audit
+	// Metrics receives what is counted. Nil: nothing does.
+	Metrics *metrics.Metrics
 }
 
 // Gateway serves customers. Make one with New.
@@ -186,6 +189,7 @@ func New(cfg Config) (*Gateway, error) {
 			Log: cfg.Logger, Drain: drain, Origins: httpapi.NewOrigins(cfg.AllowedOrigins), Refused: httpapi.NewOriginNotices(cfg.Logger, "the gateway"),
 			AllowMethods: "GET, POST, DELETE",
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
+			Metrics:      cfg.Metrics,
 		},
 		limits:    httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
 		holdback:  httpapi.NewHoldback(drain),

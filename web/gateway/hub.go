@@ -42,6 +42,7 @@ func (h *hub) deliver(e store.Entry) {
 	}
 	for i := range e.Events {
 		f := frameOf(&e.Events[i])
+		f.stored = e.Stored
 		for id, s := range streams {
 			if s.concerns(&e) && (f.session == "" || f.session == id) {
 				s.live(f)
@@ -138,6 +139,16 @@ func (h *hub) sessions() (list []store.SessionKey) {
 		}
 	}
 	return list
+}
+
+// sessionCount returns how many sessions have their stream here.
+func (h *hub) sessionCount() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, streams := range h.customers {
+		n += len(streams)
+	}
+	return n
 }
 
 // closeAll closes every stream.

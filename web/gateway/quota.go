@@ -165,7 +165,7 @@ func (h *hourly) refuse(who string, amount int64, wait time.Duration) error {
 // quotaProblem names the quota in the refusal.
 func quotaProblem(p *httpapi.Problem, name string) *httpapi.Problem {
 	p.Violations = []wire.Violation{{Field: name, Message: "is used up", Code: wire.ViolationState}}
-	return p
+	return p.Because("quota-" + name)
 }
 
 func customerKey(c store.Customer) string { return c.Account + " " + c.ID }

@@ -81,7 +81,9 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		httpapi.AfterAnswer(r, end)
-		return next(r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
+		call := r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		defer func() { r.Pattern = call.Pattern }()
+		return next(call)
 	}))
 }
 
@@ -179,6 +181,7 @@ func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	if created {
+		g.cfg.Metrics.SessionCreated()
 		g.log.Info("session created", "account", c.Account, "sessionId", s.SessionID)
 	}
 	return httpapi.Answer{Status: okOr(created), Body: s.Session.Append(nil)}, nil
@@ -208,6 +211,7 @@ func (g *Gateway) endSession(r *http.Request) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
+	g.cfg.Metrics.SessionEnded()
 	g.log.Info("session ended", "account", s.Customer.Account, "sessionId", s.SessionID, "reason", string(reason))
 	return httpapi.Answer{Status: http.StatusNoContent}, nil
 }
@@ -275,6 +279,7 @@ func (g *Gateway) createEngagement(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	if created {
+		g.cfg.Metrics.ChatCreated()
 		g.log.Info("engagement created", "account", s.Customer.Account, "sessionId", s.SessionID, "engagementId", e.EngagementID)
 	}
 	return g.view(r.Context(), okOr(created), &e, s)
@@ -286,6 +291,7 @@ func (g *Gateway) act(r *http.Request) (httpapi.Answer, error) {
 	if verb != "join" && verb != "disconnect" {
 		return httpapi.Answer{}, noSuchCall()
 	}
+	r.Pattern = "POST " + wire.BasePath + "/engagements/{id}:" + verb
 	in, err := httpapi.Decode(r, wire.DecodeEngagementCall)
 	if err != nil {
 		return httpapi.Answer{}, err

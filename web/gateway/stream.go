@@ -14,6 +14,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/metrics"
 	"openchat/web/store"
 )
 
@@ -40,8 +41,8 @@ type stream struct {
 	began       time.Time // when it claimed its session; zero: it has none
 
 	mu       sync.Mutex
-	queue    [][]byte
-	spare    [][]byte // empty, to become the queue
+	queue    []*frame
+	spare    []*frame // empty, to become the queue
 	frames   int      // queued or being sent
 	bytes    int      // in them
 	state    streamState
@@ -72,12 +73,14 @@ const (
 // in that time is gone, or as good as gone.
 const writeTime = 10 * time.Second
 
-// frame is an event frame, shared by all streams that it goes to.
+// frame is an event frame, shared by all streams that it goes to, or with a text only another
+// one.
 type frame struct {
 	id      wire.EventID
 	session string // non-empty: for this session only
 	ends    bool   // the session is over with it
 	text    []byte
+	stored  time.Time // when its event was, as long as that is live; else zero
 }
 
 func frameOf(e *store.EncodedEvent) *frame {
@@ -142,6 +145,7 @@ func (s *stream) serve() {
 	g.hub.remove(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	g.cfg.Metrics.StreamEnded(s.code)
 	if s.began.IsZero() {
 		// Nobody is known whose stream it was, nor that its session exists.
 		g.strangers.Count(s.reason)
@@ -290,7 +294,7 @@ func (s *stream) probe(ctx context.Context, asker <-chan struct{}) bool {
 		return false
 	}
 	s.probes = append(s.probes, answered)
-	s.pushLocked((&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil))
+	s.pushLocked(&frame{text: (&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil)})
 	s.mu.Unlock()
 	t := time.NewTimer(probeTime)
 	defer t.Stop()
@@ -462,6 +466,13 @@ func (s *stream) resume(ctx context.Context, from wire.EventID) error {
 			position = max(position, from)
 		}
 	}
+	continuity := metrics.Fresh
+	if !ready.Resumed {
+		continuity = metrics.Lost
+	} else if from != 0 {
+		continuity = metrics.Resumed
+	}
+	s.g.cfg.Metrics.StreamBegun(continuity, len(missed))
 	ready.ServerTime = time.Now() // the resume may have taken a while
 	s.send(&ready)
 	s.g.log.Info("stream ready", "account", s.customer.Account, "sessionId", s.sessionID, "resumed", ready.Resumed, "missed", len(missed))
@@ -492,7 +503,7 @@ func (s *stream) sendSlowly(f *frame) bool {
 			return false
 		}
 		if s.frames < s.g.cfg.QueueFrames/2 && s.bytes < s.g.cfg.QueueBytes/2 {
-			s.pushLocked(f.text)
+			s.pushLocked(f)
 			if f.ends {
 				s.finishLocked(wire.CloseSessionGone, "the session has ended", true)
 			}
@@ -529,10 +540,11 @@ func (s *stream) liveLocked(f *frame) {
 		s.heldSize += len(f.text)
 		if len(s.held) > s.g.cfg.QueueFrames || s.heldSize > s.g.cfg.QueueBytes {
 			s.finishLocked(wire.CloseTooMuch, "too slow to resume", false)
+			s.g.cfg.Metrics.StreamTooSlow()
 		}
 	case s.state == streamLive && f.id > s.last:
 		s.last = f.id
-		s.pushLocked(f.text)
+		s.pushLocked(f)
 		if f.ends {
 			s.finishLocked(wire.CloseSessionGone, "the session has ended", true)
 		}
@@ -543,16 +555,17 @@ func (s *stream) send(f *wire.ServerFrame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.code == 0 {
-		s.pushLocked(f.Append(nil))
+		s.pushLocked(&frame{text: f.Append(nil)})
 	}
 }
 
-func (s *stream) pushLocked(text []byte) {
-	s.queue = append(s.queue, text)
+func (s *stream) pushLocked(f *frame) {
+	s.queue = append(s.queue, f)
 	s.frames++
-	s.bytes += len(text)
+	s.bytes += len(f.text)
 	if s.frames > s.g.cfg.QueueFrames || s.bytes > s.g.cfg.QueueBytes {
 		s.finishLocked(wire.CloseTooMuch, "too slow to read", false)
+		s.g.cfg.Metrics.StreamTooSlow()
 		return
 	}
 	signal(s.wake)
@@ -610,7 +623,7 @@ func closeCode(code int) websocket.StatusCode {
 }
 
 // nextStep says what the writer has to do: send a batch, close with a code, or wait.
-func (s *stream) nextStep(now time.Time) (batch [][]byte, code int, reason string, until time.Duration) {
+func (s *stream) nextStep(now time.Time) (batch []*frame, code int, reason string, until time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	beat := s.g.cfg.HeartbeatInterval
@@ -624,7 +637,7 @@ func (s *stream) nextStep(now time.Time) (batch [][]byte, code int, reason strin
 			s.finishLocked(wire.CloseGoingAway, "the client is silent", false)
 		case s.state != streamOpening && !now.Before(laterOf(s.seen, s.pinged).Add(beat)):
 			s.pinged = now
-			s.pushLocked((&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil))
+			s.pushLocked(&frame{text: (&wire.ServerFrame{Type: wire.FramePing, ServerTime: time.Now()}).Append(nil)})
 		}
 	}
 	if s.code != 0 && !s.drain {
@@ -653,36 +666,41 @@ var messages = sync.Pool{New: func() any { return new([]byte) }}
 
 // sendSome sends the first n of the frames, as many as one WebSocket message may hold:
 // a browser spends more on a message of its own than the SDK on the event in it.
-func (s *stream) sendSome(frames [][]byte) (n int, err error) {
-	size := len(frames[0])
+func (s *stream) sendSome(frames []*frame) (n int, err error) {
+	size := len(frames[0].text)
 	for n = 1; n < len(frames); n++ {
-		more := len(wire.FrameSeparator) + len(frames[n])
+		more := len(wire.FrameSeparator) + len(frames[n].text)
 		if size+more > wire.MaxServerFrame {
 			break
 		}
 		size += more
 	}
 	if n == 1 {
-		return n, s.conn.Send(frames[0], writeTime)
+		return n, s.conn.Send(frames[0].text, writeTime)
 	}
 	message := messages.Get().(*[]byte)
 	defer messages.Put(message)
-	*message = append((*message)[:0], frames[0]...)
+	*message = append((*message)[:0], frames[0].text...)
 	for _, f := range frames[1:n] {
-		*message = append(append(*message, wire.FrameSeparator...), f...)
+		*message = append(append(*message, wire.FrameSeparator...), f.text...)
 	}
 	return n, s.conn.Send(*message, writeTime)
 }
 
 // countSent counts frames out.
-func (s *stream) countSent(frames [][]byte) {
+func (s *stream) countSent(frames []*frame) {
 	s.mu.Lock()
 	s.frames -= len(frames)
 	for _, f := range frames {
-		s.bytes -= len(f)
+		s.bytes -= len(f.text)
 	}
 	s.mu.Unlock()
 	signal(s.space)
+	for _, f := range frames {
+		if !f.stored.IsZero() {
+			s.g.cfg.Metrics.Delivered(f.stored)
+		}
+	}
 }
 
 // maxSpare is up to how many frames a queue is kept for.
@@ -690,7 +708,7 @@ const maxSpare = 8
 
 // recycle ends a batch: its array becomes the queue's again, unless a burst has made it
 // large.
-func (s *stream) recycle(batch [][]byte) {
+func (s *stream) recycle(batch []*frame) {
 	if cap(batch) > maxSpare {
 		return
 	}

@@ -455,7 +455,7 @@ func TestFramesTogether(t *testing.T) {
 			text = fmt.Sprintf(`{"x":"%s"}`, strings.Repeat("e", wire.MaxServerFrame-len(`{"x":""}`)))
 		}
 		all = append(all, text)
-		inside.pushLocked([]byte(text))
+		inside.pushLocked(&frame{text: []byte(text)})
 	}
 	inside.mu.Unlock()
 	var got []string

@@ -131,5 +131,5 @@ func (g *Guesses) Succeeded(r *http.Request) {
 func (g *Guesses) Close() { g.notices.Close() }
 
 func tooManyFailures(wait time.Duration) *Problem {
-	return TooMany("Too much from this address was refused: its credentials or tokens are wrong.", wait)
+	return TooMany("Too much from this address was refused: its credentials or tokens are wrong.", wait).Because("wrong-credentials")
 }

@@ -34,7 +34,7 @@ func NewLimits(perSecond float64, burst int) *Limits {
 // Count counts a call of key; one too many is refused with 429 and the time to wait.
 func (l *Limits) Count(key string) error {
 	if d := l.wait(key); d > 0 {
-		return TooMany("Too many calls.", d)
+		return TooMany("Too many calls.", d).Because("rate")
 	}
 	return nil
 }

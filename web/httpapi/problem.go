@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"openchat/sdk/wire"
@@ -19,9 +20,27 @@ type Problem struct {
 	wire.Problem
 	RetryAfter int  // seconds; 0: no Retry-After header
 	Close      bool // the connection ends with the answer
+
+	because string // see Because
 }
 
 func (p *Problem) Error() string { return fmt.Sprintf("%d %s: %s", p.Status, p.Title, p.Detail) }
+
+// Because has the metrics count the refusal under a reason of its own, a word of the code, and
+// not under the problem's kind. It returns p.
+func (p *Problem) Because(reason string) *Problem {
+	p.because = reason
+	return p
+}
+
+// reason is what the metrics count the refusal under.
+func (p *Problem) reason() string {
+	if p.because != "" {
+		return p.because
+	}
+	_, kind, _ := strings.Cut(p.Type, "#")
+	return kind
+}
 
 // Refuse makes a problem of that status and kind (wire.Problem…).
 func Refuse(status int, kind, detail string, violations ...wire.Violation) *Problem {
@@ -79,7 +98,7 @@ func Unavailable(detail string, wait time.Duration) *Problem {
 func GoingAway() *Problem {
 	p := Unavailable("The server is going away. The call may be repeated, with the same correlationId.", time.Second)
 	p.Close = true
-	return p
+	return p.Because("draining")
 }
 
 // ProblemOf turns an error into what the caller receives. Of a failure they learn only
@@ -90,9 +109,9 @@ func ProblemOf(err error) *Problem {
 	case errors.As(err, &p):
 		return p
 	case errors.Is(err, store.ErrBusy):
-		return Unavailable("Too many changes at once. The call may be repeated.", time.Second)
+		return Unavailable("Too many changes at once. The call may be repeated.", time.Second).Because("busy")
 	case errors.Is(err, store.ErrNoWrites):
-		return Unavailable("Nothing can be stored at present. The call may be repeated, with the same correlationId.", time.Second)
+		return Unavailable("Nothing can be stored at present. The call may be repeated, with the same correlationId.", time.Second).Because("store-full")
 	case errors.Is(err, store.ErrNotFound):
 		return Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such thing.")
 	}

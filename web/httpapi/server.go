@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"openchat/sdk/wire"
+	"openchat/web/metrics"
 )
 
 // CallTime bounds a call. The store tries a write for up to 15 s while its outcome is
@@ -58,7 +59,8 @@ type Answer struct {
 type Call func(*http.Request) (Answer, error)
 
 // Server answers calls: it knows which pages may call, counts the calls in and out,
-// recovers what panics, and writes answers, problems and the log. All fields are required.
+// recovers what panics, and writes answers, problems and the log. All fields but Metrics are
+// required.
 type Server struct {
 	Log     *slog.Logger
 	Drain   *Drain
@@ -68,6 +70,8 @@ type Server struct {
 	// AllowMethods and AllowHeaders are what a page of another origin may use, as
 	// Access-Control-Allow-Methods and -Headers.
 	AllowMethods, AllowHeaders string
+	// Metrics receives calls and refusals. Nil: nothing does.
+	Metrics *metrics.Metrics
 }
 
 // Logger is log, or where it is nil, one that discards everything.
@@ -97,7 +101,7 @@ func (s *Server) CORS(next http.Handler) http.Handler {
 		if o := r.Header.Get("Origin"); o != "" {
 			if !s.Origins.allow(r, o) {
 				s.Refused.Note(ShownOrigin(o), "origin", ShownOrigin(o))
-				s.Refuse(w, r, Refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not call."))
+				s.Refuse(w, r, Refuse(http.StatusForbidden, wire.ProblemForbidden, "Pages of this origin may not call.").Because("origin"))
 				return
 			}
 			h.Set("Access-Control-Allow-Origin", o)
@@ -126,6 +130,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		admitted, end, ok := s.Drain.Call(w, r, within)
 		if !ok {
+			s.Metrics.Call(r.Method, r.Pattern, http.StatusServiceUnavailable, 0)
 			s.Refuse(w, r, GoingAway())
 			return
 		}
@@ -133,23 +138,27 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 		state := &callState{writer: w}
 		defer state.answered()
 		call := admitted.WithContext(context.WithValue(admitted.Context(), callStateKey{}, state))
+		begun := time.Now()
+		observe := func(status int) { s.Metrics.Call(call.Method, call.Pattern, status, time.Since(begun)) }
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
 					panic(p) // net/http's way to end a connection without an answer
 				}
 				logPanic(s.Log, p, "method", call.Method, "route", call.Pattern)
+				observe(http.StatusInternalServerError)
 				s.Refuse(w, call, ProblemOf(nil))
 			}
 		}()
-		begun := time.Now()
 		a, err := next(call)
 		if err == nil && a.Lines != nil {
 			if err = s.writeLines(w, call, a); err == nil {
+				observe(a.Status)
 				return
 			}
 		}
 		if err == nil {
+			observe(a.Status)
 			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
 			if a.Next != "" {
 				link(w.Header(), a.Next)
@@ -164,6 +173,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 		if isFailure(err) && r.Context().Err() == nil {
 			s.Log.Error("a call failed", "method", call.Method, "route", call.Pattern, "error", err)
 		}
+		observe(ProblemOf(err).Status)
 		s.Refuse(w, call, err)
 	})
 }
@@ -245,6 +255,7 @@ func AfterAnswer(r *http.Request, f func()) {
 // Refuse answers with the problem of err.
 func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
+	s.Metrics.Refused(p.reason())
 	s.Log.Debug("refused", "method", r.Method, "route", r.Pattern, "status", p.Status, "detail", p.Detail)
 	p.write(w)
 }
@@ -260,7 +271,7 @@ func Recover(log *slog.Logger, then func(), attributes ...any) {
 
 // logPanic logs what recover returned, in one line with the place of the panic.
 func logPanic(log *slog.Logger, panicked any, attributes ...any) {
-	log.Error("recovered from a panic", append(attributes, "panic", panicked, "at", panicPlace())...)
+	log.Error(metrics.PanicMessage, append(attributes, "panic", panicked, "at", panicPlace())...)
 }
 
 // panicPlace returns file:line of the function that panicked. It is for functions that a

@@ -57,11 +57,12 @@ func (s *Sockets) Admit(r *http.Request) (*Admission, error) {
 	case s.open >= s.limits.Max:
 		s.drain.End()
 		full := s.limits.Full
+		full.because = "sockets"
 		full.RetryAfter = int(socketWait.Seconds())
 		return nil, &full
 	case s.unauthenticated[a.address] >= s.limits.MaxWaiting:
 		s.drain.End()
-		return nil, TooMany("Too many connections of this address have not authenticated.", socketWait)
+		return nil, TooMany("Too many connections of this address have not authenticated.", socketWait).Because("unauthenticated-sockets")
 	}
 	s.open++
 	s.unauthenticated[a.address]++
@@ -73,6 +74,16 @@ func (s *Sockets) Open() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.open
+}
+
+// Unauthenticated returns how many of them have not authenticated.
+func (s *Sockets) Unauthenticated() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range s.unauthenticated {
+		n += of
+	}
+	return n
 }
 
 // Address returns where the WebSocket comes from, as the function Address does.

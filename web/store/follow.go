@@ -206,6 +206,7 @@ func (f *follower) skip(sequence uint64) {
 func (f *follower) deliverLoss(sequence uint64) {
 	f.s.log.Error("entries were deleted from the stream before they were read", "from", f.sequence()+1, "to", sequence)
 	f.gone.Store(sequence)
+	f.s.cfg.Metrics.Gap()
 	f.ring.restart(sequence)
 	// The index is complete only after the first entries: until then, its scan is to come.
 	select {
@@ -225,6 +226,7 @@ func (f *follower) deliver(raw *entry) {
 		f.s.ongoing.putUnreadable(raw, err)
 		e = &Entry{Last: after(raw.sequence)}
 	}
+	e.Stored = raw.stored
 	switch {
 	case e.Message != nil:
 		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), place{newest: e.Message.MessageIndex})

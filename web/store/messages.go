@@ -82,6 +82,7 @@ func (s *Store) Append(ctx context.Context, c Customer, engagementID string, m N
 		}
 		if !duplicate {
 			stored, created = message, true
+			s.cfg.Metrics.Message(string(m.Sender.ParticipantType))
 			stored.EventID = position(sequence, 0)
 			s.newest.put(engagementMessages(c, engagementID), place{newest: message.MessageIndex})
 			return nil

@@ -24,6 +24,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"openchat/sdk/wire"
+	"openchat/web/metrics"
 )
 
 const (
@@ -364,9 +365,9 @@ func (s *Store) next(ctx context.Context, subject string, sequence uint64) (*ent
 // get reads one entry. A direct get may be answered by a replica that lags behind,
 // and a check of state must not be made on old state, so a replicated stream's
 // leader is asked instead.
-func (s *Store) get(ctx context.Context, request string, direct func(context.Context) (*jetstream.RawStreamMsg, error)) (*entry, error) {
-	var found *entry
-	err := s.persist(ctx, func(ctx context.Context) error {
+func (s *Store) get(ctx context.Context, request string, direct func(context.Context) (*jetstream.RawStreamMsg, error)) (found *entry, err error) {
+	defer s.timed(metrics.Read, time.Now(), &err)
+	err = s.persist(ctx, func(ctx context.Context) error {
 		if s.replicated {
 			var err error
 			found, err = s.leaderGet(ctx, request)
@@ -420,9 +421,9 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 
 // lastOf returns the newest entry of each subject that has one, by rising sequence.
 // Subjects hold no wildcards.
-func (s *Store) lastOf(ctx context.Context, subjects ...string) ([]entry, error) {
-	var list []entry
-	err := s.persist(ctx, func(ctx context.Context) error {
+func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, err error) {
+	defer s.timed(metrics.Page, time.Now(), &err)
+	err = s.persist(ctx, func(ctx context.Context) error {
 		list = list[:0]
 		release, err := s.beginRead(ctx)
 		if err != nil {
@@ -466,6 +467,7 @@ var (
 // outcome is unknown it tries again, which the expected sequence makes safe;
 // errConflict may then mean that the first try succeeded, and findOwnWrite reports it.
 func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID string, header nats.Header) (sequence uint64, duplicate bool, err error) {
+	defer s.timed(metrics.Write, time.Now(), &err)
 	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0)}
 	if msgID != "" {
 		options = append(options, jetstream.WithMsgID(msgID))

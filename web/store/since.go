@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"openchat/sdk/wire"
+	"openchat/web/metrics"
 )
 
 // Since calls fn, in order, for the customer's entries after position from, up to and
@@ -60,6 +61,7 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 
 // scan reads the stream, again while NATS is away, as every other read does.
 func (s *Store) scan(ctx context.Context, c Customer, from uint64) (list []*Entry, ok bool, err error) {
+	defer s.timed(metrics.Scan, time.Now(), &err)
 	deadline := time.Now().Add(maxWait)
 	for try := 0; ; try++ {
 		list, ok, err = s.scans.since(ctx, c, from)

@@ -26,6 +26,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"openchat/sdk/wire"
+	"openchat/web/metrics"
 )
 
 // Errors of the store. Everything else is a failure of NATS or a caller's mistake.
@@ -87,6 +88,8 @@ type Config struct {
 	MaxSpan uint64
 	// Logger receives what goes wrong, without texts; nil discards it.
 	Logger *slog.Logger
+	// Metrics receives what is counted. Nil: nothing does.
+	Metrics *metrics.Metrics
 
 	finishAfter time.Duration    // see finishAfter; 0: that. Other values are for tests
 	now         func() time.Time // for tests: when a session is used; nil: time.Now
@@ -162,6 +165,7 @@ type Entry struct {
 	Engagement    *Engagement    // the new state, for a change of an engagement
 	Message       *wire.Message  // for a message
 	Last          wire.EventID   // the position after this entry
+	Stored        time.Time      // when, by the clock of NATS; zero where Since has read it
 	Erased        bool           // nothing of Customer is kept any more (Erase), and nothing else is set
 
 	isEnd bool // an end mark, which is not given to followers
