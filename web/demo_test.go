@@ -40,7 +40,7 @@ func TestDemoAnswersToLoopbackHostsOnly(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"rebound.example:" + port, "rebound.example", "127.0.0.1.rebound.example", "localhost.rebound.example:" + port, "192.168.1.2:" + port, ""} {
-		for _, path := range []string{"/demo-config.json", "/", "/desk", "/healthz", "/api/desk/v1/chats", "/avaya-ccaas-chat-sdk.js"} {
+		for _, path := range []string{"/demo-config.json", "/desk/config.json", "/", "/desk/", "/healthz", "/api/desk/v1/chats", "/avaya-ccaas-chat-sdk.js"} {
 			if status, body := get(host, path); status != 421 || strings.Contains(body, demoDesk) || !strings.Contains(body, "127.0.0.1, localhost") {
 				t.Errorf("Host %q, %s is answered %d %.200s", host, path, status, body)
 			}

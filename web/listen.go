@@ -53,18 +53,19 @@ func (s *settings) checkDeskAddr() error {
 	return nil
 }
 
-// handleDesk serves the desk's API beside the customers', or, where --desk-addr asks for it, on
-// a server of its own: what strangers do to the customers' connections is then nothing to the
-// desks', and a firewall can tell both apart.
-func (p *process) handleDesk(customers *http.ServeMux) {
+// handleDesk serves the desk's API, and its pages, beside the customers', or, where --desk-addr
+// asks for it, on a server of its own: what strangers do to the customers' connections is then
+// nothing to the desks', and a firewall can tell both apart.
+func (p *process) handleDesk(customers *http.ServeMux) error {
 	if p.deskListener == nil {
 		customers.Handle(desk.BasePath+"/", p.desk.Handler())
-		return
+		return p.addDeskPages(customers)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(desk.BasePath+"/", p.desk.Handler())
 	p.handleHealth(mux)
 	p.deskServer = newServer(mux, p.log)
+	return p.addDeskPages(mux)
 }
 
 // httpServers are the HTTP servers that have been made, each with its listener.

@@ -25,7 +25,6 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"openchat/sdk/wire"
-	"openchat/web/demo"
 	"openchat/web/desk"
 	"openchat/web/gateway"
 	"openchat/web/httpapi"
@@ -247,7 +246,9 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	}
 	mux.Handle(wire.BasePath+"/", p.gateway.Handler())
 	p.handleHealth(mux)
-	p.handleDesk(mux)
+	if err := p.handleDesk(mux); err != nil {
+		return err
+	}
 	if p.demo {
 		if err := p.addDemo(mux, tenants[0]); err != nil {
 			return err
@@ -281,26 +282,19 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// addDemo serves the customer page, and what it asks its own server for.
 func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
-	handler, err := pages(demo.Files)
+	handler, err := pageHandler()
 	if err != nil {
 		return err
 	}
-	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID, "deskCredential": p.deskAccess.Credentials[0].Secret}, json.Deterministic(true))
+	config, err := json.Marshal(map[string]string{"integrationId": t.IntegrationID})
 	if err != nil {
 		return err
 	}
 	mux.Handle("/", handler)
 	mux.Handle("/v1/getJWT", p.gateway.Handler())
-	mux.HandleFunc("/demo-config.json", func(w http.ResponseWriter, r *http.Request) {
-		if !reading(w, r) {
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_, _ = w.Write(config) // an error means that the browser has gone
-	})
+	mux.HandleFunc("/demo-config.json", serveConfig(config))
 	return nil
 }
 
@@ -315,6 +309,10 @@ func (p *process) printAddresses(w io.Writer) {
 		}
 		if p.scraped != nil {
 			fmt.Fprintf(w, "Metrics at http://%s/metrics\n", p.scraped.Addr())
+		}
+		if p.deskPages {
+			at.Path = deskPath
+			fmt.Fprintf(w, "Agents' pages at %s\n", at.String())
 		}
 		return
 	}

@@ -411,8 +411,11 @@ func TestDemoServesItsPages(t *testing.T) {
 	if status, b := p.call("GET", "/avaya-ccaas-chat-sdk.wasm", ""); status != 200 || !bytes.HasPrefix(b, []byte("avaya-ccaas")) {
 		t.Errorf("the wasm answered %d", status)
 	}
-	if status, b := p.call("GET", "/demo-config.json", ""); status != 200 || string(b) != `{"deskCredential":"`+demoDesk+`","integrationId":"`+demoIntegrationID+`"}` {
-		t.Errorf("the pages' configuration answered %d %s", status, b)
+	if status, b := p.call("GET", "/demo-config.json", ""); status != 200 || string(b) != `{"integrationId":"`+demoIntegrationID+`"}` {
+		t.Errorf("the customer page's configuration answered %d %s", status, b)
+	}
+	if status, b := p.call("GET", "/desk/config.json", ""); status != 200 || string(b) != `{"credential":"`+demoDesk+`"}` {
+		t.Errorf("the desk's configuration answered %d %s", status, b)
 	}
 	if status, b := p.call("GET", "/healthz", ""); status != 200 {
 		t.Errorf("/healthz answered %d %s", status, b)
@@ -524,7 +527,7 @@ func TestProduction(t *testing.T) {
 
 	t.Run("serves no demo, and mints with the server credential", func(t *testing.T) {
 		p := launch(t, built(t), append(base, "--data", t.TempDir(), "--jwt-private-key", file("private.pem"), "--server-credential", "@"+file("server"))...)
-		for _, path := range []string{"/", "/desk", "/demo-config.json", "/avaya-ccaas-chat-sdk.js"} {
+		for _, path := range []string{"/", "/desk", "/desk/", "/desk/config.json", "/demo-config.json", "/avaya-ccaas-chat-sdk.js"} {
 			if status, _ := p.call("GET", path, ""); status != 404 {
 				t.Errorf("%s answered %d", path, status)
 			}

@@ -28,6 +28,7 @@ import (
 type settings struct {
 	addr        string
 	deskAddr    string // "": desks use addr
+	deskPages   bool
 	profileAddr string
 	metricsAddr string // "": nowhere, or in the demo at demoMetrics
 	auditLog    string
@@ -230,6 +231,7 @@ func (s *settings) options() []option {
 	return []option{
 		{process, "addr", "host:port", "where to listen; port 0 takes a free one, which is printed", &s.addr},
 		{process, "desk-addr", "host:port", "where desks connect instead, with the health calls; --addr then answers 404 at their paths; not with\n--demo", &s.deskAddr},
+		{process, "desk-pages", "", "serve the agents' pages at /desk/, where desks connect; agents sign in with what --desk-credential,\n--agents or --desk-oidc-issuer takes; --demo has them in any case", &s.deskPages},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
 		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},

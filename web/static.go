@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -24,9 +25,12 @@ import (
 	"openchat/web/httpapi"
 )
 
-// pageHeaders is what a page under our own roof may do: run its own files and the
-// wasm, and talk to this origin. It has no inline code, and text never becomes HTML.
-var pageHeaders = map[string]string{
+// headers of what is served under our own roof, by name.
+type headers map[string]string
+
+// pageHeaders is what the demo's customer page may do: run its own files and the wasm, and
+// talk to this origin. It has no inline code, and text never becomes HTML.
+var pageHeaders = headers{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; " +
 		"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'",
@@ -57,8 +61,10 @@ func etag(content []byte, coding string) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + coding + `"`
 }
 
-// pages serves the demo's folder: / is index.html, /desk and /desk/ the desk's.
-func pages(files fs.FS) (http.Handler, error) {
+// pageFiles serves the files below a folder under their paths, and each index.html as its
+// folder's, with the headers that headersOf returns for a path. /desk leads to /desk/, so that
+// what the page names is found beside it.
+func pageFiles(files fs.FS, headersOf func(path string) headers) (http.Handler, error) {
 	type page struct {
 		mime, etag string
 		content    []byte
@@ -74,9 +80,6 @@ func pages(files fs.FS) (http.Handler, error) {
 		all["/"+name] = p
 		if dir, ok := strings.CutSuffix("/"+name, "index.html"); ok {
 			all[dir] = p
-			if dir != "/" {
-				all[strings.TrimSuffix(dir, "/")] = p
-			}
 		}
 		return err
 	})
@@ -88,11 +91,17 @@ func pages(files fs.FS) (http.Handler, error) {
 			return
 		}
 		h := w.Header()
-		for name, value := range pageHeaders {
+		for name, value := range headersOf(r.URL.Path) {
 			h.Set(name, value)
 		}
 		p, ok := all[r.URL.Path]
 		if !ok {
+			if _, isFolder := all[r.URL.Path+"/"]; isFolder {
+				to := url.URL{Path: path.Base(r.URL.Path) + "/", RawQuery: r.URL.RawQuery} // relative: a proxy may have cut a prefix off
+				h.Set("Location", to.String())
+				w.WriteHeader(http.StatusPermanentRedirect)
+				return
+			}
 			http.Error(w, "There is no such page.", http.StatusNotFound)
 			return
 		}

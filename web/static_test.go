@@ -14,8 +14,6 @@ import (
 	"testing/fstest"
 
 	"github.com/andybalholm/brotli"
-
-	"openchat/web/demo"
 )
 
 // build writes a folder like the one that the build makes.
@@ -183,17 +181,17 @@ func TestDist(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	h, err := pages(fstest.MapFS{
+	h, err := pageFiles(fstest.MapFS{
 		"index.html":      {Data: []byte("customer")},
 		"customer/a.js":   {Data: []byte("script")},
 		"desk/index.html": {Data: []byte("desk")},
 		"demo.go":         {Data: []byte("package demo")},
-	})
+	}, func(string) headers { return pageHeaders })
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		"/": "customer", "/index.html": "customer", "/desk": "desk", "/desk/": "desk", "/desk/index.html": "desk", "/customer/a.js": "script",
+		"/": "customer", "/index.html": "customer", "/desk/": "desk", "/desk/index.html": "desk", "/customer/a.js": "script",
 	} {
 		res := ask(t, h, "GET", path)
 		if got := content(t, res); res.StatusCode != 200 || got != want {
@@ -206,6 +204,11 @@ func TestPages(t *testing.T) {
 	for path, status := range map[string]int{"/demo.go": 404, "/customer": 404, "/customer/": 404, "/nothing": 404} {
 		if res := ask(t, h, "GET", path); res.StatusCode != status {
 			t.Errorf("%s answered %d", path, res.StatusCode)
+		}
+	}
+	for path, to := range map[string]string{"/desk": "desk/", "/desk?name=Bo&x=%3F": "desk/?name=Bo&x=%3F"} {
+		if res := ask(t, h, "GET", path); res.StatusCode != 308 || res.Header.Get("Location") != to {
+			t.Errorf("%s answered %d and leads to %q, want %q", path, res.StatusCode, res.Header.Get("Location"), to)
 		}
 	}
 	if res := ask(t, h, "POST", "/"); res.StatusCode != 405 {
@@ -223,18 +226,24 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// The real folder: what it holds is what can be served.
+// The real folder: what it holds is what can be served, and the desk needs nothing outside its own.
 func TestDemoPages(t *testing.T) {
-	h, err := pages(demo.Files)
+	h, err := pageHandler()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/", "/desk", "/desk/"} {
+	for _, path := range []string{"/", "/desk/"} {
 		if res := ask(t, h, "GET", path); res.StatusCode != 200 || !strings.Contains(content(t, res), "<!DOCTYPE html>") {
 			t.Errorf("%s answered %d", path, res.StatusCode)
 		}
 	}
-	if res := ask(t, h, "GET", "/demo.go"); res.StatusCode != 404 {
-		t.Errorf("/demo.go answered %d", res.StatusCode)
+	if res := ask(t, h, "GET", "/pages.go"); res.StatusCode != 404 {
+		t.Errorf("/pages.go answered %d", res.StatusCode)
+	}
+	for _, path := range []string{"/desk/", "/desk", "/desk/desk.js", "/desk/nothing"} {
+		policy := ask(t, h, "GET", path).Header.Get("Content-Security-Policy")
+		if policy != deskHeaders["Content-Security-Policy"] || strings.Contains(policy, "unsafe") {
+			t.Errorf("the policy of %s is %s", path, policy)
+		}
 	}
 }

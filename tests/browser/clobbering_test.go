@@ -278,9 +278,10 @@ func TestClobberedDemo(t *testing.T) {
 	w := harness.NewEnvironment(t) // whose only waiting chat is this one's
 	var names strings.Builder
 	said := map[string]bool{}
-	files, err := filepath.Glob("../../web/demo/*/*.js")
-	if err != nil || len(files) < 10 {
-		t.Fatalf("the demo's scripts: %q, %v", files, err)
+	files, err := filepath.Glob("../../web/pages/*/*.js")
+	shared, errShared := filepath.Glob("../../web/pages/desk/shared/*.js")
+	if files = append(files, shared...); err != nil || errShared != nil || len(shared) == 0 || len(files) < 10 {
+		t.Fatalf("the demo's scripts: %q, %v, %v", files, err, errShared)
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -296,7 +297,7 @@ func TestClobberedDemo(t *testing.T) {
 	}
 	o := w.NewOrigin(t)
 	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path != "/" && r.URL.Path != "/desk" {
+		if r.URL.Path != "/" && r.URL.Path != "/desk/" {
 			return false
 		}
 		answer, err := http.Get(w.Gateway.URL + r.URL.Path)
@@ -331,7 +332,7 @@ func TestClobberedDemo(t *testing.T) {
 	shows(customer, "I am looking for an agent")
 
 	agent := harness.NewTab(t, "agent")
-	agent.Open(o.URL + "/desk")
+	agent.Open(o.URL + "/desk/")
 	agent.Type(testid("agent-name"), "Bo Mender")
 	agent.Click(testid("sign-in"))
 	agent.Click(testid("waiting-item") + " " + testid("accept"))

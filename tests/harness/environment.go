@@ -87,6 +87,24 @@ func NewEnvironment(t *testing.T, flags ...string) *Environment {
 	return w
 }
 
+// StartProduction starts a gateway without the demo, with these flags and no others, until the
+// test ends.
+func StartProduction(t *testing.T, flags ...string) *Process {
+	t.Helper()
+	Shared(t) // has built it
+	p := &Process{Name: "gateway", Path: program, Args: flags, Ready: AddressLine}
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Kill()
+		if t.Failed() {
+			t.Logf("the gateway's log:\n%s", p.Log.String())
+		}
+	})
+	return p
+}
+
 // NewOrigin opens another origin before the same gateway.
 func (w *Environment) NewOrigin(t *testing.T) *Origin {
 	t.Helper()

@@ -100,7 +100,7 @@ func isProduction(name string) bool {
 	case golang:
 		return !strings.HasSuffix(name, "_test.go") && in("sdk", "wasm", "web", "js/pack")
 	case javascript:
-		return in("js", "web/demo")
+		return in("js", "web/pages")
 	}
 	return false
 }

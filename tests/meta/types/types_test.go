@@ -100,7 +100,7 @@ func TestScriptsStyle(t *testing.T) {
 		return string(out)
 	}
 	var scripts []string
-	for _, pattern := range []string{"../../../js/*.js", "../../../js/src/*.js", "../../../web/demo/*/*.js"} {
+	for _, pattern := range []string{"../../../js/*.js", "../../../js/src/*.js", "../../../web/pages/*/*.js", "../../../web/pages/*/*/*.js"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: no files (%v)", pattern, err)

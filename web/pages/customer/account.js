@@ -1,7 +1,7 @@
 // Who the customer is, as far as this page knows: the demo's stand-in for a sign-in. In
 // localStorage, so that every tab of this browser is the same customer.
 
-import { wellFormed } from "../shared/text.js";
+import { wellFormed } from "../desk/shared/text.js";
 
 const KEY = "hollis.customer";
 

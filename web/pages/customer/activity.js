@@ -1,7 +1,7 @@
 // What counts as the customer being there. The SDK itself counts what they do in a chat:
 // begin, join, leave, write. Who only reads is there, too.
 
-import { ofDocument } from "../shared/dom.js";
+import { ofDocument } from "../desk/shared/dom.js";
 
 const EVENTS = ["keydown", "input", "pointerdown", "pointermove", "touchmove", "wheel", "scroll", "focus"];
 

@@ -1,7 +1,7 @@
 // The lists of chats beside the conversation.
 
-import { byId, h, setText } from "../shared/dom.js";
-import { duration } from "../shared/words.js";
+import { byId, h, setText } from "./shared/dom.js";
+import { duration } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Chat} Chat */
 /** @typedef {import("./board.js").Board} Board */
@@ -9,8 +9,8 @@ import { duration } from "../shared/words.js";
 export class Lists {
   #actions;
   #lists = {
-    waiting: new List(byId("waiting-list"), (id) => this.#makeItem(id, "waiting-item", "accept", "Accept")),
     mine: new List(byId("mine-list"), (id) => this.#makeItem(id, "chat-item")),
+    waiting: new List(byId("waiting-list"), (id) => this.#makeItem(id, "waiting-item", "accept", "Accept")),
     others: new List(byId("others-list"), (id) => this.#makeItem(id, "other-item", "supervise", "Supervise")),
   };
 
@@ -29,12 +29,16 @@ export class Lists {
   /**
    * Shows the board, with the open chat marked.
    * @param {Board} board
+   * @param {boolean} supervises the agent may go into chats of others
    * @param {string} [openId]
    */
-  show(board, openId) {
+  show(board, supervises, openId) {
     const lists = board.lists();
-    for (const name of /** @type {const} */ (["waiting", "mine", "others"])) {
-      this.#lists[name].show(lists[name], (item, chat) => fill(item, chat, board, chat.engagementId === openId));
+    for (const name of /** @type {const} */ (["mine", "waiting", "others"])) {
+      this.#lists[name].show(lists[name], (item, chat) => {
+        fill(item, chat, board, chat.engagementId === openId);
+        if (name === "others" && item.act) item.act.hidden = !supervises;
+      });
       setText(byId(`${name}-count`), String(lists[name].length));
       byId(`${name}-none`).hidden = lists[name].length > 0;
     }
@@ -42,12 +46,13 @@ export class Lists {
   }
 
   /**
-   * Puts the focus on a chat, or on the first there is.
+   * Puts the focus on a chat, on the first there is, or on the lists.
    * @param {string} [id]
    */
   focus(id) {
     const items = Object.values(this.#lists).flatMap((list) => [...list.items]);
-    (items.find((item) => item.element.dataset.engagementId === id) ?? items[0])?.open.focus();
+    const item = items.find((one) => one.element.dataset.engagementId === id) ?? items[0];
+    (item?.open ?? byId("lists")).focus();
   }
 
   #tick() {

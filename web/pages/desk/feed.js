@@ -1,12 +1,14 @@
 // The desk's live events: one WebSocket that comes back by itself. Each time it is back it
 // brings a snapshot of all chats; messages missed meanwhile are read by their index.
 
-import { backoff } from "../shared/backoff.js";
-import { ofDocument } from "../shared/dom.js";
+import { EVENTS } from "./api.js";
+import { backoff } from "./shared/backoff.js";
+import { ofDocument } from "./shared/dom.js";
 
 const SUBPROTOCOL = "desk.chat.v1";
 const REFUSED = 4403;
 const MALFORMED = 4400; // what of the first frame, the reason begins with
+const EXPIRED = 4401;
 const SILENCE = 45_000; // ms: the server pings every 20 s, so without a frame in 45 it is gone
 const OPENING = 10_000; // ms until a connection without a frame is given up
 const WAITS = { first: 1000, ceiling: 30_000 }; // ms between attempts
@@ -36,13 +38,13 @@ export class Feed {
 
   /**
    * @param {string} credential
-   * @param {import("./api.js").Agent} agent who is present while the feed is connected
+   * @param {import("./api.js").Agent | null} agent who is present while the feed is connected; null: whose the credential is
    * @param {object} on every one is required
    * @param {(state: ConnectionState, seconds?: number) => void} on.state waiting: until the next attempt
    * @param {(chats: Chat[]) => void} on.snapshot
    * @param {(chat: Chat) => void} on.chat
    * @param {(message: Message) => void} on.message
-   * @param {() => void} on.refused the credential is not accepted; the feed is closed
+   * @param {(why: "refused" | "expired") => void} on.refused the credential is not accepted, or not any more; the feed is closed
    * @param {() => void} on.nameRefused the agent's name is not accepted; the feed is closed
    */
   constructor(credential, agent, on) {
@@ -71,16 +73,14 @@ export class Feed {
   #connect() {
     this.#drop();
     this.#on.state("connecting");
-    const url = new URL("/api/desk/v1/events", location.href);
-    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const socket = this.#socket = new WebSocket(url, SUBPROTOCOL);
+    const socket = this.#socket = new WebSocket(EVENTS, SUBPROTOCOL);
     this.#expectWithin(OPENING);
     socket.onopen = () => socket.send(JSON.stringify({ type: "authenticate", credential: this.#credential, ...this.#agent }));
     socket.onmessage = (event) => this.#receive(JSON.parse(event.data));
     socket.onclose = ({ code, reason }) => {
-      if (code === REFUSED) {
+      if (code === REFUSED || code === EXPIRED) {
         this.close();
-        this.#on.refused();
+        this.#on.refused(code === EXPIRED ? "expired" : "refused");
       } else if (code === MALFORMED && reason.startsWith("agentName")) {
         this.close();
         this.#on.nameRefused();

@@ -1,9 +1,9 @@
 // One chat's messages at the desk: read from the server, kept whole over lost connections,
 // and written to it, each once.
 
-import { backoff, sleep } from "../shared/backoff.js";
-import { h, icon } from "../shared/dom.js";
-import { Timeline } from "../shared/timeline.js";
+import { backoff, sleep } from "./shared/backoff.js";
+import { h, icon } from "./shared/dom.js";
+import { Timeline } from "./shared/timeline.js";
 
 /** @typedef {import("./api.js").Message} Message */
 
@@ -154,7 +154,7 @@ export class Conversation {
   /**
    * A message of the desk's API as the timeline shows it.
    * @param {Message} message
-   * @returns {import("../shared/timeline.js").Shown}
+   * @returns {import("./shared/timeline.js").Shown}
    */
   #describe = (message) => {
     const mine = message.senderParticipantId === this.#agent.agentId;

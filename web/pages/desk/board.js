@@ -1,4 +1,4 @@
-// What the desk knows of all chats, and how an agent sees them: waiting, mine, others.
+// What the desk knows of all chats, and how an agent sees them: mine, waiting, others.
 
 /** @typedef {import("./api.js").Chat} Chat */
 
@@ -102,7 +102,7 @@ export class Board {
     return chat.participants.find((one) => one.participantId === this.#agentId)?.participantType;
   }
 
-  /** The lists, each oldest first: whoever has waited longest is on top, after those who have lost their agent. */
+  /** The lists, each oldest first: whoever has waited longest is on top, below those who have lost their agent. */
   lists() {
     const chats = [...this.#chats.values()].sort((a, b) => Number(b.requeued ?? false) - Number(a.requeued ?? false) || begun(a) - begun(b));
     return {
@@ -123,6 +123,15 @@ export class Board {
  * @param {Chat} chat
  */
 const begun = (chat) => Date.parse(chat.waitingSince ?? chat.createdAt);
+
+/** Forgets what the agent of this tab has seen. */
+export function forgetSeen() {
+  try {
+    sessionStorage.removeItem(SEEN_KEY);
+  } catch {
+    // Blocked: nothing is there.
+  }
+}
 
 /** @returns {Map<string, number>} */
 function loadSeen() {

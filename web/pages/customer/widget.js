@@ -1,11 +1,11 @@
 // The chat as the customer sees it: a launcher, and a panel with two screens. It shows what
 // it is told and says what the customer does; it knows nothing of the SDK.
 
-import { Composer } from "../shared/composer.js";
-import { byId, h, ofDocument, setText } from "../shared/dom.js";
-import { wellFormed } from "../shared/text.js";
-import { Timeline } from "../shared/timeline.js";
-import { counted } from "../shared/words.js";
+import { Composer } from "../desk/shared/composer.js";
+import { byId, h, ofDocument, setText } from "../desk/shared/dom.js";
+import { wellFormed } from "../desk/shared/text.js";
+import { Timeline } from "../desk/shared/timeline.js";
+import { counted } from "../desk/shared/words.js";
 import { AGENTS, SHOP, wordsOf } from "./words.js";
 
 /** @typedef {import("./words.js").State} State */

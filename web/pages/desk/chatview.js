@@ -1,25 +1,31 @@
 // The open chat: its customer, its conversation, and what the agent can do in it.
 
-import { Composer } from "../shared/composer.js";
-import { byId, h, ofDocument, setText } from "../shared/dom.js";
-import { clockTime, dayName } from "../shared/words.js";
+import { Composer } from "./shared/composer.js";
+import { byId, h, ofDocument, setText } from "./shared/dom.js";
+import { clockTime, dayName } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Chat} Chat */
 /** @typedef {import("./conversation.js").Conversation} Conversation */
 
 const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
 
+/** @param {Chat} chat */
+export const agentOf = (chat) => chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
+
 /**
  * What an agent reads who is not in the chat.
  * @param {Chat} chat
+ * @param {boolean} supervises
  */
-function enterText(chat) {
+function enterText(chat, supervises) {
   if (chat.state === "waiting") return chat.requeued ? "This chat's agent was disconnected." : "Nobody has taken this chat yet.";
-  const agent = chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
-  return `${agent} has this chat. The customer does not see you.`;
+  return `${agentOf(chat)} has this chat. ${supervises ? "The customer does not see you." : "Only a supervisor can join it, or take it over."}`;
 }
 
 export class ChatView {
+  /** The agent may join and take over chats of others. */
+  supervises = false;
+
   #view = byId("chat-view");
   #none = byId("no-chat");
   #place = byId("conversation");
@@ -127,10 +133,11 @@ export class ChatView {
     this.#form.hidden = this.#leave.hidden = this.#end.hidden = !inside;
     if (!inside) this.#confirm.hidden = true;
     this.#enter.hidden = role !== undefined || ended;
-    this.#takeOver.hidden = chat.state !== "active";
+    this.#takeOver.hidden = !this.supervises || chat.state !== "active";
+    this.#supervise.hidden = !this.supervises;
     this.#ended.hidden = !ended;
     this.#accept.hidden = chat.state !== "waiting";
-    setText(this.#enterText, enterText(chat));
+    setText(this.#enterText, enterText(chat, this.supervises));
     this.#away.hidden = ended || chat.customerPresence !== "away";
     if (!this.#away.hidden) setText(this.#away, `Customer away since ${clockTime(new Date(chat.customerSeenAt ?? ""))}`);
     setText(this.#name, chat.customerName || "Unnamed");
@@ -141,10 +148,14 @@ export class ChatView {
     if (focused instanceof HTMLElement && focused.offsetParent === null) this.focus();
   }
 
+  /** Closes the chat; nothing of it stays on the page. */
   close() {
     this.#keepDraft();
     this.#chat = this.#conversation = null;
-    this.#place.replaceChildren();
+    for (const part of [this.#place, this.#name, this.#topic, this.#enterText, this.#away, this.#facts, this.#parameters, this.#participants]) {
+      part.replaceChildren();
+    }
+    this.#composer.draft = "";
     this.#view.hidden = true;
     this.#none.hidden = false;
   }
@@ -155,7 +166,8 @@ export class ChatView {
     else if (!this.#ended.hidden) byId("put-away").focus();
     else if (!this.#accept.hidden) this.#accept.focus();
     else if (!this.#takeOver.hidden) this.#takeOver.focus();
-    else this.#supervise.focus();
+    else if (!this.#supervise.hidden) this.#supervise.focus();
+    else this.#name.focus();
   }
 
   #keepDraft() {

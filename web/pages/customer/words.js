@@ -1,7 +1,7 @@
 // Everything that the customer reads about the state of the chat: one table with a row for
 // each state. widget.js shows the rows, main.js chooses them.
 
-import { clockTime, counted, dayName } from "../shared/words.js";
+import { clockTime, counted, dayName } from "../desk/shared/words.js";
 
 /** The name in the header while nobody of the shop is in the chat. */
 export const SHOP = "The workshop";

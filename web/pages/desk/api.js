@@ -15,10 +15,16 @@
  * }} Message
  * @typedef {{ messages: Message[], newestIndex: number, hasOlder: boolean, hasNewer: boolean }} Page
  * @typedef {{ agentId: string, agentName: string }} Agent who sits at the desk
+ * @typedef {{ agentId?: string, agentName?: string, role?: "agent" | "supervisor", accounts: string[] }} Me whose credential
+ *   it is; one that desks share is nobody's in particular
  */
 
-const BASE = "/api/desk/v1/engagements";
+const BASE = new URL("../api/desk/v1", import.meta.url); // also where a proxy puts a prefix before both
 const TIMEOUT = 15_000; // ms until a call without an answer counts as failed
+
+/** Where the desk's events are. */
+export const EVENTS = new URL(`${BASE}/events`);
+EVENTS.protocol = EVENTS.protocol === "https:" ? "wss:" : "ws:";
 
 /** A call that failed. */
 export class DeskError extends Error {
@@ -37,6 +43,13 @@ export class DeskError extends Error {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }
 }
+
+/**
+ * Asks whose credential it is.
+ * @param {string} credential
+ * @returns {Promise<Me>}
+ */
+export const whose = (credential) => call(credential, "/me");
 
 export class DeskApi {
   #credential;
@@ -86,21 +99,45 @@ export class DeskApi {
    * @param {string} path
    * @param {object} [body] makes it a POST
    */
-  async #call(path, body) {
-    let response;
-    try {
-      response = await fetch(BASE + path, {
-        method: body ? "POST" : "GET",
-        headers: { Authorization: `Bearer ${this.#credential}`, ...(body && { "Content-Type": "application/json" }) },
-        body: body && JSON.stringify(body),
-        cache: "no-store",
-        signal: AbortSignal.timeout(TIMEOUT),
-      });
-      if (response.ok) return await response.json();
-    } catch {
-      throw new DeskError("The server could not be reached.", 0);
-    }
-    const problem = await response.json().catch(() => ({}));
-    throw new DeskError(problem.detail || problem.title || `The server answered ${response.status}.`, response.status);
+  #call(path, body) {
+    return call(this.#credential, `/engagements${path}`, body);
   }
+}
+
+/**
+ * @param {string} credential
+ * @param {string} path
+ * @param {object} [body] makes it a POST
+ */
+async function call(credential, path, body) {
+  let response;
+  try {
+    response = await fetch(BASE + path, {
+      method: body ? "POST" : "GET",
+      headers: { Authorization: `Bearer ${credential}`, ...(body && { "Content-Type": "application/json" }) },
+      body: body && JSON.stringify(body),
+      cache: "no-store",
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    if (response.ok) return await response.json();
+  } catch {
+    throw new DeskError("The server could not be reached.", 0);
+  }
+  const problem = await response.json().catch(() => ({}));
+  throw new DeskError(refusal(response.status, problem.detail || problem.title), response.status);
+}
+
+/**
+ * A refusal in an agent's words. What the server says of a chat and of roles is that already.
+ * @param {number} status
+ * @param {string} [detail] what the server says
+ */
+function refusal(status, detail) {
+  switch (status) {
+    case 401: return "The server does not accept your sign-in any more.";
+    case 404: return "That chat is not there any more.";
+    case 429: return "That was too much at once. Wait a moment.";
+    case 502: case 503: case 504: return "The server cannot answer at the moment.";
+  }
+  return detail || `The server answered ${status}.`;
 }

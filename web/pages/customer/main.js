@@ -6,7 +6,7 @@ import { watchActivity } from "./activity.js";
 import { Session } from "./session.js";
 import { Widget } from "./widget.js";
 import { connectionOf, explain, failureOf, TROUBLE, wordsOf } from "./words.js";
-import { countdown, ofDocument } from "../shared/dom.js";
+import { countdown, ofDocument } from "../desk/shared/dom.js";
 
 const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
 
@@ -132,7 +132,7 @@ const widget = new Widget({
 /**
  * A message of the SDK as the timeline shows it.
  * @param {AvayaCCaaSChatSDK.Message} message
- * @returns {import("../shared/timeline.js").Shown}
+ * @returns {import("../desk/shared/timeline.js").Shown}
  */
 function describe(message) {
   const { participantType, displayName } = message.senderParticipant;

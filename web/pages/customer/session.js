@@ -2,7 +2,7 @@
 // copy it as a start for your own.
 
 import { getIntegrationId, getToken } from "./backend.js";
-import { backoff, sleep } from "../shared/backoff.js";
+import { backoff, sleep } from "../desk/shared/backoff.js";
 
 /** @typedef {AvayaCCaaSChatSDK.Engagement} Engagement */
 /** @typedef {AvayaCCaaSChatSDK.Message} Message */
