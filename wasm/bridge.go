@@ -33,6 +33,7 @@ func newBridge(deliver js.Value) *bridge {
 		Deliver:   b.event,
 		Delivered: b.flush,
 		Log:       b.log,
+		Random:    random,
 	})
 	b.command = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		err := b.guarded(func() error { return b.run(arguments(args)) })
