@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds what pages load into dist/ (or the folder given): the script, the wasm, the
-# types, each also compressed, and build-info.json. With "gateway" as the first word it
+# types, each also compressed, the symbols of tracebacks and build-info.json. With "gateway" as the first word it
 # builds the gateway's binary instead. The only place with build flags. The same
 # sources and Go version give the same bytes, in whatever folder.
 #
@@ -60,7 +60,8 @@ fi
 
 # The stamp that script and wasm share: all that they are made of.
 sources=$(GOOS=js GOARCH=wasm go list -deps -f '{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}' ./wasm)
-stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/src/* js/pack/main.go go.sum build.sh; } | sha256sum | cut -c1-12)
+packers=$(printf '%s\n' js/pack/main.go js/pack/*/*.go | grep -v _test.go)
+stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/src/* $packers go.sum build.sh; } | sha256sum | cut -c1-12)
 build=$VERSION-$stamp
 
 mkdir -p "$out"

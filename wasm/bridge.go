@@ -33,6 +33,7 @@ func newBridge(deliver js.Value) *bridge {
 		Deliver:   b.event,
 		Delivered: b.flush,
 		Log:       b.log,
+		Random:    random,
 	})
 	b.command = js.FuncOf(func(_ js.Value, args []js.Value) any {
 		err := b.guarded(func() error { return b.run(arguments(args)) })
@@ -61,10 +62,15 @@ func (b *bridge) guarded(f func() error) (err error) {
 
 func (b *bridge) panicked(r any) error {
 	err := &sdk.Error{Code: sdk.CodeInitFailed, Message: "Unexpected error in the SDK", Cause: panicError(panicText(r))}
-	stack := make([]byte, 4096)
-	stack = stack[:runtime.Stack(stack, false)]
-	b.log(sdk.LogError, err.Error()+": "+err.Cause.Error()+"\n"+string(stack))
+	b.log(sdk.LogError, err.Error()+": "+err.Cause.Error()+"\n"+traceback())
 	return err
+}
+
+// traceback is the stack of the goroutine. js/pack -trace puts names and lines into that of a
+// shipped build.
+func traceback() string {
+	stack := make([]byte, 4096)
+	return string(stack[:runtime.Stack(stack, false)])
 }
 
 type panicError string

@@ -248,7 +248,7 @@ func socketFunc(f func(s *socket, event js.Value)) func() js.Func {
 func (s *socket) guarded(f func()) {
 	defer func() {
 		if r := recover(); r != nil {
-			println("panic in a WebSocket callback: " + panicText(r))
+			println("panic in a WebSocket callback: " + panicText(r) + "\n" + traceback())
 			s.Close(4000, "unexpected error")
 		}
 	}()

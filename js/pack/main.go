@@ -9,11 +9,17 @@
 //     and minified, stamped with the version, the build and the hash of the wasm,
 //   - avaya-ccaas-chat-sdk.d.ts, its types,
 //   - .br and .gz of each, for servers that do not compress,
+//   - avaya-ccaas-chat-sdk.symbols, with which -trace reads tracebacks; not for visitors,
 //   - build-info.json.
+//
+// The wasm itself it replaces by one without the tables that only tracebacks read (package
+// strip). Where it does not know the toolchain's it says so, and ships the file as it is.
 //
 // The same sources and toolchain give the same bytes, in whatever folder and hour.
 // With -sizes it prints what the files weigh, and which packages make the wasm, and fails
-// when a file is over its bound. -release notes those packages as the last release's.
+// when a file is over its bound. -release notes those packages as the last release's. With -trace
+// it copies its input, and puts functions, files and lines into the tracebacks of the build in
+// the out folder.
 package main
 
 import (
@@ -26,6 +32,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,13 +42,15 @@ import (
 
 	"github.com/andybalholm/brotli"
 	"github.com/evanw/esbuild/pkg/api"
+
+	"openchat/js/pack/strip"
 )
 
 const name = "avaya-ccaas-chat-sdk"
 
 // bounds are the largest brotli sizes in bytes that may be shipped: every visitor of a
 // page pays them.
-var bounds = map[string]int64{".wasm": 690 << 10, ".js": 6<<10 + 1<<9}
+var bounds = map[string]int64{".wasm": 501 << 10, ".js": 6<<10 + 1<<9}
 
 // kinds are the shipped files, in the order of printing.
 var kinds = []string{".js", ".wasm", ".d.ts"}
@@ -50,18 +59,22 @@ func main() {
 	var p pack
 	release := flag.Bool("release", false, "write js/pack/packages.txt, with which -sizes compares")
 	sizes := flag.Bool("sizes", false, "print the sizes of what is in -out, and fail over a bound")
+	trace := flag.Bool("trace", false, "read a log, and print it with functions, files and lines in its tracebacks")
 	flag.StringVar(&p.version, "version", "", "SemVer of the build")
 	flag.StringVar(&p.build, "build", "", "stamp that script and wasm share")
 	flag.StringVar(&p.source, "source", "js", "folder of the shim")
 	flag.StringVar(&p.out, "out", "dist", "folder of the built files")
 	flag.StringVar(&p.goroot, "goroot", "", "GOROOT of the toolchain that built the wasm")
 	flag.Parse()
+	p.goVersion, p.warnings = runtime.Version(), os.Stderr
 	run := p.run
 	switch {
 	case *sizes:
 		run = func() error { return errors.Join(printSizes(os.Stdout, p.out), printPackages(os.Stdout)) }
 	case *release:
 		run = writePackages
+	case *trace:
+		run = func() error { return explain(os.Stdout, os.Stdin, p.out) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
@@ -69,13 +82,21 @@ func main() {
 	}
 }
 
-type pack struct{ version, build, source, out, goroot string }
+type pack struct {
+	version, build, source, out, goroot string
+	goVersion                           string    // of the toolchain that built the wasm
+	warnings                            io.Writer // what does not keep the build from shipping
+}
 
 func (p *pack) run() error {
 	if p.version == "" || p.build == "" || p.goroot == "" {
 		return errors.New("-version, -build and -goroot are needed; run ./build.sh")
 	}
 	wasm, err := os.ReadFile(filepath.Join(p.out, name+".wasm"))
+	if err != nil {
+		return err
+	}
+	wasm, err = p.lighten(wasm)
 	if err != nil {
 		return err
 	}
@@ -92,10 +113,8 @@ func (p *pack) run() error {
 	for _, kind := range kinds {
 		content := files[kind]
 		hashes[name+kind] = integrity(content)
-		if kind != ".wasm" {
-			if err := os.WriteFile(filepath.Join(p.out, name+kind), content, 0o644); err != nil {
-				return err
-			}
+		if err := os.WriteFile(filepath.Join(p.out, name+kind), content, 0o644); err != nil {
+			return err
 		}
 		for suffix, compress := range map[string]func(io.Writer) (io.WriteCloser, error){".br": brotliWriter, ".gz": gzipWriter} {
 			if err := writeCompressed(filepath.Join(p.out, name+kind+suffix), content, compress); err != nil {
@@ -113,6 +132,48 @@ func (p *pack) run() error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.out, "build-info.json"), append(info, '\n'), 0o644)
+}
+
+// lighten returns the wasm as it is shipped, and writes its symbols. A wasm of a toolchain that is
+// not known is returned as it is, with a warning and without symbols: its tracebacks have names.
+func (p *pack) lighten(wasm []byte) ([]byte, error) {
+	symbolsFile := filepath.Join(p.out, name+".symbols")
+	if err := os.Remove(symbolsFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	stripped, symbols, err := strip.Strip(wasm, p.goVersion)
+	if unknown := new(strip.Unsupported); errors.As(err, &unknown) {
+		fmt.Fprintf(p.warnings, "pack: warning: the wasm is shipped as the toolchain made it, about a third larger: %v\n", err)
+		return wasm, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	symbols.Build = p.build
+	var b bytes.Buffer
+	if err := symbols.Write(&b); err != nil {
+		return nil, err
+	}
+	return stripped, os.WriteFile(symbolsFile, b.Bytes(), 0o644)
+}
+
+// explain copies a log, with names in its tracebacks.
+func explain(w io.Writer, r io.Reader, out string) error {
+	f, err := os.Open(filepath.Join(out, name+".symbols"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	symbols, err := strip.ReadSymbols(f)
+	if err != nil {
+		return err
+	}
+	log, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, symbols.Explain(string(log)))
+	return err
 }
 
 // integrity is the Subresource Integrity form of a file's hash.

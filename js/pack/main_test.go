@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/andybalholm/brotli"
+
+	"openchat/js/pack/strip"
 )
 
 func write(t *testing.T, path string, content []byte) {
@@ -47,7 +49,7 @@ func goroot(t *testing.T) string {
 // newPack has sources of its own: an entry, and src/glue.js.
 func newPack(t *testing.T, entry, glue string) *pack {
 	t.Helper()
-	p := &pack{version: "1.2.3", build: "1.2.3-abc", source: t.TempDir(), out: t.TempDir(), goroot: goroot(t)}
+	p := &pack{version: "1.2.3", build: "1.2.3-abc", source: t.TempDir(), out: t.TempDir(), goroot: goroot(t), goVersion: "go9.99.1", warnings: io.Discard}
 	write(t, filepath.Join(p.source, name+".js"), []byte(entry))
 	write(t, filepath.Join(p.source, "src", "glue.js"), []byte(glue))
 	write(t, filepath.Join(p.source, name+".d.ts"), []byte("declare const x: 1;\n"))
@@ -90,6 +92,32 @@ func TestPack(t *testing.T) {
 		if info := string(read(t, filepath.Join(p.out, "build-info.json"))); !strings.Contains(info, fmt.Sprintf("%q: %q", name+kind, integrity(content))) {
 			t.Errorf("build-info.json does not hold the hash of %s:\n%s", kind, info)
 		}
+	}
+}
+
+// A wasm of a toolchain that is not known is shipped as it is, and the build says so.
+func TestUnknownToolchain(t *testing.T) {
+	p := newPack(t, `import "./src/glue.js";`, "/* wasm_exec.js */")
+	var warnings bytes.Buffer
+	p.warnings = &warnings
+	symbols := filepath.Join(p.out, name+".symbols")
+	write(t, symbols, []byte("of another build"))
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, filepath.Join(p.out, name+".wasm")); string(got) != "\x00asm" {
+		t.Errorf("the wasm is %q", got)
+	}
+	if !strings.Contains(warnings.String(), "warning") || !strings.Contains(warnings.String(), "go9.99.1") {
+		t.Errorf("the build says %q", &warnings)
+	}
+	if _, err := os.Stat(symbols); err == nil {
+		t.Error("there are still symbols of another build")
+	}
+	// Of the toolchain that is known, what is no wasm is a mistake.
+	p.goVersion = strip.Go + ".1"
+	if err := p.run(); err == nil {
+		t.Error("a file that is no wasm is shipped")
 	}
 }
 
@@ -210,7 +238,7 @@ func TestReproducible(t *testing.T) {
 	run(`mkdir -p "$there"; cp -r --parents go.mod go.sum build.sh sdk wasm js tests/setup "$there"; cd "$there"; ./build.sh out`,
 		"there="+dir, "GOFLAGS=-tags=x", "TZ=Asia/Tokyo", "LC_ALL=de_DE.UTF-8", "CGO_ENABLED=1", "GOOS=plan9")
 	files, err := filepath.Glob(filepath.Join(dir, "out", "[^.]*"))
-	if err != nil || len(files) != 3*len(kinds)+1 {
+	if err != nil || len(files) != 3*len(kinds)+2 {
 		t.Fatalf("%v, error %v", files, err)
 	}
 	for _, file := range files {

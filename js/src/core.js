@@ -26,7 +26,9 @@ import { inRootZone } from "./zone.js";
  * }} Run
  */
 
-// Go's fs: only the runtime's last words come to it.
+let line = ""; // of the runtime's, as far as it has come
+
+// Go's fs: only the runtime's last words come to it, in pieces of lines.
 const fs = {
   constants: { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
   /**
@@ -34,7 +36,9 @@ const fs = {
    * @param {Uint8Array} bytes
    */
   writeSync: (fd, bytes) => {
-    log("ERROR", new TextDecoder().decode(bytes).trim());
+    const lines = (line + new TextDecoder().decode(bytes)).split("\n");
+    line = /** @type {string} */ (lines.pop());
+    if (lines[0]) log("ERROR", lines.join("\n"));
     return bytes.length;
   },
 };

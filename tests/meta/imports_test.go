@@ -145,6 +145,88 @@ func TestImportsCoreHasNoMutex(t *testing.T) {
 	}
 }
 
+// Every page starts from the same state of the runtime's generator (js/pack/snapshot), so what is
+// linked into the wasm draws from nothing but Options.Random, which the bridge takes from the
+// browser. The core's default for native programs is the one exception, and the bridge must
+// never leave it to that.
+func TestImportsRandomnessIsTheBrowsers(t *testing.T) {
+	const allowed = "o.Random = rand.Uint64"
+	isSource := func(path string) bool {
+		return strings.HasPrefix(path, "math/rand") || strings.HasPrefix(path, "crypto/") || path == "hash/maphash"
+	}
+	defaults := 0
+	for _, p := range goList(t, wasmEnv, "-deps", "./wasm") {
+		if !strings.HasPrefix(p.ImportPath, "openchat/") {
+			continue
+		}
+		for _, i := range p.Imports {
+			if isSource(i) && (i != "math/rand/v2" || p.ImportPath != "openchat/sdk") {
+				t.Errorf("%s imports %s", p.ImportPath, i)
+			}
+		}
+		for _, file := range goFiles(t, "../../"+strings.TrimPrefix(p.ImportPath, "openchat/")) {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			files := token.NewFileSet()
+			f, err := parser.ParseFile(files, file, nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range f.Imports {
+				if path, _ := strconv.Unquote(i.Path.Value); isSource(path) && i.Name != nil {
+					t.Errorf("%s: %s under another name", files.Position(i.Pos()), path)
+				}
+			}
+			for _, group := range f.Comments {
+				for _, c := range group.List {
+					if strings.HasPrefix(c.Text, "//go:linkname") || strings.HasPrefix(c.Text, "//go:wasmimport") {
+						t.Errorf("%s: %s", files.Position(c.Pos()), c.Text)
+					}
+				}
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.IfStmt: // the default, which is looked into no further
+					text := string(source[files.Position(n.Pos()).Offset:files.Position(n.End()).Offset])
+					if strings.HasPrefix(text, "if o.Random == nil {") && strings.Contains(text, allowed) {
+						defaults++
+						return strings.Count(text, "rand.") != 1
+					}
+				case *ast.SelectorExpr:
+					if x, ok := n.X.(*ast.Ident); ok && x.Name == "rand" {
+						t.Errorf("%s: rand.%s", files.Position(n.Pos()), n.Sel.Name)
+					}
+				case *ast.CompositeLit:
+					if s, ok := n.Type.(*ast.SelectorExpr); ok && s.Sel.Name == "Options" && p.ImportPath == "openchat/wasm" && !setsRandom(n) {
+						t.Errorf("%s: Options without the browser's Random", files.Position(n.Pos()))
+					}
+				}
+				return true
+			})
+		}
+	}
+	if defaults != 1 {
+		t.Errorf("%q was found %d times, not once", allowed, defaults)
+	}
+}
+
+func setsRandom(options *ast.CompositeLit) bool {
+	return slices.ContainsFunc(options.Elts, func(e ast.Expr) bool {
+		pair, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			return false
+		}
+		key, _ := pair.Key.(*ast.Ident)
+		value, _ := pair.Value.(*ast.Ident)
+		return key != nil && value != nil && key.Name == "Random" && value.Name == "random"
+	})
+}
+
 // The bridge is for browsers only, so that the rest of the module builds anywhere.
 func TestImportsBridgeIsTagged(t *testing.T) {
 	wasm := func(tag string) bool { return tag == "js" || tag == "wasm" }
