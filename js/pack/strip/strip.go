@@ -15,7 +15,7 @@
 //	pclntable    ftab, a pair of numbers for each function (which, and where its record is),
 //	             and the records themselves (runtime._func)
 //	findfunctab  an index from addresses to places in ftab: 20 bytes for each 4 KB of code
-//	go:func.*    what the functions' records refer to: bitmaps of pointers, and more
+//	funcdata     what the functions' records refer to, at go:func.*: bitmaps of pointers, and more
 //
 // A pcHeader stands at the head of these tables, and a structure in the writable data, moduledata,
 // points to each. A wasm has no addresses of code: Go calls function number n its address n<<16, so

@@ -204,8 +204,9 @@ func ReadSymbols(r io.Reader) (*Symbols, error) {
 	}
 	lines := bufio.NewScanner(z)
 	lines.Buffer(nil, 1<<20)
-	build, ok := "", lines.Scan()
-	if build, ok = strings.CutPrefix(lines.Text(), symbolsHead); !ok {
+	lines.Scan() // of an empty file, too, the first line has no such head
+	build, ok := strings.CutPrefix(lines.Text(), symbolsHead)
+	if !ok {
 		return nil, errors.New("not a file of symbols")
 	}
 	s := &Symbols{Build: build}
