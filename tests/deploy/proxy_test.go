@@ -231,7 +231,7 @@ func (p *proxied) startGateways(nats string, more ...string) {
 // address is where a gateway listens.
 func (p *proxied) address(i int) string { return strings.TrimPrefix(p.gateways[i].URL, "http://") }
 
-// startProxy runs a proxy as a user without rights, and returns when it listens.
+// startProxy runs a proxy as a user without rights, and returns when it listens at both ports.
 func (p *proxied) startProxy(dir string, environment []string, words ...string) {
 	p.Helper()
 	own(p.T, dir)
@@ -255,10 +255,11 @@ func (p *proxied) startProxy(dir string, environment []string, words ...string) 
 	}
 	late := time.NewTimer(harness.Timeout)
 	defer late.Stop()
-	for {
-		if conn, err := net.Dial("tcp", p.secure); err == nil {
+	for waiting := []string{p.plain, p.secure}; len(waiting) > 0; {
+		if conn, err := net.Dial("tcp", waiting[0]); err == nil {
 			_ = conn.Close()
-			return
+			waiting = waiting[1:]
+			continue
 		}
 		select {
 		case <-proxy.Exited():
