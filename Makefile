@@ -39,9 +39,10 @@ sim: ## random lives of the SDK, judged by a model: SEEDS=1000000 for more, SEED
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@tests/setup/fuzz.sh
 
-soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: what a page then holds
+soak: build ## 1,000 rounds of init and shutdown, 10,000 messages in one chat: what a page then holds; 200 page loads
 	@tests/setup/chromium.sh
 	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v ./tests/faults/soak
+	@OPENCHAT_SOAK=1 go test -count=1 -timeout 20m -v -run '^TestRandomDiffersByPageLoad$$' ./tests/browser
 
 chaos: ## real faults, over NATS and with the store inside: 200 customers, 20 agents, 3 minutes each; SEED=7 DURATION=10m for others
 	@CUSTOMERS=$${CUSTOMERS:-200} AGENTS=$${AGENTS:-20} DURATION=$${DURATION:-3m} \
