@@ -112,6 +112,8 @@ func ProblemOf(err error) *Problem {
 		return Unavailable("Too many changes at once. The call may be repeated.", time.Second).Because("busy")
 	case errors.Is(err, store.ErrNoWrites):
 		return Unavailable("Nothing can be stored at present. The call may be repeated, with the same correlationId.", time.Second).Because("store-full")
+	case errors.Is(err, store.ErrUnreadable):
+		return Unavailable("What is stored cannot be read at present. The call may be repeated, with the same correlationId.", time.Second).Because("store-unreadable")
 	case errors.Is(err, store.ErrNotFound):
 		return Refuse(http.StatusNotFound, wire.ProblemNotFound, "There is no such thing.")
 	}

@@ -24,6 +24,10 @@ type embedded struct {
 	log     *slog.Logger
 
 	complaint atomic.Pointer[func()] // called after an error of the server; nil: nothing is
+	// unread counts the times that the server could not read a file of a stream. It answers
+	// a request that needs the file as if nothing were stored (nats-server, stream.go:
+	// getDirectRequest), and says more in its log only.
+	unread atomic.Uint64
 
 	mu      sync.Mutex
 	current *server.Server // nil: none runs
@@ -101,7 +105,7 @@ func (e *embedded) open() (*server.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := &serverLog{log: e.log, complain: func() {
+	logger := &serverLog{log: e.log, unread: &e.unread, complain: func() {
 		if f := e.complaint.Load(); f != nil {
 			(*f)()
 		}

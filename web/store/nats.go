@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -373,8 +374,12 @@ func (s *Store) get(ctx context.Context, request string, direct func(context.Con
 			found, err = s.leaderGet(ctx, request)
 			return err
 		}
+		unread := s.unread()
 		m, err := direct(ctx)
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			if s.unread() != unread {
+				return ErrUnreadable
+			}
 			return ErrNotFound
 		}
 		if err == nil {
@@ -383,6 +388,15 @@ func (s *Store) get(ctx context.Context, request string, direct func(context.Con
 		return err
 	})
 	return found, err
+}
+
+// unread is how often the server inside this process could not read a file. When it grows while a
+// request is under way, what was not found may be stored nevertheless.
+func (s *Store) unread() uint64 {
+	if s.server == nil {
+		return 0
+	}
+	return s.server.unread.Load()
 }
 
 func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
@@ -430,12 +444,15 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 			return err
 		}
 		defer release()
+		unread := s.unread()
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.readJS, streamName, subjects)
 		if err != nil {
 			return err
 		}
 		for m, err := range found {
 			switch {
+			case s.unread() != unread:
+				return ErrUnreadable // what could not be read is left out without a word
 			case errors.Is(err, jetstreamext.ErrNoMessages) && len(list) == 0:
 				return nil
 			case err != nil:
@@ -447,6 +464,9 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		// not received must not be taken for what is not there.
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if s.unread() != unread {
+			return ErrUnreadable
 		}
 		if len(list) == 0 || s.readJS.Conn().IsClosed() {
 			return nats.ErrTimeout
@@ -525,7 +545,7 @@ func (s *Store) persist(ctx context.Context, request func(context.Context) error
 			return err
 		case s.ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed):
 			return errClosed
-		case errors.Is(err, ErrNoWrites):
+		case errors.Is(err, ErrNoWrites), errors.Is(err, ErrUnreadable):
 			return err
 		case errors.As(err, &api):
 			switch api.ErrorCode {
@@ -589,6 +609,7 @@ func random() string { return rand.Text() }
 type serverLog struct {
 	log      *slog.Logger
 	complain func() // called after an error; nil: nothing is
+	unread   *atomic.Uint64
 	mu       sync.Mutex
 	msg      string
 }
@@ -616,8 +637,17 @@ func (l *serverLog) keep(level slog.Level, format string, args []any) {
 func (l *serverLog) Errorf(format string, args ...any) { l.keep(slog.LevelError, format, args) }
 func (l *serverLog) Fatalf(format string, args ...any) { l.keep(slog.LevelError, format, args) }
 func (l *serverLog) Warnf(format string, args ...any) {
-	l.log.Warn("NATS server", "message", fmt.Sprintf(format, args...))
+	msg := fmt.Sprintf(format, args...)
+	if strings.Contains(msg, blockUnread) {
+		l.unread.Add(1)
+	}
+	l.log.Warn("NATS server", "message", msg)
 }
+
+// blockUnread is in the server's warning that it could not read a file of a stream
+// (nats-server, filestore.go: loadMsgsWithLock). It comes before the answer.
+const blockUnread = "loadBlock error"
+
 func (l *serverLog) Noticef(string, ...any) {}
 func (l *serverLog) Debugf(string, ...any)  {}
 func (l *serverLog) Tracef(string, ...any)  {}

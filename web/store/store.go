@@ -36,6 +36,9 @@ var (
 	// ErrBusy: others changed the same thing so often that the change could not be
 	// placed. Calling again is right.
 	ErrBusy = errors.New("store: too many changes at once, try again")
+	// ErrUnreadable: what is asked for may be stored, but files cannot be read at present, as
+	// without file descriptors. Calling again is right.
+	ErrUnreadable = errors.New("store: what is stored cannot be read at present")
 	// ErrEnded: the engagement has ended, so nothing can be appended.
 	ErrEnded = errors.New("store: the engagement has ended")
 )
