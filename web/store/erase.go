@@ -129,21 +129,23 @@ func (s *Store) Erase(ctx context.Context, c Customer, until time.Time) (deleted
 	return deleted, true, nil
 }
 
-// overwrite deletes one entry and its bytes.
+// overwrite deletes one entry and its bytes. One that is gone, perhaps by a try whose answer was lost,
+// is no error.
 func (s *Store) overwrite(ctx context.Context, sequence uint64) error {
-	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.SecureDeleteMsg(ctx, sequence) })
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == noSuchSequence {
-		return nil // gone before, or by a try whose answer was lost
-	}
+	err := s.persist(ctx, func(ctx context.Context) error {
+		err := s.stream.SecureDeleteMsg(ctx, sequence)
+		if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // the library keeps the server's reason in the text only
+			if _, reading := s.at(ctx, sequence); errors.Is(reading, ErrNotFound) {
+				return nil
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("store: the entry %d cannot be erased: %w", sequence, err)
 	}
 	return nil
 }
-
-// noSuchSequence is the server's answer to a deletion of what is not there.
-const noSuchSequence jetstream.ErrorCode = 10043
 
 // endAll ends the sessions and the chats of the customer. One whose state cannot be read has
 // no end that anybody could understand.

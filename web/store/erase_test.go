@@ -213,6 +213,22 @@ func erasedBytesAreGone(t *testing.T, dir string, cfg Config) {
 func from0(session Session) NewMessage { return from(session, "here again", "again") }
 
 // Time that is up ends an erasure between two entries, and the next one goes on.
+// The answer to a deletion may be lost, and the next try then finds nothing to delete.
+func TestWhatIsGoneCountsAsErased(t *testing.T) {
+	for name, cfg := range map[string]Config{"the server inside": {}, "an external server": {URL: natsServerIn(t, t.TempDir())}} {
+		t.Run(name, func(t *testing.T) {
+			s, ctx := openStore(t, cfg), testContext(t)
+			newSession(t, s, ann, "s")
+			sequence := s.written.Load()
+			for range 2 {
+				if err := s.overwrite(ctx, sequence); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
 func TestAnErasureWithoutTimeIsIncomplete(t *testing.T) {
 	s, ctx := openStore(t, Config{}), testContext(t)
 	newChat(t, s, newSession(t, s, ann, "s"), "e")
