@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"openchat/js/pack/wasmfile"
 )
 
 // The wasm's bytes by the packages they come from. A package's are those of its
@@ -179,37 +180,37 @@ func weigh(wasm []byte, packages []string) (sizes map[string]int, err error) {
 	var bodies []int
 	names := map[int]string{}
 	sizes = map[string]int{}
-	r := &reader{rest: wasm[8:]}
+	r := &wasmfile.Reader{Rest: wasm[8:]}
 	whole := 8
-	for len(r.rest) > 0 && r.err == nil {
-		at := len(r.rest)
-		id := r.byte()
-		section := &reader{rest: r.bytes(r.number())}
-		size := at - len(r.rest)
+	for len(r.Rest) > 0 && r.Err == nil {
+		at := len(r.Rest)
+		id := r.Byte()
+		section := &wasmfile.Reader{Rest: r.Bytes(r.Number())}
+		size := at - len(r.Rest)
 		switch id {
-		case 0:
-			if section.text() == "name" {
-				section.functionNames(names)
+		case wasmfile.Custom:
+			if section.Text() == "name" {
+				functionNames(section, names)
 				size = 0 // not shipped
 			}
-		case 2:
-			imported = section.importedFunctions()
-		case 10:
-			for range section.number() {
-				before := len(section.rest)
-				section.bytes(section.number())
-				bodies = append(bodies, before-len(section.rest))
+		case wasmfile.Import:
+			imported = section.ImportedFunctions()
+		case wasmfile.Code:
+			for range section.Number() {
+				before := len(section.Rest)
+				section.Bytes(section.Number())
+				bodies = append(bodies, before-len(section.Rest))
 			}
 			size -= sum(bodies)
-		case 11:
+		case wasmfile.Data:
 			sizes[data] += size
 			size = 0
 		}
 		whole += size
-		r.err = cmp.Or(r.err, section.err)
+		r.Fail(section.Err)
 	}
-	if r.err != nil {
-		return nil, r.err
+	if r.Err != nil {
+		return nil, r.Err
 	}
 	if len(names) == 0 {
 		return nil, errors.New("the wasm has no names")
@@ -228,73 +229,21 @@ func sum(list []int) (n int) {
 	return n
 }
 
-// reader reads the binary format of wasm. Its first error stays, and all that is read
-// then is zero.
-type reader struct {
-	rest []byte
-	err  error
-}
-
-func (r *reader) bytes(n int) []byte {
-	if n > len(r.rest) || r.err != nil {
-		r.err = cmp.Or(r.err, errors.New("the wasm is cut off"))
-		r.rest = nil
-		return nil
-	}
-	b := r.rest[:n]
-	r.rest = r.rest[n:]
-	return b
-}
-
-func (r *reader) byte() byte {
-	if b := r.bytes(1); b != nil {
-		return b[0]
-	}
-	return 0
-}
-
-func (r *reader) number() int {
-	v, n := binary.Uvarint(r.rest)
-	if n <= 0 || v > 1<<31 {
-		n, v = len(r.rest)+1, 0
-	}
-	r.bytes(n)
-	return int(v)
-}
-
-func (r *reader) text() string { return string(r.bytes(r.number())) }
-
 // functionNames reads the part of a name section that is about functions.
-func (r *reader) functionNames(names map[int]string) {
-	for len(r.rest) > 0 {
-		kind := r.byte()
-		part := &reader{rest: r.bytes(r.number())}
+func functionNames(r *wasmfile.Reader, names map[int]string) {
+	for len(r.Rest) > 0 {
+		kind := r.Byte()
+		part := &wasmfile.Reader{Rest: r.Bytes(r.Number())}
 		if kind != 1 {
 			continue
 		}
-		for range part.number() {
-			if part.err != nil {
+		for range part.Number() {
+			if part.Err != nil {
 				break
 			}
-			i := part.number()
-			names[i] = part.text()
+			i := part.Number()
+			names[i] = part.Text()
 		}
-		r.err = cmp.Or(r.err, part.err)
+		r.Fail(part.Err)
 	}
-}
-
-// importedFunctions counts them: they come first in the numbering of functions. Go
-// imports nothing else.
-func (r *reader) importedFunctions() (n int) {
-	for range r.number() {
-		r.text()
-		r.text()
-		if r.byte() != 0 {
-			r.err = cmp.Or(r.err, errors.New("the wasm imports something that is no function"))
-			return n
-		}
-		r.number()
-		n++
-	}
-	return n
 }

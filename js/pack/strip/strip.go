@@ -167,7 +167,7 @@ func Strip(wasm []byte, goVersion string) (stripped []byte, symbols *Symbols, er
 	if err := file.SetStart(t.fill()); err != nil {
 		return nil, nil, err
 	}
-	file.SetCustom("producers", nil)
+	file.RemoveCustom("producers")
 	return file.Bytes(), symbols, nil
 }
 

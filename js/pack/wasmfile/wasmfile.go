@@ -1,5 +1,5 @@
 // Package wasmfile reads and writes what js/pack changes of a wasm: its sections, the memory that
-// its data segments lay out, its globals and exports. It knows the binary format of WebAssembly
+// its data segments lay out, and its start function. It knows the binary format of WebAssembly
 // (https://webassembly.github.io/spec/core/binary/), as far as Go's linker uses it, and nothing
 // of Go.
 package wasmfile
@@ -21,8 +21,6 @@ const (
 	Import   = 2
 	Function = 3
 	Memory   = 5
-	Global   = 6
-	Export   = 7
 	Start    = 8
 	Code     = 10
 	Data     = 11
@@ -34,14 +32,7 @@ const PageSize = 64 << 10
 // mostPages bounds the memory that is laid out here. Go's wasms begin with 50 to 100.
 const mostPages = 4096
 
-// Kinds of an export.
-const (
-	FunctionExport = 0
-	MemoryExport   = 2
-	GlobalExport   = 3
-)
-
-// Value types of a global.
+// Value types.
 const (
 	I32 = 0x7f
 	I64 = 0x7e
@@ -57,22 +48,16 @@ type section struct {
 	content []byte
 }
 
-// A GlobalValue is a mutable global and what it starts with.
-type GlobalValue struct {
-	Type  byte // I32 or I64
-	Value int64
-}
-
 // Parse reads a module. It takes its sections apart, and does not look into them.
 func Parse(wasm []byte) (*File, error) {
 	if !bytes.HasPrefix(wasm, []byte(header)) {
 		return nil, errors.New("not a wasm")
 	}
 	f := &File{}
-	for r := (reader{rest: wasm[len(header):]}); len(r.rest) > 0; {
-		s := section{id: r.byte(), content: r.bytes(int(r.unsigned()))}
-		if r.err != nil {
-			return nil, r.err
+	for r := (Reader{Rest: wasm[len(header):]}); len(r.Rest) > 0; {
+		s := section{id: r.Byte(), content: r.Bytes(r.Number())}
+		if r.Err != nil {
+			return nil, r.Err
 		}
 		f.sections = append(f.sections, s)
 	}
@@ -114,44 +99,40 @@ func (f *File) set(id byte, content []byte) {
 	f.sections = append(f.sections, section{id, content})
 }
 
-// SetCustom replaces the custom sections of that name by one with this content, at the end.
-// A nil content only removes them.
-func (f *File) SetCustom(name string, content []byte) {
+// RemoveCustom takes the custom sections of that name away.
+func (f *File) RemoveCustom(name string) {
 	f.sections = slices.DeleteFunc(f.sections, func(s section) bool {
-		r := reader{rest: s.content}
-		return s.id == Custom && r.text() == name
+		r := Reader{Rest: s.content}
+		return s.id == Custom && r.Text() == name
 	})
-	if content != nil {
-		f.sections = append(f.sections, section{Custom, append(appendText(nil, name), content...)})
-	}
 }
 
 // Image returns the memory with which an instance begins: as many bytes as the module's memory
 // has pages for, with the data segments laid in.
 func (f *File) Image() ([]byte, error) {
-	r := reader{rest: f.Section(Memory)}
-	if n, flags := r.unsigned(), r.byte(); n != 1 || flags != 0 {
-		return nil, cmp.Or(r.err, errors.New("not one memory without a bound"))
+	r := Reader{Rest: f.Section(Memory)}
+	if n, flags := r.Number(), r.Byte(); n != 1 || flags != 0 {
+		return nil, cmp.Or(r.Err, errors.New("not one memory without a bound"))
 	}
-	pages := r.unsigned()
-	if r.err != nil || pages > mostPages {
-		return nil, cmp.Or(r.err, fmt.Errorf("a memory of %d pages", pages))
+	pages := r.Number()
+	if r.Err != nil || pages > mostPages {
+		return nil, cmp.Or(r.Err, fmt.Errorf("a memory of %d pages", pages))
 	}
 	image := make([]byte, pages*PageSize)
-	r = reader{rest: f.Section(Data)}
-	for range r.unsigned() {
-		kind := r.byte()
+	r = Reader{Rest: f.Section(Data)}
+	for range r.Number() {
+		kind := r.Byte()
 		at := r.constant(0x41)
-		data := r.bytes(int(r.unsigned()))
-		if r.err != nil {
-			return nil, r.err
+		data := r.Bytes(r.Number())
+		if r.Err != nil {
+			return nil, r.Err
 		}
 		if kind != 0 || at < 0 || int(at)+len(data) > len(image) {
 			return nil, errors.New("a data segment that is not within the memory")
 		}
 		copy(image[at:], data)
 	}
-	return image, r.err
+	return image, r.Err
 }
 
 // Gap is how many zeros in a row end a data segment: one more segment costs about as much as
@@ -190,77 +171,6 @@ func (f *File) SetImage(image []byte) {
 	f.set(Data, append(binary.AppendUvarint(nil, n), list...))
 }
 
-// Globals returns the module's globals, all of which must be mutable integers.
-func (f *File) Globals() (list []GlobalValue, err error) {
-	r := reader{rest: f.Section(Global)}
-	for range r.unsigned() {
-		g := GlobalValue{Type: r.byte()}
-		mutable := r.byte()
-		switch {
-		case r.err != nil:
-		case mutable == 1 && g.Type == I32:
-			g.Value = r.constant(0x41)
-		case mutable == 1 && g.Type == I64:
-			g.Value = r.constant(0x42)
-		default:
-			r.err = errors.New("a global that is no mutable integer")
-		}
-		if r.err != nil {
-			return nil, r.err
-		}
-		list = append(list, g)
-	}
-	return list, r.err
-}
-
-// SetGlobals replaces the module's globals.
-func (f *File) SetGlobals(list []GlobalValue) {
-	b := binary.AppendUvarint(nil, uint64(len(list)))
-	for _, g := range list {
-		b = append(b, g.Type, 1, map[byte]byte{I32: 0x41, I64: 0x42}[g.Type])
-		b = append(appendSigned(b, g.Value), 0x0b)
-	}
-	f.set(Global, b)
-}
-
-// AddExport exports something under one more name.
-func (f *File) AddExport(name string, kind byte, index int) error {
-	r := reader{rest: f.Section(Export)}
-	n := r.unsigned()
-	if r.err != nil {
-		return r.err
-	}
-	b := append(binary.AppendUvarint(nil, n+1), r.rest...)
-	f.set(Export, binary.AppendUvarint(append(appendText(b, name), kind), uint64(index)))
-	return nil
-}
-
-// RemoveExport takes a name away, if it is there.
-func (f *File) RemoveExport(name string) error {
-	r := reader{rest: f.Section(Export)}
-	var kept []byte
-	n := r.unsigned()
-	left := n
-	for range n {
-		before := r.rest
-		exported := r.text()
-		r.byte()
-		r.unsigned()
-		if r.err != nil {
-			return r.err
-		}
-		if exported == name {
-			left--
-			continue
-		}
-		kept = append(kept, before[:len(before)-len(r.rest)]...)
-	}
-	if r.err == nil {
-		f.set(Export, append(binary.AppendUvarint(nil, left), kept...))
-	}
-	return r.err
-}
-
 // SetStart adds a function that takes and returns nothing, which the engine runs once when it
 // makes an instance, after the data segments are in place. It is the last of the functions, so
 // that all others keep their numbers. body is the function's code as the format has it: its
@@ -269,34 +179,23 @@ func (f *File) SetStart(body []byte) error {
 	if f.Section(Start) != nil {
 		return errors.New("the wasm has a start function already")
 	}
-	imports := reader{rest: f.Section(Import)}
-	index := uint64(0)
-	for range imports.unsigned() {
-		imports.text()
-		imports.text()
-		if imports.byte() != 0 {
-			return cmp.Or(imports.err, errors.New("the wasm imports something that is no function"))
-		}
-		imports.unsigned()
-		index++
-	}
-	types, functions, code := reader{rest: f.Section(Type)}, reader{rest: f.Section(Function)}, reader{rest: f.Section(Code)}
-	t, n, bodies := types.unsigned(), functions.unsigned(), code.unsigned()
-	if err := cmp.Or(imports.err, types.err, functions.err, code.err); err != nil {
+	imports := Reader{Rest: f.Section(Import)}
+	imported := imports.ImportedFunctions()
+	types, functions, code := Reader{Rest: f.Section(Type)}, Reader{Rest: f.Section(Function)}, Reader{Rest: f.Section(Code)}
+	t, n, bodies := types.Number(), functions.Number(), code.Number()
+	if err := cmp.Or(imports.Err, types.Err, functions.Err, code.Err); err != nil {
 		return err
 	}
 	if n != bodies {
 		return errors.New("not as many functions as bodies")
 	}
-	f.set(Type, append(append(binary.AppendUvarint(nil, t+1), types.rest...), 0x60, 0, 0))
-	f.set(Function, binary.AppendUvarint(append(binary.AppendUvarint(nil, n+1), functions.rest...), t))
-	f.set(Code, append(binary.AppendUvarint(append(binary.AppendUvarint(nil, n+1), code.rest...), uint64(len(body))), body...))
-	f.set(Start, binary.AppendUvarint(nil, index+n))
+	// longer is how a list that had n entries begins when it has one more.
+	longer := func(n int) []byte { return binary.AppendUvarint(nil, uint64(n+1)) }
+	f.set(Type, append(append(longer(t), types.Rest...), 0x60, 0, 0))
+	f.set(Function, binary.AppendUvarint(append(longer(n), functions.Rest...), uint64(t)))
+	f.set(Code, append(binary.AppendUvarint(append(longer(n), code.Rest...), uint64(len(body))), body...))
+	f.set(Start, binary.AppendUvarint(nil, uint64(imported+n)))
 	return nil
-}
-
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // appendSigned appends a number as signed LEB128, the form of constants in code.
@@ -311,49 +210,73 @@ func appendSigned(b []byte, v int64) []byte {
 	}
 }
 
-// reader reads the binary format. Its first error stays, and all that is read then is zero.
-type reader struct {
-	rest []byte
-	err  error
+// A Reader reads the binary format from Rest on. Its first error stays in Err, and all that is read
+// then is zero.
+type Reader struct {
+	Rest []byte
+	Err  error
 }
 
-func (r *reader) bytes(n int) []byte {
-	if n < 0 || n > len(r.rest) || r.err != nil {
-		r.err = cmp.Or(r.err, errors.New("the wasm is cut off"))
-		r.rest = nil
+// Fail notes an error, unless there is one already.
+func (r *Reader) Fail(err error) { r.Err = cmp.Or(r.Err, err) }
+
+// Bytes reads n bytes.
+func (r *Reader) Bytes(n int) []byte {
+	if n < 0 || n > len(r.Rest) || r.Err != nil {
+		r.Fail(errors.New("the wasm is cut off"))
+		r.Rest = nil
 		return nil
 	}
-	b := r.rest[:n:n]
-	r.rest = r.rest[n:]
+	b := r.Rest[:n:n]
+	r.Rest = r.Rest[n:]
 	return b
 }
 
-func (r *reader) byte() byte {
-	if b := r.bytes(1); b != nil {
+// Byte reads one byte.
+func (r *Reader) Byte() byte {
+	if b := r.Bytes(1); b != nil {
 		return b[0]
 	}
 	return 0
 }
 
-func (r *reader) unsigned() uint64 {
-	v, n := binary.Uvarint(r.rest)
+// Number reads an unsigned number of up to 31 bits.
+func (r *Reader) Number() int {
+	v, n := binary.Uvarint(r.Rest)
 	if n <= 0 || v > 1<<31 {
-		n, v = len(r.rest)+1, 0
+		n, v = len(r.Rest)+1, 0
 	}
-	r.bytes(n)
-	return v
+	r.Bytes(n)
+	return int(v)
 }
 
-func (r *reader) text() string { return string(r.bytes(int(r.unsigned()))) }
+// Text reads a length and as many bytes.
+func (r *Reader) Text() string { return string(r.Bytes(r.Number())) }
+
+// ImportedFunctions counts the imports, which come first in the numbering of functions: Go imports
+// nothing else.
+func (r *Reader) ImportedFunctions() (n int) {
+	for range r.Number() {
+		r.Text()
+		r.Text()
+		if r.Byte() != 0 {
+			r.Fail(errors.New("the wasm imports something that is no function"))
+			return n
+		}
+		r.Number()
+		n++
+	}
+	return n
+}
 
 // constant reads an expression that is one constant of the given instruction.
-func (r *reader) constant(instruction byte) (v int64) {
-	if r.byte() != instruction {
-		r.err = cmp.Or(r.err, errors.New("not a constant"))
+func (r *Reader) constant(instruction byte) (v int64) {
+	if r.Byte() != instruction {
+		r.Fail(errors.New("not a constant"))
 		return 0
 	}
 	for shift := 0; ; {
-		b := r.byte()
+		b := r.Byte()
 		v |= int64(b&0x7f) << shift
 		shift += 7
 		if b&0x80 == 0 {
@@ -363,12 +286,12 @@ func (r *reader) constant(instruction byte) (v int64) {
 			break
 		}
 		if shift > 63 {
-			r.err = cmp.Or(r.err, errors.New("a constant that is too long"))
+			r.Fail(errors.New("a constant that is too long"))
 			return 0
 		}
 	}
-	if r.byte() != 0x0b {
-		r.err = cmp.Or(r.err, errors.New("not a constant"))
+	if r.Byte() != 0x0b {
+		r.Fail(errors.New("not a constant"))
 		return 0
 	}
 	return v
