@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"openchat/web/httpapi"
+	"openchat/web/jwks"
 )
 
 // handleHealth serves the three calls by which supervisors and load balancers ask.
@@ -112,8 +113,7 @@ func askHealth(ctx context.Context, args []string, getenv func(string) string, s
 	if err != nil {
 		return exitMisused, err
 	}
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(r)
+	res, err := jwks.NewClient().Do(r)
 	if err != nil {
 		return exitFailed, fmt.Errorf("no answer: %w", err)
 	}

@@ -437,7 +437,7 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 // Subjects hold no wildcards.
 func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, err error) {
 	defer s.timed(metrics.Page, time.Now(), &err)
-	err = s.persist(ctx, func(ctx context.Context) error {
+	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		list = list[:0]
 		release, err := s.beginRead(ctx)
 		if err != nil {
@@ -445,14 +445,17 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		}
 		defer release()
 		unread := s.unread()
+		defer func() {
+			if ctx.Err() == nil && s.unread() != unread {
+				err = ErrUnreadable // what could not be read is left out without a word
+			}
+		}()
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.readJS, streamName, subjects)
 		if err != nil {
 			return err
 		}
 		for m, err := range found {
 			switch {
-			case s.unread() != unread:
-				return ErrUnreadable // what could not be read is left out without a word
 			case errors.Is(err, jetstreamext.ErrNoMessages) && len(list) == 0:
 				return nil
 			case err != nil:
@@ -464,9 +467,6 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		// not received must not be taken for what is not there.
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if s.unread() != unread {
-			return ErrUnreadable
 		}
 		if len(list) == 0 || s.readJS.Conn().IsClosed() {
 			return nats.ErrTimeout
