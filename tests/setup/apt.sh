@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes sure that there is a program that Debian packages; installs it where it may.
 #
-#   apt.sh PROGRAM PACKAGE
+#   apt.sh PROGRAM PACKAGE...
 #
 # A service that the package brings is not started.
 set -u
-program=$1 package=$2
+program=$1
+shift
 PATH=$PATH:/usr/sbin:/sbin
 command -v "$program" >/dev/null && exit
 
@@ -15,7 +16,7 @@ if command -v flock >/dev/null; then
 	flock 9
 	command -v "$program" >/dev/null && exit
 fi
-manual="install it (Debian: apt-get install $package) and run the test again"
+manual="install it (Debian: apt-get install $*) and run the test again"
 if ! command -v apt-get >/dev/null; then
 	echo "$program is not in PATH, and there is no apt-get to install it with: $manual" >&2
 	exit 1
@@ -35,10 +36,10 @@ if [ ! -e $policy ]; then
 	printf '#!/bin/sh\nexit 101\n' | $root tee $policy >/dev/null && $root chmod 755 $policy
 	trap 'rm -f "$output"; $root rm -f $policy' EXIT
 fi
-echo "$program is not in PATH: installing $package with apt-get"
-if ! { $root apt-get update -q && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package"; } >"$output" 2>&1 ||
+echo "$program is not in PATH: installing $* with apt-get"
+if ! { $root apt-get update -q && $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"; } >"$output" 2>&1 ||
 	! command -v "$program" >/dev/null; then
 	tail -5 "$output" >&2
-	echo "Installing $package with apt-get failed: $manual" >&2
+	echo "Installing $* with apt-get failed: $manual" >&2
 	exit 1
 fi
