@@ -80,15 +80,21 @@ func member(t *testing.T, b []byte, name string) string {
 	return text
 }
 
-// An account's desks, and agents who sign in as themselves, in the real process: the token
-// comes from gateway agent-token, its hash goes into the file.
-func TestDeskAccess(t *testing.T) {
+// agentToken is a token for an agent and its hash, from gateway agent-token.
+func agentToken(t *testing.T) (token, hash string) {
+	t.Helper()
 	out, err := exec.CommandContext(t.Context(), built(t), "agent-token").Output()
 	lines := regexp.MustCompile(`(?m)([0-9a-f]{64})\n[^\n]* (sha256:[0-9a-f]{64})\n$`).FindSubmatch(out)
 	if err != nil || lines == nil {
 		t.Fatalf("agent-token printed %q, %v", out, err)
 	}
-	token, hash := string(lines[1]), string(lines[2])
+	return string(lines[1]), string(lines[2])
+}
+
+// An account's desks, and agents who sign in as themselves, in the real process: the token
+// comes from gateway agent-token, its hash goes into the file.
+func TestDeskAccess(t *testing.T) {
+	token, hash := agentToken(t)
 	const agentID = "3f0c1b52-8a0e-4f7c-9a55-0d2f4c1e7b90"
 	file := filepath.Join(t.TempDir(), "agents.json")
 	if err := os.WriteFile(file, fmt.Appendf(nil, `{"agents":[{"agentId":%q,"agentName":"Ann","role":"agent","accounts":["ABCDEF"],"tokens":[%q]}]}`, agentID, hash), 0o600); err != nil {

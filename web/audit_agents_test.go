@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -21,12 +19,7 @@ import (
 // What an agent does who signs in as themselves, what the gateway does when that agent is
 // disconnected, and who fails to sign in at the desk's event stream.
 func TestAuditLogNamesAgentsRequeuesAndFailedSockets(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), built(t), "agent-token").Output()
-	found := regexp.MustCompile(`(?m)([0-9a-f]{64})\n[^\n]* (sha256:[0-9a-f]{64})\n$`).FindSubmatch(out)
-	if err != nil || found == nil {
-		t.Fatalf("agent-token printed %q, %v", out, err)
-	}
-	token, hash := string(found[1]), string(found[2])
+	token, hash := agentToken(t)
 	const agentID = "3f0c1b52-8a0e-4f7c-9a55-0d2f4c1e7b90"
 	dir := t.TempDir()
 	agents, log := filepath.Join(dir, "agents.json"), filepath.Join(dir, "audit.jsonl")

@@ -332,6 +332,21 @@ func pack(folder, file string) error {
 	return os.WriteFile(file, b.Bytes(), 0o644)
 }
 
+// openFixture reads what a fixture holds, and unpacks its data folder.
+func openFixture(t *testing.T, name string) (fixture storedFixture, folder string) {
+	t.Helper()
+	text, err := os.ReadFile(name + ".json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &fixture); err != nil {
+		t.Fatal(err)
+	}
+	folder = t.TempDir()
+	unpack(t, name+".tar.gz", folder)
+	return fixture, folder
+}
+
 func unpack(t *testing.T, file, folder string) {
 	t.Helper()
 	f, err := os.Open(file)
@@ -376,16 +391,7 @@ func TestStoredByEarlierVersions(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			t.Parallel()
-			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var fixture storedFixture
-			if err := json.Unmarshal(text, &fixture); err != nil {
-				t.Fatal(err)
-			}
-			folder := t.TempDir()
-			unpack(t, strings.TrimSuffix(file, ".json")+".tar.gz", folder)
+			fixture, folder := openFixture(t, strings.TrimSuffix(file, ".json"))
 			for range 2 {
 				inProcess(t, folder, func(c *client) { c.compare(fixture) })
 			}

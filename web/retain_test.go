@@ -1,9 +1,7 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,17 +12,7 @@ import (
 // An account with a limit, in a folder with chats of long ago: those that have ended are gone
 // for their customers, and all others are as they were.
 func TestRetainBytesRemovesEndedChatsOnly(t *testing.T) {
-	const file = "testdata/stored-f3778dd"
-	text, err := os.ReadFile(file + ".json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var fixture storedFixture
-	if err := json.Unmarshal(text, &fixture); err != nil {
-		t.Fatal(err)
-	}
-	folder := t.TempDir()
-	unpack(t, file+".tar.gz", folder)
+	fixture, folder := openFixture(t, "testdata/stored-f3778dd")
 	start := func(more ...string) *running {
 		return launchDemo(t, folder, "127.0.0.1:0", append(more, "--max-age", forever, "--customer-grace", "10m", "--abandon-after", "0")...)
 	}
