@@ -1350,12 +1350,22 @@ var faults = []fault{
 		`case IsReservedName(value):`,
 		`case false:`},
 	{"SES-1 an erased customer's bytes stay in the files", "web/store/erase.go", "Store.overwrite",
-		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.SecureDeleteMsg(ctx, sequence) })
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == noSuchSequence {`,
-		`	err := s.persist(ctx, func(ctx context.Context) error { return s.stream.DeleteMsg(ctx, sequence) })
-	var api *jetstream.APIError
-	if errors.As(err, &api) && api.ErrorCode == noSuchSequence {`},
+		`		err := s.stream.SecureDeleteMsg(ctx, sequence)
+		if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {`,
+		`		err := s.stream.DeleteMsg(ctx, sequence)
+		if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {`},
+	{"SES-1 an erasure ends where the answer to a deletion was lost", "web/store/erase.go", "Store.overwrite",
+		`			if _, reading := s.at(ctx, sequence); errors.Is(reading, ErrNotFound) {
+				return nil
+			}`,
+		``},
+	{"SES-1 what cannot be read does not exist", "web/store/nats.go", "Store.get",
+		`			if s.unread() != unread {
+				return ErrUnreadable
+			}
+			return ErrNotFound`,
+		`			_ = unread
+			return ErrNotFound`},
 	{"DESK-1 an erased customer's chats stay on the desk", "web/desk/view.go", "Desk.follow",
 		`		case e.Erased:
 			d.view.erase(e.Customer)`,
