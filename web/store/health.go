@@ -423,11 +423,13 @@ func (s *Store) Healthy(ctx context.Context) error {
 	if err := s.health.probe(ctx); err != nil {
 		return err
 	}
+	// What is stored between the two reads must not count: the sequence is read first.
+	received := s.follow.sequence()
 	info, err := s.stream.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("store: NATS does not answer: %w", err)
 	}
-	if info.State.LastSeq < s.follow.sequence() {
+	if info.State.LastSeq < received {
 		return errors.New("store: the stream was replaced by an older one; restart the gateway")
 	}
 	return nil

@@ -262,3 +262,35 @@ func TestProbesAreBounded(t *testing.T) {
 		t.Errorf("%d writes were tried, want %d at most", written, most)
 	}
 }
+
+// What is stored while the store is asked is no sign of an older stream.
+func TestHealthyWhileOthersWrite(t *testing.T) {
+	s, ctx := openStore(t, Config{}), testContext(t)
+	session := newSession(t, s, ann, "s")
+	e := newChat(t, s, session, "e")
+	var writers sync.WaitGroup
+	stop := make(chan struct{})
+	for w := range 4 {
+		writers.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, _, err := s.Append(ctx, ann, e.EngagementID, from(session, "text", fmt.Sprint(w, i))); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 1000 {
+		if err := s.Healthy(ctx); err != nil {
+			t.Error(err)
+			break
+		}
+	}
+	close(stop)
+	writers.Wait()
+}

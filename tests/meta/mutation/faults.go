@@ -128,6 +128,9 @@ var faults = []fault{
 `,
 		`p.synced = true
 `},
+	{"STORE-1 the gateway calls itself unready while others write", "web/store/health.go", "Store.Healthy",
+		`	if info.State.LastSeq < received {`,
+		`	if info.State.LastSeq < max(received, s.follow.sequence()) {`},
 	{"DESK-1 a note is news to the customer", "web/store/commits.go", "Store.change",
 		`		if len(events) > 0 {
 			e.LastUpdatedAt = now()

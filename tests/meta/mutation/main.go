@@ -52,8 +52,9 @@ const (
 	nativeTimeout  = time.Minute
 	serverTimeout  = 4 * time.Minute // of a package of web/, with its stores on disk
 	browserTimeout = 8 * time.Minute
-	// simSeeds is how many seeds of the simulation a fault may survive.
-	simSeeds = 2000
+	// simSeeds is how many seeds of the simulation a fault may survive. Some faults show in
+	// one life of a thousand only, and not in each repetition of it.
+	simSeeds = 10_000
 	// nativeSeeds is how many follow the native tests that did not see a fault.
 	nativeSeeds = 200
 )
