@@ -87,8 +87,9 @@ type quotas struct {
 	bytes    *hourly
 
 	mu       sync.Mutex
-	creating map[store.Customer]int // chats that are being created
-	calls    map[store.Customer]int // calls in progress
+	creating map[store.Customer]int           // chats that are being created
+	calls    map[store.Customer]int           // calls in progress
+	turns    map[store.Customer]chan struct{} // of those who have calls in progress
 }
 
 // ongoingChats is what quotas need of the store.
@@ -105,6 +106,7 @@ func newQuotas(limits Quotas, ongoing ongoingChats) *quotas {
 		bytes:    newHourly(quotaBytes, "store %d bytes"),
 		creating: map[store.Customer]int{},
 		calls:    map[store.Customer]int{},
+		turns:    map[store.Customer]chan struct{}{},
 	}
 	q.set(limits)
 	return q
@@ -265,15 +267,27 @@ const accountWait = time.Minute
 // callWait is when a customer may call again who has too many calls in progress.
 const callWait = time.Second
 
-// call counts a call of the customer in; when it succeeds, end must follow.
-func (q *quotas) call(c store.Customer) (end func(), err error) {
+// atOnce is how many calls of one customer are worked on at a time. The others wait, so that a customer
+// who makes many at once does not take the processors from those who make one.
+const atOnce = 2
+
+// call counts a call of the customer in; when it succeeds, end must follow. turn has room for as many as
+// are worked on at a time.
+func (q *quotas) call(c store.Customer) (turn chan struct{}, end func(), err error) {
 	end = q.enter(q.calls, c)
 	if most := q.limits.Load().CustomerCalls; most >= 0 && q.entered(q.calls, c) > most {
 		end()
-		return nil, quotaProblem(httpapi.TooMany(fmt.Sprintf(
+		return nil, nil, quotaProblem(httpapi.TooMany(fmt.Sprintf(
 			"This customer has %d calls in progress, which is as many as one customer may have; an answer must be read before the next call.", most), callWait), quotaCalls)
 	}
-	return end, nil
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	turn = q.turns[c]
+	if turn == nil {
+		turn = make(chan struct{}, atOnce)
+		q.turns[c] = turn
+	}
+	return turn, end, nil
 }
 
 // enter counts one of the customer into counts; leave, which must follow once, counts it
@@ -287,6 +301,9 @@ func (q *quotas) enter(counts map[store.Customer]int, c store.Customer) (leave f
 		defer q.mu.Unlock()
 		if counts[c]--; counts[c] == 0 {
 			delete(counts, c)
+			if q.calls[c] == 0 {
+				delete(q.turns, c)
+			}
 		}
 	}
 }

@@ -195,3 +195,34 @@ func TestCallsInProgress(t *testing.T) {
 		_, _ = io.Copy(io.Discard, res.Body)
 	}
 }
+
+// However many calls a customer has in progress, two are worked on, and nothing is kept of who has none.
+func TestCallsOfACustomerWaitForEachOther(t *testing.T) {
+	q := newQuotas(Quotas{CustomerCalls: 8}, nil)
+	ann, bob := store.Customer{Account: "ABCDEF", ID: "ann"}, store.Customer{Account: "ABCDEF", ID: "bob"}
+	var ends []func()
+	worked := func(c store.Customer) (n int) {
+		for range 4 {
+			turn, end, err := q.call(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, end)
+			select {
+			case turn <- struct{}{}:
+				n++
+			default:
+			}
+		}
+		return n
+	}
+	if a, b := worked(ann), worked(bob); a != atOnce || b != atOnce {
+		t.Errorf("%d of ann's calls and %d of bob's are worked on, not %d", a, b, atOnce)
+	}
+	for _, end := range ends {
+		end()
+	}
+	if len(q.turns) != 0 || len(q.calls) != 0 {
+		t.Errorf("%d customers are remembered", len(q.turns)+len(q.calls))
+	}
+}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,16 +77,27 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 		if err := g.limits.Count("customer " + key); err != nil {
 			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
-		end, err := g.quotas.call(c.Customer)
+		turn, end, err := g.quotas.call(c.Customer)
 		if err != nil {
 			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		httpapi.AfterAnswer(r, end)
 		call := r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 		defer func() { r.Pattern = call.Pattern }()
-		return next(call)
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-r.Context().Done():
+			return httpapi.Answer{}, fmt.Errorf("%w: calls of the same customer: %w", store.ErrBusy, r.Context().Err())
+		}
+		answer, err := next(call)
+		g.limits.Charge("customer "+key, len(answer.Body)/bytesPerCall)
+		return answer, err
 	}))
 }
+
+// bytesPerCall is how much of an answer a call pays for. A longer one counts as several.
+const bytesPerCall = 32 << 10
 
 // server admits calls with a server credential of the path's account. They are not for
 // browsers, so a page's call is refused whatever its origin. within bounds the call;

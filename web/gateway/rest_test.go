@@ -554,6 +554,31 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// What a call costs the gateway grows with its answer, so long answers use up the rate as several calls do.
+func TestLongAnswersCountAsSeveralCalls(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.001, 60 })
+	pages := func(customer, text string) (served int) {
+		c := w.chat(customer)
+		for i := range 40 {
+			c.say(text, strconv.Itoa(i))
+		}
+		for ; served < 20; served++ {
+			r := w.call("GET", "/engagements/"+c.e.EngagementID+"/messages?pageSize=50&dialogId="+c.e.DialogID, c.token, "")
+			if r.status == http.StatusTooManyRequests {
+				break
+			}
+			if r.status != http.StatusOK {
+				t.Fatalf("%d %s", r.status, r.body)
+			}
+		}
+		return served
+	}
+	short, long := pages("ann", "few words"), pages("bob", strings.Repeat("long words ", wire.MaxText/11))
+	if long == 0 || long*3 > short {
+		t.Errorf("%d pages of long messages were answered, and %d of short ones", long, short)
+	}
+}
+
 // Each refused call costs the gateway about as much as one that is answered, so a customer who repeats
 // it as fast as it is refused is answered late: one connection then asks once in a HoldTime.
 func TestCustomerWhoGoesOnWhileRefusedIsAnsweredLate(t *testing.T) {

@@ -62,3 +62,14 @@ func (l *Limits) wait(key string) time.Duration {
 	}
 	return d
 }
+
+// Charge counts n calls more of key, whose cost has shown only when they were made. The calls
+// after them wait for it. A negative n counts as 0.
+func (l *Limits) Charge(key string, n int) {
+	if n <= 0 || l.rate == rate.Inf {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.use(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) }).ReserveN(time.Now(), min(n, l.burst))
+}

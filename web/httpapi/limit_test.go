@@ -27,7 +27,17 @@ func TestLimits(t *testing.T) {
 		if l.Count("a") != nil || l.Count("a") == nil {
 			t.Error("not one call is due")
 		}
+		l.Charge("c", 1000) // more than are ever possible at once
+		if d := l.wait("c"); d != 500*time.Millisecond {
+			t.Errorf("wait %v after the burst was charged", d)
+		}
+		l.Charge("b", -1)
+		l.Charge("b", 2)
+		if l.Count("b") != nil || l.Count("b") == nil {
+			t.Error("what is charged does not count as two calls")
+		}
 		l = NewLimits(-1, 0)
+		l.Charge("a", 10)
 		for range 10 {
 			if err := l.Count("a"); err != nil {
 				t.Errorf("what is unlimited refuses: %v", err)

@@ -128,6 +128,12 @@ var faults = []fault{
 `,
 		`p.synced = true
 `},
+	{"CONN-2 a long answer costs its customer as little as a short one", "web/gateway/rest.go", "Gateway.customer",
+		`		g.limits.Charge("customer "+key, len(answer.Body)/bytesPerCall)`,
+		`		g.limits.Charge("customer "+key, 0)`},
+	{"CONN-2 all calls of a customer are worked on at once", "web/gateway/quota.go", "quotas.call",
+		`		turn = make(chan struct{}, atOnce)`,
+		`		turn = make(chan struct{}, 64*atOnce)`},
 	{"STORE-1 the gateway calls itself unready while others write", "web/store/health.go", "Store.Healthy",
 		`	if info.State.LastSeq < received {`,
 		`	if info.State.LastSeq < max(received, s.follow.sequence()) {`},
