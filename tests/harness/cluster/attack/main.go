@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 
 	"openchat/tests/harness/cluster"
@@ -24,7 +25,7 @@ func main() {
 }
 
 func run() error {
-	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, 19); err != nil {
+	if err := leastPriority(); err != nil {
 		return err
 	}
 	in := json.NewDecoder(os.Stdin)
@@ -40,4 +41,27 @@ func run() error {
 	counts := map[string]int{}
 	t.Attack(ctx, counts)
 	return json.NewEncoder(os.Stdout).Encode(counts)
+}
+
+// leastPriority gives the process the least priority. Linux gives it to a thread, and to those that the thread
+// begins: those that Go has begun before are ended by executing the program anew.
+func leastPriority() error {
+	const least = 19
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// The system call answers 20 minus the priority.
+	switch now, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); {
+	case err != nil:
+		return err
+	case 20-now == least:
+		return nil
+	}
+	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, least); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return syscall.Exec(self, os.Args, os.Environ())
 }
