@@ -30,6 +30,7 @@ import (
 	"openchat/web/httpapi"
 	"openchat/web/metrics"
 	"openchat/web/store"
+	"openchat/web/tracing"
 )
 
 // version is set by the build.
@@ -51,7 +52,7 @@ const (
 	stopWithin             = 10 * time.Second
 	drainWithin            = 5 * time.Second        // calls and streams, and a second to break them off
 	closeConnectionsWithin = 500 * time.Millisecond // connections without a call
-	closeWithin            = time.Second            // the desk's work, and again the store
+	closeWithin            = time.Second            // the desk's work, and again the store, and the traces
 )
 
 func main() {
@@ -163,8 +164,9 @@ type process struct {
 
 	profiles io.Closer // nil unless asked for
 	metrics  *metrics.Metrics
-	scraped  *scraped       // nil without metrics
-	audit    *httpapi.Audit // nil unless asked for
+	scraped  *scraped        // nil without metrics
+	traces   *tracing.Tracer // nil unless asked for
+	audit    *httpapi.Audit  // nil unless asked for
 	keySets  keySets
 	issuer   agentIssuer
 	parse    func() (*settings, error)       // reads the settings anew
@@ -177,6 +179,9 @@ type process struct {
 
 func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
 	p.countMetrics()
+	if err := p.sendTraces(); err != nil {
+		return fmt.Errorf("%w (--otlp-endpoint)", err)
+	}
 	mux := http.NewServeMux()
 	// What can be wrong comes first, and the store, which takes a moment, last.
 	if p.dist != "" {
@@ -196,7 +201,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 			return fmt.Errorf("--audit-log: %w", err)
 		}
 	}
-	config.Logger, config.Audit, config.Metrics = p.log, p.audit, p.metrics
+	config.Logger, config.Audit, config.Metrics, config.Traces = p.log, p.audit, p.metrics, p.traces
 	var keepSets func()
 	if config.KeySets, keepSets, err = p.keySets.open(ctx, p, p.settings, true); err != nil {
 		return err
@@ -218,7 +223,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	}
 	p.store, err = store.Open(ctx, store.Config{
 		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore),
-		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log, Metrics: p.metrics,
+		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log, Metrics: p.metrics, Traces: p.traces,
 	})
 	if errors.Is(err, store.ErrKey) {
 		return fmt.Errorf("%w (--store-key-file, --data)", err)
@@ -239,7 +244,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	p.desk, err = desk.New(desk.Config{
 		Store: p.store, Access: p.deskAccess, HeartbeatInterval: p.heartbeat, BehindProxy: p.behindProxy, Logger: p.log,
 		Customers: p.gateway, CustomerGrace: p.customerGrace, AgentGrace: p.agentGrace, AbandonAfter: cmp.Or(p.abandonAfter, -1),
-		AllowedOrigins: p.deskOrigins(), Audit: p.audit, Metrics: p.metrics,
+		AllowedOrigins: p.deskOrigins(), Audit: p.audit, Metrics: p.metrics, Traces: p.traces,
 	})
 	if err != nil {
 		return err
@@ -369,6 +374,7 @@ func (p *process) stop() error {
 	if p.store != nil {
 		p.within("store", p.store.Close)
 	}
+	p.logLate("traces", p.closeTraces())
 	if p.scraped != nil {
 		_ = p.scraped.Close() // last, so that the stop shows
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"runtime"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"openchat/web/httpapi"
 	"openchat/web/jwks"
 	"openchat/web/store"
+	"openchat/web/tracing"
 )
 
 // settings is everything that a flag or the environment sets, as it was given.
@@ -32,6 +34,12 @@ type settings struct {
 	profileAddr string
 	metricsAddr string // "": nowhere, or in the demo at demoMetrics
 	auditLog    string
+
+	otlpEndpoint string // a URL; "": no traces
+	otlpHeader   secrets
+	otlpSampling int         // one call in so many
+	otlpFields   http.Header // otlpHeader, as read
+
 	data        string
 	dist        string
 	natsURL     string
@@ -215,6 +223,8 @@ func defaults() *settings {
 		jwksRefresh: jwks.DefaultRefresh,
 		maxTokenAge: gateway.DefaultMaxTokenAge,
 
+		otlpSampling: tracing.DefaultOneIn,
+
 		heartbeat: wire.HeartbeatInterval,
 		quotas:    gateway.DefaultQuotas(),
 
@@ -239,6 +249,9 @@ func (s *settings) options() []option {
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
 		{process, "profile-addr", "host:port", "where to serve the Go runtime's profiles, below /debug/pprof/; a loopback address; empty: nowhere", &s.profileAddr},
 		{process, "metrics-addr", "host:port", "where to serve GET /metrics for Prometheus, to whoever asks; empty: nowhere, with --demo at\n" + demoMetrics + ", or a free port, which is printed", &s.metricsAddr},
+		{process, "otlp-endpoint", "url", "OpenTelemetry collector that gets traces by OTLP over HTTP, at /v1/traces below this URL, e.g.\nhttp://127.0.0.1:4318 (docs/operations.md); empty: nothing is traced", &s.otlpEndpoint},
+		{process, "otlp-header", "name=secret", "header of each request to the collector, e.g. authorization=@collector.txt, whose first line is\n\"Bearer\" and a token; to an https URL or a loopback address only; may be repeated", &s.otlpHeader},
+		{process, "otlp-sampling", "n", fmt.Sprintf("one call in n is traced, chosen at random; 1 (every call) to %d", tracing.MaxOneIn), &s.otlpSampling},
 		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
@@ -510,6 +523,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		return nil, err
 	}
 	if err := s.checkMetrics(); err != nil {
+		return nil, err
+	}
+	if err := s.checkTraces(); err != nil {
 		return nil, err
 	}
 	if s.demo {

@@ -95,7 +95,8 @@ func TestImportsBetweenSides(t *testing.T) {
 // of what is counted.
 func TestWallsBetweenServers(t *testing.T) {
 	banned := map[string][]string{
-		"openchat/web/metrics":  {"store", "jwks", "httpapi", "presence", "gateway", "desk"},
+		"openchat/web/metrics":  {"store", "jwks", "httpapi", "presence", "gateway", "desk", "tracing"},
+		"openchat/web/tracing":  {"store", "jwks", "httpapi", "presence", "gateway", "desk", "metrics"},
 		"openchat/web/store":    {"httpapi", "jwks", "presence", "gateway", "desk"},
 		"openchat/web/jwks":     {"store", "httpapi", "presence", "gateway", "desk"},
 		"openchat/web/httpapi":  {"presence", "gateway", "desk"},
@@ -113,6 +114,41 @@ func TestWallsBetweenServers(t *testing.T) {
 	}
 	for path := range banned {
 		t.Errorf("there is no package %s", path)
+	}
+}
+
+// OpenTelemetry is web/tracing's and nobody else's, so that it can be replaced in one place; what is linked
+// into the gateway has no gRPC, and nothing of it all is linked into the core or the wasm.
+func TestImportsTelemetryIsInOnePlace(t *testing.T) {
+	found := false
+	for _, p := range goList(t, nil, "./...") {
+		for _, i := range p.Imports {
+			if strings.HasPrefix(i, "go.opentelemetry.io/") {
+				if found = true; p.ImportPath != "openchat/web/tracing" {
+					t.Errorf("%s imports %s", p.ImportPath, i)
+				}
+			}
+		}
+	}
+	if !found {
+		t.Error("nothing imports OpenTelemetry")
+	}
+	for _, linked := range []struct {
+		env    []string
+		of     string
+		banned []string
+	}{
+		{nil, "./web", []string{"google.golang.org/grpc"}},
+		{wasmEnv, "./wasm", []string{"go.opentelemetry.io/", "google.golang.org/"}},
+		{nil, "./sdk/...", []string{"go.opentelemetry.io/", "google.golang.org/"}},
+	} {
+		for _, p := range goList(t, linked.env, "-deps", linked.of) {
+			for _, banned := range linked.banned {
+				if strings.HasPrefix(p.ImportPath, banned) {
+					t.Errorf("%s links %s", linked.of, p.ImportPath)
+				}
+			}
+		}
 	}
 }
 

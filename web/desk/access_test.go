@@ -156,9 +156,9 @@ func TestTenantsAreApartOnSockets(t *testing.T) {
 			}
 		}
 		// A message of a chat that this process does not know yet, and a chat that the store has forgotten.
-		f.desk.view.message(x.account, &wire.Message{EngagementID: uuid.NewString(), MessageIndex: 1, SenderParticipantName: "Bo of " + x.account})
+		f.desk.view.message(x.account, &wire.Message{EngagementID: uuid.NewString(), MessageIndex: 1, SenderParticipantName: "Bo of " + x.account}, nil)
 		gone := store.Engagement{Customer: store.Customer{Account: x.account, ID: "x"}, EngagementID: uuid.NewString(), Status: wire.EngagementActive, EventID: 1}
-		f.desk.view.put(*ours(gone))
+		f.desk.view.put(*ours(gone), nil)
 		f.desk.view.drop(gone.EngagementID)
 		f.waitingAt(x.account, "New")
 		if status, b := f.as(x.secret, "POST", path+":end", bo.json()); status != 200 {
@@ -228,7 +228,7 @@ func TestTenantsAreApartInWhatIsKept(t *testing.T) {
 	v := newView(2)
 	put := func(account string) string {
 		id := uuid.NewString()
-		v.put(*ours(store.Engagement{Customer: store.Customer{Account: account, ID: "x"}, EngagementID: id, Status: wire.EngagementTerminated, EventID: 1}))
+		v.put(*ours(store.Engagement{Customer: store.Customer{Account: account, ID: "x"}, EngagementID: id, Status: wire.EngagementTerminated, EventID: 1}), nil)
 		return id
 	}
 	first := put(accountA)

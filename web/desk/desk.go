@@ -29,6 +29,7 @@ import (
 	"openchat/web/httpapi"
 	"openchat/web/metrics"
 	"openchat/web/presence"
+	"openchat/web/tracing"
 )
 
 // BasePath is the root of the desk's API.
@@ -113,6 +114,8 @@ type Config struct {
 	Audit *httpapi.Audit
 	// Metrics receives what is counted. Nil: nothing does.
 	Metrics *metrics.Metrics
+	// Traces receives agents' calls, and the changes that they have caused. Nil: nothing does.
+	Traces *tracing.Tracer
 
 	watchEvery time.Duration // between two comparisons with who is connected; 0: 1 s. Other values are for tests
 }
@@ -188,6 +191,7 @@ func New(c Config) (*Desk, error) {
 			AllowMethods: "GET, POST",
 			AllowHeaders: "authorization, content-type",
 			Metrics:      c.Metrics,
+			Traces:       c.Traces,
 		},
 		heartbeat:  c.HeartbeatInterval,
 		queue:      or(c.SocketQueue, 1024),

@@ -64,7 +64,7 @@ func (d *Desk) agents(next httpapi.Call) httpapi.Call {
 		}
 		select {
 		case <-d.view.ready:
-			call := r.WithContext(context.WithValue(r.Context(), callerKey{}, who))
+			call := r.WithContext(context.WithValue(d.api.Trace(r.Context(), ""), callerKey{}, who))
 			defer func() { r.Pattern = call.Pattern }()
 			return next(call)
 		case <-r.Context().Done():
@@ -139,6 +139,7 @@ func (d *Desk) changeChat(r *http.Request, id, verb string, b *body, change func
 	if !ok {
 		return httpapi.Answer{}, notFound()
 	}
+	d.api.TraceAbout(r.Context(), e.Customer.Account, "", e.EngagementID)
 	var err error
 	if verb == ":supervise" {
 		err = callerOf(r).supervises("agentId", "come into a chat as one")

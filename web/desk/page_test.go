@@ -29,7 +29,7 @@ func (f *fixture) fill(n, size int) (ids []string) {
 			Parameters: parameters, CreatedAt: time.UnixMilli(int64(1e12 + i)).UTC(), EventID: 1,
 		}
 		ids = append(ids, e.EngagementID)
-		f.desk.view.put(*ours(e))
+		f.desk.view.put(*ours(e), nil)
 	}
 	return ids
 }
@@ -73,7 +73,7 @@ func TestSnapshotIsPaged(t *testing.T) {
 		s := e.Engagement
 		edit(&s)
 		s.EventID++
-		f.desk.view.put(*ours(s))
+		f.desk.view.put(*ours(s), nil)
 	}
 	change(changed, func(e *store.Engagement) {
 		e.Members = []store.Member{{Participant: wire.Participant{ParticipantID: uuid.NewString(), ParticipantType: wire.ParticipantAgent, DisplayName: "Bo"}}}
@@ -126,7 +126,7 @@ func TestSnapshotBeginsWithOwnChats(t *testing.T) {
 	s := e.Engagement
 	s.EventID++
 	s.Members = []store.Member{{Participant: wire.Participant{ParticipantID: bo.id, ParticipantType: wire.ParticipantAgent, DisplayName: bo.name}}}
-	f.desk.view.put(*ours(s))
+	f.desk.view.put(*ours(s), nil)
 	chats := f.dial().authenticateWith(fmt.Sprintf(`"credential":%q,"agentId":%q`, credential, bo.id))
 	if len(chats) == 0 || chats[0].EngagementID != own || chats[1].EngagementID != ids[0] {
 		t.Error("the first chat is not the agent's own, or the second not the one that has waited longest")
@@ -159,7 +159,7 @@ func largest() *engagement {
 func TestLargestChatFits(t *testing.T) {
 	f := newFixture(t, newStore(t), nil)
 	for range 3 {
-		f.desk.view.put(*largest())
+		f.desk.view.put(*largest(), nil)
 	}
 	c := f.dial()
 	c.write(fmt.Sprintf(`{"type":"authenticate","credential":%q}`, credential))
@@ -182,7 +182,7 @@ func TestSlowDeskIsCutByBytes(t *testing.T) {
 	text := strings.Repeat("€", wire.MaxText)
 	var most int64
 	for i := range int64(3000) {
-		f.desk.view.message(accountA, &wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}})
+		f.desk.view.message(accountA, &wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}}, nil)
 		f.desk.view.mu.Lock()
 		for s := range f.desk.view.sockets {
 			if n := int64(len(s.queue)) * int64(len(text)); n > most {

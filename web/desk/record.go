@@ -91,7 +91,7 @@ func (d *Desk) update(ctx context.Context, e *engagement, change func(*engagemen
 	})
 	now := engagementOf(stored)
 	if err == nil {
-		d.view.put(now)
+		d.view.put(now, d.api.Traces.CauseIn(ctx))
 	}
 	return now, err
 }
@@ -110,7 +110,7 @@ func (d *Desk) note(ctx context.Context, e *engagement, change func(*engagement)
 	})
 	now := engagementOf(stored)
 	if err == nil {
-		d.view.put(now)
+		d.view.put(now, d.api.Traces.CauseIn(ctx))
 	}
 	return now, err
 }

@@ -12,6 +12,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
+	"openchat/web/tracing"
 )
 
 // socket is one connected desk. Its reader is the handler's goroutine; its writer
@@ -25,8 +26,8 @@ type socket struct {
 	digest    [sha256.Size]byte // of the credential
 	origin    string            // of the page, if it may use the desk because it is in the list; else ""
 	agentID   string            // "": the desk has not said who sits at it
-	queue     chan []byte       // frames to be written, bounded
-	queued    atomic.Int64      // bytes in queue
+	queue     chan queued       // frames to be written, bounded
+	size      atomic.Int64      // bytes in queue
 	maxQueued int64             // the most that queue may hold
 	end       chan ending       // capacity 1: the first stop wins
 
@@ -56,14 +57,23 @@ var (
 	framePong = []byte(`{"type":"pong"}`)
 )
 
+// queued is a frame that waits to be written.
+type queued struct {
+	frame  []byte
+	traced *tracing.Delivery // nil for most
+}
+
 // send queues a frame, or ends the socket when it is too slow. It never blocks.
-func (s *socket) send(frame []byte) {
-	if s.queued.Add(int64(len(frame))) > s.maxQueued {
+func (s *socket) send(frame []byte) { s.sendTraced(frame, nil) }
+
+// sendTraced is send for a frame that is in a trace, or in none.
+func (s *socket) sendTraced(frame []byte, traced *tracing.Delivery) {
+	if s.size.Add(int64(len(frame))) > s.maxQueued {
 		s.stop(wire.CloseTooMuch, "too slow")
 		return
 	}
 	select {
-	case s.queue <- frame:
+	case s.queue <- queued{frame, traced}:
 	default:
 		s.stop(wire.CloseTooMuch, "too slow")
 	}
@@ -86,7 +96,7 @@ func (d *Desk) serveSocket(w http.ResponseWriter, r *http.Request) {
 	defer admission.Leave()
 	s := &socket{
 		frames: rate.NewLimiter(framesPerSecond, frameBurst), admission: admission, origin: d.api.Origins.Other(r),
-		queue: make(chan []byte, d.queue), maxQueued: int64(d.queueBytes), end: make(chan ending, 1),
+		queue: make(chan queued, d.queue), maxQueued: int64(d.queueBytes), end: make(chan ending, 1),
 	}
 	s.conn, err = httpapi.Accept(w, r, websocket.AcceptOptions{
 		Subprotocols: []string{Subprotocol},
@@ -244,7 +254,7 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 	beat := time.NewTicker(d.heartbeat)
 	defer beat.Stop()
 	for {
-		var frame []byte
+		var next queued
 		select { // an ending goes before what is queued
 		case e := <-s.end:
 			s.close(e)
@@ -261,18 +271,19 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 		case e := <-s.end:
 			s.close(e)
 			return
-		case frame = <-s.queue:
-			s.queued.Add(-int64(len(frame)))
+		case next = <-s.queue:
+			s.size.Add(-int64(len(next.frame)))
 		case <-beat.C:
-			frame = framePing
+			next.frame = framePing
 		}
 		ctx, cancel := context.WithTimeout(ctx, writeWait)
-		err := s.conn.Write(ctx, websocket.MessageText, frame)
+		err := s.conn.Write(ctx, websocket.MessageText, next.frame)
 		cancel()
 		if err != nil {
 			_ = s.conn.CloseNow()
 			return
 		}
+		next.traced.Sent(tracing.Desk, "")
 	}
 }
 

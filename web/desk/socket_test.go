@@ -234,7 +234,7 @@ func TestSlowDeskIsCutAndOthersAreNot(t *testing.T) {
 	const n = 3000
 	text := strings.Repeat("€", wire.MaxText)
 	for i := range int64(n) {
-		f.desk.view.message(accountA, &wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}})
+		f.desk.view.message(accountA, &wire.Message{EngagementID: e.EngagementID, MessageIndex: 3 + i, Body: wire.Body{ElementType: "text", Text: text}}, nil)
 		quick.until(func(f deskFrame) bool { return f.Type == "message" && f.Message["messageIndex"] == float64(3+i) })
 	}
 	slow.closed(wire.CloseTooMuch)
@@ -371,7 +371,7 @@ func TestChangesMissedAreReadAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := store.Engagement{Customer: customer(), EngagementID: uuid.NewString(), Status: wire.EngagementActive, EventID: 1}
-	deaf.view.put(*ours(gone))
+	deaf.view.put(*ours(gone), nil)
 	ann := newAgent("Ann")
 	want[Chat](f, 200, "POST", "/engagements/"+stays.EngagementID+":accept", ann.json())
 	want[Chat](f, 200, "POST", "/engagements/"+ends.EngagementID+":accept", ann.json())

@@ -10,6 +10,7 @@ import (
 	"openchat/sdk/wire"
 	"openchat/web/httpapi"
 	"openchat/web/store"
+	"openchat/web/tracing"
 )
 
 // view is the projection: every chat that has not ended, the last that have, and
@@ -44,8 +45,8 @@ func newView(keep int) *view {
 
 // put takes an engagement's state, unless it has a newer one, and sends it to the sockets.
 // It comes from the store's own order as well as from calls that have just
-// written, so that whoever was answered sees what they did.
-func (v *view) put(e engagement) {
+// written, so that whoever was answered sees what they did. cause is the trace of the change, or nil.
+func (v *view) put(e engagement, cause *tracing.Cause) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	old := v.chats[e.EngagementID]
@@ -70,19 +71,19 @@ func (v *view) put(e engagement) {
 		}
 		v.ended[e.Customer.Account] = ended
 	}
-	v.broadcast(e.Customer.Account, func() []byte {
+	v.broadcast(e.Customer.Account, cause.Event(e.Customer.Account, "chat"), func() []byte {
 		return chatFrame(now)
 	})
 }
 
-// message notes the index of a message in that account and passes it to the sockets.
-func (v *view) message(account string, m *wire.Message) {
+// message notes the index of a message in that account and passes it to the sockets. cause is as of put.
+func (v *view) message(account string, m *wire.Message, cause *tracing.Cause) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if e := v.chats[m.EngagementID]; e != nil {
 		e.newest = max(e.newest, m.MessageIndex)
 	}
-	v.broadcast(account, func() []byte {
+	v.broadcast(account, cause.Event(account, "message"), func() []byte {
 		return frame(`{"type":"message","message":`, m.Append(nil))
 	})
 }
@@ -105,7 +106,7 @@ func frame(head string, body []byte) []byte {
 }
 
 // broadcast queues a frame, encoded once, for every socket of the account.
-func (v *view) broadcast(account string, frame func() []byte) {
+func (v *view) broadcast(account string, traced *tracing.Delivery, frame func() []byte) {
 	var f []byte
 	for s := range v.sockets {
 		if !s.who.accounts.Has(account) {
@@ -114,7 +115,7 @@ func (v *view) broadcast(account string, frame func() []byte) {
 		if f == nil {
 			f = frame()
 		}
-		s.send(f)
+		s.sendTraced(f, traced)
 	}
 }
 
@@ -194,7 +195,7 @@ func (v *view) drop(engagementID string) {
 		return
 	}
 	c.engagement.Status = wire.EngagementTerminated
-	v.broadcast(c.engagement.Customer.Account, func() []byte {
+	v.broadcast(c.engagement.Customer.Account, nil, func() []byte {
 		return chatFrame(c)
 	})
 }
@@ -237,9 +238,9 @@ func (d *Desk) follow(ctx context.Context) error {
 	err := d.store.Follow(ctx, func(e store.Entry) {
 		switch {
 		case e.Engagement != nil:
-			d.view.put(engagementOf(*e.Engagement))
+			d.view.put(engagementOf(*e.Engagement), e.Cause)
 		case e.Message != nil:
-			d.view.message(e.Customer.Account, e.Message)
+			d.view.message(e.Customer.Account, e.Message, e.Cause)
 		case e.Erased:
 			d.view.erase(e.Customer)
 		case e.Customer == store.Customer{}:
@@ -311,7 +312,7 @@ func (d *Desk) read(ctx context.Context) error {
 const readers = 16
 
 func (d *Desk) readOne(ctx context.Context, e engagement) error {
-	d.view.put(e)
+	d.view.put(e, nil)
 	// Asked after put: a message that the follower sees from here on is counted by
 	// it, one that it saw before the chat was known is in this answer.
 	n, err := d.store.NewestIndex(ctx, e.Customer, e.EngagementID)

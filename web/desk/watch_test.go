@@ -490,7 +490,7 @@ func BenchmarkLook(b *testing.B) {
 		d.view.put(engagement{store.Engagement{EngagementID: uuid.NewString(), EventID: 1, Members: []store.Member{
 			{Participant: wire.Participant{ParticipantID: uuid.NewString(), ParticipantType: wire.ParticipantCustomer}, Sessions: []string{session}},
 			{Participant: wire.Participant{ParticipantID: agentID, ParticipantType: wire.ParticipantAgent}},
-		}}, kept{Watched: []string{agentID}}})
+		}}, kept{Watched: []string{agentID}}}, nil)
 	}
 	for b.Loop() {
 		if list := d.findDue(time.Now(), true); len(list) > 0 {

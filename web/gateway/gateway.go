@@ -27,6 +27,7 @@ import (
 	"openchat/web/httpapi"
 	"openchat/web/metrics"
 	"openchat/web/store"
+	"openchat/web/tracing"
 )
 
 // Tenant is one integration of an account. One that has several appkeys, as while they
@@ -141,6 +142,8 @@ type Config struct {
 	Audit *httpapi.Audit
 	// Metrics receives what is counted. Nil: nothing does.
 	Metrics *metrics.Metrics
+	// Traces receives calls, and the events that they have caused. Nil: nothing does.
+	Traces *tracing.Tracer
 }
 
 // Gateway serves customers. Make one with New.
@@ -190,6 +193,7 @@ func New(cfg Config) (*Gateway, error) {
 			AllowMethods: "GET, POST, DELETE",
 			AllowHeaders: "authorization, " + wire.HeaderAppkey + ", content-type",
 			Metrics:      cfg.Metrics,
+			Traces:       cfg.Traces,
 		},
 		limits:    httpapi.NewLimits(cfg.RequestRate, cfg.RequestBurst),
 		holdback:  httpapi.NewHoldback(drain),

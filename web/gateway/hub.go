@@ -42,7 +42,7 @@ func (h *hub) deliver(e store.Entry) {
 	}
 	for i := range e.Events {
 		f := frameOf(&e.Events[i])
-		f.stored = e.Stored
+		f.stored, f.traced = e.Stored, e.Cause.Event(e.Customer.Account, string(e.Events[i].Type))
 		for id, s := range streams {
 			if s.concerns(&e) && (f.session == "" || f.session == id) {
 				s.live(f)

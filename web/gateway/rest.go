@@ -82,7 +82,7 @@ func (g *Gateway) customer(next httpapi.Call) http.Handler {
 			return httpapi.Answer{}, g.holdback.Wait(r.Context(), key, err)
 		}
 		httpapi.AfterAnswer(r, end)
-		call := r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		call := r.WithContext(context.WithValue(g.api.Trace(r.Context(), c.Account), callerKey{}, c))
 		defer func() { r.Pattern = call.Pattern }()
 		select {
 		case turn <- struct{}{}:
@@ -132,7 +132,7 @@ func (g *Gateway) server(within time.Duration, action string, next httpapi.Call)
 			err := httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The server credential is not for this account.")
 			return httpapi.Answer{}, g.noteCall(e, err)
 		}
-		answer, err := next(r.WithContext(context.WithValue(r.Context(), auditedKey{}, &e)))
+		answer, err := next(r.WithContext(context.WithValue(g.api.Trace(r.Context(), e.Account), auditedKey{}, &e)))
 		if err != nil || answer.Lines == nil {
 			if err == nil && answer.Status == http.StatusAccepted {
 				e.Outcome = "incomplete"
@@ -564,7 +564,11 @@ func (g *Gateway) getJWT(r *http.Request) (httpapi.Answer, error) {
 
 // session returns the caller's active session.
 func (g *Gateway) session(ctx context.Context, id string) (store.Session, error) {
-	return g.sessionOf(ctx, callerOf(ctx), id)
+	s, err := g.sessionOf(ctx, callerOf(ctx), id)
+	if err == nil {
+		g.api.TraceAbout(ctx, "", s.SessionID, "")
+	}
+	return s, err
 }
 
 func (g *Gateway) sessionOf(ctx context.Context, c *caller, id string) (store.Session, error) {
@@ -579,6 +583,9 @@ func (g *Gateway) engagement(ctx context.Context, c *caller, id string) (*store.
 	e, err := g.store.Engagement(ctx, c.Customer, strings.ToLower(id))
 	if errors.Is(err, store.ErrNotFound) || err == nil && e.IntegrationID != c.IntegrationID {
 		return nil, notFound("engagementId")
+	}
+	if err == nil {
+		g.api.TraceAbout(ctx, "", "", e.EngagementID)
 	}
 	return &e, err
 }

@@ -16,6 +16,7 @@ import (
 	"openchat/web/httpapi"
 	"openchat/web/metrics"
 	"openchat/web/store"
+	"openchat/web/tracing"
 )
 
 // stream is one connection of a session's event stream. Two goroutines serve it: the
@@ -81,6 +82,7 @@ type frame struct {
 	ends    bool   // the session is over with it
 	text    []byte
 	stored  time.Time // when its event was, as long as that is live; else zero
+	traced  *tracing.Delivery
 }
 
 func frameOf(e *store.EncodedEvent) *frame {
@@ -700,6 +702,7 @@ func (s *stream) countSent(frames []*frame) {
 		if !f.stored.IsZero() {
 			s.g.cfg.Metrics.Delivered(f.stored)
 		}
+		f.traced.Sent(tracing.Customer, s.sessionID)
 	}
 }
 

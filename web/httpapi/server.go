@@ -28,6 +28,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/metrics"
+	"openchat/web/tracing"
 )
 
 // CallTime bounds a call. The store tries a write for up to 15 s while its outcome is
@@ -59,8 +60,8 @@ type Answer struct {
 type Call func(*http.Request) (Answer, error)
 
 // Server answers calls: it knows which pages may call, counts the calls in and out,
-// recovers what panics, and writes answers, problems and the log. All fields but Metrics are
-// required.
+// recovers what panics, and writes answers, problems and the log. All fields but Metrics and
+// Traces are required.
 type Server struct {
 	Log     *slog.Logger
 	Drain   *Drain
@@ -72,6 +73,8 @@ type Server struct {
 	AllowMethods, AllowHeaders string
 	// Metrics receives calls and refusals. Nil: nothing does.
 	Metrics *metrics.Metrics
+	// Traces receives the calls that Trace has been called for. Nil: nothing does.
+	Traces *tracing.Tracer
 }
 
 // Logger is log, or where it is nil, one that discards everything.
@@ -135,11 +138,13 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 			return
 		}
 		defer end()
-		state := &callState{writer: w}
+		state := &callState{writer: w, begun: time.Now()}
 		defer state.answered()
 		call := admitted.WithContext(context.WithValue(admitted.Context(), callStateKey{}, state))
-		begun := time.Now()
-		observe := func(status int) { s.Metrics.Call(call.Method, call.Pattern, status, time.Since(begun)) }
+		observe := func(status int) {
+			s.Metrics.Call(call.Method, call.Pattern, status, time.Since(state.begun))
+			state.span.Answered(call.Method, call.Pattern, status)
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
@@ -159,7 +164,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 		}
 		if err == nil {
 			observe(a.Status)
-			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(begun))
+			s.Log.Debug("answered", "method", call.Method, "route", call.Pattern, "status", a.Status, "took", time.Since(state.begun))
 			if a.Next != "" {
 				link(w.Header(), a.Next)
 			}
@@ -234,15 +239,30 @@ func (l *lineWriter) Write(p []byte) (int, error) {
 // callState is what belongs to a call that Handle has admitted, in its context.
 type callState struct {
 	writer http.ResponseWriter
+	begun  time.Time
+	span   *tracing.Span // nil where the call is in no trace
 	after  []func()
 }
 
 type callStateKey struct{}
 
 func (s *callState) answered() {
+	s.span.End("broken off", true) // unless it has ended with the answer
 	for _, f := range s.after {
 		f()
 	}
+}
+
+// Trace begins a trace with the call of ctx, which Handle has admitted, or leaves it; see
+// tracing.Tracer.Call. It is called once it is known who calls, so that strangers cause no traces. What
+// is done with the context that it returns is a part of the trace.
+func (s *Server) Trace(ctx context.Context, account string) context.Context {
+	if s.Traces == nil {
+		return ctx
+	}
+	state := ctx.Value(callStateKey{}).(*callState)
+	ctx, state.span = s.Traces.Call(ctx, state.begun, account)
+	return ctx
 }
 
 // AfterAnswer has f called when the call that r belongs to has been answered and the answer
@@ -250,6 +270,17 @@ func (s *callState) answered() {
 func AfterAnswer(r *http.Request, f func()) {
 	s := r.Context().Value(callStateKey{}).(*callState)
 	s.after = append(s.after, f)
+}
+
+// TraceAbout says in the trace of the call of ctx, if it has one, which session or chat of an account the
+// call is about; "" is left out.
+func (s *Server) TraceAbout(ctx context.Context, account, sessionID, engagementID string) {
+	if s.Traces == nil {
+		return
+	}
+	if state, ok := ctx.Value(callStateKey{}).(*callState); ok {
+		state.span.About(account, sessionID, engagementID)
+	}
 }
 
 // Refuse answers with the problem of err.

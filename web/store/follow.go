@@ -226,7 +226,7 @@ func (f *follower) deliver(raw *entry) {
 		f.s.ongoing.putUnreadable(raw, err)
 		e = &Entry{Last: after(raw.sequence)}
 	}
-	e.Stored = raw.stored
+	e.Stored, e.Cause = raw.stored, f.s.cfg.Traces.Cause(raw.header.Get(headerTrace))
 	switch {
 	case e.Message != nil:
 		f.s.newest.put(engagementMessages(e.Customer, e.EngagementID), place{newest: e.Message.MessageIndex})

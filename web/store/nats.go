@@ -26,6 +26,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/metrics"
+	"openchat/web/tracing"
 )
 
 const (
@@ -41,6 +42,9 @@ const (
 	// headerIntegration says which integration a message belongs to; a commit's state
 	// says so itself.
 	headerIntegration = "Chat-Integration"
+	// headerTrace carries the trace that an entry belongs to, as W3C Trace Context writes it. Few
+	// entries have it, and a version that does not know it passes it over.
+	headerTrace = "traceparent"
 )
 
 // Store is the truth that both servers use. All methods are safe for concurrent use,
@@ -367,7 +371,8 @@ func (s *Store) next(ctx context.Context, subject string, sequence uint64) (*ent
 // and a check of state must not be made on old state, so a replicated stream's
 // leader is asked instead.
 func (s *Store) get(ctx context.Context, request string, direct func(context.Context) (*jetstream.RawStreamMsg, error)) (found *entry, err error) {
-	defer s.timed(metrics.Read, time.Now(), &err)
+	ctx, span := s.begin(ctx, metrics.Read)
+	defer s.timed(span, metrics.Read, time.Now(), &err)
 	err = s.persist(ctx, func(ctx context.Context) error {
 		if s.replicated {
 			var err error
@@ -436,7 +441,8 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 // lastOf returns the newest entry of each subject that has one, by rising sequence.
 // Subjects hold no wildcards.
 func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, err error) {
-	defer s.timed(metrics.Page, time.Now(), &err)
+	ctx, span := s.begin(ctx, metrics.Page)
+	defer s.timed(span, metrics.Page, time.Now(), &err)
 	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		list = list[:0]
 		release, err := s.beginRead(ctx)
@@ -487,13 +493,18 @@ var (
 // outcome is unknown it tries again, which the expected sequence makes safe;
 // errConflict may then mean that the first try succeeded, and findOwnWrite reports it.
 func (s *Store) publish(ctx context.Context, c Customer, subject string, data []byte, expected uint64, msgID string, header nats.Header) (sequence uint64, duplicate bool, err error) {
-	defer s.timed(metrics.Write, time.Now(), &err)
+	ctx, span := s.begin(ctx, metrics.Write)
+	defer s.timed(span, metrics.Write, time.Now(), &err)
 	options := []jetstream.PublishOpt{jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithRetryAttempts(0)}
 	if msgID != "" {
 		options = append(options, jetstream.WithMsgID(msgID))
 	}
 	header.Set(headerCustomer, customerHeader(c))
 	header.Set(headerRecord, strconv.Itoa(recordVersion))
+	if span != nil {
+		header.Set(headerTrace, span.Traceparent())
+		aboutEntry(span, c, subject)
+	}
 	err = s.persist(ctx, func(ctx context.Context) error {
 		return s.health.write(ctx, func(ctx context.Context) error {
 			ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
@@ -505,6 +516,17 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 		})
 	})
 	return sequence, duplicate, err
+}
+
+// aboutEntry says in a span which session or chat the entry of that subject is about.
+func aboutEntry(span *tracing.Span, c Customer, subject string) {
+	switch tokens := strings.Split(subject, "."); {
+	case len(tokens) < 5:
+	case tokens[3] == "s":
+		span.About(c.Account, tokens[4], "")
+	default:
+		span.About(c.Account, "", tokens[4])
+	}
 }
 
 // noteWritten notes that this process has stored an entry of that sequence.

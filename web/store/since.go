@@ -61,7 +61,8 @@ func (s *Store) Since(ctx context.Context, c Customer, from, to wire.EventID, fn
 
 // scan reads the stream, again while NATS is away, as every other read does.
 func (s *Store) scan(ctx context.Context, c Customer, from uint64) (list []*Entry, ok bool, err error) {
-	defer s.timed(metrics.Scan, time.Now(), &err)
+	ctx, span := s.begin(ctx, metrics.Scan)
+	defer s.timed(span, metrics.Scan, time.Now(), &err)
 	deadline := time.Now().Add(maxWait)
 	for try := 0; ; try++ {
 		list, ok, err = s.scans.since(ctx, c, from)

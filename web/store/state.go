@@ -8,10 +8,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"openchat/web/metrics"
+	"openchat/web/tracing"
 )
 
+// begin begins the part of a trace, if ctx is in one, that a request to NATS is.
+func (s *Store) begin(ctx context.Context, o metrics.Operation) (context.Context, *tracing.Span) {
+	if s.cfg.Traces == nil { // the name costs an allocation
+		return ctx, nil
+	}
+	return s.cfg.Traces.Start(ctx, "store "+string(o))
+}
+
 // timed, deferred with a pointer to what is returned, notes a request to NATS that began then.
-func (s *Store) timed(o metrics.Operation, begun time.Time, err *error) {
+func (s *Store) timed(span *tracing.Span, o metrics.Operation, begun time.Time, err *error) {
 	outcome := metrics.Failed
 	switch {
 	case *err == nil, errors.Is(*err, ErrNotFound):
@@ -24,6 +33,7 @@ func (s *Store) timed(o metrics.Operation, begun time.Time, err *error) {
 		outcome = metrics.Canceled
 	}
 	s.cfg.Metrics.Stored(o, outcome, time.Since(begun))
+	span.End(string(outcome), outcome == metrics.Failed || outcome == metrics.Full)
 }
 
 // Observe fills in what the store knows of a State, without a request to NATS.

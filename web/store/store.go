@@ -27,6 +27,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/metrics"
+	"openchat/web/tracing"
 )
 
 // Errors of the store. Everything else is a failure of NATS or a caller's mistake.
@@ -93,6 +94,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Metrics receives what is counted. Nil: nothing does.
 	Metrics *metrics.Metrics
+	// Traces receives requests to NATS that are parts of traces, which go on with the entries that are
+	// stored. Nil: nothing does.
+	Traces *tracing.Tracer
 
 	finishAfter time.Duration    // see finishAfter; 0: that. Other values are for tests
 	now         func() time.Time // for tests: when a session is used; nil: time.Now
@@ -169,6 +173,7 @@ type Entry struct {
 	Message       *wire.Message  // for a message
 	Last          wire.EventID   // the position after this entry
 	Stored        time.Time      // when, by the clock of NATS; zero where Since has read it
+	Cause         *tracing.Cause // the trace that it belongs to; nil for most, and where Since has read it
 	Erased        bool           // nothing of Customer is kept any more (Erase), and nothing else is set
 
 	isEnd bool // an end mark, which is not given to followers

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"openchat/web/tracing"
 )
 
 const (
@@ -18,6 +20,9 @@ const (
 	// workPending bounds the changes that are being worked on in all gateways.
 	workPending = 256
 	workLanes   = 16
+	// workTraced is how old a change may be whose work still belongs to its trace: a consumer that is
+	// made anew goes through all that is stored.
+	workTraced = 10 * time.Minute
 )
 
 // Work delivers every change of an engagement at least once to one of the processes
@@ -60,7 +65,7 @@ func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, 
 		lanes[i] = make(chan jetstream.Msg)
 		wg.Go(func() {
 			for m := range lanes[i] {
-				s.work(ctx, m, fn)
+				s.work(ctx, name, m, fn)
 			}
 		})
 	}
@@ -91,7 +96,7 @@ func (s *Store) Work(ctx context.Context, name string, fn func(context.Context, 
 	}
 }
 
-func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Context, Engagement) error) {
+func (s *Store) work(ctx context.Context, name string, m jetstream.Msg, fn func(context.Context, Engagement) error) {
 	if ctx.Err() != nil {
 		// Another gateway gets it. Should this be lost, it gets it later.
 		_ = m.Nak()
@@ -102,7 +107,8 @@ func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Conte
 		s.log.Error("work without position", "error", err)
 		return
 	}
-	e, err := (&entry{subject: m.Subject(), sequence: meta.Sequence.Stream, header: m.Headers(), data: m.Data()}).engagement()
+	raw := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
+	e, err := raw.engagement()
 	if err != nil {
 		s.log.Error("work that cannot be read is left undone", "sequence", meta.Sequence.Stream, "error", err)
 		if err := m.Term(); err != nil {
@@ -112,7 +118,9 @@ func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Conte
 	}
 	// Shorter than workAckWait, so that nobody else is given it while fn runs.
 	one, cancel := context.WithTimeout(ctx, workAckWait-time.Second)
+	one, span := s.continueTrace(one, raw, name)
 	err = fn(one, *e)
+	span.End("", err != nil)
 	cancel()
 	if err == nil {
 		err = m.Ack()
@@ -125,4 +133,16 @@ func (s *Store) work(ctx context.Context, m jetstream.Msg, fn func(context.Conte
 		// It is given again: at least once.
 		s.log.Warn("acknowledging work", "error", err)
 	}
+}
+
+// continueTrace makes work a part of the trace of the entry that it is about.
+func (s *Store) continueTrace(ctx context.Context, e *entry, name string) (context.Context, *tracing.Span) {
+	if s.cfg.Traces == nil || time.Since(e.stored) > workTraced {
+		return ctx, nil
+	}
+	ctx, span := s.cfg.Traces.Continue(ctx, e.header.Get(headerTrace), "work "+name)
+	if owner, _, id, err := e.names(); err == nil {
+		span.About(owner.Account, "", id)
+	}
+	return ctx, span
 }
