@@ -163,6 +163,7 @@ func TestTraceGoesFromTheCallToTheEventAtAnotherGateway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// OPS-6: what has happened until then has been sent.
 	first.terminate(syscall.SIGTERM)
 	second.terminate(syscall.SIGTERM)
 

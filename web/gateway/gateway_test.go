@@ -129,7 +129,7 @@ func privatePEM(t testing.TB, key any) []byte {
 func (w *world) start() {
 	w.t.Helper()
 	var err error
-	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, SessionIdle: w.idle, Logger: w.cfg.Logger})
+	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, SessionIdle: w.idle, Logger: w.cfg.Logger, Traces: w.cfg.Traces})
 	if err != nil {
 		w.t.Fatal(err)
 	}

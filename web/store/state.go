@@ -11,12 +11,14 @@ import (
 	"openchat/web/tracing"
 )
 
+// spanNames are what the parts of traces are called that requests to NATS are.
+var spanNames = map[metrics.Operation]string{
+	metrics.Write: "store write", metrics.Read: "store read", metrics.Page: "store page", metrics.Scan: "store scan",
+}
+
 // begin begins the part of a trace, if ctx is in one, that a request to NATS is.
 func (s *Store) begin(ctx context.Context, o metrics.Operation) (context.Context, *tracing.Span) {
-	if s.cfg.Traces == nil { // the name costs an allocation
-		return ctx, nil
-	}
-	return s.cfg.Traces.Start(ctx, "store "+string(o))
+	return s.cfg.Traces.Start(ctx, spanNames[o])
 }
 
 // timed, deferred with a pointer to what is returned, notes a request to NATS that began then.

@@ -134,9 +134,17 @@ func TestDroppedSpansAreLogged(t *testing.T) {
 // A stop waits for what is left no longer than its context says, and then nothing goes on.
 func TestCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tracer, _ := newTracer(t, hangs)
+		var asking atomic.Int64
+		tracer, _ := newTracer(t, func(r *http.Request) (*http.Response, error) {
+			asking.Add(1)
+			defer asking.Add(-1)
+			return hangs(r)
+		})
 		end(tracer, maxQueue)
 		synctest.Wait()
+		if n := asking.Load(); n != 1 {
+			t.Errorf("the collector is asked %d times at once", n)
+		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begun := time.Now()
@@ -146,8 +154,11 @@ func TestCloseIsBounded(t *testing.T) {
 		if took := time.Since(begun); took != time.Second {
 			t.Errorf("it took %v", took)
 		}
-		synctest.Wait() // synctest.Test fails where a goroutine is left
-		end(tracer, 1)
+		synctest.Wait()
+		if asking.Load() != 0 || tracer.queue.sender.pending.Load() != 0 {
+			t.Errorf("%d requests and %d spans are left", asking.Load(), tracer.queue.sender.pending.Load())
+		}
+		end(tracer, 1) // nobody waits for it
 	})
 }
 
