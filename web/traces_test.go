@@ -206,7 +206,18 @@ func TestTraceGoesFromTheCallToTheEventAtAnotherGateway(t *testing.T) {
 		}
 	}
 
+	docs, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(docs), "\n## Traces\n")
+	section, _, _ = strings.Cut(section, "\n## ")
 	for _, s := range collector.spans {
+		for name := range s.text {
+			if !strings.Contains(section, "`"+name+"`") {
+				t.Errorf("the attribute %s of %q is not in docs/operations.md", name, s.GetName())
+			}
+		}
 		if s.text["http.response.status_code"] == "401" {
 			t.Errorf("a stranger's call was traced: %v", s.Span)
 		}

@@ -16,7 +16,8 @@ import (
 //	subject …m.…   a message's event, as wire.Event.Append writes it; or, with the header
 //	               Chat-End, the end mark of its engagement, which has no text (end.go)
 //
-// with the version of its format in the header Chat-Record, 1 where there is none. A field
+// with the version of its format in the header Chat-Record, 1 where there is none, and, of few, the trace
+// that it belongs to (headerTrace), which no reader needs. A field
 // that older readers may ignore and newer ones may miss does not change the version; what
 // an older reader would misread does. Golden records of each version are in
 // testdata/records; records of all versions are read, the newest is written.
