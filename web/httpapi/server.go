@@ -148,6 +148,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {
+					state.span.Answered(call.Method, call.Pattern, 0)
 					panic(p) // net/http's way to end a connection without an answer
 				}
 				logPanic(s.Log, p, "method", call.Method, "route", call.Pattern)
@@ -247,7 +248,6 @@ type callState struct {
 type callStateKey struct{}
 
 func (s *callState) answered() {
-	s.span.End("broken off", true) // unless it has ended with the answer
 	for _, f := range s.after {
 		f()
 	}

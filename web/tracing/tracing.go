@@ -77,7 +77,7 @@ func (t *Tracer) Call(ctx context.Context, arrived time.Time, account string) (c
 var methods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "OPTIONS": true}
 
 // Answered ends the span of a call. pattern is that of its route, with or without a method, as
-// http.Request.Pattern.
+// http.Request.Pattern. status is 0 where the answer broke off.
 func (s *Span) Answered(method, pattern string, status int) {
 	if s == nil {
 		return
@@ -89,8 +89,11 @@ func (s *Span) Answered(method, pattern string, status int) {
 		pattern = path
 	}
 	s.span.SetName(method + " " + pattern)
-	s.span.SetAttributes(attribute.String("http.request.method", method), attribute.String("http.route", pattern), attribute.Int("http.response.status_code", status))
-	if status >= 500 {
+	s.span.SetAttributes(attribute.String("http.request.method", method), attribute.String("http.route", pattern))
+	if status != 0 {
+		s.span.SetAttributes(attribute.Int("http.response.status_code", status))
+	}
+	if status == 0 || status >= 500 {
 		s.span.SetStatus(codes.Error, "")
 	}
 	s.span.End()

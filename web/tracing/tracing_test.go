@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -312,6 +313,39 @@ func TestDeliveriesAreBounded(t *testing.T) {
 		}
 		if len(n) != 2 || n["deliver MESSAGES"] != maxDeliveries || n["_OTHER /coffee"] != 1 {
 			t.Errorf("got %v", n)
+		}
+	})
+}
+
+// A call is an error where the gateway has failed, and not where it refuses.
+func TestCallsSayHowTheyEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		got := map[string]string{}
+		tracer, _ := newTracer(t, func(r *http.Request) (*http.Response, error) {
+			for _, s := range received(t, r) {
+				status := "none"
+				for _, a := range s.GetAttributes() {
+					if a.GetKey() == "http.response.status_code" {
+						status = fmt.Sprint(a.GetValue().GetIntValue())
+					}
+				}
+				got[s.GetName()] = status + " " + s.GetStatus().GetCode().String()
+			}
+			return answer(200, nil), nil
+		})
+		for path, status := range map[string]int{"/good": 201, "/refused": 409, "/failed": 503, "/broken": 0} {
+			_, call := tracer.Call(t.Context(), time.Now(), "ABCDEF")
+			call.Answered("GET", "GET "+path, status)
+		}
+		if err := tracer.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want := map[string]string{
+			"GET /good": "201 STATUS_CODE_UNSET", "GET /refused": "409 STATUS_CODE_UNSET",
+			"GET /failed": "503 STATUS_CODE_ERROR", "GET /broken": "none STATUS_CODE_ERROR",
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }
