@@ -288,7 +288,7 @@ func (s *settings) options() []option {
 		{access, "desk-oidc-issuer", "url", "OpenID Connect provider whose tokens agents may sign in with (docs/operations.md): the tokens' iss, below\nwhich /.well-known/openid-configuration is fetched", &s.deskIssuer},
 		{access, "desk-oidc-audience", "text", "what those tokens' aud must hold", &s.deskAudience},
 
-		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com; * for every page", &s.origins},
+		{traffic, "allowed-origins", "origins", "origins of the pages, besides this server's own, that may use it, separated by commas,\ne.g. https://shop.example.com, or https://*.example.com for all hosts below example.com; * for every page", &s.origins},
 		{traffic, "behind-proxy", "", "clients come through a proxy that appends their address to X-Forwarded-For, and by no other way;\nwithout it they count as one address, of which 1,000 streams and 100 desks may be unauthenticated at once", &s.behindProxy},
 		{traffic, "heartbeat-interval", "duration", "time between two pings on a stream, in whole seconds", span{&s.heartbeat, wire.MinHeartbeatInterval, wire.MaxHeartbeatInterval, ""}},
 

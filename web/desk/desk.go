@@ -65,7 +65,8 @@ type Config struct {
 	// BotName is the name under which the bot writes, 1–70 UTF-16 units.
 	// Empty: httpapi.BotName, which nobody else may have.
 	BotName string
-	// AllowedOrigins are the origins ("https://desk.example.com"), besides the
+	// AllowedOrigins are the origins ("https://desk.example.com", or
+	// "https://*.example.com" for all hosts below that domain), besides the
 	// desk's own, whose pages may use it. A request without an Origin header is no
 	// browser's and needs the credential only.
 	AllowedOrigins []string

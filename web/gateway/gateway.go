@@ -95,7 +95,8 @@ type Config struct {
 	GetJWTTime time.Duration
 
 	// AllowedOrigins are the origins (https://shop.example, no path) whose pages may
-	// call, beside the gateway's own. "*" allows every page. Requests without an
+	// call, beside the gateway's own; https://*.shop.example stands for all hosts below
+	// that domain. "*" allows every page. Requests without an
 	// Origin do not come from another origin's page and are not held up.
 	AllowedOrigins []string
 
@@ -295,7 +296,7 @@ func (cfg *Config) check() error {
 		return errors.New("getJWT needs a signing key")
 	}
 	for _, o := range cfg.AllowedOrigins {
-		if o == "*" {
+		if o == httpapi.AnyOrigin {
 			continue
 		}
 		if err := httpapi.CheckOrigin(o); err != nil {

@@ -472,7 +472,8 @@ func TestOrigins(t *testing.T) {
 		{w, "https://notshop.example", false},
 		{w, "https://sub.shop.example", false},
 		{w, "https://shop.example.", false},
-		{w, "https://shop.example:443", false},
+		{w, "https://shop.example:443", true}, // its own port
+		{w, "http://shop.example:443", false},
 		{w, "https://shop.example/", false},
 		{w, "https://shop.example@evil.example", false},
 		{w, "https://evil.example#https://shop.example", false},

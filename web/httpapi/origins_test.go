@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,6 +79,36 @@ func TestRefusedOriginsAreLogged(t *testing.T) {
 		time.Sleep(time.Minute)
 		if got := lines(); len(got) != 2 || !strings.Contains(strings.Join(got, ""), fmt.Sprint("times=", 1000-(maxOriginLines-2))) {
 			t.Errorf("after a minute: %q", got)
+		}
+	})
+}
+
+// FuzzOrigins holds a list of two entries to what browsers say of origins.
+func FuzzOrigins(f *testing.F) {
+	for _, text := range []string{
+		"https://*.example.com", "https://a.example.com", "https://a.b.example.com:443", "https://example.com", "https://evilexample.com", "https://.example.com", "https://a..example.com",
+		"http://a.example.com", "https://a.example.com:8443", "HTTPS://A.Example.COM", "https://*.example.com:444", "https://user@a.example.com", "https://a.example.com/", "https://[::1]:443",
+		"https://[::1", "https://*", "https://*.com", "https://a.*.com", "https://*.0.0.1", "null", "*", "", "https://a.example.com:", "https://a.example.com:0443", "https://bücher.example.com", "https://x/.example.com",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		list := NewOrigins([]string{"https://*.example.com"})
+		if list.Has(text) {
+			u, err := url.Parse(text)
+			if err != nil || u.Scheme != "https" || u.User != nil || u.Path != "" || u.Port() != "" && strings.TrimLeft(u.Port(), "0") != "443" ||
+				!strings.HasSuffix(strings.ToLower(u.Hostname()), ".example.com") || len(u.Hostname()) <= len(".example.com") || strings.Contains(text, "*") {
+				t.Fatalf("%q may call", text)
+			}
+		}
+		if CheckOrigin(text) != nil {
+			return
+		}
+		// What a list may hold is what it has, in any case, and no other port.
+		list.Set([]string{text})
+		page := strings.Replace(text, "*", "x.y", 1)
+		if !list.Has(page) || !list.Has(strings.ToUpper(page)) || strings.Contains(text, "*") == list.Has(text) || list.Has(page+"x:1") || list.Has("https://other.example") && !strings.Contains(strings.ToLower(text), "example") {
+			t.Fatalf("a list of %q has %q: %v", text, page, list.Has(page))
 		}
 	})
 }

@@ -19,11 +19,9 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"openchat/sdk/wire"
@@ -386,76 +384,4 @@ func Bearer(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(credential)
-}
-
-// Origins are the origins whose pages may call, besides the server's own. A request without
-// an Origin header comes from no other origin's page. Make them with NewOrigins. The
-// methods are safe for concurrent use.
-type Origins struct {
-	allowed atomic.Pointer[map[string]bool] // in lower case, or "*" for all
-}
-
-// NewOrigins makes Origins of a list that CheckOrigin has accepted, or "*" for all.
-func NewOrigins(list []string) *Origins {
-	o := &Origins{}
-	o.Set(list)
-	return o
-}
-
-// Set replaces the list.
-func (o *Origins) Set(list []string) {
-	allowed := map[string]bool{}
-	for _, origin := range list {
-		allowed[strings.ToLower(origin)] = true
-	}
-	o.allowed.Store(&allowed)
-}
-
-// Other returns the request's origin when its page may call only because the list has its
-// origin, else "".
-func (o *Origins) Other(r *http.Request) string {
-	if origin := r.Header.Get("Origin"); origin != "" && !own(r, origin) {
-		return origin
-	}
-	return ""
-}
-
-// Has reports whether the list has an origin, or all.
-func (o *Origins) Has(origin string) bool {
-	allowed := *o.allowed.Load()
-	return allowed["*"] || allowed[strings.ToLower(origin)]
-}
-
-// maxOriginLines is how many origins that may not call are logged one by one at a time: anybody
-// may send any.
-const maxOriginLines = 10
-
-// NewOriginNotices returns what logs the pages that a Server refuses, which serves what.
-func NewOriginNotices(log *slog.Logger, serves string) *Notices {
-	return NewNotices(log, "a page was refused whose origin is not allowed to call "+serves, maxOriginLines)
-}
-
-// maxShownOrigin is how long an origin may be that is logged, in bytes.
-const maxShownOrigin = 100
-
-// ShownOrigin is an Origin header for the log, in lower case. The client chooses it: what is no
-// origin, or a long one, is not shown.
-func ShownOrigin(origin string) string {
-	if origin != "null" && origin != "" && (len(origin) > maxShownOrigin || !isOrigin(origin)) {
-		return "no origin"
-	}
-	return strings.ToLower(origin)
-}
-
-func (o *Origins) allow(r *http.Request, origin string) bool { return o.Has(origin) || own(r, origin) }
-
-// own reports whether the origin is the server's. The scheme is not known behind a proxy.
-func own(r *http.Request, origin string) bool {
-	_, host, _ := strings.Cut(origin, "://")
-	return isOrigin(origin) && strings.EqualFold(host, r.Host)
-}
-
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.EqualFold(u.Scheme+"://"+u.Host, s)
 }

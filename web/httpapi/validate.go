@@ -168,14 +168,6 @@ func CheckHeartbeat(d time.Duration) error {
 	return nil
 }
 
-// CheckOrigin checks one of the origins whose pages may call.
-func CheckOrigin(value string) error {
-	if !isOrigin(value) {
-		return errors.New("not an origin, as in https://shop.example.com without a path")
-	}
-	return nil
-}
-
 // CheckAccount checks the id of an account.
 func CheckAccount(value string) error {
 	if len(value) != 6 || strings.Trim(strings.ToLower(value), "abcdefghijklmnopqrstuvwxyz") != "" {

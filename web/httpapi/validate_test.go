@@ -129,6 +129,9 @@ func TestSettingsOfBoth(t *testing.T) {
 	for o, possible := range map[string]bool{
 		origin: true, "http://localhost:3000": true, "HTTPS://Shop.Example": true, "shop.example": false, "https://shop.example/": false, "https://shop.example/x": false,
 		"ftp://shop.example": false, "https://": false, "https://user@shop.example": false, "https://shop.example?x": false, "https://shop.example#x": false, "null": false,
+		"https://*.shop.example": true, "https://*.a.shop.example:8443": true, "http://*.localhost:3000": true, "https://*": false, "https://*.example": false, "https://*shop.example": false, "https://shop.*.example": false,
+		"https://*.*.example": false, "https://*.shop.example.": false, "https://*..shop.example": false, "*.shop.example": false, "https://*.0.0.1": false, "https://*.shop.example:*": false, "https://shop.example:": false,
+		"https://shop.example:65536": false, "https://bücher.example": false, "https://[::1]:8443": true,
 	} {
 		err := httpapi.CheckOrigin(o)
 		if (err == nil) != possible {
