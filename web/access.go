@@ -18,32 +18,30 @@ import (
 // and --desk-oidc-issuer.
 func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 	s.deskAccess = desk.Access{}
+	var m mistakes
 	list, err := readCredentials("desk-credential", s.deskCredential, tenants)
-	if err != nil {
-		return err
-	}
+	m.add(err)
 	for _, c := range list {
 		s.deskAccess.Credentials = append(s.deskAccess.Credentials, desk.Credential{Secret: c.secret, Accounts: c.accounts})
 	}
 	if s.agents != "" {
 		agents, err := readAgents(s.agents)
 		if err != nil {
-			return fmt.Errorf("--agents: %s: %w", s.agents, err)
+			m.addf("--agents: %s: %w", s.agents, err)
 		}
 		for i, a := range agents {
 			if account := notServed(tenants, a.Accounts); account != "" {
-				return fmt.Errorf("--agents: %s: agent number %d is for the account %s, which no --tenant has", s.agents, i+1, account)
+				m.addf("--agents: %s: agent number %d is for the account %s, which no --tenant has", s.agents, i+1, account)
 			}
 		}
 		s.deskAccess.Agents = agents
 	}
-	if s.deskIssuer == "" {
-		return nil
+	if s.deskIssuer != "" {
+		if err := desk.CheckIssuer(s.deskIssuer); err != nil {
+			m.addf("--desk-oidc-issuer is %w", err)
+		}
 	}
-	if err := desk.CheckIssuer(s.deskIssuer); err != nil {
-		return fmt.Errorf("--desk-oidc-issuer is %w", err)
-	}
-	return nil
+	return m.err()
 }
 
 // agentIssuer is the issuer that agents sign in at. Its zero value is none.
@@ -114,28 +112,29 @@ type credential struct {
 
 // readCredentials reads a flag whose values are secrets of accounts.
 func readCredentials(flag string, values secrets, tenants []gateway.Tenant) ([]credential, error) {
+	var m mistakes
 	var list []credential
 	for i, text := range values {
 		var c credential
 		c.accounts, c.secret = cutAccounts(text)
 		number := ordinal(i, len(values))
-		if err := readSecret(flag, &c.secret); err != nil {
-			return nil, err
-		}
-		if err := httpapi.CheckCredential(c.secret); err != nil {
-			return nil, fmt.Errorf("--%s%s is %w", flag, number, err)
+		if err := readSecret(flag+number, &c.secret); err != nil {
+			m.add(err)
+			c.secret = ""
+		} else if err := httpapi.CheckCredential(c.secret); err != nil {
+			m.addf("--%s%s is %w", flag, number, err)
 		}
 		if account := notServed(tenants, c.accounts); account != "" {
-			return nil, fmt.Errorf("--%s%s is for the account %s, which no --tenant has", flag, number, account)
+			m.addf("--%s%s is for the account %s, which no --tenant has", flag, number, account)
 		}
 		for at, other := range list {
-			if other.secret == c.secret {
-				return nil, fmt.Errorf("--%s: numbers %d and %d are the same secret; use one for each, or ACCOUNT+ACCOUNT=secret for one of several accounts", flag, at+1, i+1)
+			if other.secret == c.secret && c.secret != "" {
+				m.addf("--%s: numbers %d and %d are the same secret; use one for each, or ACCOUNT+ACCOUNT=secret for one of several accounts", flag, at+1, i+1)
 			}
 		}
 		list = append(list, c)
 	}
-	return list, nil
+	return list, m.err()
 }
 
 // checkSecrets refuses an HS256 secret that is easily guessed, as readCredentials has refused
@@ -151,37 +150,36 @@ func (s *settings) checkSecrets(tenants []gateway.Tenant) error {
 		}
 		used[sha256.Sum256([]byte(t.Appkey))] = name
 	}
-	twice := func(digest [sha256.Size]byte, what string) error {
+	delete(used, sha256.Sum256(nil)) // of what could not be read
+	var m mistakes
+	twice := func(digest [sha256.Size]byte, what string) {
 		if other := used[digest]; other != "" {
-			return fmt.Errorf("%s and %s are the same; use a secret of its own for each purpose, and none that is an appkey, which every browser is given", other, what)
+			m.addf("%s and %s are the same; use a secret of its own for each purpose, and none that is an appkey, which every browser is given", other, what)
 		}
 		used[digest] = what
-		return nil
 	}
 	for i, c := range s.servers {
-		if err := twice(sha256.Sum256([]byte(c.Secret)), "--server-credential"+ordinal(i, len(s.servers))); err != nil {
-			return err
+		if c.Secret != "" {
+			twice(sha256.Sum256([]byte(c.Secret)), "--server-credential"+ordinal(i, len(s.servers)))
 		}
 	}
 	for i, c := range s.deskAccess.Credentials {
-		if err := twice(sha256.Sum256([]byte(c.Secret)), "--desk-credential"+ordinal(i, len(s.deskAccess.Credentials))); err != nil {
-			return err
+		if c.Secret != "" {
+			twice(sha256.Sum256([]byte(c.Secret)), "--desk-credential"+ordinal(i, len(s.deskAccess.Credentials)))
 		}
 	}
 	for i, a := range s.deskAccess.Agents {
 		for _, digest := range a.Tokens {
-			if err := twice(digest, fmt.Sprintf("a token of agent number %d in --agents", i+1)); err != nil {
-				return err
-			}
+			twice(digest, fmt.Sprintf("a token of agent number %d in --agents", i+1))
 		}
 	}
-	if s.hs256Secret == "" {
-		return nil
+	if s.hs256Secret != "" {
+		if err := httpapi.CheckSecret(s.hs256Secret); err != nil && len(s.hs256Secret) >= gateway.MinSecret {
+			m.addf("--jwt-hs256-secret is %w", err)
+		}
+		twice(sha256.Sum256([]byte(s.hs256Secret)), "--jwt-hs256-secret")
 	}
-	if err := httpapi.CheckSecret(s.hs256Secret); err != nil {
-		return fmt.Errorf("--jwt-hs256-secret is %w", err)
-	}
-	return twice(sha256.Sum256([]byte(s.hs256Secret)), "--jwt-hs256-secret")
+	return m.err()
 }
 
 // cutAccounts takes the accounts before a value apart from it: ACCOUNT=value, or

@@ -32,8 +32,8 @@ type customerCall struct {
 }
 
 // customerData runs the command; args are those after its name. The export goes to stdout.
-func customerData(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) (code int, err error) {
-	call, err := readCustomerCall(args, getenv)
+func customerData(ctx context.Context, args []string, env environment, stdout io.Writer) (code int, err error) {
+	call, err := readCustomerCall(args, env)
 	if err != nil {
 		return exitMisused, err
 	}
@@ -49,14 +49,14 @@ func customerData(ctx context.Context, args []string, getenv func(string) string
 }
 
 // readCustomerCall reads the command's arguments.
-func readCustomerCall(args []string, getenv func(string) string) (c customerCall, err error) {
+func readCustomerCall(args []string, env environment) (c customerCall, err error) {
 	if len(args) == 0 || args[0] != "export" && args[0] != "erase" {
 		return c, errors.New("this command is " + customerUsage)
 	}
 	verb, args := args[0], slices.Clone(args[1:])
 	customer, args := takeFlag(args, "customer")
 	base, args := takeFlag(args, "url")
-	s, err := parse(args, getenv)
+	s, err := parse(args, env)
 	if err != nil {
 		return c, err
 	}

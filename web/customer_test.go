@@ -70,7 +70,7 @@ func FuzzCustomerCommand(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id string) {
 		c, err := readCustomerCall([]string{"erase", "--customer=" + id, "--account", "ABCDEF"},
-			func(name string) string { return map[string]string{"GATEWAY_SERVER_CREDENTIAL": demoServer}[name] })
+			env("GATEWAY_SERVER_CREDENTIAL", demoServer))
 		if err != nil {
 			if id != "" {
 				t.Fatal(err)

@@ -60,7 +60,7 @@ func TestDemoRefusesSecretsOfProductionAndProxies(t *testing.T) {
 		{"--agents", "agents.json"},
 		{"--desk-oidc-issuer", "https://login.example.com"},
 	} {
-		s, err := parse(append([]string{"--demo"}, flags...), func(string) string { return "" })
+		s, err := parse(append([]string{"--demo"}, flags...), env())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -233,7 +233,7 @@ func TestStoreKeyFile(t *testing.T) {
 		"too long":            {[]string{"--store-key-file", keyFile(t, strings.Repeat(good, 300), 0o600)}, "more than 4096 bytes"},
 		"an external server":  {[]string{"--store-key-file", keyFile(t, good, 0o600), "--nats-url", "nats://127.0.0.1:1"}, "own configuration"},
 	} {
-		s, err := parse(append([]string{"--demo"}, x.args...), func(string) string { return "" })
+		s, err := parse(append([]string{"--demo"}, x.args...), env())
 		if err == nil {
 			_, err = s.check()
 		}

@@ -88,13 +88,13 @@ const healthWithin = 5 * time.Second
 
 // askHealth runs the command; args are those after its name. It finds the gateway at the same
 // settings, of which it uses --addr only.
-func askHealth(ctx context.Context, args []string, getenv func(string) string, stdout io.Writer) (code int, err error) {
+func askHealth(ctx context.Context, args []string, env environment, stdout io.Writer) (code int, err error) {
 	path := "/livez"
 	if len(args) > 0 && args[0] == "ready" {
 		path, args = "/readyz", args[1:]
 	}
 	base, args := takeFlag(args, "url")
-	s, err := parse(args, getenv)
+	s, err := parse(args, env)
 	if err != nil {
 		return exitMisused, fmt.Errorf("%w: %s", err, healthUsage)
 	}

@@ -39,10 +39,8 @@ func TestHealthCommandGivesUpOnAServerThatDoesNotAnswer(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-over }))
 	defer server.Close()
 	defer close(over)
-	getenv := func(name string) string {
-		return map[string]string{"GATEWAY_ADDR": strings.TrimPrefix(server.URL, "http://")}[name]
-	}
-	if code, err := askHealth(t.Context(), nil, getenv, nil); code != exitFailed || err == nil || !strings.Contains(err.Error(), "no answer") {
+	at := env("GATEWAY_ADDR", strings.TrimPrefix(server.URL, "http://"))
+	if code, err := askHealth(t.Context(), nil, at, nil); code != exitFailed || err == nil || !strings.Contains(err.Error(), "no answer") {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 }

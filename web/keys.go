@@ -16,22 +16,22 @@ import (
 // readPublicKeys reads the files of --jwt-public-key.
 func (s *settings) readPublicKeys(tenants []gateway.Tenant) error {
 	s.keys = nil
+	var m mistakes
 	for i, text := range s.publicKeys {
 		key, file := cutKey(text)
 		number := ordinal(i, len(s.publicKeys))
 		if account := notServed(tenants, key.Accounts); account != "" {
-			return fmt.Errorf("--jwt-public-key%s is for the account %s, which no --tenant has", number, account)
+			m.addf("--jwt-public-key%s is for the account %s, which no --tenant has", number, account)
 		}
 		var err error
 		if key.PEM, err = os.ReadFile(file); err != nil {
-			return fmt.Errorf("--jwt-public-key%s: cannot read the key: %w", number, err)
-		}
-		if err := key.Check(); err != nil {
-			return fmt.Errorf("--jwt-public-key%s: %w", number, err)
+			m.addf("--jwt-public-key%s: cannot read the key: %w", number, err)
+		} else if err := key.Check(); err != nil {
+			m.addf("--jwt-public-key%s: %w", number, err)
 		}
 		s.keys = append(s.keys, key)
 	}
-	return nil
+	return m.err()
 }
 
 // cutKey takes ACCOUNT/kid=file apart; accounts and kid may be left out.
@@ -47,26 +47,26 @@ func cutKey(text string) (key gateway.Key, file string) {
 
 // checkKeySets checks --jwks, without reading the sets.
 func (s *settings) checkKeySets(tenants []gateway.Tenant) error {
+	var m mistakes
 	for i, text := range s.jwks {
 		accounts, source := cutAccounts(text)
 		number := ordinal(i, len(s.jwks))
 		if account := notServed(tenants, accounts); account != "" {
-			return fmt.Errorf("--jwks%s is for the account %s, which no --tenant has", number, account)
+			m.addf("--jwks%s is for the account %s, which no --tenant has", number, account)
 		}
 		if err := jwks.CheckSource(source); err != nil {
 			// Not the source: it may have a password in it.
-			return fmt.Errorf("--jwks%s is %w", number, err)
+			m.addf("--jwks%s is %w", number, err)
 		}
 	}
-	return nil
+	return m.err()
 }
 
 // gatewayConfig is the gateway's part of the settings, without the store, the log and the
 // key sets.
 func (s *settings) gatewayConfig(tenants []gateway.Tenant) (gateway.Config, error) {
-	if err := s.readPublicKeys(tenants); err != nil {
-		return gateway.Config{}, err
-	}
+	var m mistakes
+	m.add(s.readPublicKeys(tenants))
 	c := gateway.Config{
 		Tenants:           tenants,
 		Keys:              s.keys,
@@ -87,30 +87,33 @@ func (s *settings) gatewayConfig(tenants []gateway.Tenant) (gateway.Config, erro
 			c.DenyList, err = gateway.ReadDenyList(text)
 		}
 		if err != nil {
-			return c, fmt.Errorf("--deny-list: %w", err)
+			m.addf("--deny-list: %w", err)
 		}
 	}
+	m.add(s.addSigner(&c))
+	return c, s.placed(m).err()
+}
+
+// addSigner gives the gateway the key that it signs with, where there is one.
+func (s *settings) addSigner(c *gateway.Config) (err error) {
 	signer := gateway.SignerConfig{Issuer: s.issuer, Audience: s.audience}
 	switch {
 	case s.privateKey != "":
-		pem, err := os.ReadFile(s.privateKey)
-		if err != nil {
-			return c, fmt.Errorf("--jwt-private-key: cannot read the key: %w", err)
+		if signer.PEM, err = os.ReadFile(s.privateKey); err != nil {
+			return fmt.Errorf("--jwt-private-key: cannot read the key: %w", err)
 		}
-		signer.PEM = pem
 		if s.hs256Secret != "" {
 			c.Keys = append(c.Keys, gateway.Key{Secret: []byte(s.hs256Secret)})
 		}
 	case s.hs256Secret != "":
 		signer.Secret = []byte(s.hs256Secret)
 	default:
-		return c, nil
+		return nil
 	}
-	var err error
 	if c.Signer, err = gateway.NewSigner(signer); err != nil {
-		return c, fmt.Errorf("--jwt-private-key: %w", err)
+		return fmt.Errorf("--jwt-private-key: %w", err)
 	}
-	return c, nil
+	return nil
 }
 
 // keySets are the key sets that are read regularly. Its zero value has none.

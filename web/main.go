@@ -62,17 +62,17 @@ func main() {
 	context.AfterFunc(ctx, stop)      // a second signal ends it at once
 	hangup := make(chan os.Signal, 1) // one more while one waits asks for nothing else
 	signal.Notify(hangup, syscall.SIGHUP)
-	os.Exit(runReloading(ctx, hangup, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(runReloading(ctx, hangup, os.Args[1:], newEnvironment(os.Environ()), os.Stdout, os.Stderr))
 }
 
 // run is runReloading that is never asked to read its settings again.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	return runReloading(ctx, nil, args, getenv, stdout, stderr)
+func run(ctx context.Context, args []string, env environment, stdout, stderr io.Writer) int {
+	return runReloading(ctx, nil, args, env, stdout, stderr)
 }
 
 // runReloading is the process without its surroundings. It reads its settings again whenever
 // reload has a signal. It returns the exit code.
-func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
+func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, env environment, stdout, stderr io.Writer) int {
 	complain := func(code int, err error) int {
 		fmt.Fprintf(stderr, "gateway: %s\n", strings.TrimPrefix(oneLine(err), "gateway: "))
 		return code
@@ -82,20 +82,20 @@ func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, g
 		return 0
 	}
 	if len(args) > 0 && args[0] == healthCommand {
-		code, err := askHealth(ctx, args[1:], getenv, stdout)
+		code, err := askHealth(ctx, args[1:], env, stdout)
 		if err != nil {
 			return complain(code, err)
 		}
 		return 0
 	}
 	if len(args) > 0 && args[0] == customerCommand {
-		code, err := customerData(ctx, args[1:], getenv, stdout)
+		code, err := customerData(ctx, args[1:], env, stdout)
 		if err != nil {
 			return complain(code, err)
 		}
 		return 0
 	}
-	s, err := parse(args, getenv)
+	s, err := parse(args, env)
 	if err != nil {
 		return complain(exitMisused, err)
 	}
@@ -112,7 +112,7 @@ func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, g
 		return complain(exitMisused, err)
 	}
 	p := &process{settings: s, log: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: s.logLevel}))}
-	p.parse = func() (*settings, error) { return parse(args, getenv) }
+	p.parse = func() (*settings, error) { return parse(args, env) }
 	defer p.boundStop(ctx, stderr)()
 	err = p.start(ctx, tenants)
 	if err == nil {
@@ -164,9 +164,10 @@ type process struct {
 
 	profiles io.Closer // nil unless asked for
 	metrics  *metrics.Metrics
-	scraped  *scraped        // nil without metrics
-	traces   *tracing.Tracer // nil unless asked for
-	audit    *httpapi.Audit  // nil unless asked for
+	scraped  *scraped         // nil without metrics
+	traces   *tracing.Tracer  // nil unless asked for
+	audit    *httpapi.Audit   // nil unless asked for
+	served   []gateway.Tenant // at the moment
 	keySets  keySets
 	issuer   agentIssuer
 	parse    func() (*settings, error)       // reads the settings anew
@@ -178,6 +179,7 @@ type process struct {
 }
 
 func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err error) {
+	p.served = tenants
 	p.countMetrics()
 	if err := p.sendTraces(); err != nil {
 		return fmt.Errorf("%w (--otlp-endpoint)", err)

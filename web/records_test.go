@@ -409,7 +409,7 @@ func inProcess(t *testing.T, folder string, use func(*client)) {
 	ended := make(chan int, 1)
 	go func() {
 		ended <- run(ctx, []string{"--demo", "--addr", "127.0.0.1:0", "--dist", "", "--data", folder, "--max-age", forever, "--customer-grace", "10m", "--abandon-after", "0"},
-			func(string) string { return "" }, out, stderr)
+			env(), out, stderr)
 	}()
 	select {
 	case url := <-out.found:

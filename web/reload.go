@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
-	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,103 +10,15 @@ import (
 	"openchat/web/httpapi"
 )
 
-// environmentFile is the option that names a file with the environment's settings.
-const environmentFile = "environment-file"
-
-// maxEnvironmentFile is how long that file may be, in bytes.
-const maxEnvironmentFile = 1 << 20
-
 // reloadable names the options that take effect when the settings are read again. The others
 // need another start.
 var reloadable = []string{
+	configFile,
 	"account", "integration-id", "appkey", "tenant",
 	"jwt-public-key", "jwks", "jwks-refresh", "jwt-private-key", "jwt-hs256-secret", "jwt-issuer", "jwt-audience", "max-token-age", "deny-list",
 	"server-credential", "desk-credential", "agents", "desk-oidc-issuer", "desk-oidc-audience", "allowed-origins",
 	"customer-chats", "account-chats", "customer-chats-per-hour", "account-chats-per-hour", "customer-sessions-per-hour",
 	"account-sessions-per-hour", "customer-mib-per-hour", "account-mib-per-hour", "customer-calls",
-}
-
-// withEnvironmentFile returns getenv with what the file says that --environment-file, or
-// the environment, names.
-func withEnvironmentFile(s *settings, args []string, getenv func(string) string) (func(string) string, error) {
-	path := getenv(envName(environmentFile))
-	// The flag is needed before all flags are read: what is wrong with the others is said then.
-	fs := flag.NewFlagSet("gateway", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	probe := defaults()
-	var refused string
-	for _, o := range probe.options() {
-		register(fs, o, &refused)
-	}
-	_ = fs.Parse(args)
-	if probe.environment != "" {
-		path = probe.environment
-	}
-	if path == "" {
-		return getenv, nil
-	}
-	text, err := readBounded(path, maxEnvironmentFile)
-	var from map[string]string
-	if err == nil {
-		from, err = readEnvironment(text, s.options())
-	}
-	if err != nil {
-		return nil, fmt.Errorf("--%s: %w", environmentFile, err)
-	}
-	return func(name string) string {
-		if v, ok := from[name]; ok {
-			return v
-		}
-		return getenv(name)
-	}, nil
-}
-
-// readEnvironment reads NAME=value lines. A name that may hold several values may be there
-// several times. Empty lines, and those that begin with #, count for nothing. Quotation marks
-// around a value are taken away. The errors quote no value.
-func readEnvironment(text []byte, options []option) (map[string]string, error) {
-	if len(text) > maxEnvironmentFile {
-		return nil, fmt.Errorf("the file has more than %d bytes", maxEnvironmentFile)
-	}
-	separator := map[string]string{} // between several values; "": there is one
-	for _, o := range options {
-		switch o.value.(type) {
-		case *list:
-			separator[envName(o.name)] = ","
-		case *secrets:
-			separator[envName(o.name)] = "\n"
-		default:
-			separator[envName(o.name)] = ""
-		}
-	}
-	for _, name := range []string{environmentFile, "help", "version"} {
-		delete(separator, envName(name))
-	}
-	from := map[string]string{}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		between, known := separator[name]
-		if !ok || !known {
-			return nil, fmt.Errorf("line %d is not the name of a setting, as in GATEWAY_TENANT, with = and its value", n)
-		}
-		if len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-			value = value[1 : len(value)-1]
-		}
-		if before, twice := from[name]; twice {
-			if between == "" {
-				return nil, fmt.Errorf("line %d gives %s a second time", n, name)
-			}
-			value = before + between + value
-		}
-		from[name] = value
-	}
-	return from, nil
 }
 
 // reload reads the settings again, and has what can change take effect. When anything is
@@ -132,7 +41,7 @@ func (p *process) reload(ctx context.Context) {
 	if len(later) > 0 {
 		p.log.Warn("some settings take effect at the next start only", "settings", strings.Join(later, ", "))
 	}
-	p.log.Info("settings read again", "tenants", len(p.tenants), "agents", len(p.deskAccess.Agents))
+	p.log.Info("settings read again", "tenants", len(p.served), "agents", len(p.deskAccess.Agents))
 }
 
 // takeSettings is reload. It returns the settings that have changed without effect.
@@ -179,6 +88,7 @@ func (p *process) takeSettings(ctx context.Context) (later []string, err error) 
 			copyOption(o, s)
 		}
 	}
+	p.served = tenants
 	p.servers, p.keys, p.deskAccess = s.servers, s.keys, s.deskAccess
 	return later, nil
 }

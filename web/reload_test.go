@@ -136,12 +136,18 @@ func TestReloadableOptionsExist(t *testing.T) {
 }
 
 func TestEnvironmentFile(t *testing.T) {
-	from, err := readEnvironment([]byte("# x\n\nGATEWAY_TENANT=a=b\nGATEWAY_TENANT='c d'\r\nGATEWAY_DESK_CREDENTIAL=\"one\"\nGATEWAY_DESK_CREDENTIAL=two\nGATEWAY_ADDR=:1\n"), defaults().options())
-	if err != nil || from["GATEWAY_TENANT"] != "a=b,c d" || from["GATEWAY_DESK_CREDENTIAL"] != "one\ntwo" || from["GATEWAY_ADDR"] != ":1" {
-		t.Errorf("got %q, %v", from, err)
+	from, err := readEnvironment("gateway.env", []byte("# x\n\nGATEWAY_TENANT=a=b,c\nGATEWAY_TENANT='c d'\r\nGATEWAY_DESK_CREDENTIAL=\"one\"\nGATEWAY_DESK_CREDENTIAL=two\nGATEWAY_ADDR=:1\n"), defaults().options())
+	tenants, desks, addr := from["GATEWAY_TENANT"], from["GATEWAY_DESK_CREDENTIAL"], from["GATEWAY_ADDR"]
+	if err != nil || tenants.texts[0] != "a=b,c,c d" || fmt.Sprint(tenants.lines) != "[3 3 4]" || desks.texts[0] != "one\ntwo" || fmt.Sprint(desks.lines) != "[5 6]" || addr.texts[0] != ":1" || addr.at(0) != "gateway.env:7" {
+		t.Errorf("got %v, %v", from, err)
 	}
-	for _, text := range []string{"secret", "GATEWAY_NONSENSE=secret", "GATEWAY_ADDR=secret\nGATEWAY_ADDR=secret", "GATEWAY_HELP=secret", "GATEWAY_ENVIRONMENT_FILE=secret", "export GATEWAY_ADDR=secret"} {
-		if _, err := readEnvironment([]byte(text), defaults().options()); err == nil || strings.Contains(err.Error(), "secret") {
+	for text, want := range map[string]string{
+		"secret": "gateway.env:1: this is not the name of a setting", "\nGATEWAY_TENNANT=secret": "gateway.env:2: GATEWAY_TENNANT is no setting that may stand here; did you mean GATEWAY_TENANT?",
+		"GATEWAY_ADDR=secret\nGATEWAY_ADDR=secret": "gateway.env:2: GATEWAY_ADDR stands here a second time", "GATEWAY_HELP=secret": "GATEWAY_HELP is no setting that may stand here",
+		"GATEWAY_ENVIRONMENT_FILE=secret": "GATEWAY_ENVIRONMENT_FILE is no setting that may stand here", "export GATEWAY_ADDR=secret": "gateway.env:1: this is not the name of a setting",
+		"secret\n\nsecret=": "gateway.env:1: this is not",
+	} {
+		if _, err := readEnvironment("gateway.env", []byte(text), defaults().options()); err == nil || !strings.HasPrefix(err.Error(), want) && !strings.Contains(err.Error(), ": "+want) || strings.Contains(err.Error(), "=secret") || strings.Contains(err.Error(), " secret") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -189,21 +195,32 @@ func TestKeysAndCredentialsNameTheirAccounts(t *testing.T) {
 
 func FuzzEnvironmentFile(f *testing.F) {
 	f.Add([]byte("GATEWAY_TENANT=a:b:c\n# x\nGATEWAY_ADDR='x'"))
+	f.Add([]byte("GATEWAY_TENNANT=x\nGATEWAY_DESK_CREDENTIAL=x\nGATEWAY_DESK_CREDENTIAL=y\nx"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		from, err := readEnvironment(text, defaults().options())
-		if err != nil {
-			if from != nil || len(err.Error()) > 120 {
-				t.Fatalf("%v with %v", err, from)
+		options := defaults().options()
+		from, err := readEnvironment("gateway.env", text, options)
+		var m mistakes
+		if err != nil && !errors.As(err, &m) {
+			t.Fatalf("%v with %v", err, from)
+		}
+		for _, mistake := range m {
+			if !strings.HasPrefix(mistake, "gateway.env:") || len(mistake) > 250 || strings.Contains(mistake, "\n") {
+				t.Fatalf("it says %q", mistake)
 			}
-			return
 		}
 		// Whatever it says is settings or a mistake, and no panic.
-		s, err := parse(nil, func(name string) string {
-			if strings.Contains(name, "FILE") {
-				return ""
+		e := environment{}
+		for _, o := range options {
+			if v, ok := from[envName(o.name)]; ok {
+				if len(v.lines) < 1 || v.at(0) == "" || len(v.texts) != 1 {
+					t.Fatalf("%s: %+v", o.name, v)
+				}
+				if o.name != configFile {
+					e[envName(o.name)] = v.texts[0]
+				}
 			}
-			return from[name]
-		})
+		}
+		s, err := parse(nil, e)
 		if (err == nil) != (s != nil) {
 			t.Fatalf("%+v, %v", s, err)
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"openchat/web/gateway"
@@ -18,16 +17,17 @@ type retained struct {
 // readRetained reads --retain-bytes.
 func (s *settings) readRetained(tenants []gateway.Tenant) error {
 	s.retained = retained{of: map[string]int64{}}
+	var m mistakes
 	all := false
 	for i, text := range s.retain {
 		accounts, value := cutAccounts(text)
 		number := ordinal(i, len(s.retain))
 		n, err := readSize(value)
 		if err != nil || strings.TrimSpace(value) == "" {
-			return fmt.Errorf("--retain-bytes%s: %q is not a number of bytes like 500MB, 20GB or 20GiB, or one of an account, as in ABCDEF=2GB", number, text)
+			m.addf("--retain-bytes%s: %q is not a number of bytes like 500MB, 20GB or 20GiB, or one of an account, as in ABCDEF=2GB", number, text)
 		}
 		if account := notServed(tenants, accounts); account != "" {
-			return fmt.Errorf("--retain-bytes%s is for the account %s, which no --tenant has", number, account)
+			m.addf("--retain-bytes%s is for the account %s, which no --tenant has", number, account)
 		}
 		for _, account := range accounts {
 			_, twice := s.retained.of[account]
@@ -37,9 +37,9 @@ func (s *settings) readRetained(tenants []gateway.Tenant) error {
 				s.retained.of[account] = int64(n)
 			}
 			if twice {
-				return fmt.Errorf("--retain-bytes%s is for an account, or for all, that another is for", number)
+				m.addf("--retain-bytes%s is for an account, or for all, that another is for", number)
 			}
 		}
 	}
-	return nil
+	return m.err()
 }

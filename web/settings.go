@@ -54,7 +54,9 @@ type settings struct {
 	drainDelay  time.Duration
 	logLevel    slog.Level
 	demo        bool
-	environment string // a file
+	environment string            // a file
+	config      string            // a file
+	sources     map[string]source // by option; what is not in it has its default
 
 	account       string
 	integrationID string
@@ -208,6 +210,8 @@ const (
 
 func defaults() *settings {
 	return &settings{
+		sources: map[string]source{},
+
 		addr:     "127.0.0.1:8080",
 		data:     "./data",
 		dist:     "./dist",
@@ -252,6 +256,7 @@ func (s *settings) options() []option {
 		{process, "otlp-endpoint", "url", "OpenTelemetry collector that gets traces by OTLP over HTTP, at /v1/traces below this URL, e.g.\nhttp://127.0.0.1:4318 (docs/operations.md); empty: nothing is traced", &s.otlpEndpoint},
 		{process, "otlp-header", "name=secret", "header of each request to the collector, e.g. authorization=@collector.txt, whose first line is\n\"Bearer\" and a token; to an https URL or a loopback address only; may be repeated", &s.otlpHeader},
 		{process, "otlp-sampling", "n", fmt.Sprintf("one call in n is traced, chosen at random; 1 (every call) to %d", tracing.MaxOneIn), &s.otlpSampling},
+		{process, configFile, "file", "settings file (TOML): each setting by the name of its flag without the dashes (docs/operations.md); the\nenvironment and flags win over it; it is read again on SIGHUP", &s.config},
 		{process, environmentFile, "file", "file with lines like GATEWAY_TENANT=value, which win over the environment; it is read again on SIGHUP", &s.environment},
 		{process, "version", "", "print the version and exit", &s.version},
 		{process, "help", "", "print this and exit", &s.help},
@@ -308,58 +313,6 @@ func (s *settings) options() []option {
 	}
 }
 
-func envName(flag string) string {
-	return "GATEWAY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
-}
-
-// parse reads the environment, then the flags, which win.
-func parse(args []string, getenv func(string) string) (*settings, error) {
-	s := defaults()
-	fs := flag.NewFlagSet("gateway", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fromEnv := map[string]bool{}
-	var refused string
-	getenv, err := withEnvironmentFile(s, args, getenv)
-	if err != nil {
-		return nil, err
-	}
-	for _, o := range s.options() {
-		register(fs, o, &refused)
-		v := getenv(envName(o.name))
-		if v == "" || o.name == "help" || o.name == "version" {
-			continue
-		}
-		if fs.Set(o.name, v) != nil {
-			return nil, fmt.Errorf("%s: %s", envName(o.name), strings.TrimPrefix(refused, "--"+o.name+": "))
-		}
-		fromEnv[o.name] = true
-	}
-	// A flag replaces what the environment has for it, also where it could be repeated.
-	for _, o := range s.options() {
-		if !fromEnv[o.name] || !given(args, o.name) {
-			continue
-		}
-		switch l := o.value.(type) {
-		case *list:
-			*l = nil
-		case *secrets:
-			*l = nil
-		}
-	}
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) { // -h
-		s.help = true
-		return s, nil
-	} else if refused != "" {
-		return nil, errors.New(refused)
-	} else if err != nil {
-		return nil, fmt.Errorf("%s; --help lists the flags", oneLine(err))
-	}
-	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q; values follow their flag, as in --addr 127.0.0.1:8080", fs.Arg(0))
-	}
-	return s, nil
-}
-
 // register makes a flag of an option. When its value cannot be read, refused says so in
 // words that name the flag, the value and what is possible: the flag package's name neither
 // a duration's units nor an option's bounds.
@@ -398,8 +351,10 @@ type value struct {
 }
 
 func (v value) Set(text string) error {
+	before := v.Value.String()
 	err := v.Value.Set(text)
 	if err != nil {
+		_ = v.Value.Set(before) // a number that cannot be read has become 0
 		*v.refused = fmt.Sprintf("--%s: %q is not %s", v.o.name, text, kind(v.o))
 	}
 	return err
@@ -430,16 +385,6 @@ func kind(o option) string {
 	return "right"
 }
 
-func given(args []string, name string) bool {
-	for _, a := range args {
-		a = strings.TrimPrefix(strings.TrimPrefix(a, "-"), "-")
-		if a == name || strings.HasPrefix(a, name+"=") {
-			return true
-		}
-	}
-	return false
-}
-
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }
 
 // usage writes the documentation of all flags.
@@ -456,7 +401,8 @@ func usage(w io.Writer) {
                                      --server-credential; the export goes to stdout
   gateway health [ready]             whether the gateway at --addr answers GET /livez, or /readyz: exit code 0, else 1
 
-Each flag can also be set in the environment: --nats-url as GATEWAY_NATS_URL; a flag wins.
+Each flag can also be set in the file of --config: nats-url = "nats://…"; and in the environment: GATEWAY_NATS_URL. A flag wins
+over both, the environment over the file.
 A secret given as @file is the file's first line, so that it does not show in the process list.
 Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the memory.
 `)
@@ -513,25 +459,18 @@ func defaultOf(o option) string {
 }
 
 // check fills in the demo's defaults, reads secrets from their files, and returns
-// the tenants, or what is wrong and what to do about it.
+// the tenants, or all that is wrong, with what to do about it.
 func (s *settings) check() ([]gateway.Tenant, error) {
+	var m mistakes
 	host, _, err := net.SplitHostPort(s.addr)
 	if err != nil {
-		return nil, fmt.Errorf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
+		m.addf("--addr %s is not host:port, as in 127.0.0.1:8080", s.addr)
 	}
-	if err := s.checkDeskAddr(); err != nil {
-		return nil, err
-	}
-	if err := s.checkMetrics(); err != nil {
-		return nil, err
-	}
-	if err := s.checkTraces(); err != nil {
-		return nil, err
-	}
+	m.add(s.checkDeskAddr())
+	m.add(s.checkMetrics())
+	m.add(s.checkTraces())
 	if s.demo {
-		if err := s.checkDemo(host); err != nil {
-			return nil, err
-		}
+		m.add(s.checkDemo(host))
 		fill(&s.account, demoAccount)
 		fill(&s.integrationID, demoIntegrationID)
 		fill(&s.hs256Secret, demoHS256)
@@ -543,58 +482,33 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}{
 		{"nats-url", &s.natsURL}, {"appkey", &s.appkey}, {"jwt-hs256-secret", &s.hs256Secret},
 	} {
-		if err := readSecret(secret.flag, secret.value); err != nil {
-			return nil, err
-		}
+		m.add(readSecret(secret.flag, secret.value))
 	}
 	if s.profileAddr != "" {
 		// A profile shows more of a process than is for others.
 		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !jwks.IsLoopback(host) {
-			return nil, fmt.Errorf("--profile-addr %s is not a loopback address with a port, as in 127.0.0.1:6060", s.profileAddr)
+			m.addf("--profile-addr %s is not a loopback address with a port, as in 127.0.0.1:6060", s.profileAddr)
 		}
 	}
 	tenants, err := s.readTenants()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.readServers(tenants); err != nil {
-		return nil, err
-	}
-	if err := s.readDeskAccess(tenants); err != nil {
-		return nil, err
-	}
-	if err := s.checkKeySets(tenants); err != nil {
-		return nil, err
-	}
-	for _, o := range s.origins {
-		if o == "*" {
+	m.add(err)
+	m.add(s.readServers(tenants))
+	m.add(s.readDeskAccess(tenants))
+	m.add(s.checkKeySets(tenants))
+	for i, o := range s.origins {
+		if o == httpapi.AnyOrigin {
 			continue
 		}
 		if err := httpapi.CheckOrigin(o); err != nil {
-			return nil, fmt.Errorf("--allowed-origins %s is %w", o, err)
+			m.addf("--allowed-origins%s %s is %w", ordinal(i, len(s.origins)), o, err)
 		}
 	}
-	if err := s.readStoreKey(); err != nil {
-		return nil, err
-	}
-	if err := s.readRetained(tenants); err != nil {
-		return nil, err
-	}
-	var missing []string
-	need := func(ok bool, flags string) {
-		if !ok {
-			missing = append(missing, flags)
-		}
-	}
-	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
-	need(s.demo || len(s.publicKeys)+len(s.jwks) > 0 || s.privateKey != "", "--jwt-public-key (or --jwks)")
-	need(len(s.deskAccess.Credentials)+len(s.deskAccess.Agents) > 0 || s.deskIssuer != "", "--desk-credential (or --agents, or --desk-oidc-issuer)")
-	need(s.deskIssuer == "" || s.deskAudience != "", "--desk-oidc-audience (for --desk-oidc-issuer)")
-	need(s.privateKey == "" || len(s.servers) > 0, "--server-credential (for --jwt-private-key)")
+	m.add(s.readStoreKey())
+	m.add(s.readRetained(tenants))
 	for _, o := range s.options() {
 		if v, ok := o.value.(span); ok {
 			if err := v.check(); err != nil {
-				return nil, fmt.Errorf("--%s %w", o.name, err)
+				m.addf("--%s %w", o.name, err)
 			}
 		}
 	}
@@ -606,26 +520,42 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 		{"replicas", strconv.Itoa(s.replicas), store.CheckReplicas(s.replicas)},
 	} {
 		if c.err != nil {
-			return nil, fmt.Errorf("--%s %s is %w", c.flag, c.value, c.err)
+			m.addf("--%s %s is %w", c.flag, c.value, c.err)
 		}
 	}
-	switch {
-	case len(missing) > 0:
-		return nil, fmt.Errorf("not set: %s; set them, or use --demo to try it on this machine", strings.Join(missing, ", "))
-	case !s.demo && s.hs256Secret != "":
-		return nil, errors.New("--jwt-hs256-secret is for --demo only: who can verify such a token can also make one; use --jwt-public-key")
-	case s.hs256Secret != "" && len(s.hs256Secret) < gateway.MinSecret:
-		return nil, fmt.Errorf("--jwt-hs256-secret is too short; at least %d bytes are needed", gateway.MinSecret)
-	case s.abandonAfter != 0 && s.abandonAfter < s.customerGrace:
-		return nil, fmt.Errorf("--abandon-after %s is shorter than --customer-grace, which is %s; it may be 0 (never)", written(s.abandonAfter), written(s.customerGrace))
-	case s.replicas > 1 && s.natsURL == "":
-		return nil, fmt.Errorf("--replicas %d needs a cluster: set --nats-url", s.replicas)
-	case s.maxStore != 0 && s.natsURL != "":
-		return nil, errors.New("--max-store is for the NATS server inside this process; with --nats-url set max_file_store in the server's own configuration")
-	case s.data == "" && s.natsURL == "":
-		return nil, errors.New("--data is empty; name a folder, or an external server with --nats-url")
+	var missing []string
+	need := func(ok bool, flags string) {
+		if !ok {
+			missing = append(missing, flags)
+		}
 	}
-	return tenants, s.checkSecrets(tenants)
+	need(len(tenants) > 0, "--tenant (or --account, --integration-id and --appkey)")
+	need(s.demo || len(s.publicKeys)+len(s.jwks) > 0 || s.privateKey != "", "--jwt-public-key (or --jwks)")
+	need(len(s.deskCredential) > 0 || s.agents != "" || s.deskIssuer != "", "--desk-credential (or --agents, or --desk-oidc-issuer)")
+	need(s.deskIssuer == "" || s.deskAudience != "", "--desk-oidc-audience (for --desk-oidc-issuer)")
+	need(s.privateKey == "" || len(s.serverCredential) > 0, "--server-credential (for --jwt-private-key)")
+	if len(missing) > 0 {
+		m.addf("not set: %s; set them, or use --demo to try it on this machine", strings.Join(missing, ", "))
+	}
+	if !s.demo && s.hs256Secret != "" {
+		m.addf("--jwt-hs256-secret is for --demo only: who can verify such a token can also make one; use --jwt-public-key")
+	} else if s.hs256Secret != "" && len(s.hs256Secret) < gateway.MinSecret {
+		m.addf("--jwt-hs256-secret is too short; at least %d bytes are needed", gateway.MinSecret)
+	}
+	if s.abandonAfter > 0 && s.abandonAfter < s.customerGrace {
+		m.addf("--abandon-after %s is shorter than --customer-grace, which is %s; it may be 0 (never)", written(s.abandonAfter), written(s.customerGrace))
+	}
+	if s.replicas > 1 && s.natsURL == "" {
+		m.addf("--replicas %d needs a cluster: set --nats-url", s.replicas)
+	}
+	if s.maxStore != 0 && s.natsURL != "" {
+		m.addf("--max-store is for the NATS server inside this process; with --nats-url set max_file_store in the server's own configuration")
+	}
+	if s.data == "" && s.natsURL == "" {
+		m.addf("--data is empty; name a folder, or an external server with --nats-url")
+	}
+	m.add(s.checkSecrets(tenants))
+	return tenants, s.placed(m).err()
 }
 
 func fill(v *string, otherwise string) {
@@ -636,6 +566,9 @@ func fill(v *string, otherwise string) {
 
 // readSecret replaces @file by the file's first line.
 func readSecret(flag string, v *string) error {
+	if *v == masked || strings.Contains(*v, "://"+masked+"@") {
+		return fmt.Errorf("--%s: %s stands for a secret that gateway config print did not write: put it, or @file, in its place", flag, masked)
+	}
 	path, ok := strings.CutPrefix(*v, "@")
 	if !ok {
 		return nil
@@ -691,28 +624,34 @@ func (s *settings) readStoreKey() error {
 }
 
 func (s *settings) readTenants() ([]gateway.Tenant, error) {
+	var m mistakes
 	var tenants []gateway.Tenant
 	if s.account != "" || s.integrationID != "" || s.appkey != "" {
 		if s.account == "" || s.integrationID == "" || s.appkey == "" {
-			return nil, errors.New("--account, --integration-id and --appkey belong together: set all three")
+			m.addf("--account, --integration-id and --appkey belong together: set all three")
 		}
-		tenants = append(tenants, gateway.Tenant{Account: s.account, IntegrationID: s.integrationID, Appkey: s.appkey})
+		t := gateway.Tenant{Account: s.account, IntegrationID: s.integrationID, Appkey: s.appkey}
+		if err := t.Check(); len(m) == 0 && err != nil {
+			m.addf("%w (--account, --integration-id, --appkey)", err)
+		}
+		tenants = append(tenants, t)
 	}
 	for i, text := range s.tenants {
+		number := ordinal(i, len(s.tenants))
 		// Not the text in the error: it may hold the appkey.
 		parts := strings.SplitN(text, ":", 3)
 		if len(parts) != 3 || parts[0] == "" || parts[2] == "" {
-			return nil, fmt.Errorf("--tenant number %d is not account:integration-id:appkey", i+1)
+			m.addf("--tenant%s is not account:integration-id:appkey", number)
+			parts = append(parts, "", "")
+		} else if err := readSecret("tenant"+number, &parts[2]); err != nil {
+			m.add(err)
+			parts[2] = ""
 		}
-		if err := readSecret("tenant", &parts[2]); err != nil {
-			return nil, err
+		t := gateway.Tenant{Account: parts[0], IntegrationID: parts[1], Appkey: parts[2]}
+		if err := t.Check(); parts[2] != "" && err != nil {
+			m.addf("--tenant%s: %w", number, err)
 		}
-		tenants = append(tenants, gateway.Tenant{Account: parts[0], IntegrationID: parts[1], Appkey: parts[2]})
+		tenants = append(tenants, t) // with a mistake in it, too, so that others know of its account
 	}
-	for _, t := range tenants {
-		if err := t.Check(); err != nil {
-			return nil, fmt.Errorf("%w (--tenant)", err)
-		}
-	}
-	return tenants, nil
+	return tenants, m.err()
 }

@@ -18,12 +18,12 @@ import (
 
 const tenantText = "ABCDEF:a776d4f3-b886-40a3-9fa7-5b7df35b440b:"
 
-func env(pairs ...string) func(string) string {
-	m := map[string]string{}
+func env(pairs ...string) environment {
+	e := environment{}
 	for i := 0; i < len(pairs); i += 2 {
-		m[pairs[i]] = pairs[i+1]
+		e[pairs[i]] = pairs[i+1]
 	}
-	return func(name string) string { return m[name] }
+	return e
 }
 
 // production is a set of flags that passes.
@@ -162,7 +162,7 @@ func TestMistakes(t *testing.T) {
 		env  []string
 		want []string
 	}{
-		{args: []string{"--adr", "x"}, want: []string{"-adr", "--help"}},
+		{args: []string{"--adr", "x"}, want: []string{"there is no flag -adr", "did you mean --addr?"}},
 		{args: []string{"--replicas", "many"}, want: []string{"replicas", "many"}},
 		{args: []string{"--customer-chats", "-1"}, want: []string{"--customer-chats", "0 (unlimited) to"}},
 		{args: []string{"--customer-calls", "many"}, want: []string{"--customer-calls", `"many"`, "a whole number"}},

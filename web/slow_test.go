@@ -36,7 +36,7 @@ func TestSlowClients(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := parse([]string{"--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--dist", dist}, func(string) string { return "" })
+	s, err := parse([]string{"--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--dist", dist}, env())
 	if err != nil {
 		t.Fatal(err)
 	}
