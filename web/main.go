@@ -88,6 +88,13 @@ func runReloading(ctx context.Context, reload <-chan os.Signal, args []string, e
 		}
 		return 0
 	}
+	if len(args) > 0 && args[0] == configCommand {
+		code, err := configuration(args[1:], env, stdout, stderr)
+		if err != nil {
+			return complain(code, err)
+		}
+		return code
+	}
 	if len(args) > 0 && args[0] == customerCommand {
 		code, err := customerData(ctx, args[1:], env, stdout)
 		if err != nil {

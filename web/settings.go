@@ -399,6 +399,8 @@ func usage(w io.Writer) {
   gateway customer export|erase --customer id --account ABCDEF --url https://chat.example.com
                                      everything that is kept of a customer, at a gateway that runs, by its
                                      --server-credential; the export goes to stdout
+  gateway config check|print         check says all that is wrong with the settings, without a start: exit code 1, else 0;
+                                     print writes them as a settings file, with where each comes from, and without secrets
   gateway health [ready]             whether the gateway at --addr answers GET /livez, or /readyz: exit code 0, else 1
 
 Each flag can also be set in the file of --config: nats-url = "nats://…"; and in the environment: GATEWAY_NATS_URL. A flag wins

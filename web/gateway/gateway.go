@@ -264,11 +264,25 @@ func (g *Gateway) closing() bool {
 	}
 }
 
+// Check reports what New refuses, but for the store, which is not needed for it.
+func (cfg Config) Check() error {
+	if err := cfg.checkValues(); err != nil {
+		return err
+	}
+	_, err := newAccess(&cfg)
+	return err
+}
+
 func (cfg *Config) check() error {
-	cfg.Logger = httpapi.Logger(cfg.Logger)
 	if cfg.Store == nil {
 		return errors.New("no store is given")
 	}
+	return cfg.checkValues()
+}
+
+// checkValues is check without the store. It fills in the logger, and the defaults of rates.
+func (cfg *Config) checkValues() error {
+	cfg.Logger = httpapi.Logger(cfg.Logger)
 	if len(cfg.Tenants) == 0 {
 		return errors.New("no tenant is given; at least one account with its integration is needed")
 	}
