@@ -341,6 +341,7 @@ func (p *process) serve(ctx context.Context, reload <-chan os.Signal) error {
 		go func() { failed <- server.Serve(listener) }() // ends with closeConnections
 	}
 	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
+	p.logSettings()
 	for {
 		select {
 		case err := <-failed:

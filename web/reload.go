@@ -42,6 +42,7 @@ func (p *process) reload(ctx context.Context) {
 		p.log.Warn("some settings take effect at the next start only", "settings", strings.Join(later, ", "))
 	}
 	p.log.Info("settings read again", "tenants", len(p.served), "agents", len(p.deskAccess.Agents))
+	p.logSettings()
 }
 
 // takeSettings is reload. It returns the settings that have changed without effect.
