@@ -94,6 +94,9 @@ func TestComposeFileFitsTheGateway(t *testing.T) {
 		if err != nil || s.StopGrace < drain+10*time.Second {
 			t.Errorf("%s is given %v to stop; its drain takes %v, and its stop 10 s more", name, s.StopGrace, drain)
 		}
+		if s.Environment["GATEWAY_CONFIG"] != "/run/secrets/gateway.toml" || !slices.Contains(s.Volumes, "./secrets:/run/secrets:ro") {
+			t.Errorf("%s does not find its settings file", name)
+		}
 		if s.Environment["GATEWAY_BEHIND_PROXY"] != "true" {
 			t.Errorf("%s does not know that it is behind a proxy", name)
 		}

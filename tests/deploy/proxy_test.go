@@ -206,7 +206,7 @@ func (p *proxied) startGateways(nats string, more ...string) {
 	}
 	settings := composeEnvironment(p.T)
 	settings["GATEWAY_NATS_URL"] = nats
-	delete(settings, "GATEWAY_ENVIRONMENT_FILE") // the account's flags are in its place
+	delete(settings, "GATEWAY_CONFIG") // the account's flags are in its place
 	for i := range p.gateways {
 		g := &harness.Process{
 			Name: fmt.Sprint("gateway", i+1), Path: gateway(p.T), Ready: harness.AddressLine,

@@ -59,6 +59,9 @@ func TestUnitFitsTheGateway(t *testing.T) {
 	if !strings.Contains(directive(t, unit, "ExecStart"), "--data /var/lib/"+directive(t, unit, "StateDirectory")+" ") {
 		t.Error("--data is not the StateDirectory")
 	}
+	if !strings.HasSuffix(directive(t, unit, "ExecStart"), " --config /etc/"+directive(t, unit, "ConfigurationDirectory")+"/gateway.toml") {
+		t.Error("--config is not in the ConfigurationDirectory")
+	}
 	// The user's name is that of the file for systemd-sysusers.
 	if user := directive(t, unit, "User"); !strings.HasPrefix(source(t, "web/deploy/systemd/chat-gateway.sysusers"), "u "+user+" ") {
 		t.Errorf("the user %s is not made", user)
