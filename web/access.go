@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -27,7 +29,7 @@ func (s *settings) readDeskAccess(tenants []gateway.Tenant) error {
 	if s.agents != "" {
 		agents, err := readAgents(s.agents)
 		if err != nil {
-			m.addf("--agents: %s: %w", s.agents, err)
+			m.addf("--agents: %w", inFile(s.agents, err))
 		}
 		for i, a := range agents {
 			if account := notServed(tenants, a.Accounts); account != "" {
@@ -217,6 +219,15 @@ func readBounded(path string, max int64) ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, max+1))
+}
+
+// inFile names the file in an error that is about it, once.
+func inFile(path string, err error) error {
+	var named *fs.PathError
+	if err == nil || errors.As(err, &named) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
 }
 
 // ordinal says which of several values of a flag is meant.

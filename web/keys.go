@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -27,7 +28,7 @@ func (s *settings) readPublicKeys(tenants []gateway.Tenant) error {
 		if key.PEM, err = os.ReadFile(file); err != nil {
 			m.addf("--jwt-public-key%s: cannot read the key: %w", number, err)
 		} else if err := key.Check(); err != nil {
-			m.addf("--jwt-public-key%s: %w", number, err)
+			m.addf("--jwt-public-key%s: %w", number, inFile(file, err))
 		}
 		s.keys = append(s.keys, key)
 	}
@@ -87,7 +88,7 @@ func (s *settings) gatewayConfig(tenants []gateway.Tenant) (gateway.Config, erro
 			c.DenyList, err = gateway.ReadDenyList(text)
 		}
 		if err != nil {
-			m.addf("--deny-list: %w", err)
+			m.addf("--deny-list: %w", inFile(s.denyList, err))
 		}
 	}
 	m.add(s.addSigner(&c))
@@ -111,7 +112,12 @@ func (s *settings) addSigner(c *gateway.Config) (err error) {
 		return nil
 	}
 	if c.Signer, err = gateway.NewSigner(signer); err != nil {
-		return fmt.Errorf("--jwt-private-key: %w", err)
+		// The same text for a caller in Go begins with the name of the package.
+		err = errors.New(strings.TrimPrefix(err.Error(), "gateway: "))
+		if s.privateKey == "" {
+			return fmt.Errorf("--jwt-hs256-secret, --jwt-issuer, --jwt-audience: %w", err)
+		}
+		return fmt.Errorf("--jwt-private-key: %w", inFile(s.privateKey, err))
 	}
 	return nil
 }
@@ -155,6 +161,9 @@ func (k *keySets) open(ctx context.Context, p *process, s *settings, optional bo
 		if next[id] == nil {
 			next[id] = r
 			if err := r.set.Load(ctx); err != nil && !(r.set.Remote() && (known || optional)) {
+				if !r.set.Remote() {
+					err = inFile(source, err)
+				}
 				return nil, nil, fmt.Errorf("--jwks%s: %w", ordinal(i, len(s.jwks)), err)
 			}
 		}

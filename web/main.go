@@ -231,14 +231,17 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 		return err
 	}
 	p.store, err = store.Open(ctx, store.Config{
-		Dir: p.data, URL: p.natsURL, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore),
+		Dir: p.data, URL: p.natsURL, MonitorURLs: p.natsMonitor, Replicas: p.replicas, MaxAge: p.maxAge, MaxStore: int64(p.maxStore),
 		SessionIdle: p.sessionIdle, RetainBytes: p.retained.each, RetainBytesOf: p.retained.of, Key: p.key, Logger: p.log, Metrics: p.metrics, Traces: p.traces,
 	})
 	if errors.Is(err, store.ErrKey) {
 		return fmt.Errorf("%w (--store-key-file, --data)", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%w (--data, --nats-url)", err)
+		if p.natsURL != "" {
+			return fmt.Errorf("%w (--nats-url)", err)
+		}
+		return fmt.Errorf("%w (--data)", err)
 	}
 	p.sampleWaits()
 	config.Store = p.store

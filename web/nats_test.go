@@ -3,13 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"openchat/sdk/wire"
 )
@@ -18,25 +15,7 @@ import (
 // configuration, and returns its URL.
 func restricted(t *testing.T, permissions string) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "nats.conf")
-	text := fmt.Sprintf("jetstream { store_dir: %q }\nauthorization { users: [ { user: gateway, password: nats-password, %s } ] }\n", t.TempDir(), permissions)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	o, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", -1, true, true
-	s, err := server.NewServer(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the NATS server is not ready")
-	}
+	s := natsServer(t, jetStream(t, "")+fmt.Sprintf("authorization { users: [ { user: gateway, password: nats-password, %s } ] }\n", permissions))
 	return strings.Replace(s.ClientURL(), "nats://", "nats://gateway:nats-password@", 1)
 }
 

@@ -43,6 +43,7 @@ type settings struct {
 	data        string
 	dist        string
 	natsURL     string
+	natsMonitor list
 	replicas    int
 	maxAge      time.Duration
 	sessionIdle time.Duration // 0: never
@@ -262,7 +263,8 @@ func (s *settings) options() []option {
 		{process, "help", "", "print this and exit", &s.help},
 
 		{stored, "data", "folder", "where the NATS server inside this process keeps its files; one process at a time", &s.data},
-		{stored, "nats-url", "url", "use this NATS server or cluster with JetStream instead, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
+		{stored, "nats-url", "url", "use this NATS server or cluster with JetStream instead, version " + store.MinServer + " or newer, e.g.\nnats://user:password@host:4222; several separated by commas", &s.natsURL},
+		{stored, "nats-monitor-url", "url", "monitoring address of a server of --nats-url, e.g. http://host:8222, which at the start is asked whether it\nstores with sync_interval: always; may be repeated", &s.natsMonitor},
 		{stored, "replicas", "n", "copies that a NATS cluster keeps: 1, 3 or 5; more than 1 needs --nats-url", &s.replicas},
 		{stored, "max-age", "duration", "how long sessions, chats and messages are kept after their last change", span{&s.maxAge, store.MinAge, 0, ""}},
 		{stored, "session-idle", "duration", "how long after its last call, or the end of its stream, a session ends by itself; it may take a quarter\nlonger", span{&s.sessionIdle, time.Minute, 0, "never"}},
@@ -486,6 +488,7 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	} {
 		m.add(readSecret(secret.flag, secret.value))
 	}
+	m.add(s.checkNATS())
 	if s.profileAddr != "" {
 		// A profile shows more of a process than is for others.
 		if host, _, err := net.SplitHostPort(s.profileAddr); err != nil || !jwks.IsLoopback(host) {
@@ -558,6 +561,25 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	}
 	m.add(s.checkSecrets(tenants))
 	return tenants, s.placed(m).err()
+}
+
+// checkNATS checks where an external NATS server is.
+func (s *settings) checkNATS() error {
+	if s.natsURL != "" && !strings.HasPrefix(s.natsURL, "@") { // a file that could not be read
+		if err := store.CheckURL(s.natsURL); err != nil {
+			return fmt.Errorf("--nats-url: %w", err)
+		}
+	}
+	for i, at := range s.natsMonitor {
+		if err := store.CheckMonitorURL(at); err != nil {
+			// Not the URL: it may have a password in it.
+			return fmt.Errorf("--nats-monitor-url%s is %w", ordinal(i, len(s.natsMonitor)), err)
+		}
+	}
+	if len(s.natsMonitor) > 0 && s.natsURL == "" {
+		return errors.New("--nats-monitor-url is of servers of --nats-url, which is not set")
+	}
+	return nil
 }
 
 func fill(v *string, otherwise string) {

@@ -206,6 +206,7 @@ func (p *proxied) startGateways(nats string, more ...string) {
 	}
 	settings := composeEnvironment(p.T)
 	settings["GATEWAY_NATS_URL"] = nats
+	delete(settings, "GATEWAY_NATS_MONITOR_URL")
 	delete(settings, "GATEWAY_CONFIG") // the account's flags are in its place
 	for i := range p.gateways {
 		g := &harness.Process{

@@ -244,7 +244,8 @@ func (s *Set) take(keys []Key, err error) (changed bool) {
 	defer s.mu.Unlock()
 	s.reading, s.result = nil, err
 	if err != nil {
-		if !s.failing {
+		// A file that cannot be read at first is an error of Load, and there are no keys before.
+		if !s.failing && (s.Remote() || len(s.keys) > 0) {
 			s.log.Warn("keys could not be read; those before stay", "source", s.cfg.Source, "keys", len(s.keys), "error", err)
 		}
 		s.failing = true

@@ -55,14 +55,17 @@ type Store struct {
 	server     *embedded // nil with an external one
 	unlock     func()    // frees the data folder
 	health     *health
-	conns      // to NATS
+	conns                    // to NATS
+	options    []nats.Option // of an external server's connections
 	stream     jetstream.Stream
 	replicated bool
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	closed atomic.Bool
+	opened     atomic.Bool             // the start is over
+	endOpening context.CancelCauseFunc // has the start fail
+	ctx        context.Context         // ends with Close
+	cancel     context.CancelFunc
+	wg         sync.WaitGroup
+	closed     atomic.Bool
 
 	stripes [256]chan struct{} // one writer at a time to the same engagement
 	pages   [256]chan struct{} // one page at a time of the same customer
@@ -86,10 +89,16 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	for i := range s.stripes {
 		s.stripes[i], s.pages[i] = make(chan struct{}, 1), make(chan struct{}, 1)
 	}
+	ctx, s.endOpening = context.WithCancelCause(ctx)
+	defer s.endOpening(nil)
 	if err := s.open(ctx); err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		s.Close()
 		return nil, err
 	}
+	s.opened.Store(true)
 	return s, nil
 }
 
@@ -99,6 +108,11 @@ func (cfg *Config) check() error {
 	}
 	if cfg.Dir == "" && cfg.URL == "" {
 		return errors.New("store: neither a data folder nor a NATS URL is given; set one")
+	}
+	if cfg.URL != "" {
+		if err := CheckURL(cfg.URL); err != nil {
+			return fmt.Errorf("store: of the URLs of the NATS servers, %w", err)
+		}
 	}
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
@@ -157,11 +171,11 @@ func CheckReplicas(n int) error {
 
 func (s *Store) open(ctx context.Context) error {
 	s.health = newHealth(s)
-	if err := s.connect(); err != nil {
+	if err := s.connect(ctx); err != nil {
 		return err
 	}
 	js := s.js
-	var err error
+	var err, refused error
 	s.health.keepReserve()
 	if s.server != nil {
 		s.server.complaint.Store(new(s.health.look))
@@ -178,8 +192,18 @@ func (s *Store) open(ctx context.Context) error {
 			Duplicates:  MinAge,
 			AllowDirect: true,
 		})
+		var api *jetstream.APIError
+		if errors.As(err, &api) && api.ErrorCode == noReplicas {
+			refused = errors.New("copies on several servers (--replicas) need a cluster, and the NATS server is alone") // for good
+			return nil
+		}
 		return err
 	})
+	if err == nil {
+		err = refused
+	} else if s.server == nil {
+		err = silent(err)
+	}
 	if err != nil {
 		return fmt.Errorf("store: cannot open the stream %s: %w", streamName, err)
 	}
@@ -199,6 +223,7 @@ func (s *Store) open(ctx context.Context) error {
 	}
 	if s.server == nil {
 		s.health.checkPermissions(ctx)
+		s.wg.Go(func() { s.checkSync(s.ctx) })
 	}
 	s.wg.Add(1)
 	go s.ongoing.run()
@@ -209,7 +234,8 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-func (s *Store) connect() error {
+// connect connects to NATS, and with an external server makes sure that it can be used.
+func (s *Store) connect(ctx context.Context) error {
 	options := []nats.Option{
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
@@ -223,7 +249,10 @@ func (s *Store) connect() error {
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) { s.log.Info("NATS connection is back", "connection", nc.Opts.Name) }),
 		nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
-			if !s.closed.Load() && !(errors.Is(err, nats.ErrPermissionViolation) && s.health.forbid(err)) {
+			if errors.Is(err, nats.ErrPermissionViolation) && (s.health.forbid(err) || s.refuseOpening(err)) {
+				return
+			}
+			if !s.closed.Load() {
 				s.log.Error("NATS", "connection", nc.Opts.Name, "error", err)
 			}
 		}),
@@ -236,9 +265,21 @@ func (s *Store) connect() error {
 		options = append(options, nats.InProcessServer(s.server))
 	} else {
 		options = append(options, s.cfg.Connect...)
+		if err := s.checkServer(options); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
 	}
 	if err := s.dial(url, options); err != nil {
-		return fmt.Errorf("store: cannot connect to NATS: %w; check that it runs and that the URL and its credentials are right", err)
+		if s.server == nil {
+			return fmt.Errorf("store: %w", s.explain(err))
+		}
+		return fmt.Errorf("store: cannot connect to NATS: %w", err)
+	}
+	if s.server == nil {
+		if err := s.withJetStream(ctx); err != nil {
+			return fmt.Errorf("store: %w", err)
+		}
+		s.options = options
 	}
 	return nil
 }

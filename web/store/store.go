@@ -54,9 +54,12 @@ type Config struct {
 	// missing. One process at a time can use it. Ignored with URL.
 	Dir string
 	// URL, when set, names an external NATS server or cluster with JetStream
-	// (nats://user:pass@host:4222, several separated by commas). Its own
-	// configuration says when it syncs to disk.
+	// (nats://user:pass@host:4222, several separated by commas), of version MinServer
+	// or newer. Its own configuration says when it syncs to disk.
 	URL string
+	// MonitorURLs are the monitoring addresses of those servers (http://host:8222), which say whether they
+	// acknowledge what is not on the disk yet; nil: the servers themselves are asked, where they permit it.
+	MonitorURLs []string
 	// Connect adds options for URL: credentials, TLS.
 	Connect []nats.Option
 	// Replicas is the number of copies that a cluster keeps: 1, 3 or 5; 0 means 1.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -1160,7 +1161,8 @@ func TestOpenErrors(t *testing.T) {
 		{Config{Dir: file}, []string{file, "not a directory", "name another"}},
 		{Config{Dir: filepath.Join(file, "x")}, []string{file, "not a directory", "name another"}},
 		{Config{Dir: used}, []string{used, "another process uses it"}},
-		{Config{URL: "nats://127.0.0.1:1"}, []string{"cannot connect to NATS", "check that it runs"}},
+		{Config{URL: "nats://127.0.0.1:1"}, []string{"no NATS server takes connections at 127.0.0.1:1", "start it"}},
+		{Config{URL: "nats://gateway:nats-password@127.0.0.1:x"}, []string{"number 1 is no URL"}},
 		{Config{Dir: used, Replicas: 3}, []string{"3 replicas need a cluster"}},
 		{Config{Dir: used, Replicas: 2}, []string{"2 replicas are not possible"}},
 		{Config{Dir: used, MaxAge: time.Hour}, []string{"1h0m0s is too short"}},
@@ -1254,4 +1256,38 @@ func child(t *testing.T, dir string) {
 		}()
 	}
 	select {} // until killed
+}
+
+// The start looks at an external server's permissions without changing what is stored there.
+func TestOpenChangesNothingAtAnExternalServer(t *testing.T) {
+	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	defer func() { srv.Shutdown(); srv.WaitForShutdown() }()
+	if !srv.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the server is not ready")
+	}
+	s := openStore(t, Config{URL: srv.ClientURL()})
+	session := newSession(t, s, ann, "s")
+	e := newChat(t, s, session, "e")
+	for i := range 5 {
+		if _, _, err := s.Append(testContext(t), ann, e.EngagementID, from(session, "x", strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := func() jetstream.StreamState {
+		info, err := s.stream.Info(testContext(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		info.State.Consumers = 0 // those of the stores
+		return info.State
+	}
+	before := state()
+	openStore(t, Config{URL: srv.ClientURL()})
+	if after := state(); before.Msgs < 5 || !reflect.DeepEqual(before, after) {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
 }
