@@ -27,6 +27,9 @@ tests/setup/go.sh
 unset GOOS GOARCH GOFLAGS GOEXPERIMENT GOWASM GOWORK
 export CGO_ENABLED=0 LC_ALL=C
 
+# Says what begins: with empty caches each takes up to some minutes, in which nothing else is said.
+say() { echo "$* (some minutes the first time, seconds afterwards)" >&2; }
+
 # -l: without inlining the wasm is smaller. Not so for the runtime and what each event
 # runs through: the browser compiles each function at its first call, while the page
 # waits, and to inline there spares a good part of them, and of an event's time.
@@ -44,6 +47,7 @@ gateway() {
 }
 if [ $gateway ]; then
 	mkdir -p "$out"
+	say "Building the gateway: $out/gateway"
 	gateway "$out/gateway"
 	exit
 fi
@@ -53,6 +57,7 @@ if [ "$out" = release ]; then
 	./build.sh
 	for arch in amd64 arm64; do
 		mkdir -p "dist/linux-$arch"
+		say "Building the gateway: dist/linux-$arch/gateway"
 		GOOS=linux GOARCH=$arch gateway "dist/linux-$arch/gateway"
 	done
 	exec go run ./web/deploy/release -version "$VERSION" -dist dist -out "$out" dist/linux-amd64/gateway dist/linux-arm64/gateway
@@ -75,7 +80,9 @@ if grep -qs "\"build\": \"$build\"" "$out/build-info.json" &&
 	ls "$file".{js,wasm,d.ts}{,.br,.gz} >/dev/null 2>&1; then
 	exit # built already
 fi
+say "Building the SDK's WebAssembly: $file.wasm"
 rm -f "$out/build-info.json" # written last: without it, what is there is no build
 wasm "-s -w -X main.build=$build" "$(realpath "$out")/avaya-ccaas-chat-sdk.wasm" ./wasm
+say "Packing and compressing the SDK: $out"
 go run ./js/pack -version "$VERSION" -build "$build" -goroot "$(go env GOROOT)" -out "$out"
 echo "built $build in $out"
