@@ -13,7 +13,7 @@ const kb = 1024
 // The bounds of make size.
 const (
 	mostScript, aimScript = 6.5 * kb, 5 * kb
-	mostWasm, aimWasm     = 501 * kb, 413 * kb
+	mostWasm, aimWasm     = 507 * kb, 413 * kb
 )
 
 // sdkSizes are the sizes of what pages load, by the names of the files in dist/.
