@@ -69,8 +69,9 @@ func main() {
 	flag.StringVar(&p.source, "source", "js", "folder of the shim")
 	flag.StringVar(&p.out, "out", "dist", "folder of the built files")
 	flag.StringVar(&p.goroot, "goroot", "", "GOROOT of the toolchain that built the wasm")
+	flag.StringVar(&p.goVersion, "go", runtime.Version(), "version of that toolchain; of one that is not known the wasm is shipped as it is")
 	flag.Parse()
-	p.goVersion, p.warnings = runtime.Version(), os.Stderr
+	p.warnings = os.Stderr
 	run := p.run
 	switch {
 	case *sizes:
@@ -131,7 +132,7 @@ func (p *pack) run() error {
 	info, err := json.MarshalIndent(map[string]any{
 		"version":   p.version,
 		"build":     p.build,
-		"goVersion": runtime.Version(),
+		"goVersion": p.goVersion,
 		"sha384":    hashes,
 	}, "", "  ")
 	if err != nil {
