@@ -12,8 +12,9 @@
 //   - avaya-ccaas-chat-sdk.symbols, with which -trace reads tracebacks; not for visitors,
 //   - build-info.json.
 //
-// The wasm itself it replaces by one without the tables that only tracebacks read (package
-// strip). Where it does not know the toolchain's it says so, and ships the file as it is.
+// The wasm itself it replaces by one that begins where main waits (package snapshot), without the
+// tables that only tracebacks read (package strip). Where it does not know the toolchain it says
+// so, and ships the file as it is.
 //
 // The same sources and toolchain give the same bytes, in whatever folder and hour.
 // With -sizes it prints what the files weigh, and which packages make the wasm, and fails
@@ -34,6 +35,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -43,14 +45,16 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/evanw/esbuild/pkg/api"
 
+	"openchat/js/pack/snapshot"
 	"openchat/js/pack/strip"
+	"openchat/js/pack/wasmfile"
 )
 
 const name = "avaya-ccaas-chat-sdk"
 
 // bounds are the largest brotli sizes in bytes that may be shipped: every visitor of a
 // page pays them.
-var bounds = map[string]int64{".wasm": 501 << 10, ".js": 6<<10 + 1<<9}
+var bounds = map[string]int64{".wasm": 507 << 10, ".js": 6<<10 + 1<<9}
 
 // kinds are the shipped files, in the order of printing.
 var kinds = []string{".js", ".wasm", ".d.ts"}
@@ -65,12 +69,15 @@ func main() {
 	flag.StringVar(&p.source, "source", "js", "folder of the shim")
 	flag.StringVar(&p.out, "out", "dist", "folder of the built files")
 	flag.StringVar(&p.goroot, "goroot", "", "GOROOT of the toolchain that built the wasm")
+	flag.StringVar(&p.goVersion, "go", runtime.Version(), "version of that toolchain; of one that is not known the wasm is shipped as it is")
 	flag.Parse()
-	p.goVersion, p.warnings = runtime.Version(), os.Stderr
+	p.warnings = os.Stderr
 	run := p.run
 	switch {
 	case *sizes:
-		run = func() error { return errors.Join(printSizes(os.Stdout, p.out), printPackages(os.Stdout)) }
+		run = func() error {
+			return errors.Join(printSizes(os.Stdout, p.out), p.printSteps(os.Stdout), printPackages(os.Stdout))
+		}
 	case *release:
 		run = writePackages
 	case *trace:
@@ -96,11 +103,11 @@ func (p *pack) run() error {
 	if err != nil {
 		return err
 	}
-	wasm, err = p.lighten(wasm)
+	wasm, values, err := p.lighten(wasm)
 	if err != nil {
 		return err
 	}
-	script, err := p.script(wasm)
+	script, err := p.script(wasm, values)
 	if err != nil {
 		return err
 	}
@@ -125,7 +132,7 @@ func (p *pack) run() error {
 	info, err := json.MarshalIndent(map[string]any{
 		"version":   p.version,
 		"build":     p.build,
-		"goVersion": runtime.Version(),
+		"goVersion": p.goVersion,
 		"sha384":    hashes,
 	}, "", "  ")
 	if err != nil {
@@ -134,27 +141,100 @@ func (p *pack) run() error {
 	return os.WriteFile(filepath.Join(p.out, "build-info.json"), append(info, '\n'), 0o644)
 }
 
-// lighten returns the wasm as it is shipped, and writes its symbols. A wasm of a toolchain that is
-// not known is returned as it is, with a warning and without symbols: its tracebacks have names.
-func (p *pack) lighten(wasm []byte) ([]byte, error) {
+// environment is the program's. A page has less to spare than a server: the heap grows by half,
+// not to the double, before it is collected.
+var environment = map[string]string{"GOGC": "50"}
+
+// buildSection is the custom section of the wasm that has the build's stamp, for the script.
+const buildSection = "build"
+
+// held is what the script is to know of the values that Go holds in a snapshot: a list, for each
+// value the number of references and its path from Go's global, or its text, or its number as a
+// js.Func. nil: the wasm is no snapshot.
+type held [][2]any
+
+// lighten returns the wasm as it is shipped, and writes its symbols. Of a toolchain that is not
+// known the wasm is returned as it is, with a warning and without symbols: its tracebacks have
+// names, and each page starts it from the begin.
+func (p *pack) lighten(wasm []byte) ([]byte, held, error) {
 	symbolsFile := filepath.Join(p.out, name+".symbols")
 	if err := os.Remove(symbolsFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, nil, err
+	}
+	shot, values, err := takeSnapshot(wasm, p.goVersion, p.build)
+	switch {
+	case errors.As(err, new(*snapshot.Unsupported)):
+		fmt.Fprintf(p.warnings, "pack: warning: each page starts the program from the begin: %v\n", err)
+	case err != nil:
+		return nil, nil, err
+	default:
+		wasm = shot
 	}
 	stripped, symbols, err := strip.Strip(wasm, p.goVersion)
-	if unknown := new(strip.Unsupported); errors.As(err, &unknown) {
-		fmt.Fprintf(p.warnings, "pack: warning: the wasm is shipped as the toolchain made it, about a third larger: %v\n", err)
-		return wasm, nil
+	if errors.As(err, new(*strip.Unsupported)) {
+		fmt.Fprintf(p.warnings, "pack: warning: the wasm has the tables of tracebacks, and is about a third larger: %v\n", err)
+		return wasm, values, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	symbols.Build = p.build
 	var b bytes.Buffer
 	if err := symbols.Write(&b); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return stripped, os.WriteFile(symbolsFile, b.Bytes(), 0o644)
+	return stripped, values, os.WriteFile(symbolsFile, b.Bytes(), 0o644)
+}
+
+// takeSnapshot starts the program at build time. What it finds in the page until main waits stands
+// in js/src/core.js (newGlobal) and js/src/bridge.js (Shim); what else it asks for ends the
+// snapshot.
+func takeSnapshot(wasm []byte, goVersion, build string) ([]byte, held, error) {
+	function := func() *snapshot.Function { return &snapshot.Function{} }
+	constants := map[string]any{}
+	for _, name := range []string{"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_EXCL", "O_DIRECTORY"} {
+		constants[name] = -1.0
+	}
+	var stamp any
+	var commands []*snapshot.Wrapper
+	started := &snapshot.Function{Called: func(args []any) {
+		if len(args) == 2 {
+			stamp = args[0]
+			if command, ok := args[1].(*snapshot.Wrapper); ok {
+				commands = append(commands, command)
+			}
+		}
+	}}
+	state, err := snapshot.Take(wasm, goVersion, &snapshot.Object{Members: map[string]any{
+		"Object": function(), "Array": function(), "Uint8Array": function(), "process": nil, "path": nil,
+		"fs":   &snapshot.Object{Members: map[string]any{"constants": &snapshot.Object{Members: constants}}},
+		"shim": &snapshot.Object{Members: map[string]any{"bound": function(), "deliver": function(), "started": started}},
+	}}, environment)
+	if err != nil {
+		return nil, nil, err
+	}
+	values := held{}
+	wrappers := 0
+	for _, v := range state.Values {
+		var what any = v.Text
+		switch {
+		case v.Wrapper != 0:
+			what = v.Wrapper
+			wrappers++
+		case v.Path != nil:
+			what = v.Path
+		}
+		values = append(values, [2]any{v.References, what})
+	}
+	if stamp != build || len(commands) != 1 || wrappers != 1 {
+		return nil, nil, fmt.Errorf("the program says that it is of build %v, not %s, with %d commands of %d functions", stamp, build, len(commands), wrappers)
+	}
+	file, err := wasmfile.Parse(state.Wasm)
+	if err != nil {
+		return nil, nil, err
+	}
+	file.SetCustom(buildSection, []byte(build))
+	return file.Bytes(), values, nil
 }
 
 // explain copies a log, with names in its tracebacks.
@@ -184,7 +264,7 @@ func integrity(content []byte) string {
 
 // script builds the shipped shim: the modules, bundled, in a function that does nothing where
 // there is no document.
-func (p *pack) script(wasm []byte) ([]byte, error) {
+func (p *pack) script(wasm []byte, values held) ([]byte, error) {
 	glue, err := os.ReadFile(filepath.Join(p.goroot, "lib", "wasm", "wasm_exec.js"))
 	if err != nil {
 		return nil, fmt.Errorf("the Go toolchain has no wasm_exec.js: %w", err)
@@ -193,7 +273,11 @@ func (p *pack) script(wasm []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	quoted := func(s string) string { b, _ := json.Marshal(s); return string(b) }
+	text := withoutStubs(string(glue))
+	if values != nil {
+		text = starter.ReplaceAllString(text, "")
+	}
+	quoted := func(v any) string { b, _ := json.Marshal(v); return string(b) }
 	bundle := api.Build(api.BuildOptions{
 		AbsWorkingDir: source,
 		EntryPoints:   []string{name + ".js"},
@@ -204,11 +288,13 @@ func (p *pack) script(wasm []byte) ([]byte, error) {
 		Charset:       api.CharsetUTF8,
 		LegalComments: api.LegalCommentsNone,
 		TsconfigRaw:   "{}", // js/tsconfig.json is for editors and tests
-		Plugins:       []api.Plugin{withGlue(withoutUnused(withoutStubs(string(glue)), wasm))},
+		Plugins:       []api.Plugin{withGlue(withoutUnused(text, wasm))},
 		Define: map[string]string{
-			"VERSION":   quoted(p.version),
-			"BUILD":     quoted(p.build),
-			"INTEGRITY": quoted(integrity(wasm)),
+			"VERSION":     quoted(p.version),
+			"BUILD":       quoted(p.build),
+			"INTEGRITY":   quoted(integrity(wasm)),
+			"SNAPSHOT":    quoted(values),
+			"ENVIRONMENT": quoted(environment),
 		},
 	})
 	if err := firstOf(bundle.Errors, bundle.Warnings); err != nil {
@@ -289,6 +375,9 @@ var stubs = regexp.MustCompile(`(?ms)^\tif \(!globalThis\.(fs|process|path|crypt
 	`|^\t\t\tif \(!\(instance instanceof WebAssembly\.Instance\)\) \{$.*?^\t\t\t\}$|^"use strict";$|^\t\t\tconst wasmMinDataAddr = .*?^\t\t\t\}$` +
 	`|^\t\t\tif \(this\.exited\) \{\n\t\t\t\tthrow .*?^\t\t\t\}$|^\t\t\tthis\.exit = .*?^\t\t\t\};?$`)
 
+// starter is the method of wasm_exec.js that starts a program from its begin.
+var starter = regexp.MustCompile(`(?ms)^\t\tasync run\(instance\) \{$.*?^\t\t\}$`)
+
 // withoutStubs leaves them out. Where a later toolchain writes them in another way they stay,
 // and do no harm but to the size.
 func withoutStubs(glue string) string { return stubs.ReplaceAllString(glue, "") }
@@ -329,6 +418,65 @@ func writeCompressed(path string, content []byte, writer func(io.Writer) (io.Wri
 		return err
 	}
 	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// printSteps prints what each step between the toolchain's wasm and the shipped one takes away.
+func (p *pack) printSteps(w io.Writer) error {
+	dir, err := os.MkdirTemp("", "pack")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	const build = "0.0.0-000000000000" // as long as a stamp is
+	file := filepath.Join(dir, "plain.wasm")
+	if out, err := exec.Command("./build.sh", "wasm", "-s -w -X main.build="+build, file, "./wasm").CombinedOutput(); err != nil {
+		return fmt.Errorf("build.sh: %w\n%s", err, out)
+	}
+	wasm, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\n%-60s %10s %10s %10s %10s   bytes\n", "the wasm, step by step", "raw", "", "brotli", "")
+	var raw, packed int
+	step := func(name string) error {
+		var b bytes.Buffer
+		c, err := brotliWriter(&b)
+		if err != nil {
+			return err
+		}
+		c.Write(wasm)
+		if err := c.Close(); err != nil {
+			return err
+		}
+		differences := []any{"", ""}
+		if raw > 0 {
+			differences = []any{fmt.Sprintf("%+d", len(wasm)-raw), fmt.Sprintf("%+d", b.Len()-packed)}
+		}
+		raw, packed = len(wasm), b.Len()
+		fmt.Fprintf(w, "%-60s %10d %10s %10d %10s\n", name, raw, differences[0], packed, differences[1])
+		return nil
+	}
+	if err := step("as the toolchain makes it"); err != nil {
+		return err
+	}
+	if wasm, _, err = takeSnapshot(wasm, p.goVersion, build); err != nil {
+		return err
+	}
+	if err := step("snapshot, after main waits"); err != nil {
+		return err
+	}
+	stripped, symbols, err := strip.Strip(wasm, p.goVersion)
+	if err != nil {
+		return err
+	}
+	wasm = stripped
+	if err := step("strip, of what only tracebacks read"); err != nil {
+		return err
+	}
+	for _, r := range symbols.Removed {
+		fmt.Fprintf(w, "  %-58s %10s %+10d\n", r.What, "", -r.Bytes)
+	}
+	return nil
 }
 
 // printSizes fails when a file is over its bound.

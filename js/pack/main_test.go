@@ -108,7 +108,7 @@ func TestUnknownToolchain(t *testing.T) {
 	if got := read(t, filepath.Join(p.out, name+".wasm")); string(got) != "\x00asm" {
 		t.Errorf("the wasm is %q", got)
 	}
-	if !strings.Contains(warnings.String(), "warning") || !strings.Contains(warnings.String(), "go9.99.1") {
+	if strings.Count(warnings.String(), "warning") != 2 || !strings.Contains(warnings.String(), "go9.99.1") {
 		t.Errorf("the build says %q", &warnings)
 	}
 	if _, err := os.Stat(symbols); err == nil {

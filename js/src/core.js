@@ -7,7 +7,8 @@ import { newGo } from "./glue.js";
 import { load, wasmURL } from "./load.js";
 import { level, log } from "./log.js";
 import {
-  Array, Date, JSON, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, clearTimeout, crypto, ownKeys, parse, performance,
+  Array, DataView, Date, JSON, Map, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, assign, clearTimeout, crypto,
+  ownKeys, parse, performance,
 } from "./realm.js";
 import { session } from "./session.js";
 import { runTask } from "./task.js";
@@ -18,7 +19,7 @@ import { inRootZone } from "./zone.js";
  * One run of the program. _build, the stamp of the wasm, and _command are there once the
  * program has begun. What is _dead is never entered again.
  * @typedef {{
- *   _go: import("./glue.js").Go,
+ *   _go: import("./glue.js").Go & { _restore(instance: WebAssembly.Instance, held: NonNullable<typeof SNAPSHOT>): void },
  *   _sockets: Set<WebSocket>,
  *   _build?: string,
  *   _command?: import("./bridge.js").Command,
@@ -84,7 +85,8 @@ const newShim = (run) => ({
 /** Returns a run that has not begun. */
 const newRun = () => {
   const run = /** @type {Run} */ ({ _sockets: new Set() });
-  class Program extends newGo(newGlobal(run), fs, { keys: ownKeys }) {
+  const global = newGlobal(run);
+  class Program extends newGo(global, fs, { keys: ownKeys }) {
     // Every way into Go leads through here, and none into a dead one.
     _resume() {
       if (run._dead) return;
@@ -95,12 +97,49 @@ const newRun = () => {
       }
       if (this.exited) end(run);
     }
+
+    /**
+     * Stands in for Go's run where the instance begins with a program whose main waits: puts the
+     * values that Go holds where it has them, in the table of wasm_exec.js.
+     * @param {WebAssembly.Instance} instance
+     * @param {NonNullable<typeof SNAPSHOT>} held
+     */
+    _restore(instance, held) {
+      this._inst = instance;
+      this.mem = new DataView(/** @type {WebAssembly.Memory} */ (instance.exports.mem).buffer);
+      this.exited = false;
+      this._idPool = [];
+      this._values = [];
+      this._goRefCounts = [];
+      this._ids = new Map();
+      /**
+       * @param {any} value
+       * @param {number} references
+       */
+      const put = (value, references) => {
+        this._ids.set(value, this._values.length);
+        this._goRefCounts.push(references);
+        this._values.push(value);
+      };
+      for (const value of [NaN, 0, null, true, false, global, this]) put(value, Infinity);
+      for (const [references, what] of held) {
+        /** @type {any} */
+        let value = what;
+        if (typeof what === "number") {
+          value = this._makeFuncWrapper(what);
+          global.shim.started(BUILD, value);
+        } else if (typeof what !== "string") {
+          value = global;
+          for (const name of what) value = value[name];
+        }
+        if (value === undefined) throw new Error(what + " is not there");
+        put(value, references);
+      }
+    }
   }
   const go = new Program();
   go.exit = () => {};
-  // A page has less to spare than a server: the heap grows by half, not to the double,
-  // before it is collected.
-  go.env = { __proto__: null, GOGC: "50" };
+  if (!SNAPSHOT) go.env = assign({ __proto__: null }, ENVIRONMENT);
   run._go = go;
   return run;
 };
@@ -148,20 +187,34 @@ export const start = async () => {
   const loading = load(); // what comes before the await is done while it is on its way
   const run = newRun();
   const module = await loading;
+  const checkBuild = () => {
+    if (run._build === BUILD) return;
+    end(run);
+    throw initFailed(wasmURL + " is of build " + run._build + ", but the script of build " + BUILD + ": take both from the same build");
+  };
+  if (SNAPSHOT) {
+    // A wasm without a stamp is of a build before there were snapshots.
+    const [stamp] = WebAssembly.Module.customSections(module, "build");
+    run._build = stamp ? new TextDecoder().decode(stamp) : "(unknown)";
+    checkBuild();
+  }
   try {
     const instance = await WebAssembly.instantiate(module, run._go.importObject);
     await nextTask();
-    run._go.run(instance).then(() => end(run), (e) => end(run, e));
+    if (SNAPSHOT) {
+      run._go._restore(instance, SNAPSHOT);
+    } else {
+      run._go.run(instance).then(() => end(run), (e) => end(run, e));
+      await nextTask();
+    }
   } catch (e) {
     throw initFailed(wasmURL + " can not be started: " + /** @type {Error} */ (e).message, e);
   }
-  await nextTask();
-  if (!run._command || run._dead || run._build !== BUILD) {
+  if (!run._command || run._dead) {
     end(run);
-    throw initFailed(wasmURL + (run._build
-      ? " is of build " + run._build + ", but the script of build " + BUILD + ": take both from the same build"
-      : " did not start"));
+    throw initFailed(wasmURL + " did not start");
   }
+  checkBuild();
   setCore(run._command);
   notify("setLogLevel", level);
   if (!core) throw initFailed(CORE_ENDED);

@@ -53,10 +53,16 @@ func bareWasm(ctx context.Context, flags string) (b bare, err error) {
 	if b.wasm, err = os.ReadFile(filepath.Join(dir, "bare.wasm")); err != nil {
 		return b, err
 	}
-	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	root, err := goroot(ctx)
 	if err != nil {
 		return b, err
 	}
-	b.glue, err = os.ReadFile(filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "wasm_exec.js"))
+	b.glue, err = os.ReadFile(filepath.Join(root, "lib", "wasm", "wasm_exec.js"))
 	return b, err
+}
+
+// goroot is the folder of the toolchain that builds.
+func goroot(ctx context.Context) (string, error) {
+	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	return strings.TrimSpace(string(root)), err
 }

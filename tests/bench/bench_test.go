@@ -30,7 +30,7 @@ func TestHostile(t *testing.T) {
 		t.Skip("two gateways")
 	}
 	t.Chdir("../..")
-	r, err := measureHostile(t.Context(), options{1, t.Output()})
+	r, err := measureHostile(t.Context(), options{runs: 1, log: t.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,11 @@ import (
 // KB is 1,024 bytes, here and in make size.
 const kb = 1024
 
-// The bounds of make size.
+// The bounds of make size, and of the wasm that is not packed: an engine checks all of it.
 const (
 	mostScript, aimScript = 6.5 * kb, 5 * kb
-	mostWasm, aimWasm     = 501 * kb, 413 * kb
+	mostWasm, aimWasm     = 507 * kb, 413 * kb
+	mostRaw, aimRaw       = 2645 * kb, 2000 * kb
 )
 
 // sdkSizes are the sizes of what pages load, by the names of the files in dist/.
@@ -61,6 +62,7 @@ func measureBytes(ctx context.Context, o options) (r report, err error) {
 	r.tables = []table{t}
 	r.goals = []goal{
 		{what: "wasm, brotli", unit: "KB", value: float64(sizes[sdkWasm+".br"]) / kb, must: mostWasm / kb, aim: aimWasm / kb},
+		{what: "wasm, raw", unit: "KB", value: float64(sizes[sdkWasm]) / kb, must: mostRaw / kb, aim: aimRaw / kb},
 		{what: "script, brotli", unit: "KB", value: float64(sizes[sdkScript+".br"]) / kb, must: mostScript / kb, aim: aimScript / kb},
 	}
 	return r, nil

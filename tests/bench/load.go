@@ -33,9 +33,6 @@ var (
 	conditions = []condition{plain, slowCPU, slowLine}
 )
 
-// goStarts is how many times a run starts ours and bare Go, by turns.
-const goStarts = 3
-
 // subject is a script that is loaded.
 type subject struct {
 	name, src, how string
@@ -53,7 +50,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 		return r, err
 	}
 	subjects := []subject{
-		{name: "ours", src: "/sdk/" + sdkScript, how: "ours", argument: func() any { return s.params(s.newChat()) }},
+		s.ours("ours", "/sdk/"+sdkScript),
 		{name: "bare Go", src: "/bare/bare.js", how: "bare", argument: func() any { return nil }},
 	}
 	found, missing := bundleAll(ctx, o.log)
@@ -92,14 +89,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 		return strings.Join([]string{sub.name, state, c.name, figure}, "|")
 	}
 	measure := func(browser context.Context, state string, c condition, run int) error {
-		order := rotated(subjects, run)
-		if state != "restart" && c != slowLine {
-			// Their ratio is a goal, and a load takes long enough to meet a neighbour's burst.
-			for range goStarts - 1 {
-				order = append(order, subjects[0], subjects[1])
-			}
-		}
-		for i, sub := range order {
+		for _, sub := range rotated(subjects, run) {
 			// A script has no more to tell than that.
 			if sub.peer != nil && (state == "restart" || state == "warm" && c != plain) {
 				continue
@@ -112,7 +102,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 			all.add(key(sub, state, c, "ready"), l.Ready)
 			all.add(key(sub, state, c, "blocked"), l.Blocked)
 			all.add(key(sub, state, c, "main thread"), l.mainThread)
-			if c != plain || state == "restart" || i >= len(subjects) {
+			if c != plain || state == "restart" {
 				continue
 			}
 			// Tracing takes time itself, so what it tells is of a load of its own.
@@ -212,22 +202,11 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 	}
 	main.notes = append([]string{"Script evaluated: after it the API can be called. All until ready: everything that the main thread computed. Blocking: the sum over tasks of over 50 ms of what is over 50 ms."}, missing...)
 	wall.notes = []string{"From asking for the script, in a page that is quiet, to being ready: ours when `init`, called as soon as there is one, makes its first request; " +
-		"bare Go, a program that does nothing, built as ours is, when its main waits; peers when they can be called. But for restarts and the slow line, ours and bare Go are started three times a run, by turns. Cold: no cache. Warm: HTTP and code caches. Restart: the same after the browser was restarted."}
+		"bare Go, a program that does nothing, built as ours is, when its main waits; peers when they can be called. Cold: no cache. Warm: HTTP and code caches. Restart: the same after the browser was restarted."}
 	r.tables = []table{main, wall}
 
-	ratio := func(state string, c condition) float64 {
-		ours, floor := all[key(subjects[0], state, c, "ready")], all[key(subjects[1], state, c, "ready")]
-		ratios := make([]float64, len(ours))
-		for i := range ours {
-			ratios[i] = ours[i] / floor[i]
-		}
-		return median(ratios)
-	}
-	r.goals = []goal{
-		{what: "cold start, against a bare Go wasm", unit: "×", value: ratio("cold", plain), must: 1.6, aim: 1.25},
-		{what: "warm start, against a bare Go wasm", unit: "×", value: ratio("warm", plain), must: 1.4, aim: 1.15},
-	}
-	// The other goals are set by the peers, and without them there is none.
+	// The goals beside bare Go are those of the section before.
+	// These are set by the peers, and without them there is none.
 	least, amazon, lightest := math.NaN(), math.NaN(), math.NaN()
 	size := math.MaxInt
 	for _, sub := range subjects {
@@ -312,6 +291,7 @@ func loadOnce(browser context.Context, s *site, sub subject, c condition, fresh,
 // traceEvent is as much of a trace's event as is used here.
 type traceEvent struct {
 	Name string
+	TS   float64 // when it began, in microseconds of the browser's clock
 	TDur float64 // computed by its thread, in microseconds
 	Args struct{ Data struct{ URL string } }
 }

@@ -4,6 +4,8 @@
 //	go run ./tests/bench                       all sections, as make bench
 //	go run ./tests/bench -only 'load|events'   those whose names match
 //	go run ./tests/bench -runs 1               quick, for whoever writes a section
+//	go run ./tests/bench -only start -beside ../main/dist
+//	                                           how soon this build starts, and another
 //	go run ./tests/bench -check                what does not depend on the machine
 //	go run ./tests/bench -write tests/BENCH.md also writes what it prints
 //
@@ -34,6 +36,7 @@ type section struct {
 // sections are measured in this order.
 var sections = []section{
 	{"bytes", measureBytes},
+	{"start", measureStart},
 	{"load", measureLoad},
 	{"events", measureEvents},
 	{"profile", measureProfile},
@@ -46,8 +49,9 @@ var sections = []section{
 
 // options are what the command line says to every section.
 type options struct {
-	runs int       // interleaved runs of which the median counts, at least 1
-	log  io.Writer // progress, for whoever waits
+	runs   int       // interleaved runs of which the median counts, at least 1
+	beside string    // folders of other builds, separated by commas, which start is measured beside, too
+	log    io.Writer // progress, for whoever waits
 }
 
 // report is a section's outcome.
@@ -84,11 +88,12 @@ func main() {
 	only := flag.String("only", "", "measure only sections whose name matches this `regexp`")
 	runs := flag.Int("runs", 7, "interleaved `runs`, of which the median counts")
 	check := flag.Bool("check", false, "measure only what does not depend on the machine, and compare it with the committed bounds")
+	beside := flag.String("beside", "", "let the section start measure other builds, too, in these `folders` with commas between")
 	write := flag.String("write", "", "write the report to this `file`, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	run := func() (bool, error) { return bench(ctx, *only, *runs, *write) }
+	run := func() (bool, error) { return bench(ctx, *only, *runs, *beside, *write) }
 	if *check {
 		run = func() (bool, error) { return checkBounds(ctx, os.Stdout) }
 	}
@@ -101,7 +106,7 @@ func main() {
 	}
 }
 
-func bench(ctx context.Context, only string, runs int, file string) (met bool, err error) {
+func bench(ctx context.Context, only string, runs int, beside, file string) (met bool, err error) {
 	is, err := regexp.Compile(only)
 	if err != nil {
 		return false, fmt.Errorf("-only: %w", err)
@@ -122,7 +127,7 @@ func bench(ctx context.Context, only string, runs int, file string) (met bool, e
 		}
 		begun := time.Now()
 		fmt.Fprintf(os.Stderr, "%s …\n", s.name)
-		r, err := s.run(ctx, options{runs, os.Stderr})
+		r, err := s.run(ctx, options{runs, beside, os.Stderr})
 		if err != nil {
 			return false, fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -142,7 +147,7 @@ func bench(ctx context.Context, only string, runs int, file string) (met bool, e
 
 // checkBounds compares what does not depend on the machine with the committed bounds.
 func checkBounds(ctx context.Context, out io.Writer) (met bool, err error) {
-	r, err := measureCheck(ctx, options{1, os.Stderr})
+	r, err := measureCheck(ctx, options{runs: 1, log: os.Stderr})
 	if err != nil {
 		return false, err
 	}

@@ -38,7 +38,7 @@ func measureProfile(ctx context.Context, o options) (r report, err error) {
 		return r, err
 	}
 	load, err := s.profileLoads(browser, []subject{
-		{name: "ours", src: "/named/" + sdkScript, how: "ours", argument: func() any { return s.params(s.newChat()) }},
+		s.ours("ours", "/named/"+sdkScript),
 		{name: "bare Go", src: "/bare/bare.js", how: "bare", argument: func() any { return nil }},
 	})
 	if err != nil {
@@ -53,14 +53,19 @@ func measureProfile(ctx context.Context, o options) (r report, err error) {
 }
 
 // addNamed serves the SDK in /named/ and bare Go in /bare/, both with the names of their
-// functions.
+// functions. It is the shipped one in all else: the build's steps leave these names, which stand
+// in a section of their own, alone.
 func (s *site) addNamed(ctx context.Context) error {
 	text, err := os.ReadFile(filepath.Join("dist", "build-info.json"))
 	if err != nil {
 		return err
 	}
-	var info struct{ Build string }
+	var info struct{ Version, Build string }
 	if err := json.Unmarshal(text, &info); err != nil {
+		return err
+	}
+	goroot, err := goroot(ctx)
+	if err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "openchat-bench")
@@ -68,37 +73,30 @@ func (s *site) addNamed(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	named := filepath.Join(dir, "named.wasm")
-	if out, err := exec.CommandContext(ctx, "./build.sh", "wasm", "-X main.build="+info.Build, named, "./wasm").CombinedOutput(); err != nil {
-		return fmt.Errorf("building the wasm with names: %w\n%s", err, out)
+	for _, command := range [][]string{
+		{"./build.sh", "wasm", "-w -X main.build=" + info.Build, filepath.Join(dir, sdkWasm), "./wasm"},
+		{"go", "run", "./js/pack", "-version", info.Version, "-build", info.Build, "-goroot", goroot, "-out", dir},
+	} {
+		if out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("building the SDK with names: %w\n%s", err, out)
+		}
 	}
-	wasm, err := os.ReadFile(named)
-	if err != nil {
+	if err := s.addSDK("/named/", dir); err != nil {
 		return err
 	}
-	script, err := os.ReadFile(filepath.Join("dist", sdkScript))
-	if err != nil {
-		return err
-	}
-	s.add("/named/"+sdkWasm, wasm, nil)
-	s.add("/named/"+sdkScript, script, nil)
 	return s.addBare(ctx, "")
 }
 
-// profileLoads profiles several loads of each subject, and counts the functions that the
-// engine compiles meanwhile.
+// profileLoads profiles several loads of each subject.
 func (s *site) profileLoads(browser context.Context, subjects []subject) (t table, err error) {
 	times := make([]map[string]float64, len(subjects))
-	functions, compiling := make([]float64, len(subjects)), make([]float64, len(subjects))
 	for i, sub := range subjects {
 		times[i] = map[string]float64{}
 		for range profiledLoads {
-			if err := s.profileLoad(browser, sub, times[i], &functions[i], &compiling[i]); err != nil {
+			if err := s.profileLoad(browser, sub, times[i]); err != nil {
 				return t, fmt.Errorf("%s: %w", sub.name, err)
 			}
 		}
-		functions[i] /= profiledLoads
-		compiling[i] /= profiledLoads
 		for name := range times[i] {
 			times[i][name] /= profiledLoads
 		}
@@ -125,35 +123,18 @@ func (s *site) profileLoads(browser context.Context, subjects []subject) (t tabl
 		}
 		return fmt.Sprintf("%.1f", sum)
 	})
-	row("**functions compiled**, number", func(i int) string { return fmt.Sprintf("%.0f", functions[i]) })
-	row("… in", func(i int) string { return fmt.Sprintf("%.1f", compiling[i]) })
 	t.notes = []string{fmt.Sprintf("Means of %d cold loads, with the names of the functions and a sample each %d µs, which slows them down. The engine compiles a function when it is first called, "+
-		"on the main thread, and the profiler counts that as the browser's. The last two lines are of loads of their own, traced.", profiledLoads, profileEvery)}
+		"on the main thread, and the profiler counts that as the browser's.", profiledLoads, profileEvery)}
 	return t, nil
 }
 
-func (s *site) profileLoad(browser context.Context, sub subject, times map[string]float64, functions, compiling *float64) error {
+func (s *site) profileLoad(browser context.Context, sub subject, times map[string]float64) error {
 	t, err := openTab(browser, s.url+"/pages/load.html", true)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	if err := t.profile(times, func() error { return t.Eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) }); err != nil {
-		return err
-	}
-	traced, err := openTab(browser, s.url+"/pages/load.html", true)
-	if err != nil {
-		return err
-	}
-	defer traced.Close()
-	events, err := traced.trace([]string{"v8.wasm"}, func() error { return traced.Eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) })
-	for _, e := range events {
-		if e.Name == "wasm.CompileLazy" {
-			*functions++
-			*compiling += e.TDur / 1000
-		}
-	}
-	return err
+	return t.profile(times, func() error { return t.Eval(nil, "load.run(%s, %s, %s)", sub.src, sub.how, sub.argument()) })
 }
 
 // profileEvents profiles the path of many events to the page's handler.

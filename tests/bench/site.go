@@ -58,16 +58,8 @@ func openSite(ctx context.Context) (s *site, browser context.Context, end func()
 // newSite serves the built SDK in /sdk/ and the bench's own pages in /pages/.
 func newSite() (*site, error) {
 	s := &site{files: map[string]file{}, chats: map[string]*chat{}}
-	for _, name := range []string{sdkScript, sdkWasm} {
-		raw, err := os.ReadFile(filepath.Join("dist", name))
-		if err != nil {
-			return nil, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
-		}
-		packed, err := os.ReadFile(filepath.Join("dist", name+".br"))
-		if err != nil {
-			return nil, err
-		}
-		s.add("/sdk/"+name, raw, packed)
+	if err := s.addSDK("/sdk/", "dist"); err != nil {
+		return nil, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
 	}
 	entries, err := pages.ReadDir("pages")
 	if err != nil {
@@ -92,6 +84,22 @@ func newSite() (*site, error) {
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go s.server.Serve(l)
 	return s, nil
+}
+
+// addSDK serves the SDK that is built in a folder below a path.
+func (s *site) addSDK(at, dir string) error {
+	for _, name := range []string{sdkScript, sdkWasm} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		packed, err := os.ReadFile(filepath.Join(dir, name+".br"))
+		if err != nil {
+			return err
+		}
+		s.add(at+name, raw, packed)
+	}
+	return nil
 }
 
 // Close ends the server and all its connections.

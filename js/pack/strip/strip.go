@@ -160,14 +160,14 @@ func Strip(wasm []byte, goVersion string) (stripped []byte, symbols *Symbols, er
 			return nil, nil, unsupported("it has %s, which depends on its name", f.Name)
 		}
 	}
-	if err := t.drop(); err != nil {
+	if symbols.Removed, err = t.drop(); err != nil {
 		return nil, nil, err
 	}
 	file.SetImage(image)
 	if err := file.SetStart(t.fill()); err != nil {
 		return nil, nil, err
 	}
-	file.RemoveCustom("producers")
+	file.SetCustom("producers", nil)
 	return file.Bytes(), symbols, nil
 }
 
@@ -336,7 +336,7 @@ func (t *tables) check() error {
 }
 
 // drop sets to zero what the package comment says.
-func (t *tables) drop() error {
+func (t *tables) drop() ([]Removed, error) {
 	keptPC := map[uint32]bool{}
 	keptFuncs := map[uint32]bool{}
 	var starts []uint32 // of all funcdata
@@ -345,6 +345,7 @@ func (t *tables) drop() error {
 		size int
 	}
 	var dropped []data
+	funcdataBytes, pcBytes := 0, 0
 	for _, f := range t.functions {
 		keptPC[t.u32(f.at+recordPCSP)] = true
 		for i := range f.pcdata {
@@ -358,7 +359,7 @@ func (t *tables) drop() error {
 				continue
 			}
 			if t.funcs+int(at) >= len(t.image) {
-				return unsupported("funcdata %d is not in the memory", at)
+				return nil, unsupported("funcdata %d is not in the memory", at)
 			}
 			starts = append(starts, at)
 			if !slices.Contains(droppedFuncData, i) {
@@ -378,6 +379,7 @@ func (t *tables) drop() error {
 			size = min(size, int(starts[i]-d.at))
 		}
 		clear(t.image[t.funcs+int(d.at):][:size])
+		funcdataBytes += size
 	}
 	for _, f := range t.functions {
 		for _, place := range []int{recordEntry, recordName, recordFile, recordLine, recordUnit, recordFirstLine} {
@@ -401,7 +403,7 @@ func (t *tables) drop() error {
 			continue
 		}
 		if int(at) >= len(t.pc.bytes) {
-			return unsupported("a table is not in pctab")
+			return nil, unsupported("a table is not in pctab")
 		}
 		for i := range t.decode(at).length {
 			reached[int(at)+i] = true
@@ -410,12 +412,20 @@ func (t *tables) drop() error {
 	for i, r := range reached {
 		if !r {
 			t.pc.bytes[i] = 0
+			pcBytes++
 		}
 	}
 	for _, p := range []part{t.names, t.units, t.files, t.index, t.findFunc} {
 		clear(p.bytes)
 	}
-	return nil
+	return []Removed{
+		{"names of functions", len(t.names.bytes)},
+		{"names of files", len(t.units.bytes) + len(t.files.bytes)},
+		{"tables of files, lines, inlined calls and unsafe points", pcBytes},
+		{"inline trees, layouts of arguments", funcdataBytes},
+		{"index of functions by address (filled at the start)", len(t.findFunc.bytes)},
+		{"list of functions (filled at the start)", len(t.index.bytes)},
+	}, nil
 }
 
 // funcdataSize is how many bytes a function's funcdata has, at most: of an inline tree 16 for each

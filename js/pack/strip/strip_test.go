@@ -70,6 +70,11 @@ func TestSymbols(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range symbols.Removed {
+		if r.Bytes == 0 {
+			t.Errorf("nothing is removed of %s", r.What)
+		}
+	}
 	symbols.Build = "1.2.3-abc"
 	var b bytes.Buffer
 	if err := symbols.Write(&b); err != nil {

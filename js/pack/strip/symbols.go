@@ -17,6 +17,14 @@ import (
 type Symbols struct {
 	Build     string // the stamp of the wasm
 	Functions []Symbol
+	// Removed is what Strip has taken out, for people. It is not written.
+	Removed []Removed
+}
+
+// Removed is one part of what was taken out, and how many bytes it had.
+type Removed struct {
+	What  string
+	Bytes int
 }
 
 // Symbol is one function, whose number is its place in the list.

@@ -1,5 +1,5 @@
 // Package wasmfile reads and writes what js/pack changes of a wasm: its sections, the memory that
-// its data segments lay out, and its start function. It knows the binary format of WebAssembly
+// its data segments lay out, its globals, exports and start function. It knows the binary format of WebAssembly
 // (https://webassembly.github.io/spec/core/binary/), as far as Go's linker uses it, and nothing
 // of Go.
 package wasmfile
@@ -21,6 +21,8 @@ const (
 	Import   = 2
 	Function = 3
 	Memory   = 5
+	Global   = 6
+	Export   = 7
 	Start    = 8
 	Code     = 10
 	Data     = 11
@@ -31,6 +33,9 @@ const PageSize = 64 << 10
 
 // mostPages bounds the memory that is laid out here. Go's wasms begin with 50 to 100.
 const mostPages = 4096
+
+// GlobalExport is the kind of an export that is a global.
+const GlobalExport = 3
 
 // Value types.
 const (
@@ -46,6 +51,12 @@ type File struct{ sections []section }
 type section struct {
 	id      byte
 	content []byte
+}
+
+// A GlobalValue is a mutable global and what it starts with.
+type GlobalValue struct {
+	Type  byte // I32 or I64
+	Value int64
 }
 
 // Parse reads a module. It takes its sections apart, and does not look into them.
@@ -84,6 +95,14 @@ func (f *File) Section(id byte) []byte {
 	return nil
 }
 
+// list returns the content of a section that is a list, which is empty where there is none.
+func (f *File) list(id byte) []byte {
+	if content := f.Section(id); content != nil {
+		return content
+	}
+	return []byte{0}
+}
+
 // set replaces a section, or puts it where the format wants it.
 func (f *File) set(id byte, content []byte) {
 	for i, s := range f.sections {
@@ -99,12 +118,16 @@ func (f *File) set(id byte, content []byte) {
 	f.sections = append(f.sections, section{id, content})
 }
 
-// RemoveCustom takes the custom sections of that name away.
-func (f *File) RemoveCustom(name string) {
+// SetCustom replaces the custom sections of that name by one with this content, at the end.
+// A nil content only removes them.
+func (f *File) SetCustom(name string, content []byte) {
 	f.sections = slices.DeleteFunc(f.sections, func(s section) bool {
 		r := Reader{Rest: s.content}
 		return s.id == Custom && r.Text() == name
 	})
+	if content != nil {
+		f.sections = append(f.sections, section{Custom, append(appendText(nil, name), content...)})
+	}
 }
 
 // Image returns the memory with which an instance begins: as many bytes as the module's memory
@@ -119,7 +142,7 @@ func (f *File) Image() ([]byte, error) {
 		return nil, cmp.Or(r.Err, fmt.Errorf("a memory of %d pages", pages))
 	}
 	image := make([]byte, pages*PageSize)
-	r = Reader{Rest: f.Section(Data)}
+	r = Reader{Rest: f.list(Data)}
 	for range r.Number() {
 		kind := r.Byte()
 		at := r.constant(0x41)
@@ -171,6 +194,77 @@ func (f *File) SetImage(image []byte) {
 	f.set(Data, append(binary.AppendUvarint(nil, n), list...))
 }
 
+// Globals returns the module's globals, all of which must be mutable integers.
+func (f *File) Globals() (list []GlobalValue, err error) {
+	r := Reader{Rest: f.Section(Global)}
+	for range r.Number() {
+		g := GlobalValue{Type: r.Byte()}
+		mutable := r.Byte()
+		switch {
+		case r.Err != nil:
+		case mutable == 1 && g.Type == I32:
+			g.Value = r.constant(0x41)
+		case mutable == 1 && g.Type == I64:
+			g.Value = r.constant(0x42)
+		default:
+			r.Fail(errors.New("a global that is no mutable integer"))
+		}
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		list = append(list, g)
+	}
+	return list, r.Err
+}
+
+// SetGlobals replaces the module's globals.
+func (f *File) SetGlobals(list []GlobalValue) {
+	b := binary.AppendUvarint(nil, uint64(len(list)))
+	for _, g := range list {
+		b = append(b, g.Type, 1, map[byte]byte{I32: 0x41, I64: 0x42}[g.Type])
+		b = append(appendSigned(b, g.Value), 0x0b)
+	}
+	f.set(Global, b)
+}
+
+// AddExport exports something under one more name.
+func (f *File) AddExport(name string, kind byte, index int) error {
+	r := Reader{Rest: f.Section(Export)}
+	n := r.Number()
+	if r.Err != nil {
+		return r.Err
+	}
+	b := append(binary.AppendUvarint(nil, uint64(n+1)), r.Rest...)
+	f.set(Export, binary.AppendUvarint(append(appendText(b, name), kind), uint64(index)))
+	return nil
+}
+
+// RemoveExport takes a name away, if it is there.
+func (f *File) RemoveExport(name string) error {
+	r := Reader{Rest: f.Section(Export)}
+	var kept []byte
+	n := r.Number()
+	left := n
+	for range n {
+		before := r.Rest
+		exported := r.Text()
+		r.Byte()
+		r.Number()
+		if r.Err != nil {
+			return r.Err
+		}
+		if exported == name {
+			left--
+			continue
+		}
+		kept = append(kept, before[:len(before)-len(r.Rest)]...)
+	}
+	if r.Err == nil {
+		f.set(Export, append(binary.AppendUvarint(nil, uint64(left)), kept...))
+	}
+	return r.Err
+}
+
 // SetStart adds a function that takes and returns nothing, which the engine runs once when it
 // makes an instance, after the data segments are in place. It is the last of the functions, so
 // that all others keep their numbers. body is the function's code as the format has it: its
@@ -179,7 +273,7 @@ func (f *File) SetStart(body []byte) error {
 	if f.Section(Start) != nil {
 		return errors.New("the wasm has a start function already")
 	}
-	imports := Reader{Rest: f.Section(Import)}
+	imports := Reader{Rest: f.list(Import)}
 	imported := imports.ImportedFunctions()
 	types, functions, code := Reader{Rest: f.Section(Type)}, Reader{Rest: f.Section(Function)}, Reader{Rest: f.Section(Code)}
 	t, n, bodies := types.Number(), functions.Number(), code.Number()
@@ -196,6 +290,10 @@ func (f *File) SetStart(body []byte) error {
 	f.set(Code, append(binary.AppendUvarint(append(longer(n), code.Rest...), uint64(len(body))), body...))
 	f.set(Start, binary.AppendUvarint(nil, uint64(imported+n)))
 	return nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
 
 // appendSigned appends a number as signed LEB128, the form of constants in code.

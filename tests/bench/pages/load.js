@@ -46,6 +46,7 @@ load.run = async (src, how, argument) => {
   document.head.append(script);
   await loaded;
   const ready = await use[how](argument);
+  performance.mark("ready", { startTime: ready }); // for traces
   await pause(150); // what it does right after belongs to loading, too
   longTasks.push(...observer.takeRecords());
   const blocked = longTasks.filter((t) => t.startTime + t.duration > begun).reduce((sum, t) => sum + Math.max(0, t.duration - 50), 0);

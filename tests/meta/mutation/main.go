@@ -8,8 +8,8 @@
 //	go run ./tests/meta/mutation -refresh        rewrites faults.go: files, functions and names as they are today
 //	go run ./tests/meta/mutation -sim            some faults, and the simulation (tests/faults/sim) only
 //
-// A fault in sdk/ or web/ first meets the native tests of its package. What these do not
-// catch, and faults in wasm/ and js/, meets the built artefact in Chromium: first the
+// A fault in sdk/, web/ or js/pack first meets the native tests of its package. What these do not
+// catch, and faults in wasm/ and in the shim, meets the built artefact in Chromium: first the
 // tests that name the rows it breaks, then all that run in Chromium. A test in Chromium
 // must fail twice to count, so that one that is only slow catches nothing.
 //
@@ -207,9 +207,10 @@ func report(w io.Writer, list []mutant, verdicts []verdict, nativeOnly bool) boo
 
 func isNative(f mutant) bool { return strings.HasPrefix(f.file, "sdk/") || isServer(f) }
 
-// isServer reports whether a fault is in a Go file of the server's.
+// isServer reports whether a fault is in a Go file of the server's, or of the build's, for which
+// the same holds: its own package's tests are to show it.
 func isServer(f mutant) bool {
-	return strings.HasPrefix(f.file, "web/") && strings.HasSuffix(f.file, ".go")
+	return (strings.HasPrefix(f.file, "web/") || strings.HasPrefix(f.file, "js/pack/")) && strings.HasSuffix(f.file, ".go")
 }
 
 // runNative lets the workers, each in a copy of its own, plant the faults of the core.
