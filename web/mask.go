@@ -38,7 +38,7 @@ func mask(o option, text string) string {
 	case "jwks":
 		_, source := cutAccounts(text)
 		return strings.TrimSuffix(text, source) + maskURL(source)
-	case "desk-oidc-issuer", "otlp-endpoint":
+	case "desk-oidc-issuer", "otlp-endpoint", "nats-monitor-url":
 		return maskURL(text)
 	}
 	return text
