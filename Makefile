@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test build release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
+.PHONY: help demo cluster test build package release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -18,6 +18,9 @@ test: ## lint, sizes, all tests; installs Chromium if there is none
 
 build: ## what pages load, into dist/
 	@./build.sh
+
+package: ## the package for npm, into dist/npm; NAME=@scope/name for the one to publish
+	@./build.sh package $(NAME)
 
 release: ## archives for Linux with checksums and bills of materials, into dist/release
 	@./build.sh release

@@ -6,3 +6,9 @@ declare const VERSION: string;
 declare const BUILD: string;
 /** The wasm's hash, as Subresource Integrity writes it. */
 declare const INTEGRITY: string;
+/** Whether this is for the package's modules; false: for the script of a tag. */
+declare const PACKAGE: boolean;
+/** Returns where the bundler, or the CDN, has the wasm beside the module. It throws where that is not known. */
+declare function locate(): URL;
+/** Takes what the package's modules export. */
+declare function provide(exports: object): void;

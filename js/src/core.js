@@ -4,7 +4,7 @@ import { CORE_ENDED, core, notify, pendingIds, setCore } from "./bridge.js";
 import { enqueue } from "./delivery.js";
 import { initFailed } from "./errors.js";
 import { newGo } from "./glue.js";
-import { load, wasmURL } from "./load.js";
+import { load, sameBuild, wasmURL } from "./load.js";
 import { level, log } from "./log.js";
 import {
   Array, Date, JSON, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, clearTimeout, crypto, ownKeys, parse, performance,
@@ -159,7 +159,7 @@ export const start = async () => {
   if (!run._command || run._dead || run._build !== BUILD) {
     end(run);
     throw initFailed(wasmURL + (run._build
-      ? " is of build " + run._build + ", but the script of build " + BUILD + ": take both from the same build"
+      ? " is of build " + run._build + ", but the script of build " + BUILD + ": " + sameBuild
       : " did not start"));
   }
   setCore(run._command);
