@@ -1,6 +1,7 @@
 // What the package's modules load the wasm from, where the page says. Of this the script for a tag
 // has nothing.
 
+import { initFailed } from "./errors.js";
 import { Object, Promise, apply, crypto } from "./realm.js";
 
 /**
@@ -26,7 +27,13 @@ export const setSource = (to) => {
  * @returns {Promise<string | Response | WebAssembly.Module | undefined>}
  */
 export const takeSource = async () => {
-  const set = await source;
+  /** @type {Source} */
+  let set;
+  try {
+    set = await source;
+  } catch (e) {
+    throw initFailed("the promise that was set with setWasmURL was rejected: " + e, e);
+  }
   if (set === null || set === undefined) return undefined;
   return isModule(set) || isResponse(set) ? set : String(set);
 };
