@@ -67,23 +67,31 @@ export const Chat = () => {
 };
 `,
 	"main.js": app,
+	// In one process, which ends when it is told: next dev and next start serve from another one.
+	"server.mjs": `import { createServer } from "node:http";
+import next from "next";
+const app = next({ dir: import.meta.dirname, ...JSON.parse(process.argv[2]) });
+await app.prepare();
+const server = createServer(app.getRequestHandler());
+server.listen(0, "127.0.0.1", () => console.log("http://127.0.0.1:" + server.address().port));
+`,
 }
 
 func TestNext(t *testing.T) {
 	needsAll(t)
 	const bin = "all/node_modules/next/dist/bin/next"
-	for _, bundler := range []string{"--turbopack", "--webpack"} {
-		t.Run("build and serve"+bundler, func(t *testing.T) {
+	for _, bundler := range []string{"turbopack", "webpack"} {
+		t.Run("build and serve "+bundler, func(t *testing.T) {
 			dir := project(t, "all", next)
-			noWarning(t, run(t, dir, bin, "build", bundler))
+			noWarning(t, run(t, dir, bin, "build", "--"+bundler))
 			if html := read(t, filepath.Join(dir, ".next/server/app/index.html")); !strings.Contains(string(html), "SHUTDOWN") {
 				t.Errorf("rendered on the server is\n%s", html)
 			}
-			chats(t, developed(t, bin, "next", dir, "start", "--hostname", "127.0.0.1", "--port", "0"))
+			chats(t, developed(t, filepath.Join(dir, "server.mjs"), `{"dev": false}`))
 		})
-		t.Run("dev"+bundler, func(t *testing.T) {
+		t.Run("dev "+bundler, func(t *testing.T) {
 			dir := project(t, "all", next)
-			chats(t, developed(t, bin, "next", dir, "dev", bundler, "--hostname", "127.0.0.1", "--port", "0"))
+			chats(t, developed(t, filepath.Join(dir, "server.mjs"), `{"dev": true, "`+bundler+`": true}`))
 		})
 	}
 }

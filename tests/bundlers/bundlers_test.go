@@ -383,12 +383,12 @@ func TestVite(t *testing.T) {
 	})
 	t.Run("dev", func(t *testing.T) {
 		dir := project(t, ".", map[string]string{"main.js": app, "index.html": page})
-		chats(t, developed(t, vite, "vite", dir, "--host", "127.0.0.1", "--port", "0", "--strictPort"))
+		chats(t, developed(t, vite, dir, "--host", "127.0.0.1", "--port", "0", "--strictPort"))
 	})
 }
 
-// developed starts a development server, and returns what passes calls on to it.
-func developed(t *testing.T, script, name, dir string, args ...string) http.Handler {
+// developed starts a server that is one process, and returns what passes calls on to it.
+func developed(t *testing.T, script string, args ...string) http.Handler {
 	t.Helper()
 	path, err := filepath.Abs(script)
 	if err != nil {
@@ -398,11 +398,7 @@ func developed(t *testing.T, script, name, dir string, args ...string) http.Hand
 	if err != nil {
 		t.Fatal(err)
 	}
-	if name == "vite" {
-		args = append([]string{dir}, args...)
-	} else {
-		args = append(append([]string{args[0]}, dir), args[1:]...)
-	}
+	name := filepath.Base(script)
 	p := &harness.Process{
 		Name: name, Path: node, Args: append([]string{path}, args...), Ready: regexp.MustCompile(`http://(127\.0\.0\.1|localhost):\d+`),
 		Env: []string{"NO_COLOR=1", "HOME=" + t.TempDir(), "NEXT_TELEMETRY_DISABLED=1"},
@@ -420,7 +416,10 @@ func developed(t *testing.T, script, name, dir string, args ...string) http.Hand
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }}
+	return &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		r.Out.Host = r.In.Host // as the page's origin: else the socket for changes is refused
+	}}
 }
 
 // A page without a bundler: an import map, on its own origin and on another, whose module the map
@@ -472,4 +471,40 @@ func TestImportMap(t *testing.T) {
 			t.Errorf("init: %s", got)
 		}
 	})
+}
+
+// The sample of docs/start.md, as it is printed: what the customer writes reaches an agent, and the
+// other way round, also after a reload.
+func TestStart(t *testing.T) {
+	const vite = "node_modules/vite/bin/vite.js"
+	blocks := regexp.MustCompile("(?s)```(?:html|js)\n(.*?)```").FindAllStringSubmatch(string(read(t, "../../docs/start.md")), -1)
+	if len(blocks) != 2 || !strings.HasPrefix(blocks[1][1], "// main.js\n") {
+		t.Fatalf("docs/start.md has %d blocks", len(blocks))
+	}
+	head, _, _ := strings.Cut(page, "<script")
+	dir := project(t, ".", map[string]string{"index.html": head + blocks[0][1], "main.js": blocks[1][1]})
+	noWarning(t, run(t, dir, vite, "build", "--outDir", "built"))
+	w, site, customer := harness.Shared(t), folder(filepath.Join(dir, "built")), harness.NewCustomerID("start")
+	o := w.NewOrigin(t)
+	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.HasPrefix(r.URL.Path, wire.BasePath+"/"):
+			return false
+		case r.URL.Path == "/my-backend/chat" && r.Method == "POST":
+			params := w.InitParams(t, customer, harness.TokenOptions{})
+			params["hostURL"] = o.URL
+			json.NewEncoder(rw).Encode(params)
+		default:
+			site.ServeHTTP(rw, r)
+		}
+		return true
+	})
+	b := harness.NewTab(t, "customer")
+	for _, text := range []string{"Hello", "Hello again"} {
+		b.Open(o.URL + "/")
+		b.WaitUntil("the form", `!document.querySelector("#say button").disabled`)
+		b.Type(`#say input`, text)
+		b.Click("#say button")
+		b.WaitUntil("the message", `document.getElementById("log").textContent.includes(%s)`, ": "+text+"\n")
+	}
 }
