@@ -247,7 +247,7 @@ func TestReproducible(t *testing.T) {
 		t.Fatalf("%v, error %v", files, err)
 	}
 	ofPackage, err := filepath.Glob(filepath.Join(dir, "out", packageFolder, "*"))
-	if err != nil || len(ofPackage) != 15 {
+	if err != nil || len(ofPackage) != 16 {
 		t.Fatalf("%v, error %v", ofPackage, err)
 	}
 	for _, file := range append(files, ofPackage...) {

@@ -91,8 +91,8 @@ func (p *pack) writePackage(wasm []byte, files map[string][]byte) error {
 	if content["LICENSE"], err = os.ReadFile(filepath.Join(p.source, "..", "LICENSE")); err != nil {
 		return err
 	}
-	for _, file := range []string{"LICENSE-go.txt", name + ".wasm.d.ts"} {
-		if content[file], err = packageParts.ReadFile("npm/" + file); err != nil {
+	for file, source := range map[string]string{"LICENSE-go.txt": "LICENSE-go.txt", name + ".wasm.d.ts": "wasm.d.ts", name + ".wasm.d.mts": "wasm.d.ts"} {
+		if content[file], err = packageParts.ReadFile("npm/" + source); err != nil {
 			return err
 		}
 	}
@@ -204,14 +204,16 @@ type manifest struct {
 }
 
 type packageExports struct {
-	Root struct {
-		Import  condition `json:"import"`
-		Require condition `json:"require"`
-	} `json:"."`
-	Wasm    condition `json:"./avaya-ccaas-chat-sdk.wasm"`
+	Root    bothKinds `json:"."`
+	Wasm    bothKinds `json:"./avaya-ccaas-chat-sdk.wasm"`
 	Script  condition `json:"./avaya-ccaas-chat-sdk.js"`
 	Info    string    `json:"./build-info.json"`
 	Package string    `json:"./package.json"`
+}
+
+type bothKinds struct {
+	Import  condition `json:"import"`
+	Require condition `json:"require"`
 }
 
 // condition is a file for one kind of import. The first member that fits is taken.
@@ -244,14 +246,13 @@ func (p *pack) namePackage() error {
 		License:     "Apache-2.0 AND BSD-3-Clause", Type: "commonjs", SideEffects: []string{script},
 		Main: "./index.cjs", Module: "./index.mjs", Types: "./index.d.cts", Unpkg: script, JSDelivr: script,
 		Exports: packageExports{
-			Wasm:   condition{"./" + name + ".wasm.d.ts", "./" + name + ".wasm"},
+			Root:   bothKinds{condition{"./index.d.mts", "./index.mjs"}, condition{"./index.d.cts", "./index.cjs"}},
+			Wasm:   bothKinds{condition{"./" + name + ".wasm.d.mts", "./" + name + ".wasm"}, condition{"./" + name + ".wasm.d.ts", "./" + name + ".wasm"}},
 			Script: condition{"./" + name + ".d.ts", script},
 			Info:   "./build-info.json", Package: "./package.json",
 		},
 	}
 	m.Engines.Node = ">=16"
-	m.Exports.Root.Import = condition{"./index.d.mts", "./index.mjs"}
-	m.Exports.Root.Require = condition{"./index.d.cts", "./index.cjs"}
 	for file := range info.SHA384 {
 		m.Files = append(m.Files, file)
 	}

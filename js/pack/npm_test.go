@@ -48,7 +48,7 @@ func TestPackage(t *testing.T) {
 	}
 	for _, path := range []string{m.Main, m.Module, m.Types, m.Unpkg, m.JSDelivr, m.SideEffects[0], m.Exports.Info, m.Exports.Package,
 		m.Exports.Root.Import.Types, m.Exports.Root.Import.Default, m.Exports.Root.Require.Types, m.Exports.Root.Require.Default,
-		m.Exports.Wasm.Types, m.Exports.Wasm.Default, m.Exports.Script.Types, m.Exports.Script.Default} {
+		m.Exports.Wasm.Import.Types, m.Exports.Wasm.Import.Default, m.Exports.Wasm.Require.Types, m.Exports.Wasm.Require.Default, m.Exports.Script.Types, m.Exports.Script.Default} {
 		if !strings.HasPrefix(path, "./") || !slices.Contains(there, path[2:]) {
 			t.Errorf("there is no %q", path)
 		}

@@ -240,6 +240,37 @@ func TestCheckers(t *testing.T) {
 	}
 }
 
+// typed is a page's script that uses the types of the modules, and uses two of them wrongly.
+const typed = `import sdk, { init, on, setWasmURL, preload, EventType, ACSException } from "` + packageName + `";
+import type { Message, EventMap, ErrorCode, UserContext, WasmSource } from "` + packageName + `";
+import url from "` + packageName + "/" + wasmName + `";
+on("MESSAGE_ARRIVED", (m: Message) => m.body.elementText.text);
+const seen: Array<EventMap["SHUTDOWN"]> = [];
+on(EventType.SHUTDOWN, (s) => seen.push(s));
+const source: WasmSource = new URL(url);
+setWasmURL(source); setWasmURL(fetch(url)); setWasmURL(null);
+export const user: Promise<UserContext> = init(
+  { hostURL: "", integrationId: "", token: "", appkey: "" },
+  { wasmURL: WebAssembly.compileStreaming(fetch(url)), idleTimeout: 0 },
+);
+preload().catch((e) => { if (e instanceof ACSException) { const code: ErrorCode = e.code; return code; } return sdk.version(); });
+// @ts-expect-error no such source
+setWasmURL(5);
+// @ts-expect-error the SDK is frozen
+sdk.init = init;
+`
+
+// Strict pages may use the types, however TypeScript finds them.
+func TestTypes(t *testing.T) {
+	if out, err := exec.Command("../setup/typescript.sh").CombinedOutput(); err != nil {
+		t.Fatalf("tests/setup/typescript.sh: %v\n%s", err, out)
+	}
+	dir := project(t, ".", map[string]string{"page.ts": typed, "page.mts": typed, "page.cts": typed})
+	for _, how := range []string{"--moduleResolution bundler --module esnext page.ts", "--module node16 page.mts page.cts"} {
+		run(t, dir, "../meta/types/node_modules/typescript/bin/tsc", append(strings.Fields("--strict --noEmit --target es2022"), strings.Fields(how)...)...)
+	}
+}
+
 // On a server both forms may be imported, and change nothing; what needs a page says so.
 func TestServer(t *testing.T) {
 	dir := project(t, ".", map[string]string{"main.mjs": `import { createRequire } from "node:module";

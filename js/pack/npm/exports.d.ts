@@ -2,7 +2,7 @@
  * What the wasm can be loaded from: its URL, an answer of `fetch`, or the compiled module. A
  * relative URL is relative to the page's base URL.
  */
-export type WasmSource = string | URL | Response | WebAssembly.Module;
+export type WasmSource = string | URL | Response | (WebAssembly.Module & object);
 
 /** The second argument of a module's `init`. */
 export interface ModuleConfig extends Config {
