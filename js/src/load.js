@@ -93,14 +93,18 @@ const fromPage = async () => {
   /** @type {string | undefined} */
   let own;
   try {
-    own = locate().href;
+    own = new URL(locate().href, documentProperty("baseURI")).href; // Next.js gives one without an origin
   } catch (_) {
     // The bundler gives the module no URL.
   }
   if (isResponse(source)) {
     wasmURL = source.url || "the answer that was set";
   } else if (source || own) {
-    wasmURL = new URL(/** @type {string} */ (source || own), documentProperty("baseURI")).href;
+    try {
+      wasmURL = new URL(/** @type {string} */ (source || own), documentProperty("baseURI")).href;
+    } catch (e) {
+      throw initFailed("what was set with setWasmURL is no URL: " + source, e);
+    }
   } else {
     throw initFailed("the bundler does not tell where the package's .wasm file is: name its place with setWasmURL");
   }

@@ -67,6 +67,10 @@ export const Chat = () => {
 };
 `,
 	"main.js": app,
+	// The development server takes calls of the origins that it knows only.
+	"next.config.mjs": `import { resolve } from "node:path";
+export default { allowedDevOrigins: ["127.0.0.1"], turbopack: { root: resolve(import.meta.dirname, "../..") } };
+`,
 	// In one process, which ends when it is told: next dev and next start serve from another one.
 	"server.mjs": `import { createServer } from "node:http";
 import next from "next";

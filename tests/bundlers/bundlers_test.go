@@ -380,6 +380,7 @@ func TestWasmURL(t *testing.T) {
 		{"another build", `{wasmURL: "/other.wasm"}`, "is of build " + other + ", but the script of build " + info.Build + ": the site has been deployed anew"},
 		{"a Response that has been read", `{wasmURL: await fetch("/a/chat.wasm").then(async (r) => { await r.text(); return r })}`, "has been read"},
 		{"a promise that is rejected", `{wasmURL: Promise.reject(new Error("offline"))}`, "offline"},
+		{"no URL", `{wasmURL: "http://"}`, "is no URL"},
 		{"an answer that is none", `{wasmURL: fetch("/none.wasm")}`, "status 404"},
 	} {
 		t.Run("INIT-9 "+tt.name, func(t *testing.T) {
