@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test build release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
+.PHONY: help demo cluster test bundlers build package release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -16,8 +16,15 @@ cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DA
 test: ## lint, sizes, all tests; installs Chromium if there is none
 	@tests/setup/test.sh
 
+bundlers: ## pages that each bundler builds of the npm package, against the gateway; installs the bundlers by npm
+	@tests/setup/chromium.sh
+	@OPENCHAT_BUNDLERS=1 go test -count=1 -timeout 30m -v ./tests/bundlers
+
 build: ## what pages load, into dist/
 	@./build.sh
+
+package: ## the package for npm, into dist/npm; NAME=@scope/name for the one to publish
+	@./build.sh package $(NAME)
 
 release: ## archives for Linux with checksums and bills of materials, into dist/release
 	@./build.sh release

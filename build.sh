@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
 # Builds what pages load into dist/ (or the folder given): the script, the wasm, the
-# types, each also compressed, the symbols of tracebacks and build-info.json. With "gateway" as the first word it
-# builds the gateway's binary instead. The only place with build flags. The same
+# types, each also compressed, the symbols of tracebacks, build-info.json and, in its folder npm, the package
+# for npm. With "gateway" as the first word it builds the gateway's binary instead. The only place with build flags. The same
 # sources and Go version give the same bytes, in whatever folder.
+#
+#   ./build.sh package [NAME]
+#
+# builds all that, and sets the name of the package; without one, npm publishes it nowhere.
 #
 #   ./build.sh release [FOLDER]
 #
@@ -52,6 +56,11 @@ if [ $gateway ]; then
 	exit
 fi
 
+if [ "$out" = package ]; then
+	./build.sh
+	exec go run ./js/pack -package "${2:-@example/avaya-ccaas-chat-sdk}" -out dist
+fi
+
 if [ "$out" = release ]; then
 	out=${2:-dist/release}
 	./build.sh
@@ -65,8 +74,8 @@ fi
 
 # The stamp that script and wasm share: all that they are made of.
 sources=$(GOOS=js GOARCH=wasm go list -deps -f '{{if .Module}}{{if .Module.Main}}{{$d := .Dir}}{{range .GoFiles}}{{$d}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}' ./wasm)
-packers=$(printf '%s\n' js/pack/main.go js/pack/*/*.go | grep -v _test.go)
-stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/src/* $packers go.sum build.sh; } | sha256sum | cut -c1-12)
+packers=$(printf '%s\n' js/pack/main.go js/pack/npm.go js/pack/*/*.go js/pack/npm/* | grep -v _test.go)
+stamp=$({ go env GOVERSION; cat $sources js/*.js js/*.d.ts js/src/* $packers go.sum build.sh LICENSE; } | sha256sum | cut -c1-12)
 build=$VERSION-$stamp
 
 mkdir -p "$out"
@@ -77,7 +86,7 @@ if command -v flock >/dev/null; then
 fi
 file=$out/avaya-ccaas-chat-sdk
 if grep -qs "\"build\": \"$build\"" "$out/build-info.json" &&
-	ls "$file".{js,wasm,d.ts}{,.br,.gz} >/dev/null 2>&1; then
+	ls "$file".{js,wasm,d.ts}{,.br,.gz} "$out/npm/package.json" >/dev/null 2>&1; then
 	exit # built already
 fi
 say "Building the SDK's WebAssembly: $file.wasm"

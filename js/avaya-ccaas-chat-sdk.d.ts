@@ -490,12 +490,62 @@ declare namespace AvayaCCaaSChatSDK {
   /** How a message's text is meant. */
   type TextType = "PLAINTEXT" | "MARKDOWN" | "HTML";
 
+  /**
+   * The text of each error, with which its message begins; ` - ` and details may follow. `init` of an
+   * initialized SDK rejects with ACS-204, which is otherwise a warning.
+   */
+  type ErrorTexts = {
+    "ACS-204": "SDK is already initialized";
+    "ACS-301": "Server URL not provided";
+    "ACS-302": "Invalid init parameters";
+    "ACS-303": "Invalid configuration values";
+    "ACS-304": "Server responded unexpectedly";
+    "ACS-305": "JWT token is invalid";
+    "ACS-306": "Server is unreachable";
+    "ACS-307": "Invalid IntegrationId";
+    "ACS-308": "JWT Token not provided";
+    "ACS-309": "Invalid URL";
+    "ACS-310": "SDK is not initialized";
+    "ACS-311": "SDK failed to initialize";
+    "ACS-312": "Unable to join defunct engagement";
+    "ACS-313": "Engagement is not activated";
+    "ACS-314": "Engagement doesn't exist";
+    "ACS-315": "Engagement is already active";
+    "ACS-316": "PageIterator failed to initialize";
+    "ACS-317": "Failed to fetch older messages";
+    "ACS-318": "Retry connection is allowed only in case of Event Stream Failure";
+    "ACS-319": "Failed to update engagement";
+    "ACS-320": "Session not found";
+    "ACS-321": "Cannot perform this operation as init/shutdown is in progress";
+    "ACS-322": "Constraint Violation Error";
+  };
+  /** The text of each warning, which is a line on the console. */
+  type WarningTexts = {
+    "ACS-201": "No custom configuration provided, using the defaults";
+    "ACS-202": "Removing the handlers of all events";
+    "ACS-203": "Event does not exist";
+    "ACS-204": "SDK is already initialized";
+    "ACS-205": "No handler is registered for the event";
+    "ACS-206": "The idle timeout has expired";
+    "ACS-207": "reconnectionTimeout must be 120 to 300 seconds, using 120";
+    "ACS-208": "idleTimeout must be 300 to 3300 seconds or 0, using 300";
+    "ACS-209": "idleShutdownGraceTimeout must be 30 to 120 seconds, using 30";
+    "ACS-210": "logLevel must be DEBUG, INFO, WARN, ERROR or OFF";
+    "ACS-211": "Page size must be 1 to 50, using 10";
+    "ACS-212": "Reading sessionStorage failed";
+    "ACS-213": "Writing sessionStorage failed";
+  };
+  /** The codes of errors. */
+  type ErrorCode = keyof ErrorTexts;
+  /** The codes of warnings. */
+  type WarningCode = keyof WarningTexts;
+
   /** An error of the SDK. */
   interface ACSException extends Error {
     /** `"ACSException"` */
     readonly name: "ACSException";
     /** Such as `"ACS-310"`; compare with this, not with the message. */
-    readonly code: string;
+    readonly code: ErrorCode;
     /** What lies behind it, if anything does. */
     readonly cause?: unknown;
     /** `code: message` */

@@ -10,7 +10,8 @@
 //   - avaya-ccaas-chat-sdk.d.ts, its types,
 //   - .br and .gz of each, for servers that do not compress,
 //   - avaya-ccaas-chat-sdk.symbols, with which -trace reads tracebacks; not for visitors,
-//   - build-info.json.
+//   - build-info.json,
+//   - npm, a folder with the package for npm (npm.go).
 //
 // The wasm itself it replaces by one that begins where main waits (package snapshot), without the
 // tables that only tracebacks read (package strip). Where it does not know the toolchain it says
@@ -64,6 +65,7 @@ func main() {
 	release := flag.Bool("release", false, "write js/pack/packages.txt, with which -sizes compares")
 	sizes := flag.Bool("sizes", false, "print the sizes of what is in -out, and fail over a bound")
 	trace := flag.Bool("trace", false, "read a log, and print it with functions, files and lines in its tracebacks")
+	flag.StringVar(&p.packageName, "package", "", "the npm package's name, to be set in what is in -out")
 	flag.StringVar(&p.version, "version", "", "SemVer of the build")
 	flag.StringVar(&p.build, "build", "", "stamp that script and wasm share")
 	flag.StringVar(&p.source, "source", "js", "folder of the shim")
@@ -80,6 +82,8 @@ func main() {
 		}
 	case *release:
 		run = writePackages
+	case p.packageName != "":
+		run = p.namePackage
 	case *trace:
 		run = func() error { return explain(os.Stdout, os.Stdin, p.out) }
 	}
@@ -91,6 +95,7 @@ func main() {
 
 type pack struct {
 	version, build, source, out, goroot string
+	packageName                         string    // "": the build's, which cannot be published
 	goVersion                           string    // of the toolchain that built the wasm
 	warnings                            io.Writer // what does not keep the build from shipping
 }
@@ -107,7 +112,7 @@ func (p *pack) run() error {
 	if err != nil {
 		return err
 	}
-	script, err := p.script(wasm, values)
+	script, _, err := p.script(tag, wasm, values)
 	if err != nil {
 		return err
 	}
@@ -136,6 +141,9 @@ func (p *pack) run() error {
 		"sha384":    hashes,
 	}, "", "  ")
 	if err != nil {
+		return err
+	}
+	if err := p.writePackage(wasm, values, files); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(p.out, "build-info.json"), append(info, '\n'), 0o644)
@@ -262,16 +270,33 @@ func integrity(content []byte) string {
 	return "sha384-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// script builds the shipped shim: the modules, bundled, in a function that does nothing where
-// there is no document.
-func (p *pack) script(wasm []byte, values held) ([]byte, error) {
+// form is one in which the shim is shipped: the modules that an entry needs, bundled, between two
+// pieces of text.
+type form struct {
+	file, entry   string
+	before, after string
+	isPackage     bool
+}
+
+// tag is the script for a tag: a function that does nothing where there is no document.
+var tag = form{
+	file: name + ".js", entry: name + ".js",
+	before: "(() => {\n\"use strict\";\nif (typeof window === \"undefined\" || !window.document) return;", after: "})();",
+}
+
+// script builds the shim in one of its forms, and its source map, if it is the package's.
+func (p *pack) script(f form, wasm []byte, values held) (script, sourceMap []byte, err error) {
 	glue, err := os.ReadFile(filepath.Join(p.goroot, "lib", "wasm", "wasm_exec.js"))
 	if err != nil {
-		return nil, fmt.Errorf("the Go toolchain has no wasm_exec.js: %w", err)
+		return nil, nil, fmt.Errorf("the Go toolchain has no wasm_exec.js: %w", err)
 	}
 	source, err := filepath.Abs(p.source)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	inline, external := api.SourceMapNone, api.SourceMapNone
+	if f.isPackage {
+		inline, external = api.SourceMapInline, api.SourceMapExternal
 	}
 	text := withoutStubs(string(glue))
 	if values != nil {
@@ -280,8 +305,11 @@ func (p *pack) script(wasm []byte, values held) ([]byte, error) {
 	quoted := func(v any) string { b, _ := json.Marshal(v); return string(b) }
 	bundle := api.Build(api.BuildOptions{
 		AbsWorkingDir: source,
-		EntryPoints:   []string{name + ".js"},
+		EntryPoints:   []string{f.entry},
 		Bundle:        true,
+		Sourcemap:     inline,
+		Banner:        map[string]string{"js": f.before},
+		Footer:        map[string]string{"js": f.after},
 		Format:        api.FormatESModule,
 		Target:        api.ES2017,
 		MinifySyntax:  true,
@@ -295,16 +323,18 @@ func (p *pack) script(wasm []byte, values held) ([]byte, error) {
 			"INTEGRITY":   quoted(integrity(wasm)),
 			"SNAPSHOT":    quoted(values),
 			"ENVIRONMENT": quoted(environment),
+			"PACKAGE":     fmt.Sprint(f.isPackage),
 		},
 	})
 	if err := firstOf(bundle.Errors, bundle.Warnings); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	const before, after = "(() => {\n\"use strict\";\nif (typeof window === \"undefined\" || !window.document) return;\n", "})();\n"
-	result := api.Transform(before+string(bundle.OutputFiles[0].Contents)+after, api.TransformOptions{
-		Sourcefile:        name + ".js",
+	result := api.Transform(string(bundle.OutputFiles[0].Contents), api.TransformOptions{
+		Sourcefile:        f.file,
+		Sourcemap:         external,
 		Loader:            api.LoaderJS,
 		Target:            api.ES2017,
+		Supported:         map[string]bool{"import-meta": true},
 		MinifySyntax:      true,
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
@@ -314,10 +344,10 @@ func (p *pack) script(wasm []byte, values held) ([]byte, error) {
 		LegalComments:     api.LegalCommentsNone,
 	})
 	if err := firstOf(result.Errors, result.Warnings); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	header := "/*! " + name + " " + p.version + ", Apache-2.0; with wasm_exec.js, (c) The Go Authors, BSD-3-Clause */\n"
-	return append([]byte(header), result.Code...), nil
+	return append([]byte(header), result.Code...), result.Map, nil
 }
 
 // private is a property of the shim's or of wasm_exec.js's own, whose name is made short.

@@ -52,7 +52,10 @@ func newPack(t *testing.T, entry, glue string) *pack {
 	p := &pack{version: "1.2.3", build: "1.2.3-abc", source: t.TempDir(), out: t.TempDir(), goroot: goroot(t), goVersion: "go9.99.1", warnings: io.Discard}
 	write(t, filepath.Join(p.source, name+".js"), []byte(entry))
 	write(t, filepath.Join(p.source, "src", "glue.js"), []byte(glue))
-	write(t, filepath.Join(p.source, name+".d.ts"), []byte("declare const x: 1;\n"))
+	write(t, filepath.Join(p.source, "package.js"), []byte(`import "./src/glue.js"; provide({ x: PACKAGE, where: locate });`))
+	write(t, filepath.Join(p.source, name+".d.ts"), []byte("// Types of x.\n\n/// <reference lib=\"dom\" />\n\n"+
+		"declare const x: AvayaCCaaSChatSDK.SDK;\n\ndeclare namespace AvayaCCaaSChatSDK {\n  /** It. */\n  interface SDK {\n    init: Word;\n  }\n  type Word = 1;\n}\n"))
+	write(t, filepath.Join(p.source, "..", "LICENSE"), []byte("the license"))
 	write(t, filepath.Join(p.out, name+".wasm"), []byte("\x00asm"))
 	return p
 }
@@ -179,6 +182,8 @@ func TestPackErrors(t *testing.T) {
 		"no such module":                             {`import "./src/gone.js";`, glue, nil, "gone.js"},
 		"no wasm":                                    {entry, glue, func(p *pack) { p.out = t.TempDir() }, ".wasm"},
 		"no toolchain":                               {entry, glue, func(p *pack) { p.goroot = t.TempDir() }, "wasm_exec.js"},
+		"no license for the package":                 {entry, glue, func(p *pack) { os.Remove(filepath.Join(p.source, "..", "LICENSE")) }, "LICENSE"},
+		"types of another form":                      {entry, glue, func(p *pack) { write(t, filepath.Join(p.source, name+".d.ts"), []byte("declare const x: 1;")) }, ".d.ts must"},
 		"no version":                                 {entry, glue, func(p *pack) { p.version = "" }, "./build.sh"},
 	} {
 		p := newPack(t, c.entry, c.glue)
@@ -233,17 +238,22 @@ func TestReproducible(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", command, err, out)
 		}
 	}
-	run("./build.sh") // does nothing when dist/ is what the sources say
+	run("./build.sh package") // builds nothing when dist/ is what the sources say
 	dir := filepath.Join(t.TempDir(), "a", "deeper", "folder")
-	run(`mkdir -p "$there"; cp -r --parents go.mod go.sum build.sh sdk wasm js tests/setup "$there"; cd "$there"; ./build.sh out`,
+	run(`mkdir -p "$there"; cp -r --parents go.mod go.sum build.sh LICENSE sdk wasm js tests/setup "$there"; cd "$there"; ./build.sh out`,
 		"there="+dir, "GOFLAGS=-tags=x", "TZ=Asia/Tokyo", "LC_ALL=de_DE.UTF-8", "CGO_ENABLED=1", "GOOS=plan9")
-	files, err := filepath.Glob(filepath.Join(dir, "out", "[^.]*"))
+	files, err := filepath.Glob(filepath.Join(dir, "out", "[^.]*.*"))
 	if err != nil || len(files) != 3*len(kinds)+2 {
 		t.Fatalf("%v, error %v", files, err)
 	}
-	for _, file := range files {
-		if !bytes.Equal(read(t, file), read(t, filepath.Join("../../dist", filepath.Base(file)))) {
-			t.Errorf("%s differs", filepath.Base(file))
+	ofPackage, err := filepath.Glob(filepath.Join(dir, "out", packageFolder, "*"))
+	if err != nil || len(ofPackage) != 16 {
+		t.Fatalf("%v, error %v", ofPackage, err)
+	}
+	for _, file := range append(files, ofPackage...) {
+		relative, _ := filepath.Rel(filepath.Join(dir, "out"), file)
+		if !bytes.Equal(read(t, file), read(t, filepath.Join("../../dist", relative))) {
+			t.Errorf("%s differs", relative)
 		}
 	}
 }

@@ -14,3 +14,9 @@ declare const INTEGRITY: string;
 declare const SNAPSHOT: readonly (readonly [references: number, what: readonly string[] | string | number])[] | null;
 /** The program's environment, unless the wasm is a snapshot, which has it. */
 declare const ENVIRONMENT: Record<string, string>;
+/** Whether this is for the package's modules; false: for the script of a tag. */
+declare const PACKAGE: boolean;
+/** Returns where the bundler, or the CDN, has the wasm beside the module. It throws where that is not known. */
+declare function locate(): URL;
+/** Takes what the package's modules export. */
+declare function provide(exports: object): void;

@@ -4,7 +4,7 @@ import { CORE_ENDED, core, notify, pendingIds, setCore } from "./bridge.js";
 import { enqueue } from "./delivery.js";
 import { initFailed } from "./errors.js";
 import { newGo } from "./glue.js";
-import { load, wasmURL } from "./load.js";
+import { load, sameBuild, wasmURL } from "./load.js";
 import { level, log } from "./log.js";
 import {
   Array, DataView, Date, JSON, Map, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, assign, clearTimeout, crypto,
@@ -19,7 +19,8 @@ import { inRootZone } from "./zone.js";
  * One run of the program. _build, the stamp of the wasm, and _command are there once the
  * program has begun. What is _dead is never entered again.
  * @typedef {{
- *   _go: import("./glue.js").Go & { _restore(instance: WebAssembly.Instance, held: NonNullable<typeof SNAPSHOT>): void },
+ *   _go: import("./glue.js").Go,
+ *   _global: object,
  *   _sockets: Set<WebSocket>,
  *   _build?: string,
  *   _command?: import("./bridge.js").Command,
@@ -82,6 +83,47 @@ const newShim = (run) => ({
   },
 });
 
+/**
+ * Stands in for Go's run where the instance begins with a program whose main waits: puts the values
+ * that Go holds where it has them, in the table of wasm_exec.js.
+ * @param {any} go
+ * @param {any} global that of the program
+ * @param {WebAssembly.Instance} instance
+ * @param {NonNullable<typeof SNAPSHOT>} held
+ */
+const restore = (go, global, instance, held) => {
+  go._inst = instance;
+  go.mem = new DataView(/** @type {WebAssembly.Memory} */ (instance.exports.mem).buffer);
+  go.exited = false;
+  go._idPool = [];
+  go._values = [];
+  go._goRefCounts = [];
+  go._ids = new Map();
+  /**
+   * @param {any} value
+   * @param {number} references
+   */
+  const put = (value, references) => {
+    go._ids.set(value, go._values.length);
+    go._goRefCounts.push(references);
+    go._values.push(value);
+  };
+  for (const value of [NaN, 0, null, true, false, global, go]) put(value, Infinity);
+  for (const [references, what] of held) {
+    /** @type {any} */
+    let value = what;
+    if (typeof what === "number") {
+      value = go._makeFuncWrapper(what);
+      global.shim.started(BUILD, value);
+    } else if (typeof what !== "string") {
+      value = global;
+      for (const name of what) value = value[name];
+    }
+    if (value === undefined) throw new Error(what + " is not there");
+    put(value, references);
+  }
+};
+
 /** Returns a run that has not begun. */
 const newRun = () => {
   const run = /** @type {Run} */ ({ _sockets: new Set() });
@@ -97,50 +139,12 @@ const newRun = () => {
       }
       if (this.exited) end(run);
     }
-
-    /**
-     * Stands in for Go's run where the instance begins with a program whose main waits: puts the
-     * values that Go holds where it has them, in the table of wasm_exec.js.
-     * @param {WebAssembly.Instance} instance
-     * @param {NonNullable<typeof SNAPSHOT>} held
-     */
-    _restore(instance, held) {
-      this._inst = instance;
-      this.mem = new DataView(/** @type {WebAssembly.Memory} */ (instance.exports.mem).buffer);
-      this.exited = false;
-      this._idPool = [];
-      this._values = [];
-      this._goRefCounts = [];
-      this._ids = new Map();
-      /**
-       * @param {any} value
-       * @param {number} references
-       */
-      const put = (value, references) => {
-        this._ids.set(value, this._values.length);
-        this._goRefCounts.push(references);
-        this._values.push(value);
-      };
-      for (const value of [NaN, 0, null, true, false, global, this]) put(value, Infinity);
-      for (const [references, what] of held) {
-        /** @type {any} */
-        let value = what;
-        if (typeof what === "number") {
-          value = this._makeFuncWrapper(what);
-          global.shim.started(BUILD, value);
-        } else if (typeof what !== "string") {
-          value = global;
-          for (const name of what) value = value[name];
-        }
-        if (value === undefined) throw new Error(what + " is not there");
-        put(value, references);
-      }
-    }
   }
   const go = new Program();
   go.exit = () => {};
   if (!SNAPSHOT) go.env = assign({ __proto__: null }, ENVIRONMENT);
   run._go = go;
+  run._global = global;
   return run;
 };
 
@@ -190,7 +194,7 @@ export const start = async () => {
   const checkBuild = () => {
     if (run._build === BUILD) return;
     end(run);
-    throw initFailed(wasmURL + " is of build " + run._build + ", but the script of build " + BUILD + ": take both from the same build");
+    throw initFailed(wasmURL + " is of build " + run._build + ", but the script of build " + BUILD + ": " + sameBuild);
   };
   if (SNAPSHOT) {
     // A wasm without a stamp is of a build before there were snapshots.
@@ -202,7 +206,7 @@ export const start = async () => {
     const instance = await WebAssembly.instantiate(module, run._go.importObject);
     await nextTask();
     if (SNAPSHOT) {
-      run._go._restore(instance, SNAPSHOT);
+      restore(run._go, run._global, instance, SNAPSHOT);
     } else {
       run._go.run(instance).then(() => end(run), (e) => end(run, e));
       await nextTask();

@@ -2,9 +2,10 @@
 
 import { initFailed } from "./errors.js";
 import { Date, Promise, URL, WebAssembly, document, documentProperty, listenTo } from "./realm.js";
+import { isModule, isResponse, takeSource, verify } from "./source.js";
 
 // Of a module there is no script element.
-const script = /** @type {HTMLScriptElement | null} */ (documentProperty("currentScript"));
+const script = PACKAGE ? null : /** @type {HTMLScriptElement | null} */ (documentProperty("currentScript"));
 const { src, integrity: scriptHash } = script || /** @type {HTMLScriptElement} */ ({});
 const dataURL = script && script.getAttribute("data-wasm-url");
 /** Where the wasm is. It becomes absolute at the first load. */
@@ -16,7 +17,12 @@ export let wasmURL = dataURL || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
 // build's stamp tells the rest whether the file is the script's.
 const hash = INTEGRITY;
 let integrity = hash;
-const home = src || location.href;
+let home = PACKAGE ? "" : src || location.href;
+
+/** What to do where the wasm is of another build. */
+export const sameBuild = PACKAGE
+  ? "the site has been deployed anew since this page was loaded, or a cache is stale: reload the page, and take both from the same build"
+  : "take both from the same build";
 
 /**
  * @param {string} a
@@ -65,12 +71,46 @@ const touchStorage = () => {
 };
 
 const resolveURL = () => {
+  if (PACKAGE) return;
   try {
     wasmURL = new URL(wasmURL, (!dataURL && src) || documentProperty("baseURI")).href;
     if (!dataURL && !scriptHash && sameOrigin(wasmURL, home)) integrity = "";
   } catch (_) {
     // The script came from where nothing lies beside it (blob:, data:).
   }
+};
+
+/**
+ * Resolves with the module or the answer that the page has set; with undefined where it has set
+ * a URL or nothing, and wasmURL is what to ask for. The hash is not checked only where page,
+ * module and file are of one origin: whether the page has a module of another origin checked, in
+ * its import map, can not be seen.
+ */
+const fromPage = async () => {
+  const source = await takeSource();
+  if (isModule(source)) return /** @type {WebAssembly.Module} */ (source);
+  home = location.href;
+  /** @type {string | undefined} */
+  let own;
+  try {
+    own = new URL(locate().href, documentProperty("baseURI")).href; // Next.js gives one without an origin
+  } catch (_) {
+    // The bundler gives the module no URL.
+  }
+  if (isResponse(source)) {
+    wasmURL = source.url || "the answer that was set";
+  } else if (source || own) {
+    try {
+      wasmURL = new URL(/** @type {string} */ (source || own), documentProperty("baseURI")).href;
+    } catch (e) {
+      throw initFailed("what was set with setWasmURL is no URL: " + source, e);
+    }
+  } else {
+    throw initFailed("the bundler does not tell where the package's .wasm file is: name its place with setWasmURL");
+  }
+  // An answer that the page has made has no URL.
+  integrity = [own, isResponse(source) ? source.url : wasmURL].every((url) => !url || sameOrigin(url, home)) ? "" : hash;
+  return isResponse(source) ? source : undefined;
 };
 
 /** @param {string} integrity "": whatever the file is */
@@ -86,6 +126,10 @@ const request = async () => {
 
 const fetchModule = async () => {
   const begun = +new Date();
+  if (PACKAGE) {
+    const given = await fromPage();
+    if (given) return isResponse(given) ? compileGiven(given) : given;
+  }
   resolveURL();
   let response = await request();
   // A redirection, or the page's service worker, may have led to another origin.
@@ -97,11 +141,27 @@ const fetchModule = async () => {
   const error = mismatch(response);
   if (error) throw error;
   loaded = wasmURL.split("?")[0] + ": status " + response.status + " after " + (+new Date() - begun) + " ms";
+  return compileSafely(response);
+};
+
+/** @param {Response} response */
+const compileSafely = async (response) => {
   try {
     return await compile(response);
   } catch (e) {
     throw initFailed(wasmURL + " can not be compiled: " + /** @type {Error} */ (e).message, e);
   }
+};
+
+/** @param {Response} response that the page has set */
+const compileGiven = async (response) => {
+  if (response.bodyUsed) throw initFailed("the answer that was set with setWasmURL has been read: set another");
+  const error = mismatch(response);
+  if (error) throw error;
+  if (!integrity) return compileSafely(response);
+  const file = await response.arrayBuffer();
+  if (!await verify(file)) throw initFailed(otherFile(response));
+  return WebAssembly.compile(file);
 };
 
 /** @param {Response} response */
@@ -139,7 +199,9 @@ const describe = (response) =>
 const mismatch = (response, cause) => {
   if (response.ok && !/html/.test(/** @type {string} */ (contentType(response)))) return;
   cancel(response);
-  return initFailed(describe(response) + ": put the .wasm file beside the script, or set data-wasm-url on its script tag", cause);
+  return initFailed(describe(response) + (PACKAGE
+    ? ": serve the package's .wasm file there, or name its place with setWasmURL; where the site was deployed anew since this page was loaded, reload the page"
+    : ": put the .wasm file beside the script, or set data-wasm-url on its script tag"), cause);
 };
 
 /**
@@ -157,6 +219,9 @@ const diagnose = async (e) => {
   const error = mismatch(response, e);
   if (error) return error;
   cancel(response);
-  return initFailed(describe(response) + ", but it is not the file of this script's build " + BUILD +
-    ": take both from the same build, and look for stale caches", e);
+  return initFailed(otherFile(response), e);
 };
+
+/** @param {Response} response of a file whose hash is another */
+const otherFile = (response) => describe(response) + ", but it is not the file of this script's build " + BUILD +
+  ": " + sameBuild + (PACKAGE ? "" : ", and look for stale caches");

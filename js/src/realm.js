@@ -24,7 +24,8 @@ export const performance = { now: () => apply(now, window.performance, []) };
 // The language's own, which the browser makes its answers of, whatever the page has under
 // these names.
 export const Promise = /** @type {PromiseConstructor} */ ((async () => {})().constructor);
-export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (new TextEncoder().encode().constructor);
+// Where the package is only imported, by a test without a browser, there may be no TextEncoder.
+export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (PACKAGE && !TextEncoder ? window.Uint8Array : new TextEncoder().encode().constructor);
 
 /** @typedef {Document & { readonly prerendering?: boolean }} PageDocument */
 

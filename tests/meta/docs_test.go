@@ -223,6 +223,34 @@ func documentedCodes(t *testing.T) map[int]documentedCode {
 	return found
 }
 
+// The types have the codes and texts of sdk/errors.go. Of the warnings, init rejects with ACS-204.
+func TestTypesErrors(t *testing.T) {
+	types := source(t, "js/avaya-ccaas-chat-sdk.d.ts")
+	declared := func(name string) map[int]string {
+		t.Helper()
+		block := regexp.MustCompile(`(?s)\n  type ` + name + ` = \{\n(.*?)\n  \};`).FindStringSubmatch(types)
+		if block == nil {
+			t.Fatalf("there is no type %s", name)
+		}
+		found := map[int]string{}
+		for _, m := range regexp.MustCompile(`"ACS-(\d+)": "([^"]*)";`).FindAllStringSubmatch(block[1], -1) {
+			code, _ := strconv.Atoi(m[1])
+			found[code] = m[2]
+		}
+		return found
+	}
+	errors, warnings := declared("ErrorTexts"), declared("WarningTexts")
+	texts := coreTexts(t, load(t, "sdk"))
+	for code, text := range texts {
+		if isError := code > 300 || code == 204; (errors[code] == text) != isError || (warnings[code] == text) != (code < 300) {
+			t.Errorf("of ACS-%d sdk/errors.go says %q, ErrorTexts %q, WarningTexts %q", code, text, errors[code], warnings[code])
+		}
+	}
+	if n := len(errors) + len(warnings); n != len(texts)+1 {
+		t.Errorf("the types have %d codes, sdk/errors.go %d, one of them in both", n, len(texts))
+	}
+}
+
 func TestDocsErrors(t *testing.T) {
 	core := load(t, "sdk")
 	texts, documented := coreTexts(t, core), documentedCodes(t)

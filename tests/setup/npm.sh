@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the npm package that the package.json of a folder of tests/ pins is in its
-# node_modules, and Node to run it; installs both where it may.
+# node_modules, and Node to run it; installs both where it may. What a package-lock.json pins, too,
+# is installed as it says; after a change run npm install --omit-lockfile-registry-resolved there.
 #
 #   npm.sh FOLDER PACKAGE FILE
 #
@@ -9,7 +10,7 @@ set -u
 setup=$(cd "$(dirname "$0")" && pwd)
 folder=tests/$1 package=$2 file=$3
 cd "$setup/../$1"
-version=$(sed -nE "s/.*\"$package\": \"([0-9][^\"]*)\".*/\1/p" package.json)
+version=$(sed -nE "s|.*\"$package\": \"([0-9][^\"]*)\".*|\1|p" package.json)
 if [ -z "$version" ]; then
 	echo "$folder/package.json pins no exact version of $package" >&2
 	exit 1
@@ -31,7 +32,9 @@ for program in node npm; do
 	"$setup/apt.sh" $program nodejs npm || exit
 done
 # --include=dev: also where NODE_ENV says production.
-if ! npm install --no-package-lock --no-audit --no-fund --ignore-scripts --include=dev >"$output" 2>&1 || ! installed; then
+install="install --no-package-lock"
+if [ -f package-lock.json ]; then install=ci; fi
+if ! npm $install --no-audit --no-fund --ignore-scripts --include=dev >"$output" 2>&1 || ! installed; then
 	tail -5 "$output" >&2
 	echo "npm could not install $package $version into $folder/node_modules: check the network or npm's registry setting" >&2
 	exit 1

@@ -171,8 +171,12 @@ export async function wrong(engagement: AvayaCCaaSChatSDK.Engagement, params: Av
   new sdk.ACSException("ACS-310");
   // @ts-expect-error TS2322 the code is a text
   const code: number = new sdk.ACSException("ACS-310", "").code;
+  // @ts-expect-error TS2367 no such code
+  void (new sdk.ACSException("ACS-310", "").code === "ACS-399");
+  // @ts-expect-error TS2322 the text of another code
+  const text: AvayaCCaaSChatSDK.ErrorTexts["ACS-310"] = "Invalid URL";
   // @ts-expect-error TS2540 an error's code is read only
   new sdk.ACSException("ACS-310", "").code = "ACS-311";
 
-  void [early, code];
+  void [early, code, text];
 }

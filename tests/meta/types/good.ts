@@ -241,7 +241,9 @@ async function page(): Promise<void> {
   } catch (e) {
     if (e instanceof sdk.ACSException) {
       same<typeof e, AvayaCCaaSChatSDK.ACSException>(true);
-      same<typeof e.code, string>(true);
+      same<typeof e.code, AvayaCCaaSChatSDK.ErrorCode>(true);
+      same<AvayaCCaaSChatSDK.ErrorTexts["ACS-310"], "SDK is not initialized">(true);
+      same<AvayaCCaaSChatSDK.WarningTexts[AvayaCCaaSChatSDK.WarningCode] extends string ? 1 : 0, 1>(true);
       same<typeof e.name, "ACSException">(true);
       same<typeof e.cause, unknown>(true);
       show(e.code + e.name + e.message + (e.stack ?? "") + e.toString());
