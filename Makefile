@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test build release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
+.PHONY: help demo cluster test browsers build release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -13,8 +13,11 @@ cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DA
 	@go build -o dist/tools/cluster ./tests/harness/cluster/up
 	@exec dist/tools/cluster
 
-test: ## lint, sizes, all tests; installs Chromium if there is none
+test: ## lint, sizes, all tests; installs Chromium and Firefox if there are none
 	@tests/setup/test.sh
+
+browsers: build ## the browser tests in Firefox; installs it if there is none
+	@tests/setup/browsers.sh
 
 build: ## what pages load, into dist/
 	@./build.sh

@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,11 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 
 	"openchat/tests/harness"
 )
@@ -86,11 +80,11 @@ func TestOffline(t *testing.T) {
 		for i := range 2 {
 			mark := c.Mark()
 			// This browser holds back the frames of an open WebSocket; it does not close it.
-			c.Run(network.EmulateNetworkConditions(true, 0, -1, -1))
+			c.SetOffline(true)
 			mine := harness.Numbered(fmt.Sprint("while offline ", i+1, "."), 5)
 			sends(c, mine)
 			c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
-			c.Run(network.EmulateNetworkConditions(false, 0, -1, -1))
+			c.SetOffline(false)
 			c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
 			harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
 		}
@@ -168,25 +162,11 @@ func keptAll(t *testing.T, c harness.Conversation) {
 
 // travel goes to another page of the tab's history, so many on or, below zero, back, and
 // fails the test unless it is the very page that was left.
-func travel(b *harness.Tab, by int64) {
+func travel(b *harness.Tab, by int) {
 	b.T.Helper()
 	mark := b.Mark()
 	var why string
-	ctx, stop := context.WithCancel(b.Context)
-	defer stop()
-	chromedp.ListenTarget(ctx, func(event any) {
-		if e, ok := event.(*page.EventBackForwardCacheNotUsed); ok {
-			text, _ := json.Marshal(e.NotRestoredExplanations)
-			b.Reports.Add(harness.Report{Kind: "page", Name: "not kept", Data: text})
-		}
-	})
-	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
-		at, list, err := page.GetNavigationHistory().Do(ctx)
-		if err != nil {
-			return err
-		}
-		return page.NavigateToHistoryEntry(list[at+by].ID).Do(ctx)
-	}))
+	b.Travel(by)
 	b.Wait("the page that was left", func(list []harness.Report) bool {
 		for _, e := range list[mark:] {
 			if e.Name == "not kept" {
@@ -254,7 +234,7 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 		staysPage(c.Tab)
 		begin := harness.ReadHistory(c.Tab, c.ID, 50)
 		for i := range 2 {
-			for _, by := range []int64{-1, 1} {
+			for _, by := range []int{-1, 1} {
 				harness.SendTexts(c.Tab, c.ID, fmt.Sprint("before going ", by, ", ", i))
 				mark := c.Mark()
 				travel(c.Tab, by)
@@ -342,9 +322,9 @@ func TestBackForwardCacheDemo(t *testing.T) {
 			supervisor.Send(id, fmt.Sprint("to both ", i))
 			for _, b := range []*harness.Tab{customer, agent} {
 				waitShown(b, fmt.Sprint("to both ", i))
-				// chromedp's own clicks look for elements of the page that was left.
+				// The clicks of Chromium's driver look for elements of the page that was left.
 				b.Eval(nil, `void document.querySelector('[data-testid="composer"]').focus()`)
-				b.Run(input.InsertText(fmt.Sprint(b.Name, " is back ", i)))
+				b.Insert(fmt.Sprint(b.Name, " is back ", i))
 				b.PressEnter()
 			}
 			waitShown(customer, fmt.Sprint("agent is back ", i))

@@ -59,6 +59,7 @@ func tokenEvents(b *harness.Tab) (list []tokenEvent) {
 // on.
 func freeze(b *harness.Tab, frozen bool) {
 	b.T.Helper()
+	harness.Needs(b.T, harness.Freezing)
 	state := page.SetWebLifecycleStateStateActive
 	if frozen {
 		state = page.SetWebLifecycleStateStateFrozen
