@@ -110,25 +110,29 @@ type Ability string
 
 // The abilities.
 const (
-	DevTools   Ability = "the DevTools protocol"
-	Freezing   Ability = "freezing a page"
-	Memory     Ability = "counting what a page's memory holds"
-	Crashing   Ability = "ending a page's process"
-	Prerender  Ability = "prerendering a page by speculation rules"
-	Requests   Ability = "telling a call that the page gave up from one that failed"
-	DarkColors Ability = "colors for the dark, for one tab"
+	DevTools       Ability = "the DevTools protocol"
+	Freezing       Ability = "freezing a page"
+	Memory         Ability = "counting what a page's memory holds"
+	HoldingSockets Ability = "holding an open WebSocket's frames while offline"
+	KeepingPages   Ability = "keeping a page with an open WebSocket in the back/forward cache"
+	Crashing       Ability = "ending a page's process"
+	Prerender      Ability = "prerendering a page by speculation rules"
+	Requests       Ability = "telling a call that the page gave up from one that failed"
+	DarkColors     Ability = "colors for the dark, for one tab"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
 var lacks = map[Engine]map[Ability]string{
 	Firefox: {
-		DevTools:   "Firefox has WebDriver BiDi only, since version 129",
-		Freezing:   "Firefox freezes no page; it slows a hidden page's timers",
-		Memory:     "WebDriver BiDi tells nothing of a page's memory",
-		Crashing:   "WebDriver BiDi cannot end a page's process",
-		Prerender:  "Firefox does not prerender",
-		Requests:   "WebDriver BiDi has one word for both, NS_BINDING_ABORTED or none",
-		DarkColors: "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
+		DevTools:       "Firefox has WebDriver BiDi only, since version 129",
+		Freezing:       "Firefox freezes no page; it slows a hidden page's timers",
+		Memory:         "WebDriver BiDi tells nothing of a page's memory",
+		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone",
+		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page",
+		Crashing:       "WebDriver BiDi cannot end a page's process",
+		Prerender:      "Firefox does not prerender",
+		Requests:       "WebDriver BiDi has one word for both, NS_BINDING_ABORTED or none",
+		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
 	},
 }
 
