@@ -217,6 +217,39 @@ func TestBackForwardCache(t *testing.T) {
 	})
 }
 
+// Where the engine keeps no page with an open WebSocket, one comes back as after a reload.
+func TestLeftPageNotKept(t *testing.T) {
+	t.Parallel()
+	if harness.Has(harness.KeepingPages) {
+		t.Skip("this engine keeps the page: see TestBackForwardCache")
+	}
+	w := harness.Shared(t)
+	t.Run("SES-1 STREAM-3 MSG-6 away, and back to a new page in the same session", func(t *testing.T) {
+		f := cacheable(t, w)
+		customer := harness.NewCustomerID("left")
+		c := w.StartChatAs(t, f.Origin, "page.html", customer, `{logLevel: "WARN"}`)
+		stop := keepTalking(c.Agent, c.ID)
+		c.WaitNth(c.Mark(), "MESSAGE_ARRIVED", 3)
+		mark := c.Mark()
+		c.Open(f.URL + "/t/icon.svg")
+		c.Agent.Send(c.ID, "to a page that is away")
+		c.Travel(-1)
+		c.Wait("the page to load", func(list []harness.Report) bool {
+			return slices.ContainsFunc(list[mark:], func(r harness.Report) bool { return r.Kind == "page" && r.Name == "loaded" })
+		})
+		w.Init(c.Tab, customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		var status string
+		c.Eval(&status, `t.user.engagements[0].engagementStatus`)
+		if status != "ACTIVE" {
+			t.Errorf("SES-1: the chat is %s", status)
+		}
+		stop()
+		c.Agent.Send(c.ID, "the last word")
+		c.WaitText("the last word")
+		harness.ExpectTexts(t, "PAGE-2: the history", harness.ReadHistory(c.Tab, c.ID, 50), harness.TextsFrom(c.Agent.Messages(c.ID), ""))
+	})
+}
+
 // A shop has more than one page, each with the chat on it.
 func TestBackForwardCacheBetweenPages(t *testing.T) {
 	harness.Needs(t, harness.KeepingPages)
