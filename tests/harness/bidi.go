@@ -240,7 +240,6 @@ func (f *firefox) read() {
 type bidiLogEntry struct {
 	Type, Level, Method, Text string
 	Source                    struct{ Context string }
-	Args                      []bidiValue
 	StackTrace                struct {
 		CallFrames []struct {
 			URL        string
@@ -267,8 +266,10 @@ func (f *firefox) event(method string, params json.RawMessage) {
 	switch method {
 	case "script.message":
 		if call := f.channels[p.Channel]; call != nil {
-			text, _ := p.Data.text()
-			call(text)
+			var text string
+			if json.Unmarshal(p.Data.Value, &text) == nil { // Expose sends strings
+				call(text)
+			}
 		}
 	case "log.entryAdded":
 		if tab := f.tabs[p.Source.Context]; tab != nil {
@@ -334,14 +335,7 @@ func (t *firefoxTab) log(e bidiLogEntry) {
 		if level == "warn" {
 			level = "warning"
 		}
-		texts := make([]string, len(e.Args))
-		for i, a := range e.Args {
-			var plain bool
-			if texts[i], plain = a.text(); !plain && len(e.Args) == 1 {
-				texts[i] = e.Text // that of an object is nowhere else
-			}
-		}
-		t.hear(Signal{Printed, level, strings.Join(texts, " ")})
+		t.hear(Signal{Printed, level, e.Text})
 	case e.Level == "error" && firefoxWords.MatchString(e.Text):
 		t.hear(Signal{Logged, "error", e.Text})
 	case e.Level == "error":
@@ -391,14 +385,23 @@ func (t *firefoxTab) Travel(ctx context.Context, by int) error {
 }
 
 func (t *firefoxTab) Evaluate(ctx context.Context, expression string, as Caller) (json.RawMessage, error) {
+	return t.evaluate(ctx, expression, as == AsUser, map[string]any{"context": t.context})
+}
+
+// apart evaluates an expression where nothing that the page has changed is seen, in what BiDi
+// calls a sandbox.
+func (t *firefoxTab) apart(ctx context.Context, expression string) (json.RawMessage, error) {
+	return t.evaluate(ctx, expression, true, map[string]any{"context": t.context, "sandbox": "tests"})
+}
+
+func (t *firefoxTab) evaluate(ctx context.Context, expression string, byUser bool, where map[string]any) (json.RawMessage, error) {
 	var got struct {
 		Type      string
 		Result    bidiValue
 		Exception struct{ Text string } `json:"exceptionDetails"`
 	}
 	err := t.f.ask(ctx, &got, "script.evaluate", map[string]any{
-		"expression": expression, "awaitPromise": true, "userActivation": as == AsUser,
-		"target": map[string]any{"context": t.context},
+		"expression": expression, "awaitPromise": true, "userActivation": byUser, "target": where,
 	})
 	if err != nil {
 		return nil, err
@@ -427,7 +430,7 @@ func (t *firefoxTab) Click(ctx context.Context, selector string) error {
 	})`
 	for {
 		var at [2]float64
-		value, err := t.Evaluate(ctx, find, AsDebugger)
+		value, err := t.apart(ctx, find)
 		if err == nil {
 			err = json.Unmarshal(value, &at)
 		}
@@ -457,7 +460,7 @@ func (t *firefoxTab) Insert(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.Evaluate(ctx, `document.execCommand("insertText", false, `+string(quoted)+`)`, AsUser)
+	_, err = t.apart(ctx, `document.execCommand("insertText", false, `+string(quoted)+`)`)
 	return err
 }
 
@@ -538,26 +541,6 @@ func (t *firefoxTab) Close() {
 type bidiValue struct {
 	Type  string
 	Value json.RawMessage
-}
-
-// text returns a value as a console shows it; plain tells that nothing of it is missing.
-func (v bidiValue) text() (text string, plain bool) {
-	switch v.Type {
-	case "string":
-		_ = json.Unmarshal(v.Value, &text)
-		return text, true
-	case "undefined", "null":
-		return v.Type, true
-	case "number", "boolean", "bigint":
-		if json.Unmarshal(v.Value, &text) != nil {
-			text = string(v.Value)
-		}
-		return text, true
-	}
-	if value, err := v.json(); err == nil {
-		text = string(value)
-	}
-	return text, false
 }
 
 // json returns a value as the page's JSON.stringify would, nearly: what has no JSON is an empty

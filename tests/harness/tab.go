@@ -263,6 +263,9 @@ func (b *Tab) Open(url string) {
 	b.drive("opening "+url, func(ctx context.Context) error { return b.driver.Navigate(ctx, url) })
 }
 
+// Close closes the tab, before the test ends.
+func (b *Tab) Close() { b.driver.Close() }
+
 // Travel goes to another page of the tab's history, so many on or, below zero, back. A page
 // that is loaded anew, because the browser has not kept it, reports "not kept".
 func (b *Tab) Travel(by int) {
