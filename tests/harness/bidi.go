@@ -28,6 +28,8 @@ type firefox struct {
 	closed  chan struct{} // when nothing is read any more; why is then set
 	why     error
 
+	keyboard sync.Mutex // held by the tab that has it
+
 	mu       sync.Mutex
 	last     int
 	answers  map[int]chan<- bidiAnswer
@@ -385,6 +387,9 @@ func (t *firefoxTab) Travel(ctx context.Context, by int) error {
 }
 
 func (t *firefoxTab) Evaluate(ctx context.Context, expression string, as Caller) (json.RawMessage, error) {
+	if as == AsPage { // what the debugger calls may make code of strings; what a timer calls may not
+		expression = "new Promise((done, fail) => setTimeout(() => { try { done(" + expression + ") } catch (e) { fail(e) } }))"
+	}
 	return t.evaluate(ctx, expression, as == AsUser, map[string]any{"context": t.context})
 }
 
@@ -474,6 +479,12 @@ func (t *firefoxTab) Press(ctx context.Context, key Key, shift bool) error {
 	list := []any{action("keyDown", bidiKeys[key]), action("keyUp", bidiKeys[key])}
 	if shift {
 		list = append(append([]any{action("keyDown", bidiShift)}, list...), action("keyUp", bidiShift))
+	}
+	// Keys go to the window that has the focus, and not all that they do is done in another.
+	t.f.keyboard.Lock()
+	defer t.f.keyboard.Unlock()
+	if err := t.ask(ctx, nil, "browsingContext.activate", map[string]any{}); err != nil {
+		return err
 	}
 	return t.actions(ctx, "key", list...)
 }
