@@ -124,14 +124,14 @@ const (
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
 var lacks = map[Engine]map[Ability]string{
 	Firefox: {
-		DevTools:       "Firefox has WebDriver BiDi only, since version 129",
+		DevTools:       "Firefox has WebDriver BiDi instead",
 		Freezing:       "Firefox freezes no page; it slows a hidden page's timers",
 		Memory:         "WebDriver BiDi tells nothing of a page's memory",
 		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone",
 		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page",
 		Crashing:       "WebDriver BiDi cannot end a page's process",
 		Prerender:      "Firefox does not prerender",
-		Requests:       "WebDriver BiDi has one word for both, NS_BINDING_ABORTED or none",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less",
 		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
 	},
 }
