@@ -29,7 +29,7 @@ lint: ## gofmt, go vet, staticcheck, natively and for the browser
 	@tests/setup/lint.sh
 
 conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
-	@tests/setup/chromium.sh && tests/setup/tools.sh
+	@tests/setup/chromium.sh && tests/setup/firefox.sh && tests/setup/tools.sh
 	@go run ./tests/meta/conformance -rows "$(ROWS)"
 
 mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some
