@@ -1,5 +1,5 @@
 # The menu; the recipes are build.sh and tests/setup/*.sh.
-.PHONY: help demo cluster test bundlers build package release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
+.PHONY: help demo cluster test browsers bundlers build package release lint conformance mutation sim chaos soak fuzz size bench bench-check clean vuln
 export CGO_ENABLED = 0
 
 help: ## this list
@@ -13,12 +13,15 @@ cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DA
 	@go build -o dist/tools/cluster ./tests/harness/cluster/up
 	@exec dist/tools/cluster
 
-test: ## lint, sizes, all tests; installs Chromium if there is none
+test: ## lint, sizes, all tests; installs Chromium and Firefox if there are none
 	@tests/setup/test.sh
 
 bundlers: ## pages that each bundler builds of the npm package, against the gateway; installs the bundlers by npm
 	@tests/setup/chromium.sh
 	@OPENCHAT_BUNDLERS=1 go test -count=1 -timeout 30m -v ./tests/bundlers
+
+browsers: build ## the browser tests in Firefox; installs it if there is none
+	@tests/setup/browsers.sh
 
 build: ## what pages load, into dist/
 	@./build.sh
@@ -33,7 +36,7 @@ lint: ## gofmt, go vet, staticcheck, natively and for the browser
 	@tests/setup/lint.sh
 
 conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
-	@tests/setup/chromium.sh && tests/setup/tools.sh
+	@tests/setup/chromium.sh && tests/setup/firefox.sh && tests/setup/tools.sh
 	@go run ./tests/meta/conformance -rows "$(ROWS)"
 
 mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some

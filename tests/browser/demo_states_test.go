@@ -1,15 +1,12 @@
 package browser
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 
 	"openchat/tests/harness"
 )
@@ -168,11 +165,7 @@ func TestDemoStates(t *testing.T) {
 		d.shows("refused", shownState{Title: shop, Status: "The chat is not available", Buttons: []string{"Reload the page"},
 			Text: []string{"We could not sign you in to the chat. Reload the page to try once more."}})
 		d.calls("", nil)
-		ctx, cancel := context.WithTimeout(d.Context, harness.Timeout)
-		defer cancel()
-		if _, err := chromedp.RunResponse(ctx, chromedp.Click(testid("start-note-act"), chromedp.ByQuery)); err != nil {
-			t.Fatalf("the page was not loaded again: %v", err)
-		}
+		d.ClickToLoad(testid("start-note-act"))
 		d.shows("start-reloaded", form)
 		d.calls("/avaya-ccaas-chat-sdk.js", func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(404) })
 		d.Open(d.f.URL + "/")
@@ -324,14 +317,14 @@ func TestDemoReadingIsActivity(t *testing.T) {
 	}
 	moves := []struct {
 		name, event string
-		action      chromedp.Action
+		x           float64 // of the place it moves to
 	}{
-		{"the mouse moves", "pointermove", chromedp.MouseEvent("mouseMoved", 300, 300)},
-		{"the mouse moves again", "pointermove", chromedp.MouseEvent("mouseMoved", 400, 300)},
+		{"the mouse moves", "pointermove", 300},
+		{"the mouse moves again", "pointermove", 400},
 	}
 	for _, m := range moves {
 		d.Eval(nil, `void (clock.skip(200), window.acted = new Promise((done) => addEventListener(`+"%s"+`, done, { once: true })))`, m.event)
-		d.Run(m.action)
+		d.MoveMouse(m.x, 300)
 		d.Eval(nil, `acted`)
 		d.WaitSettled()
 	}

@@ -1,15 +1,11 @@
 package browser
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 
 	"openchat/tests/harness"
 )
@@ -177,10 +173,7 @@ func TestDemoHalfAnEmoji(t *testing.T) {
 			open := func(name, url string) *harness.Tab {
 				b := harness.NewTab(t, name)
 				if older {
-					b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
-						_, err := page.AddScriptToEvaluateOnNewDocument(`delete String.prototype.toWellFormed;`).Do(ctx)
-						return err
-					}))
+					b.OnNewDocument(`delete String.prototype.toWellFormed;`)
 				}
 				b.SetSize(1280, 800, false)
 				b.Open(url)

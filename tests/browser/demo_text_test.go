@@ -8,10 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/chromedp"
-
 	"openchat/tests/harness"
 )
 
@@ -87,14 +83,6 @@ func TestDemoText(t *testing.T) {
 		longName     = `ＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷＷ`
 		topic        = `</title><script>window.pwned=1</script>` + rli + `{{7*7}} ` + rlo + `cipot`
 	)
-	alerts := func(b *harness.Tab) *harness.Tab {
-		chromedp.ListenTarget(b.Context, func(event any) {
-			if e, ok := event.(*page.EventJavascriptDialogOpening); ok {
-				b.Errors.Add("a dialog opened: " + e.Message)
-			}
-		})
-		return b
-	}
 
 	// Another chat, of a customer with a long name and hostile parameters.
 	other := harness.NewTab(t, "other")
@@ -122,7 +110,7 @@ func TestDemoText(t *testing.T) {
 		t.Fatal(created.Error.Text)
 	}
 
-	customer := alerts(harness.NewTab(t, "customer"))
+	customer := harness.NewTab(t, "customer")
 	customer.SetSize(1280, 800, false)
 	customer.Open(home)
 	customer.Click(testid("launcher"))
@@ -134,7 +122,7 @@ func TestDemoText(t *testing.T) {
 	var id string
 	customer.Eval(&id, `AvayaCCaaSChatSDK.getEngagements().then((l) => l[0].engagementId)`)
 
-	agent := alerts(harness.NewTab(t, "agent"))
+	agent := harness.NewTab(t, "agent")
 	agent.SetSize(1280, 800, false)
 	agent.Open(home + "desk")
 	agent.Type(testid("agent-name"), agentName)
@@ -264,11 +252,9 @@ func TestDemoText(t *testing.T) {
 		for _, b := range []*harness.Tab{customer, agent} {
 			b.T = t
 			b.CheckErrors() // until here nothing violated the policy
-			b.AllowErrors(`TrustedHTML|TrustedScript|trusted-types|unsafe-eval|require-trusted-types|policy violated|Content Security Policy`)
+			b.AllowErrors(`TrustedHTML|TrustedScript|trusted-types|unsafe-eval|require-trusted-types|policy violated|Content.Security.Policy`)
 			var passed []string
-			b.Run(chromedp.Evaluate("("+questions(t)+").strings()", &passed, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
-				return p.WithAllowUnsafeEvalBlockedByCSP(false) // as for the page's own scripts
-			}))
+			b.EvalAs(harness.AsPage, &passed, "(%s).strings()", harness.Script(questions(t)))
 			if len(passed) > 0 {
 				t.Errorf("tab %q: markup or code was made of strings by %q", b.Name, passed)
 			}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 	"github.com/golang-jwt/jwt/v5"
 
 	"openchat/tests/harness"
@@ -99,7 +97,7 @@ func TestDesk(t *testing.T) {
 		waitShown(atBo.Tab, "Good morning, Ada.")
 		ada.say("It hums in B flat.")
 		waitShown(atBo.Tab, "It hums in B flat.")
-		atBo.Run(chromedp.KeyEvent(kb.Escape)) // to the lists
+		atBo.Press(harness.EscapeKey, false) // to the lists
 		atBo.focused(item("mine-list", ada) + " .item-open")
 		atBo.PressEnter()
 		atBo.focused(testid("composer"))
@@ -107,7 +105,7 @@ func TestDesk(t *testing.T) {
 		atBo.PressEnter()
 		atBo.focused(testid("end-no"))
 		atBo.audit("end-confirm")
-		atBo.Run(chromedp.KeyEvent(kb.Escape))
+		atBo.Press(harness.EscapeKey, false)
 		atBo.focused(testid("end"))
 		atBo.PressEnter()
 		atBo.tabTo(testid("end-yes"), false)

@@ -22,10 +22,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
-
 	"openchat/sdk"
 	"openchat/sdk/native"
 	"openchat/sdk/wire"
@@ -369,7 +365,7 @@ func (p *workplace) audit(state string) {
 	}
 	var there bool
 	if p.Eval(&there, `typeof axe === "object"`); !there {
-		p.Run(chromedp.Evaluate(script, nil))
+		p.EvalAs(harness.AsDebugger, &there, "%s", harness.Script(script+"\n;true"))
 	}
 	for _, look := range []struct {
 		width int64
@@ -406,12 +402,8 @@ func (p *workplace) focused(selector string) {
 // on the way can be seen, and shows that it has it.
 func (p *workplace) tabTo(selector string, back bool) {
 	p.T.Helper()
-	var modifiers []chromedp.KeyOption
-	if back {
-		modifiers = append(modifiers, chromedp.KeyModifiers(input.ModifierShift))
-	}
 	for range 40 {
-		p.Run(chromedp.KeyEvent(kb.Tab, modifiers...))
+		p.Press(harness.TabKey, back)
 		var at struct {
 			There bool
 			Wrong string
@@ -434,5 +426,5 @@ func (p *workplace) tabTo(selector string, back bool) {
 // types types what the element that has the focus gets.
 func (p *workplace) types(text string) {
 	p.T.Helper()
-	p.Run(input.InsertText(text))
+	p.Insert(text)
 }

@@ -1,6 +1,6 @@
-// Package browser tests what pages see: the built script and wasm of dist/, in Chromium,
-// against the gateway's process. A file is a subject; rows_*_test.go are the rows of
-// docs/surface.md, section by section.
+// Package browser tests what pages see: the built script and wasm of dist/, in Chromium or,
+// where BROWSER=firefox says so, in Firefox, against the gateway's process. A file is a subject;
+// TestRows… are the rows of docs/surface.md, section by section.
 //
 // The parts are those of tests/harness: an Environment is a gateway and an origin before
 // it, which serves pages/ under /t/; a FaultyOrigin's calls and event streams the test
@@ -8,6 +8,11 @@
 // pages/fastclock.js gives a page a clock that the test sets; the SDK under it is the
 // shipped one. Every wait is for an event, with a deadline.
 //
-// Environment: CHROMIUM names the browser; OPENCHAT_LOG=1 shows the gateway's log and the
-// pages' reports as they come. Screenshots go to out/.
+// A test speaks to the browser through its Tab alone. One that needs what an engine lacks, the
+// DevTools protocol for instance, calls harness.Needs and is skipped there; why, is one table
+// in tests/harness/driver.go.
+//
+// Environment: BROWSER names the engine, chromium or firefox; CHROMIUM and FIREFOX name the
+// programs; OPENCHAT_LOG=1 shows the gateway's log and the pages' reports as they come.
+// Screenshots go to out/.
 package browser

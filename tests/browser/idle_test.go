@@ -293,6 +293,7 @@ type left struct {
 
 func leftovers(b *harness.Tab) (l left) {
 	b.T.Helper()
+	harness.Needs(b.T, harness.Memory)
 	l.sockets = b.CountObjects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
 	l.aborters = b.CountObjects("AbortController", "true")
 	// Go's runtime leaves the timeout of a timer that was stopped, if it was the last, to

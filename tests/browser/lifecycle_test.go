@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,11 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/chromedp"
 
 	"openchat/tests/harness"
 )
@@ -85,12 +79,16 @@ func TestOffline(t *testing.T) {
 		stop := keepTalking(c.Agent, c.ID)
 		for i := range 2 {
 			mark := c.Mark()
-			// This browser holds back the frames of an open WebSocket; it does not close it.
-			c.Run(network.EmulateNetworkConditions(true, 0, -1, -1))
+			// Chromium holds back the frames of an open WebSocket; it does not close it. Firefox lets
+			// them pass: there the line does what no network would.
+			if !harness.Has(harness.HoldingSockets) {
+				f.NewestStream().Hold()
+			}
+			c.SetOffline(true)
 			mine := harness.Numbered(fmt.Sprint("while offline ", i+1, "."), 5)
 			sends(c, mine)
 			c.WaitNth(mark, "EVENT_STREAM_FAILED", 1)
-			c.Run(network.EmulateNetworkConditions(false, 0, -1, -1))
+			c.SetOffline(false)
 			c.WaitNth(mark, "EVENT_STREAM_CONNECTED", 1)
 			harness.ExpectTexts(t, "MSG-4: failed", settledSends(c), nil)
 		}
@@ -100,6 +98,7 @@ func TestOffline(t *testing.T) {
 }
 
 func TestFrozen(t *testing.T) {
+	harness.Needs(t, harness.Freezing)
 	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("STREAM-3 MSG-4 MSG-6 frozen in the midst of sends while the agent talks", func(t *testing.T) {
@@ -168,25 +167,11 @@ func keptAll(t *testing.T, c harness.Conversation) {
 
 // travel goes to another page of the tab's history, so many on or, below zero, back, and
 // fails the test unless it is the very page that was left.
-func travel(b *harness.Tab, by int64) {
+func travel(b *harness.Tab, by int) {
 	b.T.Helper()
 	mark := b.Mark()
 	var why string
-	ctx, stop := context.WithCancel(b.Context)
-	defer stop()
-	chromedp.ListenTarget(ctx, func(event any) {
-		if e, ok := event.(*page.EventBackForwardCacheNotUsed); ok {
-			text, _ := json.Marshal(e.NotRestoredExplanations)
-			b.Reports.Add(harness.Report{Kind: "page", Name: "not kept", Data: text})
-		}
-	})
-	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
-		at, list, err := page.GetNavigationHistory().Do(ctx)
-		if err != nil {
-			return err
-		}
-		return page.NavigateToHistoryEntry(list[at+by].ID).Do(ctx)
-	}))
+	b.Travel(by)
 	b.Wait("the page that was left", func(list []harness.Report) bool {
 		for _, e := range list[mark:] {
 			if e.Name == "not kept" {
@@ -204,6 +189,7 @@ func travel(b *harness.Tab, by int64) {
 }
 
 func TestBackForwardCache(t *testing.T) {
+	harness.Needs(t, harness.KeepingPages)
 	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("STREAM-3 STREAM-5 MSG-6 away, and back to the very page", func(t *testing.T) {
@@ -231,8 +217,42 @@ func TestBackForwardCache(t *testing.T) {
 	})
 }
 
+// Where the engine keeps no page with an open WebSocket, one comes back as after a reload.
+func TestLeftPageNotKept(t *testing.T) {
+	t.Parallel()
+	if harness.Has(harness.KeepingPages) {
+		t.Skip("this engine keeps the page: see TestBackForwardCache")
+	}
+	w := harness.Shared(t)
+	t.Run("SES-1 STREAM-3 MSG-6 away, and back to a new page in the same session", func(t *testing.T) {
+		f := cacheable(t, w)
+		customer := harness.NewCustomerID("left")
+		c := w.StartChatAs(t, f.Origin, "page.html", customer, `{logLevel: "WARN"}`)
+		stop := keepTalking(c.Agent, c.ID)
+		c.WaitNth(c.Mark(), "MESSAGE_ARRIVED", 3)
+		mark := c.Mark()
+		c.Open(f.URL + "/t/icon.svg")
+		c.Agent.Send(c.ID, "to a page that is away")
+		c.Travel(-1)
+		c.Wait("the page to load", func(list []harness.Report) bool {
+			return slices.ContainsFunc(list[mark:], func(r harness.Report) bool { return r.Kind == "page" && r.Name == "loaded" })
+		})
+		w.Init(c.Tab, customer, harness.TokenOptions{}, `{logLevel: "WARN"}`)
+		var status string
+		c.Eval(&status, `t.user.engagements[0].engagementStatus`)
+		if status != "ACTIVE" {
+			t.Errorf("SES-1: the chat is %s", status)
+		}
+		stop()
+		c.Agent.Send(c.ID, "the last word")
+		c.WaitText("the last word")
+		harness.ExpectTexts(t, "PAGE-2: the history", harness.ReadHistory(c.Tab, c.ID, 50), harness.TextsFrom(c.Agent.Messages(c.ID), ""))
+	})
+}
+
 // A shop has more than one page, each with the chat on it.
 func TestBackForwardCacheBetweenPages(t *testing.T) {
+	harness.Needs(t, harness.KeepingPages)
 	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("SES-1 STREAM-3 MSG-6 two pages of one tab take turns in one session", func(t *testing.T) {
@@ -254,7 +274,7 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 		staysPage(c.Tab)
 		begin := harness.ReadHistory(c.Tab, c.ID, 50)
 		for i := range 2 {
-			for _, by := range []int64{-1, 1} {
+			for _, by := range []int{-1, 1} {
 				harness.SendTexts(c.Tab, c.ID, fmt.Sprint("before going ", by, ", ", i))
 				mark := c.Mark()
 				travel(c.Tab, by)
@@ -305,6 +325,7 @@ func TestBackForwardCacheBetweenPages(t *testing.T) {
 
 // The demo's own pages come back as they were, with what was said meanwhile.
 func TestBackForwardCacheDemo(t *testing.T) {
+	harness.Needs(t, harness.KeepingPages)
 	t.Parallel()
 	w := harness.Shared(t)
 	o := w.NewOrigin(t)
@@ -342,9 +363,9 @@ func TestBackForwardCacheDemo(t *testing.T) {
 			supervisor.Send(id, fmt.Sprint("to both ", i))
 			for _, b := range []*harness.Tab{customer, agent} {
 				waitShown(b, fmt.Sprint("to both ", i))
-				// chromedp's own clicks look for elements of the page that was left.
+				// The clicks of Chromium's driver look for elements of the page that was left.
 				b.Eval(nil, `void document.querySelector('[data-testid="composer"]').focus()`)
-				b.Run(input.InsertText(fmt.Sprint(b.Name, " is back ", i)))
+				b.Insert(fmt.Sprint(b.Name, " is back ", i))
 				b.PressEnter()
 			}
 			waitShown(customer, fmt.Sprint("agent is back ", i))

@@ -86,6 +86,7 @@ func newVisitor(t *testing.T, w *harness.Environment) *visitor {
 			}
 		}
 	})
+	harness.Needs(t, harness.Prerender)
 	browser, err := harness.SharedBrowser()
 	if err != nil {
 		t.Fatal(err)

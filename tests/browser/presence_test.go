@@ -13,11 +13,16 @@ import (
 	"openchat/tests/harness"
 )
 
-// crash kills the process of the tab's page, and returns when it is dead.
+// crash kills the process of the tab's page, and returns when it is dead. Where the engine
+// cannot, it closes the tab: the page's connection ends as suddenly.
 func crash(b *harness.Tab) {
 	b.T.Helper()
+	if !harness.Has(harness.Crashing) {
+		b.Close()
+		return
+	}
 	dead := make(chan struct{}, 1)
-	chromedp.ListenTarget(b.Context, func(event any) {
+	chromedp.ListenTarget(b.Target().Context, func(event any) {
 		if _, ok := event.(*inspector.EventTargetCrashed); ok {
 			select {
 			case dead <- struct{}{}:
@@ -25,7 +30,7 @@ func crash(b *harness.Tab) {
 			}
 		}
 	})
-	ctx, cancel := context.WithCancel(b.Context)
+	ctx, cancel := context.WithCancel(b.Target().Context)
 	over := make(chan struct{})
 	go func() { defer close(over); _ = chromedp.Run(ctx, inspector.Enable(), page.Crash()) }() // there is nobody to answer
 	defer func() { cancel(); <-over }()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"openchat/tests/harness"
@@ -29,8 +28,9 @@ type watched struct {
 // watchRequests records from now on what becomes of each call of the gateway.
 func watchRequests(b *harness.Tab) *watched {
 	b.T.Helper()
+	harness.Needs(b.T, harness.Requests)
 	w := &watched{urls: map[network.RequestID]string{}}
-	chromedp.ListenTarget(b.Context, func(event any) {
+	chromedp.ListenTarget(b.Target().Context, func(event any) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		switch e := event.(type) {
@@ -223,10 +223,7 @@ func TestPolyfilledFetch(t *testing.T) {
 	} {
 		t.Run("INIT-9 MSG-1 PAGE-1 SHUT-1 a polyfill of fetch "+c.name, func(t *testing.T) {
 			b := harness.NewTab(t, "customer")
-			b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
-				_, err := page.AddScriptToEvaluateOnNewDocument(c.script).Do(ctx)
-				return err
-			}))
+			b.OnNewDocument(c.script)
 			w.OpenPage(b, w.Origin, "page.html", harness.NewCustomerID("polyfill"), harness.TokenOptions{}, `{}`)
 			b.Expect("MSG-1", map[string]any{"sent": true, "stored": true, "listed": 1, "shut": "", "polyfilled": true}, `
 				const added = new Promise((done) => (t.react.PARTICIPANT_ADDED = done));

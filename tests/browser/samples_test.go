@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/evanw/esbuild/pkg/api"
 
 	"openchat/tests/harness"
@@ -590,7 +589,7 @@ func TestSamplesPlainPage(t *testing.T) {
 		var expired int
 		for x := range 3 {
 			b.Eval(nil, `void (clock.skip(600), window.moved = new Promise((done) => addEventListener("pointermove", done, { once: true })))`)
-			b.Run(chromedp.MouseEvent("mouseMoved", float64(20+10*x), 20))
+			b.MoveMouse(float64(20+10*x), 20)
 			b.Eval(nil, `moved`)
 			b.Eval(nil, `clock.skip(250)`)
 			b.WaitSettled()

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/network"
-
 	"openchat/tests/harness"
 )
 
@@ -316,7 +314,7 @@ func TestRowsStream(t *testing.T) {
 		f := w.FaultyOrigin(t)
 		c := w.StartChatAt(t, f.Origin, "fast.html", `{logLevel: "WARN", idleTimeout: 0}`)
 		offline := func(off bool) {
-			c.Run(network.EmulateNetworkConditions(off, 0, -1, -1))
+			c.SetOffline(off)
 		}
 		for _, over := range []bool{false, true} {
 			mark := c.Mark()

@@ -59,6 +59,7 @@ func tokenEvents(b *harness.Tab) (list []tokenEvent) {
 // on.
 func freeze(b *harness.Tab, frozen bool) {
 	b.T.Helper()
+	harness.Needs(b.T, harness.Freezing)
 	state := page.SetWebLifecycleStateStateActive
 	if frozen {
 		state = page.SetWebLifecycleStateStateFrozen
@@ -137,6 +138,7 @@ func TestRowsToken(t *testing.T) {
 	})
 
 	t.Run("JWT-1 three minutes frozen", func(t *testing.T) {
+		harness.Needs(t, harness.Freezing)
 		t.Parallel()
 		for _, tt := range []struct {
 			name string
@@ -174,6 +176,7 @@ func TestRowsToken(t *testing.T) {
 	})
 
 	t.Run("JWT-1 frozen for real while the moment passes", func(t *testing.T) {
+		harness.Needs(t, harness.Freezing)
 		t.Parallel()
 		customer := harness.NewCustomerID("row")
 		token, _ := tokenOf(t, w, customer, time.Now().Add(time.Hour))

@@ -2,7 +2,8 @@
 // tests start, drive or talk to is here, once:
 //
 //	Process        a program: started, killed, stopped, started again
-//	Target, Tab    a tab of Chromium, for programs and for tests
+//	Target         a tab of Chromium, for programs
+//	Tab            a tab for tests, of the engine that BROWSER names; a Driver is behind it
 //	Environment    the gateway's process and an origin before it, shared by a package's tests
 //	Origin         a reverse proxy that can answer instead of the gateway
 //	FaultyOrigin   one whose calls and event streams can be held, cut and changed
@@ -175,26 +176,45 @@ func (t *Target) Run(actions ...chromedp.Action) error {
 // Eval evaluates an expression in the page, waits if it is a promise, and reads its value
 // into out, unless that is nil. Arguments stand for %s in it, as JSON.
 func (t *Target) Eval(out any, expression string, args ...any) error {
-	list := make([]any, len(args))
-	for i, a := range args {
-		text, err := json.Marshal(a)
-		if err != nil {
-			return err
-		}
-		list[i] = text
+	expression, err := fill(out == nil, expression, args)
+	if err != nil {
+		return err
 	}
-	expression = fmt.Sprintf(expression, list...)
-	if out == nil { // what the debugger holds of the value would be one object more in the page
-		var null json.RawMessage
-		out, expression = &null, "(async () => { await ("+expression+"); return null })()"
+	if out == nil {
+		out = new(json.RawMessage)
 	}
-	err := t.Run(chromedp.Evaluate(expression, out, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
+	err = t.Run(chromedp.Evaluate(expression, out, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
 		return p.WithAwaitPromise(true)
 	}))
 	if err != nil {
 		return fmt.Errorf("%w in\n%s", err, expression)
 	}
 	return nil
+}
+
+// Script is JavaScript that stands as it is where Eval puts arguments.
+type Script string
+
+// fill puts the arguments, as JSON, into an expression for Evaluate. One that is only waited
+// for has no value: what the debugger holds of it would be one object more in the page.
+func fill(noValue bool, expression string, args []any) (string, error) {
+	list := make([]any, len(args))
+	for i, a := range args {
+		if script, ok := a.(Script); ok {
+			list[i] = script
+			continue
+		}
+		text, err := json.Marshal(a)
+		if err != nil {
+			return "", err
+		}
+		list[i] = text
+	}
+	expression = fmt.Sprintf(expression, list...)
+	if noValue {
+		expression = "(async () => { await (" + expression + "); return null })()"
+	}
+	return expression, nil
 }
 
 // Heap returns how much of JavaScript's heap is in use after a garbage collection, in bytes.

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -30,33 +28,56 @@ func (b *Tab) WaitUntil(what, condition string, args ...any) {
 	}
 }
 
-// PressEnter presses Enter. chromedp's own key events insert a line break even where the
-// page has taken the key for something else; a keyboard does not.
-func (b *Tab) PressEnter() {
+// PressEnter presses Enter.
+func (b *Tab) PressEnter() { b.T.Helper(); b.Press(EnterKey, false) }
+
+// Press presses a key and lets it go, while Shift is held down or not.
+func (b *Tab) Press(key Key, shift bool) {
 	b.T.Helper()
-	key := func(kind input.KeyType, text string) chromedp.Action {
-		return input.DispatchKeyEvent(kind).WithKey("Enter").WithCode("Enter").WithText(text).WithWindowsVirtualKeyCode(13)
-	}
-	b.Run(key(input.KeyDown, "\r"), key(input.KeyUp, ""))
+	b.drive("pressing "+string(key), func(ctx context.Context) error { return b.driver.Press(ctx, key, shift) })
 }
 
 // Click clicks as a hand does, once the thing is there to be clicked.
 func (b *Tab) Click(selector string) {
 	b.T.Helper()
-	b.Run(chromedp.Click(selector, chromedp.ByQuery, chromedp.NodeVisible))
+	b.drive("clicking "+selector, func(ctx context.Context) error { return b.driver.Click(ctx, selector) })
 }
 
-// Type types text with the keyboard.
+// ClickToLoad clicks on what loads a page, and waits for that.
+func (b *Tab) ClickToLoad(selector string) {
+	b.T.Helper()
+	before := len(b.loads.All())
+	b.Click(selector)
+	b.drive("loading a page", func(ctx context.Context) error {
+		_, err := b.loads.Wait(ctx, func(list []struct{}) bool { return len(list) > before })
+		return err
+	})
+}
+
+// MoveMouse moves the mouse to a point of the viewport, in CSS pixels.
+func (b *Tab) MoveMouse(x, y float64) {
+	b.T.Helper()
+	b.drive("moving the mouse", func(ctx context.Context) error { return b.driver.MoveMouse(ctx, x, y) })
+}
+
+// Type types text into an element.
 func (b *Tab) Type(selector, text string) {
 	b.T.Helper()
 	b.Click(selector)
-	b.Run(input.InsertText(text))
+	b.Insert(text)
+}
+
+// Insert types text into what has the focus.
+func (b *Tab) Insert(text string) {
+	b.T.Helper()
+	b.drive("typing", func(ctx context.Context) error { return b.driver.Insert(ctx, text) })
 }
 
 // CountObjects returns how many objects of a class are alive, after the collector has run, for
 // which a condition on o holds.
 func (b *Tab) CountObjects(class, condition string) (n int) {
 	b.T.Helper()
+	Needs(b.T, Memory)
 	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
 		p, _, err := runtime.Evaluate(class + ".prototype").WithObjectGroup("left").Do(ctx)
 		if err != nil {
@@ -81,10 +102,7 @@ func (b *Tab) CountObjects(class, condition string) (n int) {
 // OnNewDocument runs a script in each document of the tab, before its own scripts.
 func (b *Tab) OnNewDocument(script string) {
 	b.T.Helper()
-	b.Run(chromedp.ActionFunc(func(ctx context.Context) error {
-		_, err := page.AddScriptToEvaluateOnNewDocument(script).Do(ctx)
-		return err
-	}))
+	b.drive("adding a script", func(ctx context.Context) error { return b.driver.Preload(ctx, script) })
 }
 
 // ControlClock lets the test set the clock of all documents of the tab, as window.clock.
@@ -97,9 +115,10 @@ func (b *Tab) ControlClock() {
 	b.OnNewDocument(string(text))
 }
 
-// NetworkErrors is what a browser says on its console of calls that fail and
+// NetworkErrors is what browsers say on their consoles of calls that fail and
 // connections that break, which the test does on purpose.
-const NetworkErrors = `WebSocket connection to|Failed to load resource|net::ERR_`
+const NetworkErrors = `WebSocket connection to|Failed to load resource|net::ERR_|` + // Chromium's
+	`establish a connection to the server|The connection to .* was interrupted|Cross-Origin Request Blocked` // Firefox's
 
 // JS runs the body of an async function in the page and reads what it returns. In it
 // stand sdk, and code(f): the code of the ACSException that f throws or rejects with,

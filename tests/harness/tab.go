@@ -11,11 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -63,38 +58,37 @@ func (e Report) String() string {
 // Tab is one tab of the shared browser, in a test. Its page can call note(text), with a
 // Report as JSON; whatever else goes wrong in it fails the test.
 type Tab struct {
-	*Target
 	T       *testing.T
 	Name    string
-	profile cdp.BrowserContextID // whose cookies and storage it shares
 	Reports Log[Report]
 	Errors  Log[string] // errors on the console, exceptions, violations of the policy
+	Printed Log[string] // the lines on the console, "level: text"
+	driver  Driver
+	user    string // whose cookies and storage it shares
+	loads   Log[struct{}]
 	allowed []*regexp.Regexp
 }
 
 // NewTab opens a tab of a user of its own.
 func NewTab(t *testing.T, name string) *Tab {
 	t.Helper()
-	return newTab(t, name, NewProfile(t))
+	return newTab(t, name, newUser(t))
 }
 
 // Another opens a second tab of the same user.
 func (b *Tab) Another(name string) *Tab {
 	b.T.Helper()
-	return newTab(b.T, name, b.profile)
+	return newTab(b.T, name, b.user)
 }
 
-func newTab(t *testing.T, name string, profile cdp.BrowserContextID) *Tab {
+func newTab(t *testing.T, name, user string) *Tab {
 	t.Helper()
-	browser, err := SharedBrowser()
+	b := &Tab{T: t, Name: name, user: user}
+	driver, err := openTab(user, b.hear)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &Tab{T: t, Name: name, profile: profile}
-	if b.Target, err = OpenTarget(browser, profile, b.receive); err != nil {
-		t.Fatal(err)
-	}
-	b.prepare()
+	b.prepare(driver)
 	return b
 }
 
@@ -102,60 +96,46 @@ func newTab(t *testing.T, name string, profile cdp.BrowserContextID) *Tab {
 // sessionStorage of this one, which shows a page.
 func (b *Tab) Duplicate(name string) *Tab {
 	b.T.Helper()
-	b.Run(chromedp.Evaluate(`void window.open("/t/icon.svg", "", "popup")`, nil, func(p *runtime.EvaluateParams) *runtime.EvaluateParams {
-		return p.WithUserGesture(true) // else there are no pop-ups
-	}))
-	browser, err := SharedBrowser()
-	if err != nil {
-		b.T.Fatal(err)
-	}
-	// The browser has made the tab before window.open returns.
-	list, err := target.GetTargets().Do(Executor(browser))
-	if err != nil {
-		b.T.Fatal(err)
-	}
-	i := slices.IndexFunc(list, func(i *target.Info) bool { return i.OpenerID == chromedp.FromContext(b.Context).Target.TargetID })
-	if i < 0 {
-		b.T.Fatal("no second tab came")
-	}
-	c := &Tab{T: b.T, Name: name, profile: b.profile}
-	if c.Target, err = AttachTarget(browser, list[i].TargetID, c.receive); err != nil {
-		b.T.Fatal(err)
-	}
-	c.prepare()
+	c := &Tab{T: b.T, Name: name, user: b.user}
+	b.drive("opening another tab", func(ctx context.Context) error {
+		driver, err := b.driver.Popup(ctx, "/t/icon.svg", c.hear)
+		if err == nil {
+			c.prepare(driver)
+		}
+		return err
+	})
 	return c
 }
 
 // prepare lets the tab's pages report, and closes it when the test ends.
-func (b *Tab) prepare() {
+func (b *Tab) prepare(driver Driver) {
 	b.T.Helper()
+	b.driver = driver
 	b.T.Cleanup(func() {
 		b.CheckErrors()
 		if b.T.Failed() {
 			b.Screenshot("failed-" + strings.ReplaceAll(b.T.Name(), "/", "-") + "-" + b.Name)
 			b.dump()
 		}
-		b.Close()
+		driver.Close()
 	})
-	b.Run(
-		runtime.Enable(),
-		cdplog.Enable(),
-		runtime.AddBinding("note"),
-		runtime.AddBinding("noteViolation"),
-	)
+	for _, name := range []string{"note", "noteViolation"} {
+		b.drive("giving pages "+name, func(ctx context.Context) error { return driver.Expose(ctx, name) })
+	}
 	b.OnNewDocument(`document.addEventListener("securitypolicyviolation", (e) =>
 		noteViolation(e.violatedDirective + " blocked " + e.blockedURI + " " + e.sourceFile + ":" + e.lineNumber + " " + e.sample))`)
 }
 
-// receive takes what the browser reports of the tab. It must not block.
-func (b *Tab) receive(event any) {
-	if e, ok := event.(*runtime.EventBindingCalled); ok {
-		if e.Name == "noteViolation" {
-			b.Errors.Add("policy violated: " + e.Payload)
+// hear takes what the tab tells. It must not block.
+func (b *Tab) hear(s Signal) {
+	switch s.Kind {
+	case Called:
+		if s.Name == "noteViolation" {
+			b.Errors.Add("policy violated: " + s.Text)
 			return
 		}
 		var n Report
-		if err := json.Unmarshal([]byte(e.Payload), &n); err != nil {
+		if err := json.Unmarshal([]byte(s.Text), &n); err != nil {
 			b.Errors.Add("the page's report is not JSON: " + err.Error())
 			return
 		}
@@ -163,16 +143,22 @@ func (b *Tab) receive(event any) {
 			fmt.Printf("    %s: %s\n", b.Name, n)
 		}
 		b.Reports.Add(n)
-		return
-	}
-	if e, ok := event.(*cdplog.EventEntryAdded); ok && e.Entry.Level == cdplog.LevelError {
-		b.Errors.Add("console: " + e.Entry.Text + " " + e.Entry.URL)
-	}
-	switch level, text, _ := strings.Cut(ConsoleLine(event), ": "); level {
-	case "error", "assert":
-		b.Errors.Add("console: " + text)
-	case "uncaught":
-		b.Errors.Add("uncaught: " + text)
+	case Printed:
+		b.Printed.Add(s.Name + ": " + s.Text)
+		if s.Name == "error" || s.Name == "assert" {
+			b.Errors.Add("console: " + s.Text)
+		}
+	case Logged:
+		b.Errors.Add("console: " + s.Text)
+	case Uncaught:
+		b.Errors.Add("uncaught: " + s.Text)
+	case Dialog:
+		b.Errors.Add("a dialog opened: " + s.Text)
+	case Loaded:
+		b.loads.Add(struct{}{})
+	case NotKept:
+		text, _ := json.Marshal(s.Text)
+		b.Reports.Add(Report{Kind: "page", Name: "not kept", Data: text})
 	}
 }
 
@@ -200,58 +186,110 @@ func (b *Tab) dump() {
 
 // Screenshot writes what the tab shows to tests/browser/out/, as a file that people look at.
 func (b *Tab) Screenshot(name string) {
-	var png []byte
-	if err := b.Target.Run(chromedp.CaptureScreenshot(&png)); err != nil {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
+	defer cancel()
+	png, err := b.driver.Screenshot(ctx)
+	if err != nil {
 		b.T.Logf("no screenshot of %q: %v", b.Name, err)
 		return
 	}
+	if e := CurrentEngine(); e != Chromium {
+		name += "-" + string(e)
+	}
 	file := filepath.Join(Root(), "tests", "browser", "out", name+".png")
-	err := os.MkdirAll(filepath.Dir(file), 0o777)
+	err = os.MkdirAll(filepath.Dir(file), 0o777)
 	if err == nil {
 		err = os.WriteFile(file, png, 0o666)
 	}
 	b.T.Logf("screenshot: %s (%v)", file, err)
 }
 
-// Run runs actions, and fails the test when one fails.
+// drive does something with the driver, for at most Timeout, and fails the test when it fails.
+func (b *Tab) drive(what string, do func(ctx context.Context) error) {
+	b.T.Helper()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
+	defer cancel()
+	if err := do(ctx); err != nil {
+		b.T.Fatalf("tab %q: %s: %v", b.Name, what, err)
+	}
+}
+
+// Target is the tab as the DevTools protocol has it. The test is skipped where the engine has
+// none; one that needs a certain part of it better calls Needs with the name of that first.
+func (b *Tab) Target() *Target {
+	b.T.Helper()
+	c, ok := b.driver.(chromiumTab)
+	if !ok {
+		Needs(b.T, DevTools)
+		b.T.Fatalf("tab %q has no DevTools protocol", b.Name)
+	}
+	return c.target
+}
+
+// Run runs actions of the DevTools protocol, and fails the test when one fails. See Target.
 func (b *Tab) Run(actions ...chromedp.Action) {
 	b.T.Helper()
-	if err := b.Target.Run(actions...); err != nil {
+	if err := b.Target().Run(actions...); err != nil {
 		b.T.Fatalf("tab %q: %v", b.Name, err)
 	}
 }
 
-// Eval is Target's, and fails the test when it fails.
+// Eval evaluates an expression in the page, waits if it is a promise, and reads its value
+// into out, unless that is nil. Arguments stand for %s in it, as JSON.
 func (b *Tab) Eval(out any, expression string, args ...any) {
 	b.T.Helper()
-	if err := b.Target.Eval(out, expression, args...); err != nil {
-		b.T.Fatalf("tab %q: %v", b.Name, err)
+	b.EvalAs(AsDebugger, out, expression, args...)
+}
+
+// EvalAs is Eval for another than the debugger.
+func (b *Tab) EvalAs(as Caller, out any, expression string, args ...any) {
+	b.T.Helper()
+	expression, err := fill(out == nil, expression, args)
+	if err != nil {
+		b.T.Fatal(err)
 	}
+	b.drive("evaluating\n"+expression+"\n", func(ctx context.Context) error {
+		value, err := b.driver.Evaluate(ctx, expression, as)
+		if err != nil || out == nil {
+			return err
+		}
+		return json.Unmarshal(value, out)
+	})
 }
 
 // Open loads a page.
 func (b *Tab) Open(url string) {
 	b.T.Helper()
-	b.Run(chromedp.Navigate(url))
+	b.drive("opening "+url, func(ctx context.Context) error { return b.driver.Navigate(ctx, url) })
 }
 
-// SetSize sets the size of the window, in CSS pixels.
+// Close closes the tab, before the test ends.
+func (b *Tab) Close() { b.driver.Close() }
+
+// Travel goes to another page of the tab's history, so many on or, below zero, back. A page
+// that is loaded anew, because the browser has not kept it, reports "not kept".
+func (b *Tab) Travel(by int) {
+	b.T.Helper()
+	b.drive("travelling", func(ctx context.Context) error { return b.driver.Travel(ctx, by) })
+}
+
+// SetSize sets the size of the window, in CSS pixels. Where the engine lacks DarkColors, dark
+// has no effect.
 func (b *Tab) SetSize(width, height int64, dark bool) {
 	b.T.Helper()
-	scheme := "light"
-	if dark {
-		scheme = "dark"
-	}
-	b.Run(
-		emulation.SetDeviceMetricsOverride(width, height, 1, width < 600),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
-	)
+	b.drive("setting the size", func(ctx context.Context) error { return b.driver.SetSize(ctx, width, height, dark) })
+}
+
+// SetOffline takes the network from the tab, or gives it back.
+func (b *Tab) SetOffline(offline bool) {
+	b.T.Helper()
+	b.drive("setting the network", func(ctx context.Context) error { return b.driver.SetOffline(ctx, offline) })
 }
 
 // Wait waits until the page has reported enough, and returns all it has reported.
 func (b *Tab) Wait(what string, done func([]Report) bool) []Report {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeoutCause(b.Context, Timeout, fmt.Errorf("not in %v", Timeout))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, fmt.Errorf("not in %v", Timeout))
 	defer cancel()
 	list, err := b.Reports.Wait(ctx, done)
 	if err != nil {

@@ -40,7 +40,7 @@ func read(f *harness.FaultyOrigin, b *harness.Tab) (r reading) {
 	r.aborts = b.CountObjects("AbortController", "true")
 	b.Eval(&r.timers, `clock.pending()`)
 	var err error
-	if r.heap, err = b.Heap(); err != nil {
+	if r.heap, err = b.Target().Heap(); err != nil {
 		b.T.Fatal(err)
 	}
 	for _, l := range f.Streams.All() {

@@ -154,6 +154,35 @@ AB-20: failed: openchat/js T/AB-20_y
 	}
 }
 
+func TestFirefoxColumn(t *testing.T) {
+	rows := []row{{"AB-1", "first"}, {"AB-2", "second"}, {"AB-3", "third"}, {"AB-4", "fourth"}, {"AB-5", "fifth"}}
+	all := []string{"js T/AB-1_AB-2_AB-3_AB-4_AB-5_x pass", "js pass"}
+	other := []string{"tests/browser T/AB-1_x pass", "tests/browser T/AB-2_x skip", "tests/browser T/AB-3_x pass", "tests/browser T/AB-3_y skip"}
+	p := newReport(rows, rows, lines(t, all...))
+	p.firefox = newReport(rows, rows, lines(t, append(other, "tests/browser pass")...))
+	want := `| row  | what   | proven  | result | Firefox       |
+|------|--------|---------|--------|---------------|
+| AB-1 | first  | browser | pass   | pass          |
+| AB-2 | second | browser | pass   | skipped       |
+| AB-3 | third  | browser | pass   | pass, in part |
+| AB-4 | fourth | browser | pass   | —             |
+| AB-5 | fifth  | browser | pass   | —             |
+
+5 of 5 rows
+`
+	if got := p.text(false); got != want || !p.good() {
+		t.Errorf("good: %v, got\n%s\nwant\n%s", p.good(), got, want)
+	}
+	p.firefox = newReport(rows, rows, lines(t, append(other, "tests/browser T/AB-4_x fail", "tests/browser T fail", "tests/browser fail")...))
+	if got := p.text(false); p.good() || !strings.Contains(got, "AB-4: failed in Firefox: openchat/tests/browser T/AB-4_x\n") {
+		t.Errorf("good: %v, got\n%s", p.good(), got)
+	}
+	p.firefox = newReport(rows, rows, lines(t, other...))
+	if got := p.text(false); p.good() || !strings.Contains(got, "in Firefox: openchat/tests/browser did not run to its end\n") {
+		t.Errorf("good: %v, got\n%s", p.good(), got)
+	}
+}
+
 func TestNonsenseInput(t *testing.T) {
 	if err := newRecord(io.Discard).read(strings.NewReader("ok  openchat/sdk\n")); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("plain output of go test: %v", err)

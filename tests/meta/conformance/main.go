@@ -7,6 +7,11 @@
 //	go run ./tests/meta/conformance -rows JWT-1,JWT-2  these rows only
 //	go run ./tests/meta/conformance ./sdk              what the tests of ./sdk prove
 //	go run ./tests/meta/conformance -input a -input b  reads what `go test -json` wrote
+//	go run ./tests/meta/conformance -input a -firefox b  and b is of BROWSER=firefox
+//
+// All rows are run in Firefox, too, as far as tests/browser goes: that is a column of the table.
+// A row that is not proven there says whether a test of it is skipped, because Firefox lacks
+// something (tests/harness/driver.go has the table), or there is none.
 //
 // It prints a table, then what is wrong, then "N of M rows". It exits with 1 when a row
 // has no test, none in a browser, or one that fails, when a test names a row that
@@ -44,11 +49,12 @@ func main() {
 		inputs = append(inputs, name)
 		return nil
 	})
+	firefox := flag.String("firefox", "", "with -input: read what go test -json wrote under BROWSER=firefox to this `file`")
 	only := flag.String("rows", "", "only these `rows`, comma-separated: INIT-3,MSG-1")
 	write := flag.Bool("write", false, "write "+table)
 	verbose := flag.Bool("v", false, "print the tests of each row")
 	flag.Parse()
-	good, err := run(inputs, *only, *write, *verbose, flag.Args())
+	good, err := run(inputs, *firefox, *only, *write, *verbose, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 	}
@@ -57,7 +63,7 @@ func main() {
 	}
 }
 
-func run(inputs []string, only string, write, verbose bool, packages []string) (good bool, err error) {
+func run(inputs []string, firefox, only string, write, verbose bool, packages []string) (good bool, err error) {
 	text, err := os.ReadFile(surface)
 	if err != nil {
 		return false, err
@@ -75,24 +81,36 @@ func run(inputs []string, only string, write, verbose bool, packages []string) (
 	if write && (only != "" || len(packages) > 0) {
 		return false, errors.New("-write is for all rows and packages")
 	}
+	if firefox != "" && len(inputs) == 0 {
+		return false, errors.New("-firefox is for -input")
+	}
+	var another *record // of Firefox
 	record := newRecord(os.Stderr)
 	if len(inputs) > 0 {
-		for _, name := range inputs {
-			f, err := os.Open(name)
-			if err != nil {
+		if err := record.readFiles(inputs...); err != nil {
+			return false, err
+		}
+		if firefox != "" {
+			another = newRecord(os.Stderr)
+			if err := another.readFiles(firefox); err != nil {
 				return false, err
-			}
-			err = record.read(f)
-			f.Close()
-			if err != nil {
-				return false, fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	} else if err := test(record, packages, pattern(rows, only != "")); err != nil {
 		return false, err
 	}
 
+	if len(inputs) == 0 && only == "" && len(packages) == 0 {
+		another = newRecord(os.Stderr)
+		if err := goTest(another, []string{"test", "-json", "-count=1", "-timeout=25m", "./tests/browser"}, []string{"BROWSER=firefox"}); err != nil {
+			return false, err
+		}
+	}
+
 	report := newReport(all, rows, record)
+	if another != nil {
+		report.firefox = newReport(all, rows, another)
+	}
 	if write {
 		text := "# Conformance\n\nWhat `make conformance` printed; `go run ./tests/meta/conformance -write` writes this file.\n\n" + report.text(false)
 		if err := os.WriteFile(table, []byte(text), 0o666); err != nil {

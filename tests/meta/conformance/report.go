@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -116,6 +117,22 @@ func (r *record) read(from io.Reader) error {
 	return s.Err()
 }
 
+// readFiles reads files of such lines.
+func (r *record) readFiles(names ...string) error {
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		err = r.read(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 func (r *record) take(e event) {
 	t := testName{e.Package, e.Test}
 	switch action := result(e.Action); action {
@@ -183,6 +200,7 @@ func idsOf(test string) []string {
 // proof is what tests say of one row.
 type proof struct {
 	browser, native int // tests that ran
+	skipped         int // tests that did not
 	failed          []testName
 	tests           []string // each with its result
 }
@@ -218,6 +236,7 @@ type report struct {
 	rows    []row
 	proofs  map[string]*proof
 	trouble []string // what no row is at fault for
+	firefox *report  // of what ran in Firefox; nil if nothing did
 }
 
 // newReport judges rows, which are some of all.
@@ -231,15 +250,16 @@ func newReport(all, rows []row, r *record) *report {
 	names := slices.SortedFunc(maps.Keys(r.tests), func(a, b testName) int { return strings.Compare(a.String(), b.String()) })
 	for _, t := range names {
 		result := r.tests[t]
-		if result == skipped {
-			continue // proves nothing
-		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(idsOf(t.name)))) {
 			w := p.proofs[id]
 			if w == nil {
 				if families[family(id)] {
 					p.trouble = append(p.trouble, fmt.Sprintf("%s names %s, which is no row", t, id))
 				}
+				continue
+			}
+			if result == skipped {
+				w.skipped++ // proves nothing
 				continue
 			}
 			if result != passed && r.blamed(t, id) {
@@ -288,9 +308,31 @@ func (r *record) blamed(parent testName, id string) bool {
 	return speaks && failing
 }
 
-// good tells whether every row is proven, in a browser, and nothing else is wrong.
+// good tells whether every row is proven, in a browser, and nothing else is wrong. In Firefox
+// nothing may fail.
 func (p *report) good() bool {
+	if p.firefox != nil {
+		bad := func(w row) bool { return len(p.firefox.proofs[w.id].failed) > 0 }
+		if len(p.firefox.trouble) > 0 || slices.ContainsFunc(p.rows, bad) {
+			return false
+		}
+	}
 	return len(p.trouble) == 0 && p.count() == len(p.rows)
+}
+
+// elsewhere is what the tests of another engine than Chromium come to.
+func (p *proof) elsewhere() string {
+	switch {
+	case len(p.failed) > 0:
+		return "fail"
+	case p.browser > 0 && p.skipped > 0:
+		return "pass, in part"
+	case p.browser > 0:
+		return "pass"
+	case p.skipped > 0:
+		return "skipped"
+	}
+	return "—"
 }
 
 func (p *report) count() (n int) {
@@ -305,12 +347,18 @@ func (p *report) count() (n int) {
 // text is the report as a Markdown table that is also legible as it is. The same
 // results give the same text.
 func (p *report) text(verbose bool) string {
-	cells := [][4]string{{"row", "what", "proven", "result"}}
+	cells := [][]string{{"row", "what", "proven", "result"}}
 	for _, w := range p.rows {
 		f := p.proofs[w.id]
-		cells = append(cells, [4]string{w.id, w.title, f.where(), f.result()})
+		cells = append(cells, []string{w.id, w.title, f.where(), f.result()})
 	}
-	var width [4]int
+	if p.firefox != nil {
+		cells[0] = append(cells[0], "Firefox")
+		for i, w := range p.rows {
+			cells[i+1] = append(cells[i+1], p.firefox.proofs[w.id].elsewhere())
+		}
+	}
+	width := make([]int, len(cells[0]))
 	for _, line := range cells {
 		for i, c := range line {
 			width[i] = max(width[i], len([]rune(c)))
@@ -341,10 +389,20 @@ func (p *report) text(verbose bool) string {
 		case !f.good():
 			wrong = append(wrong, fmt.Sprintf("%s: %s: name it %s in a test's t.Run in js/ or tests/browser", w.id, f.result(), w.id))
 		}
+		if p.firefox != nil {
+			for _, t := range p.firefox.proofs[w.id].failed {
+				wrong = append(wrong, fmt.Sprintf("%s: failed in Firefox: %s", w.id, t))
+			}
+		}
 		if verbose {
 			for _, t := range f.tests {
 				fmt.Fprintf(&s, "%s: %s\n", w.id, t)
 			}
+		}
+	}
+	if p.firefox != nil {
+		for _, line := range p.firefox.trouble {
+			wrong = append(wrong, "in Firefox: "+line)
 		}
 	}
 	for _, line := range append(wrong, p.trouble...) {

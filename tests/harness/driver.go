@@ -1,0 +1,174 @@
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+)
+
+// Engine names a kind of browser that the tests can drive.
+type Engine string
+
+// The engines.
+const (
+	Chromium Engine = "chromium" // by the DevTools protocol, in devtools.go
+	Firefox  Engine = "firefox"  // by WebDriver BiDi, in bidi.go
+)
+
+// CurrentEngine is the engine that the tests of this process drive: the one that the
+// environment variable BROWSER names, Chromium where it names none. A name that is no
+// engine's fails the test that opens the first tab.
+var CurrentEngine = sync.OnceValue(func() Engine {
+	if name := os.Getenv("BROWSER"); name != "" {
+		return Engine(name)
+	}
+	return Chromium
+})
+
+// Driver is one tab as every engine has it, whatever protocol is behind it. Its methods may
+// wait as long as their context; they are called one at a time, but for Evaluate.
+type Driver interface {
+	// Preload runs a script in each new document of the tab, before the document's own.
+	Preload(ctx context.Context, script string) error
+	// Expose gives each new document of the tab a function of that name on window. The tab
+	// hears the text that a page calls it with, as a Signal.
+	Expose(ctx context.Context, name string) error
+	// Navigate loads a page, and returns when it is loaded with all it refers to.
+	Navigate(ctx context.Context, url string) error
+	// Travel goes to another page of the tab's history, so many on or, below zero, back. It
+	// does not wait for the page.
+	Travel(ctx context.Context, by int) error
+	// Evaluate returns the value of an expression in the page as JSON; that of a promise, once
+	// it is settled.
+	Evaluate(ctx context.Context, expression string, as Caller) (json.RawMessage, error)
+	// Click clicks in the middle of an element, once it can be seen.
+	Click(ctx context.Context, selector string) error
+	// Insert enters text where the focus is, as an input method does: without keys.
+	Insert(ctx context.Context, text string) error
+	// Press presses a key and lets it go, while Shift is held down or not.
+	Press(ctx context.Context, key Key, shift bool) error
+	// MoveMouse moves the mouse to a point of the viewport, in CSS pixels.
+	MoveMouse(ctx context.Context, x, y float64) error
+	// SetSize sets the size of the viewport in CSS pixels, and the colors that the user prefers.
+	SetSize(ctx context.Context, width, height int64, dark bool) error
+	// SetOffline takes the network from the tab, or gives it back.
+	SetOffline(ctx context.Context, offline bool) error
+	// Screenshot returns what the viewport shows, as PNG.
+	Screenshot(ctx context.Context) ([]byte, error)
+	// Popup opens a window by the page's own script, and returns the tab in it.
+	Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error)
+	// Close closes the tab.
+	Close()
+}
+
+// Caller tells as whom an expression is evaluated.
+type Caller int
+
+// The callers.
+const (
+	AsDebugger Caller = iota // nothing that the page forbids holds for it
+	AsUser                   // as if the user had just clicked: it may open windows
+	AsPage                   // the page's policy for code made of strings holds for it
+)
+
+// Key is a key of the keyboard.
+type Key string
+
+// The keys that tests press.
+const (
+	EnterKey  Key = "Enter"
+	EscapeKey Key = "Escape"
+	TabKey    Key = "Tab"
+)
+
+// Signal is something that a tab tells by itself.
+type Signal struct {
+	Kind SignalKind
+	Name string // Called: of the function. Printed: the console's level: log, info, warning, error, debug, assert
+	Text string
+}
+
+// SignalKind is what a Signal tells of.
+type SignalKind int
+
+// The kinds of signals.
+const (
+	Called   SignalKind = iota // a function that Expose has made; Text is its argument
+	Printed                    // a line on the console, by the page
+	Logged                     // an error on the console, by the browser
+	Uncaught                   // an exception that nobody caught
+	Dialog                     // a dialog that the page has opened
+	Loaded                     // a page is loaded
+	NotKept                    // the page that Travel goes to was not kept and is loaded anew; Text is why
+)
+
+// Ability is something that a test asks of a browser beyond what a Driver has.
+type Ability string
+
+// The abilities.
+const (
+	DevTools       Ability = "the DevTools protocol"
+	Freezing       Ability = "freezing a page"
+	Memory         Ability = "counting what a page's memory holds"
+	HoldingSockets Ability = "holding an open WebSocket's frames while offline"
+	KeepingPages   Ability = "keeping a page with an open WebSocket in the back/forward cache"
+	Crashing       Ability = "ending a page's process"
+	Prerender      Ability = "prerendering a page by speculation rules"
+	Requests       Ability = "telling a call that the page gave up from one that failed"
+	DarkColors     Ability = "colors for the dark, for one tab"
+)
+
+// lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
+var lacks = map[Engine]map[Ability]string{
+	Firefox: {
+		DevTools:       "Firefox has WebDriver BiDi instead",
+		Freezing:       "Firefox freezes no page; it slows a hidden page's timers",
+		Memory:         "WebDriver BiDi tells nothing of a page's memory",
+		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone",
+		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page",
+		Crashing:       "WebDriver BiDi cannot end a page's process",
+		Prerender:      "Firefox does not prerender",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less",
+		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
+	},
+}
+
+// Needs skips the test, saying why, where the engine lacks one of the abilities.
+func Needs(t *testing.T, abilities ...Ability) {
+	t.Helper()
+	for _, a := range abilities {
+		if !Has(a) {
+			t.Skipf("%s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+		}
+	}
+}
+
+// Has reports whether the engine has an ability.
+func Has(a Ability) bool {
+	_, lacking := lacks[CurrentEngine()][a]
+	return !lacking
+}
+
+// openTab opens an empty tab of a user, in a window of its own.
+func openTab(user string, hear func(Signal)) (Driver, error) {
+	switch CurrentEngine() {
+	case Chromium:
+		return openChromiumTab(user, hear)
+	case Firefox:
+		return openFirefoxTab(user, hear)
+	}
+	return nil, fmt.Errorf("BROWSER=%s: want %s or %s", CurrentEngine(), Chromium, Firefox)
+}
+
+// newUser returns a new user of the shared browser, with cookies, cache and storage of its
+// own, until the test ends.
+func newUser(t *testing.T) string {
+	t.Helper()
+	if CurrentEngine() == Firefox {
+		return newFirefoxUser(t)
+	}
+	return string(NewProfile(t))
+}
