@@ -405,6 +405,17 @@ func (p *proxied) addresses() {
 	if a.StatusCode != http.StatusUnauthorized || a.Header.Get("Access-Control-Allow-Origin") != origin {
 		p.Errorf("a wrong credential is answered %s, for the origin %q", a.Status, a.Header.Get("Access-Control-Allow-Origin"))
 	}
+	// One of the two has been asked, and writes its log when it has answered.
+	ctx, cancel := context.WithTimeout(p.Context(), harness.Timeout)
+	defer cancel()
+	found := make(chan struct{}, len(p.gateways))
+	for _, g := range p.gateways {
+		go func() {
+			_ = g.Log.Await(ctx, "127.0.0.2")
+			found <- struct{}{}
+		}()
+	}
+	<-found
 	log := p.gateways[0].Log.String() + p.gateways[1].Log.String()
 	if !strings.Contains(log, "127.0.0.2") || strings.Contains(log, "203.0.113.9") {
 		p.Errorf("the log does not have the client's address, or has what the client says of it:\n%s", log)

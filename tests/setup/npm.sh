@@ -32,9 +32,11 @@ for program in node npm; do
 	"$setup/apt.sh" $program nodejs npm || exit
 done
 # --include=dev: also where NODE_ENV says production.
-install="install --no-package-lock"
-if [ -f package-lock.json ]; then install=ci; fi
-if ! npm $install --no-audit --no-fund --ignore-scripts --include=dev >"$output" 2>&1 || ! installed; then
+# With a lockfile, npm install takes the versions that it pins; npm ci refuses a lockfile without the
+# optional packages of other systems, which npm has not always written.
+lock=--no-package-lock
+if [ -f package-lock.json ]; then lock=--no-save; fi
+if ! npm install $lock --no-audit --no-fund --ignore-scripts --include=dev >"$output" 2>&1 || ! installed; then
 	tail -5 "$output" >&2
 	echo "npm could not install $package $version into $folder/node_modules: check the network or npm's registry setting" >&2
 	exit 1

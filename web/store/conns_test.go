@@ -39,11 +39,17 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return s, nil
 }
 
-// last is the connection that was made last, which is that for bulk reads.
-func (d *dialer) last() *stoppable {
+// of is the connection that nc has.
+func (d *dialer) of(t *testing.T, nc *nats.Conn) *stoppable {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.conns[len(d.conns)-1]
+	for _, c := range d.conns {
+		if c.LocalAddr().String() == nc.LocalAddr() {
+			return c
+		}
+	}
+	t.Fatal("the connection was made by another dialer")
+	return nil
 }
 
 func (c *stoppable) Read(b []byte) (int, error) {
@@ -84,7 +90,7 @@ func TestSlowReaderIsNoOutage(t *testing.T) {
 		}
 	}
 	caughtUp(t, s)
-	reading := d.last()
+	reading := d.of(t, s.readJS.Conn())
 	goOn := reading.stop()
 	defer goOn()
 	ctx, cancel := context.WithCancel(testContext(t))
