@@ -13,15 +13,15 @@ cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DA
 	@go build -o dist/tools/cluster ./tests/harness/cluster/up
 	@exec dist/tools/cluster
 
-test: ## lint, sizes, all tests; installs Chromium and Firefox if there are none
+test: ## lint, sizes, all tests; installs Chromium if there is none
 	@tests/setup/test.sh
 
 bundlers: ## pages that each bundler builds of the npm package, against the gateway; installs the bundlers by npm
 	@tests/setup/chromium.sh
 	@OPENCHAT_BUNDLERS=1 go test -count=1 -timeout 30m -v ./tests/bundlers
 
-browsers: build ## the browser tests in Firefox; installs it if there is none
-	@tests/setup/browsers.sh
+browsers: build ## the browser tests in Firefox; installs it if there is none; SHORT=short for a part of each subject
+	@tests/setup/browsers.sh $(SHORT)
 
 build: ## what pages load, into dist/
 	@./build.sh

@@ -5,7 +5,7 @@
 #
 #   browsers.sh [short]
 #
-# short runs a part of each subject, for `make test`.
+# short runs a part of each subject.
 set -eu
 cd "$(dirname "$0")/../.."
 tests/setup/firefox.sh

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Everything that must hold: lint, sizes, native tests with the browser journeys in Chromium, a
-# part of these in Firefox, and the tests that run inside Chromium. Ends in one line that counts all runs.
+# Everything that must hold: lint, sizes, native tests with the browser journeys in Chromium, and
+# the tests that run inside Chromium. Ends in one line that counts all runs.
 set -eu
 cd "$(dirname "$0")/../.."
 tests/setup/go.sh
 tests/setup/chromium.sh
-tests/setup/firefox.sh
 ./build.sh
 tests/setup/lint.sh
 go run ./js/pack -sizes
@@ -17,7 +16,6 @@ failed=0
 heavy='openchat/tests/(faults|meta/mutation)'
 dist/tools/gotestsum --format pkgname --jsonfile "$results/native" -- -count=1 -timeout=18m $(go list ./... | grep -vE "$heavy") || failed=1
 dist/tools/gotestsum --format pkgname --jsonfile "$results/heavy" -- -count=1 -timeout=15m -p 1 $(go list ./... | grep -E "$heavy") || failed=1
-RESULTS=$results tests/setup/browsers.sh short || failed=1
 GOOS=js GOARCH=wasm GOROOT=$(go env GOROOT) dist/tools/gotestsum --format pkgname --jsonfile "$results/wasm" -- \
 	-count=1 -timeout=5m -exec "$PWD/dist/tools/wasmexec" ./wasm || failed=1
 
