@@ -171,7 +171,7 @@ func (p *pack) lighten(wasm []byte) ([]byte, held, error) {
 	}
 	shot, values, err := takeSnapshot(wasm, p.goVersion, p.build)
 	switch {
-	case errors.As(err, new(*snapshot.Unsupported)):
+	case errors.As(err, new(*wasmfile.Unsupported)):
 		fmt.Fprintf(p.warnings, "pack: warning: each page starts the program from the begin: %v\n", err)
 	case err != nil:
 		return nil, nil, err
@@ -179,7 +179,7 @@ func (p *pack) lighten(wasm []byte) ([]byte, held, error) {
 		wasm = shot
 	}
 	stripped, symbols, err := strip.Strip(wasm, p.goVersion)
-	if errors.As(err, new(*strip.Unsupported)) {
+	if errors.As(err, new(*wasmfile.Unsupported)) {
 		fmt.Fprintf(p.warnings, "pack: warning: the wasm has the tables of tracebacks, and is about a third larger: %v\n", err)
 		return wasm, values, nil
 	}

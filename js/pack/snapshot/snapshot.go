@@ -22,7 +22,7 @@
 // imports are answered by a model of the page's global (the given [Object]), which notes where each
 // value has come from. [State.Values] is that list, and the page puts its own values at the same
 // places. What the model does not have the program can not ask for before main waits: then Take
-// fails with [Unsupported], and never guesses.
+// fails with [wasmfile.Unsupported], and never guesses.
 //
 // # What is different in a page, and what is not
 //
@@ -58,15 +58,6 @@ import (
 
 // Go is the minor version of Go that this package understands.
 const Go = "go1.26"
-
-// Unsupported says why no snapshot can be taken.
-type Unsupported struct{ Reason string }
-
-func (u *Unsupported) Error() string { return u.Reason }
-
-func unsupported(format string, args ...any) *Unsupported {
-	return &Unsupported{fmt.Sprintf(format, args...)}
-}
 
 // An Object is one of the page's, as the program sees it before main waits: its members are
 // float64, nil for undefined, *Object, or *Function.
@@ -120,7 +111,7 @@ const started = int64(1e9) // when the program runs, in ns since 1970
 // it; global is what the program sees of the page. environment is that of the program.
 func Take(wasm []byte, goVersion string, global *Object, environment map[string]string) (*State, error) {
 	if goVersion != Go && !strings.HasPrefix(goVersion, Go+".") && !strings.HasPrefix(goVersion, Go+"-") {
-		return nil, unsupported("it was built by %s, and only the start of %s is known", goVersion, Go)
+		return nil, wasmfile.Unsupportedf("it was built by %s, and only the start of %s is known", goVersion, Go)
 	}
 	file, err := wasmfile.Parse(wasm)
 	if err != nil {
@@ -131,7 +122,7 @@ func Take(wasm []byte, goVersion string, global *Object, environment map[string]
 		return nil, err
 	}
 	if len(registers) != globalCount {
-		return nil, unsupported("it has %d globals, not %d", len(registers), globalCount)
+		return nil, wasmfile.Unsupportedf("it has %d globals, not %d", len(registers), globalCount)
 	}
 	name := func(i int) string { return fmt.Sprint("snapshot ", i) }
 	readable, err := wasmfile.Parse(wasm)
@@ -167,7 +158,7 @@ func Take(wasm []byte, goVersion string, global *Object, environment map[string]
 	}
 	run := module.ExportedFunction("run")
 	if run == nil || p.memory == nil {
-		return nil, unsupported("it exports no run, or no memory")
+		return nil, wasmfile.Unsupportedf("it exports no run, or no memory")
 	}
 	if _, err := run.Call(ctx, argc, argv); err != nil {
 		if p.refused != nil { // the interpreter wraps it with a stack
@@ -243,7 +234,7 @@ func newPage(global *Object) *page {
 
 // refuse ends the run.
 func (p *page) refuse(format string, args ...any) {
-	p.refused = unsupported(format, args...)
+	p.refused = wasmfile.Unsupportedf(format, args...)
 	panic(p.refused)
 }
 

@@ -122,16 +122,16 @@ func TestUnsupported(t *testing.T) {
 	} {
 		var told []any
 		_, err := Take(build(t, body), Go, newGlobal(&told), nil)
-		if !errors.As(err, new(*Unsupported)) || !strings.Contains(err.Error(), want) {
+		if !errors.As(err, new(*wasmfile.Unsupported)) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", body, err, want)
 		}
 	}
 	for _, version := range []string{"go1.25.9", "go1.27", "devel go1.27-abc"} {
-		if _, err := Take(nil, version, newGlobal(nil), nil); !errors.As(err, new(*Unsupported)) || !strings.Contains(err.Error(), Go) {
+		if _, err := Take(nil, version, newGlobal(nil), nil); !errors.As(err, new(*wasmfile.Unsupported)) || !strings.Contains(err.Error(), Go) {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
-	if _, err := Take([]byte("<!doctype html>"), Go, newGlobal(nil), nil); err == nil || errors.As(err, new(*Unsupported)) {
+	if _, err := Take([]byte("<!doctype html>"), Go, newGlobal(nil), nil); err == nil || errors.As(err, new(*wasmfile.Unsupported)) {
 		t.Errorf("no wasm: %v", err)
 	}
 }

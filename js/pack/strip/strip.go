@@ -47,7 +47,7 @@
 // # One version of Go
 //
 // All of this is private to Go, and may change with each minor version, so the package knows [Go],
-// and refuses any other with [Unsupported], as it does where something does not look as it should. The
+// and refuses any other with [wasmfile.Unsupported], as it does where something does not look as it should. The
 // caller ships the file as it is then. To make it know the next one, compare these with what
 // they were: runtime/symtab.go (pcHeader, moduledata, findfunc, pcvalue, funcline1,
 // moduledataverify1), runtime/runtime2.go (_func), internal/abi/symtab.go (numbers of pcdata and
@@ -57,7 +57,6 @@ package strip
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -66,15 +65,6 @@ import (
 
 // Go is the minor version of Go that this package understands.
 const Go = "go1.26"
-
-// Unsupported says why a wasm is not one that this package understands.
-type Unsupported struct{ Reason string }
-
-func (u *Unsupported) Error() string { return u.Reason }
-
-func unsupported(format string, args ...any) error {
-	return &Unsupported{fmt.Sprintf(format, args...)}
-}
 
 // checked are functions that ask for a function's name and do something else than print it. A
 // wasm that has one of them is not stripped.
@@ -134,7 +124,7 @@ const (
 // goVersion is of the toolchain that built it, as runtime.Version has it.
 func Strip(wasm []byte, goVersion string) (stripped []byte, symbols *Symbols, err error) {
 	if goVersion != Go && !strings.HasPrefix(goVersion, Go+".") && !strings.HasPrefix(goVersion, Go+"-") {
-		return nil, nil, unsupported("it was built by %s, and only the tables of %s are known", goVersion, Go)
+		return nil, nil, wasmfile.Unsupportedf("it was built by %s, and only the tables of %s are known", goVersion, Go)
 	}
 	file, err := wasmfile.Parse(wasm)
 	if err != nil {
@@ -157,7 +147,7 @@ func Strip(wasm []byte, goVersion string) (stripped []byte, symbols *Symbols, er
 	}
 	for _, f := range symbols.Functions {
 		if slices.Contains(checked, f.Name) {
-			return nil, nil, unsupported("it has %s, which depends on its name", f.Name)
+			return nil, nil, wasmfile.Unsupportedf("it has %s, which depends on its name", f.Name)
 		}
 	}
 	if symbols.Removed, err = t.drop(); err != nil {
@@ -236,7 +226,7 @@ func find(image []byte) (*tables, error) {
 		}
 	}
 	if len(found) != 1 {
-		return nil, unsupported("it has %d tables of functions, not one", len(found))
+		return nil, wasmfile.Unsupportedf("it has %d tables of functions, not one", len(found))
 	}
 	return found[0], nil
 }
@@ -249,10 +239,10 @@ func locate(image []byte, header, module int) (*tables, error) {
 	slice := func(name string, n, size int, headerWord int) part {
 		at, length := word(module+8*n), word(module+8*n+8)
 		if headerWord != 0 && at != uint64(header)+word(header+8*headerWord) {
-			err = unsupported("%s is at two places", name)
+			err = wasmfile.Unsupportedf("%s is at two places", name)
 		}
 		if at > uint64(len(image)) || length > uint64(len(image)) || at+length*uint64(size) > uint64(len(image)) {
-			err = unsupported("%s is not in the memory", name)
+			err = wasmfile.Unsupportedf("%s is not in the memory", name)
 		}
 		if err != nil {
 			return part{}
@@ -270,23 +260,23 @@ func locate(image []byte, header, module int) (*tables, error) {
 	}
 	functions := word(header + 8)
 	if functions == 0 || uint64(len(t.index.bytes)) != 8*(functions+1) {
-		return nil, unsupported("ftab has %d bytes for %d functions", len(t.index.bytes), functions)
+		return nil, wasmfile.Unsupportedf("ftab has %d bytes for %d functions", len(t.index.bytes), functions)
 	}
 	lowest, highest := word(module+8*wordMin), word(module+8*wordMax)
 	if text := word(module + 8*wordText); text != 0 || lowest&0xffff != 0 || (highest+0xffff)>>16<<16-lowest != functions<<16 {
-		return nil, unsupported("%d functions are at %#x to %#x, from %#x", functions, lowest, highest, text)
+		return nil, wasmfile.Unsupportedf("%d functions are at %#x to %#x, from %#x", functions, lowest, highest, text)
 	}
 	t.first = int(lowest >> 16)
 	// The last bucket ends where the last function does: a byte for each 256 of its addresses.
 	at, span := word(module+8*wordFind), highest-lowest
 	size := (span+4095)/4096*4 + (span+255)/256
 	if at == 0 || at+size > uint64(len(image)) {
-		return nil, unsupported("findfunctab is not in the memory")
+		return nil, wasmfile.Unsupportedf("findfunctab is not in the memory")
 	}
 	t.findFunc = part{int(at), image[at:][:size]}
 	t.funcs = int(word(module + 8*wordFuncs))
 	if t.funcs <= 0 || t.funcs >= len(image) {
-		return nil, unsupported("go:func.* is not in the memory")
+		return nil, wasmfile.Unsupportedf("go:func.* is not in the memory")
 	}
 	return t, nil
 }
@@ -299,38 +289,38 @@ func (t *tables) check() error {
 	end := t.records.at + len(t.records.bytes)
 	for i := range n {
 		if at+recordSize > end {
-			return unsupported("record %d is not in pclntable", i)
+			return wasmfile.Unsupportedf("record %d is not in pclntable", i)
 		}
 		f := function{at: at, pcdata: int(t.u32(at + recordPCData)), funcdata: int(t.image[at+recordFuncData])}
 		f.pcdataAt = at + recordSize
 		f.funcsAt = f.pcdataAt + 4*f.pcdata
 		if f.pcdata > 64 || at+f.size() > end+4 {
-			return unsupported("record %d is larger than pclntable", i)
+			return wasmfile.Unsupportedf("record %d is larger than pclntable", i)
 		}
 		entry, record := binary.LittleEndian.Uint32(t.index.bytes[8*i:]), binary.LittleEndian.Uint32(t.index.bytes[8*i+4:])
 		if int(entry) != t.first+i || int(record) != at-t.records.at || t.u32(at+recordEntry) != entry {
-			return unsupported("function %d is not in its place: entry %d, record %d of %d", i, entry, record, at-t.records.at)
+			return wasmfile.Unsupportedf("function %d is not in its place: entry %d, record %d of %d", i, entry, record, at-t.records.at)
 		}
 		for _, place := range []int{recordPCSP, recordFile, recordLine} {
 			if int(t.u32(at+place)) >= len(t.pc.bytes) {
-				return unsupported("a table of function %d is not in pctab", i)
+				return wasmfile.Unsupportedf("a table of function %d is not in pctab", i)
 			}
 		}
 		t.functions = append(t.functions, f)
 		at += f.size()
 	}
 	if last := binary.LittleEndian.Uint32(t.index.bytes[8*n:]); int(last) != t.first+n {
-		return unsupported("ftab ends with %d, of %d functions", last, n)
+		return wasmfile.Unsupportedf("ftab ends with %d, of %d functions", last, n)
 	}
 	if need := n * nameStride; need > len(t.names.bytes) || n > 1<<16 {
-		return unsupported("the names of %d functions have no room in %d bytes", n, len(t.names.bytes))
+		return wasmfile.Unsupportedf("the names of %d functions have no room in %d bytes", n, len(t.names.bytes))
 	}
 	want := make([]byte, 0, len(t.findFunc.bytes))
 	for i := 0; len(want) < len(t.findFunc.bytes); i++ {
 		want = append(binary.LittleEndian.AppendUint32(want, uint32(i/bucketsPerFunction)), make([]byte, bucketSize-4)...)
 	}
 	if !bytes.Equal(want[:len(t.findFunc.bytes)], t.findFunc.bytes) {
-		return unsupported("findfunctab is not what follows from ftab")
+		return wasmfile.Unsupportedf("findfunctab is not what follows from ftab")
 	}
 	return nil
 }
@@ -359,7 +349,7 @@ func (t *tables) drop() ([]Removed, error) {
 				continue
 			}
 			if t.funcs+int(at) >= len(t.image) {
-				return nil, unsupported("funcdata %d is not in the memory", at)
+				return nil, wasmfile.Unsupportedf("funcdata %d is not in the memory", at)
 			}
 			starts = append(starts, at)
 			if !slices.Contains(droppedFuncData, i) {
@@ -403,7 +393,7 @@ func (t *tables) drop() ([]Removed, error) {
 			continue
 		}
 		if int(at) >= len(t.pc.bytes) {
-			return nil, unsupported("a table is not in pctab")
+			return nil, wasmfile.Unsupportedf("a table is not in pctab")
 		}
 		for i := range t.decode(at).length {
 			reached[int(at)+i] = true

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"openchat/js/pack/wasmfile"
 )
 
 // program panics where a traceback has an inlined call, a method and a closure.
@@ -120,7 +122,7 @@ func TestUnsupported(t *testing.T) {
 	wasm := build(t)
 	for _, version := range []string{"go1.25.9", "go1.27", "go1.260", "devel go1.27-abc", ""} {
 		_, _, err := Strip(wasm, version)
-		if unknown := new(Unsupported); !errors.As(err, &unknown) || !strings.Contains(err.Error(), Go) {
+		if unknown := new(wasmfile.Unsupported); !errors.As(err, &unknown) || !strings.Contains(err.Error(), Go) {
 			t.Errorf("%q: %v", version, err)
 		}
 	}
@@ -133,11 +135,11 @@ func TestUnsupported(t *testing.T) {
 		spoiled := bytes.Clone(wasm)
 		spoil(spoiled)
 		_, _, err := Strip(spoiled, Go)
-		if unknown := new(Unsupported); !errors.As(err, &unknown) {
+		if unknown := new(wasmfile.Unsupported); !errors.As(err, &unknown) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, _, err := Strip([]byte("<!doctype html>"), Go); err == nil || errors.As(err, new(*Unsupported)) {
+	if _, _, err := Strip([]byte("<!doctype html>"), Go); err == nil || errors.As(err, new(*wasmfile.Unsupported)) {
 		t.Errorf("no wasm: %v", err)
 	}
 }
@@ -159,7 +161,7 @@ func TestStripIsSmallerAndRepeats(t *testing.T) {
 	if len(one) > len(wasm)*85/100 {
 		t.Errorf("%d bytes of %d", len(one), len(wasm))
 	}
-	if _, _, err := Strip(one, Go); !errors.As(err, new(*Unsupported)) {
+	if _, _, err := Strip(one, Go); !errors.As(err, new(*wasmfile.Unsupported)) {
 		t.Errorf("a stripped wasm is stripped again: %v", err)
 	}
 }

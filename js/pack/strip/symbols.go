@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"openchat/js/pack/wasmfile"
 )
 
 // Symbols is what tracebacks read: names, files and lines.
@@ -100,11 +102,11 @@ func valueAt(ranges []pcRange, pc uint32) int32 {
 
 func textAt(b []byte, at int) (string, error) {
 	if at < 0 || at >= len(b) {
-		return "", unsupported("a name is not in its table")
+		return "", wasmfile.Unsupportedf("a name is not in its table")
 	}
 	end := bytes.IndexByte(b[at:], 0)
 	if end < 0 {
-		return "", unsupported("a name has no end")
+		return "", wasmfile.Unsupportedf("a name has no end")
 	}
 	return string(b[at:][:end]), nil
 }
@@ -125,7 +127,7 @@ func (t *tables) symbols() (*Symbols, error) {
 				if n := valueAt(files, pc); n >= 0 {
 					unit := 4 * (int(t.u32(f.at+recordUnit)) + int(n))
 					if unit+4 > len(t.units.bytes) {
-						return nil, unsupported("a file of %s is not in cutab", name)
+						return nil, wasmfile.Unsupportedf("a file of %s is not in cutab", name)
 					}
 					if frame.File, err = textAt(t.files.bytes, int(binary.LittleEndian.Uint32(t.units.bytes[unit:]))); err != nil {
 						return nil, err
@@ -139,7 +141,7 @@ func (t *tables) symbols() (*Symbols, error) {
 				// An entry of the tree (inlinedCall): at 4 the function's name, at 8 where it was called.
 				entry := t.funcs + int(tree) + 16*int(call)
 				if entry+16 > len(t.image) || len(list) > 100 {
-					return nil, unsupported("the inline tree of %s has no end", name)
+					return nil, wasmfile.Unsupportedf("the inline tree of %s has no end", name)
 				}
 				if frame.Function, err = textAt(t.names.bytes, int(int32(t.u32(entry+4)))); err != nil {
 					return nil, err

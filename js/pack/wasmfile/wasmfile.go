@@ -45,6 +45,16 @@ const (
 
 const header = "\x00asm\x01\x00\x00\x00"
 
+// Unsupported says why a wasm is not one that a step of js/pack understands, which then ships it as it is.
+type Unsupported struct{ Reason string }
+
+func (u *Unsupported) Error() string { return u.Reason }
+
+// Unsupportedf returns an [Unsupported] with the reason that format and args make.
+func Unsupportedf(format string, args ...any) *Unsupported {
+	return &Unsupported{fmt.Sprintf(format, args...)}
+}
+
 // A File is a module. Its methods change it in memory; Bytes writes it.
 type File struct{ sections []section }
 
