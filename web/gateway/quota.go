@@ -274,7 +274,15 @@ const atOnce = 2
 // call counts a call of the customer in; when it succeeds, end must follow. turn has room for as many as
 // are worked on at a time.
 func (q *quotas) call(c store.Customer) (turn chan struct{}, end func(), err error) {
-	end = q.enter(q.calls, c)
+	leave := q.enter(q.calls, c)
+	end = func() {
+		leave()
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if q.calls[c] == 0 {
+			delete(q.turns, c)
+		}
+	}
 	if most := q.limits.Load().CustomerCalls; most >= 0 && q.entered(q.calls, c) > most {
 		end()
 		return nil, nil, quotaProblem(httpapi.TooMany(fmt.Sprintf(
@@ -301,9 +309,6 @@ func (q *quotas) enter(counts map[store.Customer]int, c store.Customer) (leave f
 		defer q.mu.Unlock()
 		if counts[c]--; counts[c] == 0 {
 			delete(counts, c)
-			if q.calls[c] == 0 {
-				delete(q.turns, c)
-			}
 		}
 	}
 }

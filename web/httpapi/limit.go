@@ -55,12 +55,17 @@ func (l *Limits) peek(key string) time.Duration {
 func (l *Limits) wait(key string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r := l.use(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) }).Reserve()
+	r := l.limiter(key).Reserve()
 	d := r.Delay()
 	if d > 0 {
 		r.Cancel() // refused calls do not push the next one further away
 	}
 	return d
+}
+
+// limiter is the caller's, which is remembered from now on.
+func (l *Limits) limiter(key string) *rate.Limiter {
+	return l.use(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) })
 }
 
 // Charge counts n calls more of key, whose cost has shown only when they were made. The calls
@@ -71,5 +76,5 @@ func (l *Limits) Charge(key string, n int) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.use(key, func() *rate.Limiter { return rate.NewLimiter(l.rate, l.burst) }).ReserveN(time.Now(), min(n, l.burst))
+	l.limiter(key).ReserveN(time.Now(), min(n, l.burst))
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -65,10 +66,11 @@ func (o *Origins) Set(list []string) {
 // Other returns the request's origin when its page may call only because the list has its
 // origin, else "".
 func (o *Origins) Other(r *http.Request) string {
-	if origin := r.Header.Get("Origin"); origin != "" && !own(r, origin) {
-		return origin
+	origin := r.Header.Get("Origin")
+	if page, err := parseOrigin(origin); origin == "" || err == nil && own(r, page) {
+		return ""
 	}
-	return ""
+	return origin
 }
 
 // Has reports whether the list has an origin, or all.
@@ -78,18 +80,14 @@ func (o *Origins) Has(origin string) bool {
 		return true
 	}
 	page, err := parseOrigin(origin)
-	if err != nil || strings.Contains(page.host, "*") {
+	return err == nil && allowed.has(page)
+}
+
+func (l *allowedOrigins) has(o parsedOrigin) bool {
+	if strings.Contains(o.host, "*") {
 		return false
 	}
-	if allowed.exact[page.String()] {
-		return true
-	}
-	for _, s := range allowed.below {
-		if s.has(page) {
-			return true
-		}
-	}
-	return false
+	return l.exact[o.String()] || slices.ContainsFunc(l.below, func(s subdomains) bool { return s.has(o) })
 }
 
 // has reports whether the origin's host is one or more labels below the domain.
@@ -99,14 +97,18 @@ func (s subdomains) has(o parsedOrigin) bool {
 		!strings.HasSuffix(labels, ".") && !strings.Contains(labels, "..")
 }
 
-func (o *Origins) allow(r *http.Request, origin string) bool { return o.Has(origin) || own(r, origin) }
-
-// own reports whether the origin is the server's. The scheme is not known behind a proxy.
-func own(r *http.Request, origin string) bool {
-	page, err := parseOrigin(origin)
-	if err != nil {
-		return false
+// allow reports whether pages of the origin may call: those of the list, and the server's own.
+func (o *Origins) allow(r *http.Request, origin string) bool {
+	allowed := o.allowed.Load()
+	if allowed.any {
+		return true
 	}
+	page, err := parseOrigin(origin)
+	return err == nil && (allowed.has(page) || own(r, page))
+}
+
+// own reports whether the page's origin is the server's. The scheme is not known behind a proxy.
+func own(r *http.Request, page parsedOrigin) bool {
 	server, err := parseOrigin(page.scheme + "://" + r.Host)
 	return err == nil && page == server
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -33,7 +34,7 @@ func (c *conns) dial(url string, options []nats.Option) error {
 		js   *jetstream.JetStream
 		name string
 	}{{&c.js, "openchat gateway"}, {&c.followJS, "openchat gateway: following"}, {&c.readJS, "openchat gateway: reading"}} {
-		nc, err := nats.Connect(url, append([]nats.Option{nats.Name(to.name)}, options...)...)
+		nc, err := connect(url, to.name, options)
 		if err != nil {
 			return err
 		}
@@ -44,6 +45,11 @@ func (c *conns) dial(url string, options []nats.Option) error {
 	}
 	c.nc = c.js.Conn()
 	return nil
+}
+
+// connect makes a connection of that name. more options win over the others.
+func connect(url, name string, options []nats.Option, more ...nats.Option) (*nats.Conn, error) {
+	return nats.Connect(url, slices.Concat([]nats.Option{nats.Name(name)}, options, more)...)
 }
 
 // close ends the connections that there are.

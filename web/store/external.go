@@ -6,19 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/mod/semver"
 )
 
 // MinServer is the oldest version of an external NATS server that has what the store uses: the newest
@@ -36,28 +37,39 @@ const (
 	maxMonitored = 1 << 20
 )
 
-// The server's answers that waiting does not change.
+// The server's answers for which the library has no names, and that waiting does not change.
 const (
-	noReplicas        jetstream.ErrorCode = 10074 // several copies, and no cluster
-	notEnabledAccount jetstream.ErrorCode = 10039
-	notEnabled        jetstream.ErrorCode = 10076
+	noReplicas jetstream.ErrorCode = 10074 // several copies, and no cluster
+	noLeader   jetstream.ErrorCode = 10008 // has been known for a while
 )
 
 // errSilent says that nobody has answered a question about JetStream.
 var errSilent = errors.New("the NATS servers do not answer for JetStream: in a cluster, more than half of the servers must run and reach each other; start the others, and see their logs")
 
+// serverURLs are the URLs of such a list, each with its place in it and, as the library takes it, the
+// scheme nats where it has none.
+func serverURLs(urls string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		for i, text := range strings.Split(urls, ",") {
+			if text = strings.TrimSpace(text); text == "" {
+				continue
+			}
+			if !strings.Contains(text, "://") {
+				text = "nats://" + text
+			}
+			if !yield(i, text) {
+				return
+			}
+		}
+	}
+}
+
 // CheckURL checks the URLs of external NATS servers, separated by commas. Its error quotes none of them,
 // because they hold passwords.
 func CheckURL(urls string) error {
 	n := 0
-	for i, text := range strings.Split(urls, ",") {
-		if text = strings.TrimSpace(text); text == "" {
-			continue
-		}
+	for i, text := range serverURLs(urls) {
 		n++
-		if !strings.Contains(text, "://") {
-			text = "nats://" + text
-		}
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Hostname() == "":
@@ -84,13 +96,7 @@ func CheckMonitorURL(text string) error {
 // hosts are the hosts of URLs that CheckURL has accepted, and whether one has credentials.
 func hosts(urls string) (list string, credentials bool) {
 	var all []string
-	for text := range strings.SplitSeq(urls, ",") {
-		if text = strings.TrimSpace(text); text == "" {
-			continue
-		}
-		if !strings.Contains(text, "://") {
-			text = "nats://" + text
-		}
+	for _, text := range serverURLs(urls) {
 		if u, err := url.Parse(text); err == nil {
 			all = append(all, u.Host)
 			credentials = credentials || u.User != nil
@@ -144,19 +150,21 @@ var subscribes = []struct{ subject, without string }{
 	{"openchat.check", "this gateway does not hear of others"},
 }
 
+// checking is the name of the connections that only look at the server.
+const checking = "openchat gateway: checking"
+
 // checkServer looks at the external server before the store uses it.
 func (s *Store) checkServer(options []nats.Option) error {
 	var mu sync.Mutex
 	var refused []string
 	closed := make(chan struct{})
-	nc, err := nats.Connect(s.cfg.URL, append(append([]nats.Option{nats.Name("openchat gateway: checking")}, options...),
-		nats.NoReconnect(), nats.DisconnectErrHandler(nil),
+	nc, err := connect(s.cfg.URL, checking, options, nats.NoReconnect(), nats.DisconnectErrHandler(nil),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			refused = append(refused, err.Error())
 		}),
-		nats.ClosedHandler(func(*nats.Conn) { close(closed) }))...)
+		nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
 	if err != nil {
 		return s.explain(err)
 	}
@@ -240,33 +248,11 @@ func (s *Store) refuseOpening(err error) bool {
 	return true
 }
 
-// older reports whether a version comes before another. One that cannot be read does not.
+// older reports whether a version comes before another; its candidates do not. One that cannot be read does
+// not either.
 func older(version, than string) bool {
-	v, ok := numbers(version)
-	t, _ := numbers(than)
-	for i := range v {
-		if v[i] != t[i] {
-			return ok && v[i] < t[i]
-		}
-	}
-	return false
-}
-
-// numbers reads 2.11.0 of 2.11.0-RC.1.
-func numbers(version string) (n [3]int, ok bool) {
-	version, _, _ = strings.Cut(strings.TrimPrefix(version, "v"), "-")
-	parts := strings.Split(version, ".")
-	if len(parts) != len(n) {
-		return n, false
-	}
-	for i, part := range parts {
-		v, err := strconv.Atoi(part)
-		if err != nil {
-			return n, false
-		}
-		n[i] = v
-	}
-	return n, true
+	v := semver.Canonical("v" + strings.TrimPrefix(version, "v"))
+	return v != "" && semver.Compare(strings.TrimSuffix(v, semver.Prerelease(v)), "v"+than) < 0
 }
 
 // withJetStream ends when an external server has answered a question about the stream, whether there is
@@ -280,16 +266,14 @@ func (s *Store) withJetStream(ctx context.Context) error {
 	var final error
 	err := s.persist(ctx, func(ctx context.Context) error {
 		_, err := s.js.Stream(ctx, streamName)
-		var api *jetstream.APIError
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			return nil
 		case errors.Is(err, nats.ErrNoResponders) && time.Since(since) < findWithin:
 			return err
-		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled),
-			errors.As(err, &api) && api.ErrorCode == notEnabled:
+		case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled):
 			final = errors.New("the NATS server has no JetStream; add jetstream { store_dir: … } to its configuration")
-		case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount), errors.As(err, &api) && api.ErrorCode == notEnabledAccount:
+		case errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 			final = errors.New("the account of the NATS user has no JetStream; add jetstream: enabled to the account in the servers' configuration")
 		default:
 			return err
@@ -305,14 +289,11 @@ func (s *Store) withJetStream(ctx context.Context) error {
 // silent explains an error of a question that nobody has answered.
 func silent(err error) error {
 	var api *jetstream.APIError
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.ErrorCode == jetstream.ErrorCode(noLeader) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.As(err, &api) && api.ErrorCode == noLeader {
 		return errSilent
 	}
 	return err
 }
-
-// noLeader is the answer of a server that has known for a while that its cluster has no leader.
-const noLeader = 10008
 
 // checkSync says in the log when entries are acknowledged before they are on the disk, as far as that can
 // be learned. It holds up nothing.
@@ -405,8 +386,8 @@ const systemState = "$SYS.REQ.SERVER.PING.JSZ"
 
 // asked asks the servers themselves, where the user of the URL may.
 func (s *Store) asked(ctx context.Context) (known []jetStreamState) {
-	nc, err := nats.Connect(s.cfg.URL, append(append([]nats.Option{nats.Name("openchat gateway: checking")}, s.options...),
-		nats.NoReconnect(), nats.DisconnectErrHandler(nil), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))...)
+	nc, err := connect(s.cfg.URL, checking, s.options, nats.NoReconnect(), nats.DisconnectErrHandler(nil),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil
 	}
