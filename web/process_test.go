@@ -111,23 +111,7 @@ func (p *running) call(method, path, body string, header ...string) (int, []byte
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.Context(), limit)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, p.URL+path, strings.NewReader(body))
-	if err != nil {
-		p.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(r)
-	if err != nil {
-		p.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		p.Fatal(err)
-	}
-	return res.StatusCode, b
+	return harness.Call(ctx, p.T, method, p.URL+path, body, header...)
 }
 
 // customer speaks the browser's language by hand.

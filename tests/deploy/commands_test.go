@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -241,23 +240,8 @@ func (m *machine) secret(name string) string {
 // call makes a call and returns its status and body.
 func (m *machine) call(method, url, body string, header ...string) (int, string) {
 	m.Helper()
-	r, err := http.NewRequestWithContext(m.Context(), method, url, strings.NewReader(body))
-	if err != nil {
-		m.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	a, err := http.DefaultClient.Do(r)
-	if err != nil {
-		m.Fatal(err)
-	}
-	defer a.Body.Close()
-	text, err := io.ReadAll(a.Body)
-	if err != nil {
-		m.Fatal(err)
-	}
-	return a.StatusCode, string(text)
+	status, text := harness.Call(m.Context(), m, method, url, body, header...)
+	return status, string(text)
 }
 
 const documentedIntegration = "a776d4f3-b886-40a3-9fa7-5b7df35b440b"
