@@ -24,8 +24,9 @@ import (
 func TestMain(m *testing.M) { harness.Main(m) }
 
 // These tests compare the documents of docs/ with the code, so that neither changes
-// without the other: codes and texts (errors.md), payloads and enums (events.md), limits
-// and rows (surface.md), and the links between them.
+// without the other: codes and texts (errors.md), payloads and enums (reference.md), limits
+// and rows (surface.md), and the links between them. What reference.md has it has of the types,
+// by tests/meta/types.
 
 // document reads a file of docs/.
 func document(t *testing.T, name string) string {
@@ -335,21 +336,25 @@ func declarations(t *testing.T) (members map[string]map[string]string, payloads 
 	return members, payloads
 }
 
-// documentedMembers reads the table of members in a section of events.md.
+// typeLink is a type with a link to the section about it.
+var typeLink = regexp.MustCompile(`^\[(.*)\]\(#.*\)$`)
+
+// documentedMembers reads the table of members in a section of reference.md.
 func documentedMembers(t *testing.T, section string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, cells := range tableRows(section) {
 		if len(cells) != 3 || cells[2] == "" {
-			t.Errorf("events.md: %q is no member with its type and meaning", cells)
+			t.Errorf("reference.md: %q is no member with its type and meaning", cells)
 			continue
 		}
-		found[strings.Trim(cells[0], "`")] = strings.Trim(cells[1], "`")
+		kind := typeLink.ReplaceAllString(cells[1], "$1")
+		found[strings.Trim(cells[0], "`")] = strings.Trim(kind, "`")
 	}
 	return found
 }
 
-// wordsOf returns the first cells of the tables in a section of events.md, without code
+// wordsOf returns the first cells of the tables in a section of reference.md, without code
 // marks and links.
 func wordsOf(section string) (list []string) {
 	for _, cells := range tableRows(section) {
@@ -360,19 +365,18 @@ func wordsOf(section string) (list []string) {
 }
 
 func TestDocsEvents(t *testing.T) {
-	text := document(t, "events.md")
-	parts := sections(text)
-	documented := wordsOf(parts["Events, payloads and enums"])
+	parts := sections(document(t, "reference.md"))
+	documented := wordsOf(parts["Events"])
 	members, payloads := declarations(t)
 	if core := load(t, "sdk").words("EventType"); !slices.Equal(documented, core) {
-		t.Errorf("events.md lists %q, sdk has %q", documented, core)
+		t.Errorf("reference.md lists %q, sdk has %q", documented, core)
 	}
 	if len(payloads) != len(documented)+1 { // and IDLE_TIMEOUT
-		t.Errorf("events.md lists %d events, the declarations have %d, the alias included", len(documented), len(payloads))
+		t.Errorf("reference.md lists %d events, the declarations have %d, the alias included", len(documented), len(payloads))
 	}
 	same := func(section, declared string) {
 		if got, want := fmt.Sprint(documentedMembers(t, parts[section])), fmt.Sprint(members[declared]); got != want || want == "map[]" {
-			t.Errorf("events.md says of %s\n%s, the declarations of %s\n%s", section, got, declared, want)
+			t.Errorf("reference.md says of %s\n%s, the declarations of %s\n%s", section, got, declared, want)
 		}
 	}
 	for _, event := range documented {
@@ -384,19 +388,19 @@ func TestDocsEvents(t *testing.T) {
 }
 
 func TestDocsEnums(t *testing.T) {
-	parts := sections(document(t, "events.md"))
-	parts["EventType"] = parts["Events, payloads and enums"]
+	parts := sections(document(t, "reference.md"))
+	parts["EventType"] = parts["Events"]
 	core, protocol := load(t, "sdk"), load(t, "sdk/wire")
 	for enum, p := range map[string]*goPackage{"LogLevel": core, "EngagementStatus": protocol, "ParticipantType": protocol} {
 		if got, want := wordsOf(parts[enum]), p.words(enum); !slices.Equal(got, want) {
-			t.Errorf("events.md says of %s %q, the constants are %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the constants are %q", enum, got, want)
 		}
 	}
 	for enum, want := range map[string][]string{
 		"EventStreamFailureReason": core.words("FailureReason"), "TextType": protocol.words("TextFormat"), "EngagementDisconnectReason": protocol.words("Reason"),
 	} {
 		if got := wordsOf(parts[enum]); !sameWords(got, want) {
-			t.Errorf("events.md says of %s %q, the constants are %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the constants are %q", enum, got, want)
 		}
 	}
 
@@ -407,11 +411,11 @@ func TestDocsEnums(t *testing.T) {
 		for (const name of Object.keys(sdk)) if (typeof sdk[name] === "object") words[name] = Object.keys(sdk[name]);
 		return words`)
 	if len(built) != 8 {
-		t.Errorf("the script has the enums %v, events.md 8", built)
+		t.Errorf("the script has the enums %v, reference.md 8", built)
 	}
 	for enum, want := range built {
 		if got := wordsOf(parts[enum]); !slices.Equal(got, want) {
-			t.Errorf("events.md says of %s %q, the script %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the script %q", enum, got, want)
 		}
 	}
 }
@@ -449,7 +453,7 @@ var limitCell = regexp.MustCompile(`^(\d+)(?: (\w+))?$`)
 
 func TestDocsLimits(t *testing.T) {
 	packages := map[string]*goPackage{"wire": load(t, "sdk/wire"), "sdk": load(t, "sdk"), "wasm": load(t, "wasm")}
-	rows, codes, events := sections(document(t, "surface.md")), documentedCodes(t), sections(document(t, "events.md"))
+	rows, codes, parts := sections(document(t, "surface.md")), documentedCodes(t), sections(document(t, "reference.md"))
 	known := map[string]bool{}
 	for _, cells := range tableRows(rows["Limits"]) {
 		if len(cells) != 4 {
@@ -468,7 +472,7 @@ func TestDocsLimits(t *testing.T) {
 		}
 		stated := regexp.MustCompile(`(^|[^0-9.])` + cells[1] + `($|[^0-9])`)
 		for _, at := range strings.Fields(cells[2]) {
-			text := rows[at] + events[at]
+			text := rows[at] + parts[at]
 			if code, found := strings.CutPrefix(at, "ACS-"); found {
 				n, _ := strconv.Atoi(code)
 				text = codes[n].row
