@@ -310,6 +310,9 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 		return err
 	}
 	mux.Handle("/", handler)
+	if err := addDocuments(mux); err != nil {
+		return err
+	}
 	mux.Handle("/v1/getJWT", p.gateway.Handler())
 	mux.HandleFunc("/demo-config.json", serveConfig(config))
 	return nil
@@ -333,7 +336,7 @@ func (p *process) printAddresses(w io.Writer) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\nMetrics        http://%s/metrics\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), at.String(), p.scraped.Addr())
+	fmt.Fprintf(w, "Customer page  %[1]s\nAgent desk     %[1]sdesk\nDocuments      %[1]sdocs\nMetrics        http://%[2]s/metrics\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), p.scraped.Addr())
 }
 
 // serve answers until ctx ends.

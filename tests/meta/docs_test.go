@@ -9,8 +9,14 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"html"
+	"io"
 	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,6 +24,7 @@ import (
 	"strings"
 	"testing"
 
+	"openchat"
 	"openchat/tests/harness"
 )
 
@@ -576,33 +583,113 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
+var (
+	codeMarks = regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
+	linkMarks = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+)
+
+// Each link in a document leads to a file of the repository, and to a section that is there.
 func TestDocsLinks(t *testing.T) {
-	names, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(names) == 0 {
-		t.Fatal(names, err)
-	}
-	index := document(t, "README.md")
-	for _, name := range names {
-		if base := filepath.Base(name); base != "README.md" && !strings.Contains(index, "]("+base+")") {
-			t.Errorf("docs/README.md does not list %s", base)
+	links := 0
+	err := fs.WalkDir(openchat.Documents, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".md" {
+			return err
 		}
-		text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(document(t, filepath.Base(name)), "")
-		for _, m := range regexp.MustCompile(`\]\(([^)#]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+		text := codeMarks.ReplaceAllString(source(t, name), "``")
+		for _, m := range linkMarks.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
-				continue // another site, or a document that the index lists
+				continue // another site
 			}
-			target := text
+			links++
+			target := name
 			if m[1] != "" {
-				b, err := os.ReadFile(filepath.Join("../../docs", m[1]))
-				if err != nil {
-					t.Errorf("%s: %v", name, err)
-					continue
-				}
-				target = string(b)
+				target = path.Join(path.Dir(name), m[1])
 			}
-			if m[2] != "" && !anchors(target)[m[2]] {
-				t.Errorf("%s links to %s#%s, which is not there", name, m[1], m[2])
+			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			} else if m[2] != "" && !anchors(source(t, target))[m[2]] {
+				t.Errorf("%s links to %s#%s, which is not there", name, target, m[2])
 			}
 		}
+		return nil
+	})
+	if err != nil || links < 100 {
+		t.Errorf("%d links, %v", links, err)
+	}
+}
+
+var (
+	hrefs = regexp.MustCompile(`<(?:a|link)[^>]* href="([^"]*)"`)
+	ids   = regexp.MustCompile(` id="([^"]*)"`)
+)
+
+// The demo serves all documents at /docs, and each link on their pages, on from the demo's own,
+// leads to a page, and to a place that is there.
+func TestDocsServed(t *testing.T) {
+	home, err := url.Parse(harness.Shared(t).Gateway.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{} // what was read, by path
+	read := func(at *url.URL) string {
+		t.Helper()
+		if text, done := pages[at.Path]; done {
+			return text
+		}
+		res, err := http.Get(at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != 200 {
+			t.Errorf("%s is answered %d, %v", at, res.StatusCode, err)
+		}
+		if policy := res.Header.Get("Content-Security-Policy"); strings.HasPrefix(at.Path, "/docs/") && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'self'; ") || strings.Contains(policy, "script-src")) {
+			t.Errorf("%s has the policy %q", at, policy)
+		}
+		pages[at.Path] = string(b)
+		return string(b)
+	}
+	if !strings.Contains(read(home), `href="/docs/"`) {
+		t.Error("the demo's page does not lead to the documents")
+	}
+	for queue := []string{"/docs/"}; len(queue) > 0; queue = queue[1:] {
+		page := home.ResolveReference(&url.URL{Path: queue[0]})
+		for _, m := range hrefs.FindAllStringSubmatch(read(page), -1) {
+			to, err := page.Parse(html.UnescapeString(m[1]))
+			if err != nil {
+				t.Errorf("%s leads to %s: %v", page, m[1], err)
+				continue
+			}
+			if to.Host != home.Host {
+				continue // another site
+			}
+			_, known := pages[to.Path]
+			there := read(&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path})
+			if to.Fragment != "" && !slices.ContainsFunc(ids.FindAllStringSubmatch(there, -1), func(m []string) bool { return html.UnescapeString(m[1]) == to.Fragment }) {
+				t.Errorf("%s leads to %s, where that is not", page.Path, m[1])
+			}
+			if !known && strings.HasPrefix(to.Path, "/docs/") && strings.HasSuffix(to.Path, ".html") {
+				queue = append(queue, to.Path)
+			}
+		}
+	}
+	documents := 0
+	err = fs.WalkDir(openchat.Documents, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		documents++
+		title, _, _ := strings.Cut(strings.TrimPrefix(source(t, name), "# "), "\n")
+		if !slices.ContainsFunc(slices.Collect(maps.Values(pages)), func(page string) bool {
+			return name == "LICENSE" || strings.Contains(page, "<title>"+html.EscapeString(title)+" - ")
+		}) {
+			t.Errorf("no link leads to %s", name)
+		}
+		return nil
+	})
+	if err != nil || documents < 12 {
+		t.Errorf("%d documents, %v", documents, err)
 	}
 }
