@@ -3,7 +3,8 @@
 // Reference this file from a script (/// <reference path="avaya-ccaas-chat-sdk.d.ts" />)
 // or list it in tsconfig's "files". It needs TypeScript 3.6 or newer, and of the
 // libraries es2017 and dom. All dates are Date objects; all durations are seconds.
-// Lengths of texts count UTF-16 code units, as String.length does.
+// Lengths of texts count UTF-16 code units, as String.length does. Ids after @see, such as
+// NS-1, are rows of docs/surface.md, which specifies the surface.
 
 /// <reference lib="es2018.asynciterable" />
 
@@ -30,15 +31,17 @@ declare namespace AvayaCCaaSChatSDK {
     /**
      * Creates the session, or after a reload resumes it, opens the event stream, and
      * resolves with the user's context, the same object that INITIALIZED carries. Settles
-     * within 30 seconds of the wasm's arrival. After a failure the SDK is as before, and
+     * within 30 s of the wasm's arrival. After a failure the SDK is as before, and
      * `init` may be called again. A prerendered page (speculation rules) has no session while
-     * it is hidden: `init` waits until the page is shown, and its 30 seconds begin then.
+     * it is hidden: `init` waits until the page is shown, and its 30 s begin then.
      *
-     * Rejects with ACS-204 when already initialized, ACS-301, 302, 305, 307 to 309 and 322
-     * for what is wrong with `params` (see {@link SDKInitParams}), ACS-303 when `config` is
-     * given but no object, ACS-306 when the server is unreachable, ACS-304 when it is not
-     * understood, ACS-311 when the wasm could not be loaded or the server failed, ACS-321
-     * while another `init` or a `shutdown` runs.
+     * Rejects with ACS-204 when already initialized, ACS-301, ACS-302, ACS-305, ACS-307,
+     * ACS-308, ACS-309 and ACS-322 for what is wrong with `params` (see {@link SDKInitParams}),
+     * ACS-303 when `config` is given but no object, ACS-306 when the server is unreachable,
+     * ACS-304 when it is not understood, ACS-311 when the wasm could not be loaded or the server
+     * failed, ACS-321 while another `init` or a `shutdown` runs.
+     *
+     * @see NS-1, INIT-7, INIT-8, INIT-9, SES-1
      */
     init(params: SDKInitParams, config?: Config): Promise<UserContext>;
 
@@ -51,12 +54,16 @@ declare namespace AvayaCCaaSChatSDK {
      * ERROR, and nothing is registered.
      *
      * Throws ACS-322 when handler is not a function.
+     *
+     * @see NS-2, EV-12, INIT-10
      */
     on<E extends keyof EventMap>(eventName: E, handler: (payload: EventMap[E]) => unknown): void;
 
     /**
      * Removes an event's handler; without a name, all of them (warning ACS-202). An event
      * without a handler (ACS-205) is warned of; an unknown name is logged as `on` does.
+     *
+     * @see NS-3
      */
     off(eventName?: keyof EventMap): void;
 
@@ -64,6 +71,8 @@ declare namespace AvayaCCaaSChatSDK {
      * Starts a chat, and resolves once the server has made it; ENGAGEMENT_ACTIVE follows
      * when the user is in. User activity. Rejects with ACS-322 for parameters out of
      * {@link MappedData}'s bounds, ACS-319 when the server failed.
+     *
+     * @see NS-4, ENG-8, EV-13
      */
     createEngagement(engagementParameters?: MappedData): Promise<Engagement>;
 
@@ -71,6 +80,8 @@ declare namespace AvayaCCaaSChatSDK {
      * Asks the server for all ongoing chats of the user, across sessions. The same chat is
      * always the same object, for as long as the session lasts. Rejects as every call of the
      * server does.
+     *
+     * @see NS-5
      */
     getEngagements(): Promise<Engagement[]>;
 
@@ -81,6 +92,8 @@ declare namespace AvayaCCaaSChatSDK {
      * members, so that `getEngagementById(id).join()` works without `await`. **For another
      * id it does not have them**, and using one throws a TypeError: where the id may be
      * unknown, `await` the promise and look.
+     *
+     * @see NS-6
      */
     getEngagementById(id: string): Promise<Engagement | undefined> & Engagement;
 
@@ -89,19 +102,31 @@ declare namespace AvayaCCaaSChatSDK {
      * valid JWT connects at once. Throws ACS-308 for none or an empty one, ACS-305 for one
      * that is malformed, expired, or of another user or integration: the present one then
      * stays.
+     *
+     * @see NS-7, JWT-3, JWT-4
      */
     setJwtToken(token: string): void;
 
-    /** Starts both idle timers anew, without being user activity of any chat. */
+    /**
+     * Starts both idle timers anew, without being user activity of any chat.
+     *
+     * @see NS-8, IDLE-1
+     */
     resetIdleTimeout(): void;
 
-    /** The same as {@link SDK.resetIdleTimeout}, under another name. */
+    /**
+     * The same as {@link SDK.resetIdleTimeout}, under another name.
+     *
+     * @see NS-8
+     */
     resetTimer(): void;
 
     /**
      * Reconnects the event stream now, with a new reconnection window, and returns before
      * the outcome; EVENT_STREAM_CONNECTED tells of success. Throws ACS-318 unless the stream
      * has failed, ACS-305 while it waits for a valid JWT.
+     *
+     * @see NS-9, STREAM-6
      */
     retryConnection(): void;
 
@@ -109,18 +134,26 @@ declare namespace AvayaCCaaSChatSDK {
      * Sets the least level of log lines on the console. Throws ACS-303 for an unknown one. Chrome
      * shows DEBUG lines only where "Verbose" is chosen among the console's levels. No line holds
      * a token or a message's text.
+     *
+     * @see NS-10
      */
     setLogLevel(level: LogLevel): void;
 
     /**
      * Ends the session, by default (undefined or null) as `USER_CLOSED`; chats live on. Raises EVENT_STREAM_CLOSED,
-     * then SHUTDOWN, and resolves, within 5 seconds also when the server is unreachable.
+     * then SHUTDOWN, and resolves, within 5 s also when the server is unreachable.
      * Engagement objects then keep their last values and reject everything with ACS-310.
      * Rejects with ACS-322 for an unknown reason.
+     *
+     * @see NS-11, SHUT-1, SHUT-2
      */
     shutdown(reason?: ShutdownReason): Promise<void>;
 
-    /** The SemVer version of this build, such as `"0.1.0"`. */
+    /**
+     * The SemVer version of this build, such as `"0.1.0"`.
+     *
+     * @see NS-12
+     */
     version(): string;
 
     /** The class of every error of the SDK, for `instanceof`. */
@@ -150,59 +183,109 @@ declare namespace AvayaCCaaSChatSDK {
   type Words<W extends string> = { readonly [K in W]: K };
 
   /**
-   * Free data: at most 20 entries, keys of 1 to 64 characters, values of at most 256. What is
-   * out of bounds, or no string, is refused with ACS-322, which names the key.
+   * Free data: at most 20 entries, keys of 1 to 64 characters, values of at most 256 characters.
+   * What is out of bounds, or no string, is refused with ACS-322, which names the key.
+   *
+   * @see INIT-5, ENG-8
    */
   interface MappedData {
     /** One entry. */
     [key: string]: string;
   }
 
-  /** The first argument of `init`; without it, ACS-302. */
+  /**
+   * The first argument of `init`; without it, ACS-302. A member that is not here is ignored, and
+   * named at ERROR the first time.
+   */
   interface SDKInitParams {
     /**
      * http or https URL of the gateway, without query or fragment; a path and a trailing slash
      * are fine. Missing: ACS-301; not such a URL: ACS-309.
+     *
+     * @see INIT-1
      */
     hostURL: string;
-    /** UUID of the chat integration. Missing, malformed or unknown to the server: ACS-307. */
+    /**
+     * UUID of the chat integration. Missing, malformed or unknown to the server: ACS-307.
+     *
+     * @see INIT-2
+     */
     integrationId: string;
-    /** The user's JWT, from your back end. Missing: ACS-308; malformed, expired or refused: ACS-305. */
+    /**
+     * The user's JWT, from your back end. Missing: ACS-308; malformed, expired or refused: ACS-305.
+     *
+     * @see INIT-3
+     */
     token: string;
-    /** Application key. Missing or empty: ACS-302. */
+    /**
+     * The account's application key. Missing, empty or refused: ACS-302.
+     *
+     * @see INIT-4
+     */
     appkey: string;
-    /** The user's name, used only where the JWT carries none; at most 70 characters, else ACS-322. */
+    /**
+     * The user's name, used only where the JWT carries none; at most 70 characters, else ACS-322.
+     *
+     * @see INIT-5
+     */
     displayName?: string | undefined;
-    /** Data of the session; none by default. Out of its bounds: ACS-322. */
+    /**
+     * Data of the session; none by default. Out of its bounds: ACS-322.
+     *
+     * @see INIT-5
+     */
     sessionParameters?: MappedData | undefined;
   }
 
   /**
-   * The second argument of `init`. A value out of range is logged, the first time at ERROR, and
-   * its default used. So is a name that is not here, or not in {@link SDKInitParams}, and it is
-   * ignored.
+   * The second argument of `init`; without it the defaults hold, and ACS-201 is warned of. A value
+   * out of bounds is logged, the first time at ERROR, and its default used. A name that is not here
+   * is logged so, too, and ignored.
+   *
+   * @see INIT-6
    */
   interface Config {
-    /** For how long a broken event stream is reconnected: 120 to 300 seconds, 120 by default. Else ACS-207. */
+    /**
+     * For how long a broken event stream is reconnected, in seconds: 120 s to 300 s, and 120 s by
+     * default. Out of bounds: warning ACS-207.
+     *
+     * @see STREAM-2
+     */
     reconnectionTimeout?: number | undefined;
     /**
-     * After which time without activity the user is warned: 300 to 3300 seconds, 300 by default;
-     * 0: never. Else ACS-208.
+     * After which time without activity the user is warned, in seconds: 300 s to 3300 s, and 300 s
+     * by default; 0: never. Out of bounds: warning ACS-208.
+     *
+     * @see IDLE-1
      */
     idleTimeout?: number | undefined;
-    /** How long after that the session still lives: 30 to 120 seconds, 30 by default. Else ACS-209. */
+    /**
+     * How long after that the session still lives, in seconds: 30 s to 120 s, and 30 s by default.
+     * Out of bounds: warning ACS-209.
+     *
+     * @see IDLE-2
+     */
     idleShutdownGraceTimeout?: number | undefined;
-    /** The least level of log lines on the console, `ERROR` by default. Else ACS-210. */
+    /**
+     * The least level of log lines on the console; the present one by default, which is `ERROR` at
+     * first. No such word: warning ACS-210.
+     *
+     * @see NS-10
+     */
     logLevel?: LogLevel | undefined;
   }
 
-  /** What `init` resolves with, and INITIALIZED carries. */
+  /**
+   * What `init` resolves with, and INITIALIZED carries.
+   *
+   * @see INIT-7
+   */
   interface UserContext {
-    /** The user's name, if any is known. */
+    /** The user's name, if the JWT or `init` gave one. */
     displayName?: string;
     /** All ongoing chats of the user, across sessions. */
     engagements: Engagement[];
-    /** The session's parameters, if there are any. */
+    /** The parameters of the session, if there are any. */
     sessionParameters?: MappedData;
   }
 
@@ -213,13 +296,19 @@ declare namespace AvayaCCaaSChatSDK {
    * After the session's end the values stay, and the methods that return a promise reject
    * with ACS-310. All of these may reject as every call of the server does, with ACS-319 where the
    * server failed to do what was asked.
+   *
+   * @see ENG-1, ENG-2, ENG-7, SHUT-2
    */
   interface Engagement {
     /** UUID of the chat. */
     readonly engagementId: string;
     /** UUID of its dialog. */
     readonly dialogId: string;
-    /** `PENDING` until this session is in. */
+    /**
+     * `PENDING` until this session is in.
+     *
+     * @see ENG-3
+     */
     readonly engagementStatus: EngagementStatus;
     /** When the chat was begun. */
     readonly createdAt: Date;
@@ -229,18 +318,26 @@ declare namespace AvayaCCaaSChatSDK {
     readonly participants: Participant[];
     /** The same as `participants`. */
     getParticipants(): Participant[];
-    /** The participant of that id, or undefined. */
+    /**
+     * The participant of that id, or undefined.
+     *
+     * @see ENG-6
+     */
     getParticipantById(participantId: string): Participant | undefined;
     /**
      * Takes this session into the chat; resolves with the same object. User activity. Rejects
      * with ACS-315 when it is in, ACS-312 when the chat has ended, ACS-314 when the server does
      * not know it.
+     *
+     * @see ENG-4
      */
     join(): Promise<Engagement>;
     /**
      * Takes the user out of the chat, by default (undefined or null) as `USER_CLOSED`. User activity. Rejects with
      * ACS-313 when this session is not in, ACS-314 when the chat is gone, ACS-322 for an unknown
      * reason.
+     *
+     * @see ENG-5
      */
     disconnect(reason?: EngagementDisconnectReason): Promise<void>;
     /**
@@ -251,12 +348,16 @@ declare namespace AvayaCCaaSChatSDK {
      * many promises of it are pending, the next call rejects at once. User activity. Rejects
      * with ACS-322 for a wrong argument or beyond the 500, ACS-313 when this session is not in, ACS-314 when the
      * chat is gone.
+     *
+     * @see MSG-1, MSG-3, MSG-4, MSG-5
      */
     sendMessage(text: string, parentMessageId?: string): Promise<Message>;
     /**
      * The chat's history up to now, standing at its newest page. The size is 1 to 50 messages,
      * 10 by default; anything else is warned of (ACS-211) and 10. Works before `join`. Rejects
      * with ACS-316.
+     *
+     * @see PAGE-1
      */
     getMessages(pageSize?: number): Promise<PageIterator<Message>>;
   }
@@ -267,7 +368,11 @@ declare namespace AvayaCCaaSChatSDK {
     readonly prototype: Engagement;
   }
 
-  /** Someone in a chat: a plain object. */
+  /**
+   * Someone in a chat: a plain object.
+   *
+   * @see ENG-6
+   */
   interface Participant {
     /** UUID of the participant. */
     participantId: string;
@@ -277,7 +382,13 @@ declare namespace AvayaCCaaSChatSDK {
     displayName: string;
   }
 
-  /** A message: a plain object, which can be copied and cloned. */
+  /**
+   * A message: a plain object, which can be copied and cloned. What `sendMessage` resolves with,
+   * and what the items of a history page are; MESSAGE_ARRIVED and MESSAGE_DELIVERED carry its
+   * members.
+   *
+   * @see MSG-2
+   */
   interface Message {
     /** UUID of the message. */
     messageId: string;
@@ -285,9 +396,9 @@ declare namespace AvayaCCaaSChatSDK {
     engagementId: string;
     /** UUID of the chat's dialog. */
     dialogId: string;
-    /** Its place in the chat, counted from 1. */
+    /** Its place in the dialog, an integer counted from 1 without gaps. */
     messageIndex: number;
-    /** What was written. */
+    /** What was written; always there. */
     body: MessageBody;
     /** Who wrote it. */
     senderParticipant: Participant;
@@ -301,7 +412,7 @@ declare namespace AvayaCCaaSChatSDK {
 
   /** What was written in a message. */
   interface MessageBody {
-    /** `"text"` */
+    /** The kind of content: `"text"`. */
     elementType: string;
     /** The text. */
     elementText: MessageText;
@@ -309,7 +420,10 @@ declare namespace AvayaCCaaSChatSDK {
 
   /** A message's text. */
   interface MessageText {
-    /** As it was written, 1 to 4096 characters: never put it into a page as HTML unchecked. */
+    /**
+     * As it was written, 1 to 4096 characters. It is untrusted input: never put it into a page as
+     * HTML unchecked.
+     */
     text: string;
     /** How it is meant. */
     textFormat: TextType;
@@ -323,6 +437,8 @@ declare namespace AvayaCCaaSChatSDK {
    *
    * Also async-iterable: `for await (const messages of iterator)` gives the items of this page
    * and of each older one.
+   *
+   * @see PAGE-2, PAGE-3, PAGE-4, PAGE-5
    */
   interface PageIterator<T> {
     /** The page's items, newest first; an array of your own at each read. */
@@ -373,23 +489,27 @@ declare namespace AvayaCCaaSChatSDK {
 
   /** IDLE_TIMEOUT_EXPIRED. */
   interface IdleTimeoutExpired extends EventPayload {
-    /** Seconds until the session ends. */
+    /** Seconds until the session ends, `idleShutdownGraceTimeout` of the configuration. */
     gracePeriod: number;
   }
 
   /** EVENT_STREAM_CONNECTED. */
   interface EventStreamConnected extends EventPayload {
-    /** false only when events were lost for good; the SDK then reads again what it can. */
+    /**
+     * false only where events were lost for good; the SDK then reads again what it can.
+     *
+     * @see STREAM-7
+     */
     resumed: boolean;
   }
 
   /** EVENT_STREAM_FAILED. */
   interface EventStreamFailed extends EventPayload {
-    /** What happened, for engineers. */
+    /** What happened, in words for a developer; not meant for comparisons. */
     message: string;
     /** What kind of failure it is. */
     reason: EventStreamFailureReason;
-    /** Seconds until the next attempt; 0: none is planned. */
+    /** Whole seconds until the next attempt, rounded up; 0: none is planned. */
     retryAfter: number;
   }
 
@@ -423,72 +543,227 @@ declare namespace AvayaCCaaSChatSDK {
   /** MESSAGE_DELIVERED: the message's members, and the event's. */
   interface MessageDelivered extends EngagementEvent, Message {}
 
-  /** The payload of each event: a plain object. */
+  /**
+   * The payload of each event: a plain object. Its dates are by the server's time, exact to the
+   * millisecond. The events of a chat are raised while this session is in it.
+   *
+   * @see EV-12, ENG-9, JWT-8
+   */
   interface EventMap {
-    /** `init` is over; the very object that its promise resolves with. */
+    /**
+     * `init` has succeeded. The payload is the very object that its promise resolves with.
+     *
+     * @see EV-1, INIT-7
+     */
     INITIALIZED: UserContext;
-    /** The session has ended: by `shutdown`, by inactivity, or by the server. */
+    /**
+     * The session has ended: by `shutdown`, by the idle timers, by the server, or by an unexpected
+     * error. Nothing of the session is raised after it. `init` may be called from the handler.
+     *
+     * @see EV-2, EV-14, SHUT-3
+     */
     SHUTDOWN: Shutdown;
-    /** Three minutes before the JWT expires, or at once where less is left: set a new one. */
+    /**
+     * The JWT expires in 3 min, or sooner if less was left when it was set, or the server refuses it
+     * though it has not expired: get another from your back end, and call `setJwtToken`. Raised at
+     * most once in 10 s.
+     *
+     * @see EV-3, JWT-1, JWT-6, JWT-7
+     */
     TOKEN_EXPIRY_REMINDER: TokenExpiryReminder;
-    /** The JWT has expired: the SDK is disconnected until a valid one is set. */
+    /**
+     * The JWT has expired. The event stream stays closed until `setJwtToken` is called with a valid
+     * one. This payload has no `eventDate`.
+     *
+     * @see EV-4, JWT-2
+     */
     TOKEN_EXPIRED: TokenExpired;
-    /** The user did nothing for `idleTimeout`; gracePeriod seconds from now the session ends. */
+    /**
+     * There was no user activity for `idleTimeout`. The session ends after the grace period, unless
+     * there is some or `resetIdleTimeout` is called.
+     *
+     * @see EV-5, IDLE-2, IDLE-3
+     */
     IDLE_TIMEOUT_EXPIRED: IdleTimeoutExpired;
-    /** The same as IDLE_TIMEOUT_EXPIRED, under another name. */
+    /** The same as IDLE_TIMEOUT_EXPIRED, under another name in `on` and `off`: both share one handler. */
     IDLE_TIMEOUT: IdleTimeoutExpired;
-    /** An attempt to connect begins. */
+    /**
+     * An attempt to connect the event stream begins.
+     *
+     * @see EV-6, STREAM-1
+     */
     EVENT_STREAM_CONNECTING: EventPayload;
-    /** Events flow. */
+    /**
+     * The event stream is connected and authenticated. Events are delivered from here on.
+     *
+     * @see EV-6, STREAM-3
+     */
     EVENT_STREAM_CONNECTED: EventStreamConnected;
-    /** The connection broke, or an attempt failed. */
+    /**
+     * The connection broke, an attempt to connect failed, or the SDK gave up.
+     *
+     * @see EV-7, STREAM-2, STREAM-6
+     */
     EVENT_STREAM_FAILED: EventStreamFailed;
-    /** The SDK itself let go of the connection. */
+    /**
+     * The SDK has closed the event stream in a shutdown. SHUTDOWN follows.
+     *
+     * @see EV-6, SHUT-1
+     */
     EVENT_STREAM_CLOSED: EventPayload;
-    /** The user is in the chat. */
+    /**
+     * The user is in the chat, in this session, after `createEngagement` or `join`. PARTICIPANT_ADDED
+     * of the customer and of everyone who is in follow.
+     *
+     * @see EV-8, EV-13
+     */
     ENGAGEMENT_ACTIVE: EngagementEvent;
-    /** The chat has ended for the user. */
+    /**
+     * The chat has ended for the user. Its `engagementStatus` is `TERMINATED`, and its list of
+     * participants is empty.
+     *
+     * @see EV-8
+     */
     ENGAGEMENT_TERMINATED: EngagementEvent;
-    /** Something is wrong with the chat. */
+    /**
+     * The server reports an error of a chat, which this session need not be in.
+     *
+     * @see EV-9, ENG-9
+     */
     ENGAGEMENT_ERROR: EngagementError;
-    /** Someone came into the chat. */
+    /**
+     * Someone has come into the chat. The chat's `participants` hold them already.
+     *
+     * @see EV-10, ENG-7
+     */
     PARTICIPANT_ADDED: ParticipantEvent;
-    /** Someone left the chat. */
+    /**
+     * Someone has left the chat. The chat's `participants` no longer hold them.
+     *
+     * @see EV-10, ENG-7
+     */
     PARTICIPANT_DISCONNECTED: ParticipantEvent;
-    /** Someone else wrote. */
+    /**
+     * Someone else has written. Each message is raised once and in order; `eventDate` is its
+     * `receivedAt`.
+     *
+     * @see EV-11, MSG-6
+     */
     MESSAGE_ARRIVED: MessageArrived;
-    /** A message of the user is delivered, from this session or another. */
+    /**
+     * A message of the user is stored, whether it was sent from this session or from another. For a
+     * message of this page it is raised after the promise of `sendMessage` has settled. `eventDate`
+     * is its `receivedAt`.
+     *
+     * @see EV-11, MSG-5, MSG-6
+     */
     MESSAGE_DELIVERED: MessageDelivered;
   }
 
   /** The events; {@link EventMap} says of each when it is raised. */
   type EventType = Exclude<keyof EventMap, "IDLE_TIMEOUT">;
-  /** `PENDING`: this session is not in; `ACTIVE`: it is; the others: the chat ends, has ended. */
-  type EngagementStatus = "PENDING" | "ACTIVE" | "TERMINATING" | "TERMINATED";
-  /** Why the user leaves a chat. */
-  type EngagementDisconnectReason = "USER_CLOSED" | "SYSTEM_CLOSED" | "USER_INACTIVE";
   /**
-   * Why the event stream failed. `UNAUTHORIZED`: the JWT has expired; `FORBIDDEN`: the JWT is
-   * refused; `SDK_SESSION_INVALID`: the session ended on the server; `SERVER_ERROR`: the server
-   * closed the stream; `SERVER_UNREACHABLE`: no connection, or a silent one;
-   * `RECONNECTION_TIMEOUT`: it gave up, `retryConnection` tries again.
+   * Where a chat stands, for this session.
+   *
+   * @see ENG-3
+   */
+  type EngagementStatus =
+    /** This session is not in the chat. */
+    | "PENDING"
+    /** This session is in the chat. */
+    | "ACTIVE"
+    /** This session has asked to leave it. */
+    | "TERMINATING"
+    /** The chat has ended for the user. */
+    | "TERMINATED";
+  /**
+   * Why the user leaves a chat.
+   *
+   * @see ENG-5
+   */
+  type EngagementDisconnectReason =
+    /** The user left; the default of `disconnect`. */
+    | "USER_CLOSED"
+    /** The page ended the chat on its own. */
+    | "SYSTEM_CLOSED"
+    /** The user was inactive. */
+    | "USER_INACTIVE";
+  /**
+   * Why the event stream failed, and what follows.
+   *
+   * @see EV-7
    */
   type EventStreamFailureReason =
+    /** The JWT has expired: the SDK waits for a new one; where one is set already, it reconnects. */
     | "UNAUTHORIZED"
+    /**
+     * The JWT or the application key is refused though the JWT has not expired: attempts go on, at
+     * growing intervals.
+     */
     | "FORBIDDEN"
+    /** The session has ended on the server, or another client has taken it over: SHUTDOWN follows. */
     | "SDK_SESSION_INVALID"
+    /** The server closed the connection, or sent what is not understood: attempts go on. */
     | "SERVER_ERROR"
+    /**
+     * There is no connection, or it went silent, or the page was put into the back/forward cache:
+     * attempts go on.
+     */
     | "SERVER_UNREACHABLE"
+    /** An error inside the SDK: SHUTDOWN follows. */
     | "UNEXPECTED_ERROR"
+    /** The reconnection window is over: nothing follows until `retryConnection`. */
     | "RECONNECTION_TIMEOUT";
-  /** Each level includes those after it; `OFF`: nothing. */
-  type LogLevel = "DEBUG" | "INFO" | "WARN" | "ERROR" | "OFF";
+  /**
+   * What is printed on the console. Each level includes those after it.
+   *
+   * @see NS-10
+   */
+  type LogLevel =
+    /** Everything that helps to find a fault. */
+    | "DEBUG"
+    /** What happens seldom and needs no action. */
+    | "INFO"
+    /** Warnings. */
+    | "WARN"
+    /** Errors; the default. */
+    | "ERROR"
+    /** Nothing. */
+    | "OFF";
   /** Kinds of participants. */
-  type ParticipantType = "CUSTOMER" | "AGENT" | "SUPERVISOR" | "BOT" | "SYSTEM";
-  /** `USER_CLOSED`: by the page; `USER_INACTIVE`: the idle timers have run out. */
-  type ShutdownReason = "USER_CLOSED" | "USER_INACTIVE";
-  /** How a message's text is meant. */
-  type TextType = "PLAINTEXT" | "MARKDOWN" | "HTML";
+  type ParticipantType =
+    /** The user of the page. */
+    | "CUSTOMER"
+    /** An agent. */
+    | "AGENT"
+    /** A supervisor who has joined. */
+    | "SUPERVISOR"
+    /** An automated participant. */
+    | "BOT"
+    /** The platform itself. */
+    | "SYSTEM";
+  /**
+   * Why the user's session ended.
+   *
+   * @see SHUT-1, IDLE-3
+   */
+  type ShutdownReason =
+    /** The page called `shutdown`; its default. */
+    | "USER_CLOSED"
+    /** The grace period after the idle timer is over. */
+    | "USER_INACTIVE";
+  /**
+   * How a message's text is meant. What pages send is `PLAINTEXT`.
+   *
+   * @see MSG-2
+   */
+  type TextType =
+    /** Plain text. */
+    | "PLAINTEXT"
+    /** Markdown. */
+    | "MARKDOWN"
+    /** HTML. */
+    | "HTML";
 
   /**
    * The text of each error, with which its message begins; ` - ` and details may follow. `init` of an

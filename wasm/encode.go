@@ -12,7 +12,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// encode_gen.go writes what is delivered, in the shapes that pages see (docs/events.md), so
+// encode_gen.go writes what is delivered, in the shapes that pages see (docs/reference.md), so
 // that the shim only has to turn numbers into Dates. Here is what it needs for that.
 
 // milliseconds writes a date, unless it is zero.

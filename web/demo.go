@@ -175,7 +175,7 @@ func (p *process) printDemoAddresses(w io.Writer) {
 		host = "127.0.0.1"
 	}
 	at := url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}
-	fmt.Fprintf(w, "Customer page  %s\nAgent desk     %sdesk\n", at.String(), at.String())
+	fmt.Fprintf(w, "Customer page  %[1]s\nAgent desk     %[1]sdesk\nDocuments      %[1]sdocs\n", at.String())
 	if p.demoHost != "" && !jwks.IsLoopback(p.demoHost) {
 		at.Host = net.JoinHostPort(p.demoHost, port)
 		fmt.Fprintf(w, "From elsewhere %s\n", at.String())

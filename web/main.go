@@ -310,6 +310,9 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 		return err
 	}
 	mux.Handle("/", handler)
+	if err := addDocuments(mux); err != nil {
+		return err
+	}
 	mux.Handle("/v1/getJWT", p.gateway.Handler())
 	mux.HandleFunc("/demo-config.json", serveConfig(config))
 	return nil

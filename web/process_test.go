@@ -511,7 +511,7 @@ func TestProduction(t *testing.T) {
 
 	t.Run("serves no demo, and mints with the server credential", func(t *testing.T) {
 		p := launch(t, built(t), append(base, "--data", t.TempDir(), "--jwt-private-key", file("private.pem"), "--server-credential", "@"+file("server"))...)
-		for _, path := range []string{"/", "/desk", "/desk/", "/desk/config.json", "/demo-config.json", "/avaya-ccaas-chat-sdk.js"} {
+		for _, path := range []string{"/", "/desk", "/desk/", "/desk/config.json", "/docs", "/docs/", "/demo-config.json", "/avaya-ccaas-chat-sdk.js"} {
 			if status, _ := p.call("GET", path, ""); status != 404 {
 				t.Errorf("%s answered %d", path, status)
 			}

@@ -61,32 +61,43 @@ func etag(content []byte, coding string) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + coding + `"`
 }
 
-// pageFiles serves the files below a folder under their paths, and each index.html as its
-// folder's, with the headers that headersOf returns for a path. /desk leads to /desk/, so that
-// what the page names is found beside it.
+// pageFiles serves the files below a folder, with the headers that headersOf returns for a path.
 func pageFiles(files fs.FS, headersOf func(path string) headers) (http.Handler, error) {
-	type page struct {
-		mime, etag string
-		content    []byte
-	}
-	all := map[string]page{}
+	all := map[string][]byte{}
 	err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
-		mime := mimeTypes[path.Ext(name)]
-		if err != nil || d.IsDir() || mime == "" {
+		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := fs.ReadFile(files, name)
-		p := page{mime, etag(b, ""), b}
-		all["/"+name] = p
-		if dir, ok := strings.CutSuffix("/"+name, "index.html"); ok {
-			all[dir] = p
-		}
+		all["/"+name], err = fs.ReadFile(files, name)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return servePages(all, headersOf), nil
+}
+
+// servePages serves files under their paths, if mimeTypes has their kind, and each index.html as
+// its folder's, with the headers that headersOf returns for a path. /desk leads to /desk/, so that
+// what the page names is found beside it.
+func servePages(files map[string][]byte, headersOf func(path string) headers) http.HandlerFunc {
+	type page struct {
+		mime, etag string
+		content    []byte
+	}
+	all := map[string]page{}
+	for name, b := range files {
+		mime := mimeTypes[path.Ext(name)]
+		if mime == "" {
+			continue
+		}
+		p := page{mime, etag(b, ""), b}
+		all[name] = p
+		if dir, ok := strings.CutSuffix(name, "index.html"); ok {
+			all[dir] = p
+		}
+	}
+	return func(w http.ResponseWriter, r *http.Request) {
 		if !reading(w, r) {
 			return
 		}
@@ -108,7 +119,7 @@ func pageFiles(files fs.FS, headersOf func(path string) headers) (http.Handler, 
 		h.Set("Content-Type", p.mime)
 		h.Set("ETag", p.etag)
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(p.content))
-	}), nil
+	}
 }
 
 func reading(w http.ResponseWriter, r *http.Request) bool {

@@ -168,7 +168,8 @@ func moduleTypes(global []byte) ([]byte, error) {
 	}
 	var b bytes.Buffer
 	b.WriteString("// Types of the package's modules. All dates are Date objects; all durations are seconds.\n" +
-		"// Lengths of texts count UTF-16 code units, as String.length does.\n\n" + reference[1] + "\n")
+		"// Lengths of texts count UTF-16 code units, as String.length does. Ids after @see, such as\n" +
+		"// NS-1, are rows of docs/surface.md of the SDK's sources, which specifies the surface.\n\n" + reference[1] + "\n")
 	for line := range strings.SplitSeq(namespace, "\n") {
 		line = strings.TrimPrefix(line, "  ")
 		if strings.HasPrefix(line, "interface ") || strings.HasPrefix(line, "type ") || strings.HasPrefix(line, "const ") {

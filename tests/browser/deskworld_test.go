@@ -355,25 +355,31 @@ var axe = sync.OnceValues(func() (string, error) {
 	return string(text), err
 })
 
-// audit asks axe-core about what the page shows, light and dark, wide and with 360 px, and
-// whether all of it is in sight. Colours do not depend on the width: 360 px are asked about once.
+// audit asks axe-core about what the page shows.
 func (p *workplace) audit(state string) {
 	p.T.Helper()
+	audit(p.Tab, "desk-"+state)
+}
+
+// audit asks axe-core about what a page shows, light and dark, wide and with 360 px, and
+// whether all of it is in sight. Colours do not depend on the width: 360 px are asked about once.
+func audit(b *harness.Tab, state string) {
+	b.T.Helper()
 	script, err := axe()
 	if err != nil {
-		p.T.Fatal(err)
+		b.T.Fatal(err)
 	}
 	var there bool
-	if p.Eval(&there, `typeof axe === "object"`); !there {
-		p.EvalAs(harness.AsDebugger, &there, "%s", harness.Script(script+"\n;true"))
+	if b.Eval(&there, `typeof axe === "object"`); !there {
+		b.EvalAs(harness.AsDebugger, &there, "%s", harness.Script(script+"\n;true"))
 	}
 	for _, look := range []struct {
 		width int64
 		dark  bool
 	}{{1280, false}, {1280, true}, {360, true}} {
-		p.SetSize(look.width, 740, look.dark)
+		b.SetSize(look.width, 740, look.dark)
 		var found []string
-		p.Eval(&found, `(async () => {
+		b.Eval(&found, `(async () => {
 			await new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f)));
 			await Promise.allSettled(document.getAnimations().map((a) => a.finished));
 			const { violations } = await axe.run(document, { resultTypes: ["violations"], iframes: false });
@@ -381,12 +387,12 @@ func (p *workplace) audit(state string) {
 		})()`)
 		what := fmt.Sprintf("%s, %d px, dark %v", state, look.width, look.dark)
 		for _, violation := range found {
-			p.T.Errorf("%s: %s", what, violation)
+			b.T.Errorf("%s: %s", what, violation)
 		}
-		checkLayout(p.Tab, what, "spills()")
+		checkLayout(b, what, "spills()")
 	}
-	p.Screenshot("desk-" + state) // narrow and dark
-	p.SetSize(1280, 800, false)
+	b.Screenshot(state) // narrow and dark
+	b.SetSize(1280, 800, false)
 }
 
 // focused waits until an element has the focus.

@@ -9,8 +9,14 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"html"
+	"io"
 	"io/fs"
+	"maps"
+	"net/http"
+	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -18,14 +24,16 @@ import (
 	"strings"
 	"testing"
 
+	"openchat"
 	"openchat/tests/harness"
 )
 
 func TestMain(m *testing.M) { harness.Main(m) }
 
 // These tests compare the documents of docs/ with the code, so that neither changes
-// without the other: codes and texts (errors.md), payloads and enums (events.md), limits
-// and rows (surface.md), and the links between them.
+// without the other: codes and texts (errors.md), payloads and enums (reference.md), limits
+// and rows (surface.md), and the links between them. What reference.md has it has of the types,
+// by tests/meta/types.
 
 // document reads a file of docs/.
 func document(t *testing.T, name string) string {
@@ -335,21 +343,25 @@ func declarations(t *testing.T) (members map[string]map[string]string, payloads 
 	return members, payloads
 }
 
-// documentedMembers reads the table of members in a section of events.md.
+// typeLink is a type with a link to the section about it.
+var typeLink = regexp.MustCompile(`^\[(.*)\]\(#.*\)$`)
+
+// documentedMembers reads the table of members in a section of reference.md.
 func documentedMembers(t *testing.T, section string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, cells := range tableRows(section) {
 		if len(cells) != 3 || cells[2] == "" {
-			t.Errorf("events.md: %q is no member with its type and meaning", cells)
+			t.Errorf("reference.md: %q is no member with its type and meaning", cells)
 			continue
 		}
-		found[strings.Trim(cells[0], "`")] = strings.Trim(cells[1], "`")
+		kind := typeLink.ReplaceAllString(cells[1], "$1")
+		found[strings.Trim(cells[0], "`")] = strings.Trim(kind, "`")
 	}
 	return found
 }
 
-// wordsOf returns the first cells of the tables in a section of events.md, without code
+// wordsOf returns the first cells of the tables in a section of reference.md, without code
 // marks and links.
 func wordsOf(section string) (list []string) {
 	for _, cells := range tableRows(section) {
@@ -360,19 +372,18 @@ func wordsOf(section string) (list []string) {
 }
 
 func TestDocsEvents(t *testing.T) {
-	text := document(t, "events.md")
-	parts := sections(text)
-	documented := wordsOf(parts["Events, payloads and enums"])
+	parts := sections(document(t, "reference.md"))
+	documented := wordsOf(parts["Events"])
 	members, payloads := declarations(t)
 	if core := load(t, "sdk").words("EventType"); !slices.Equal(documented, core) {
-		t.Errorf("events.md lists %q, sdk has %q", documented, core)
+		t.Errorf("reference.md lists %q, sdk has %q", documented, core)
 	}
 	if len(payloads) != len(documented)+1 { // and IDLE_TIMEOUT
-		t.Errorf("events.md lists %d events, the declarations have %d, the alias included", len(documented), len(payloads))
+		t.Errorf("reference.md lists %d events, the declarations have %d, the alias included", len(documented), len(payloads))
 	}
 	same := func(section, declared string) {
 		if got, want := fmt.Sprint(documentedMembers(t, parts[section])), fmt.Sprint(members[declared]); got != want || want == "map[]" {
-			t.Errorf("events.md says of %s\n%s, the declarations of %s\n%s", section, got, declared, want)
+			t.Errorf("reference.md says of %s\n%s, the declarations of %s\n%s", section, got, declared, want)
 		}
 	}
 	for _, event := range documented {
@@ -384,19 +395,19 @@ func TestDocsEvents(t *testing.T) {
 }
 
 func TestDocsEnums(t *testing.T) {
-	parts := sections(document(t, "events.md"))
-	parts["EventType"] = parts["Events, payloads and enums"]
+	parts := sections(document(t, "reference.md"))
+	parts["EventType"] = parts["Events"]
 	core, protocol := load(t, "sdk"), load(t, "sdk/wire")
 	for enum, p := range map[string]*goPackage{"LogLevel": core, "EngagementStatus": protocol, "ParticipantType": protocol} {
 		if got, want := wordsOf(parts[enum]), p.words(enum); !slices.Equal(got, want) {
-			t.Errorf("events.md says of %s %q, the constants are %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the constants are %q", enum, got, want)
 		}
 	}
 	for enum, want := range map[string][]string{
 		"EventStreamFailureReason": core.words("FailureReason"), "TextType": protocol.words("TextFormat"), "EngagementDisconnectReason": protocol.words("Reason"),
 	} {
 		if got := wordsOf(parts[enum]); !sameWords(got, want) {
-			t.Errorf("events.md says of %s %q, the constants are %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the constants are %q", enum, got, want)
 		}
 	}
 
@@ -407,11 +418,11 @@ func TestDocsEnums(t *testing.T) {
 		for (const name of Object.keys(sdk)) if (typeof sdk[name] === "object") words[name] = Object.keys(sdk[name]);
 		return words`)
 	if len(built) != 8 {
-		t.Errorf("the script has the enums %v, events.md 8", built)
+		t.Errorf("the script has the enums %v, reference.md 8", built)
 	}
 	for enum, want := range built {
 		if got := wordsOf(parts[enum]); !slices.Equal(got, want) {
-			t.Errorf("events.md says of %s %q, the script %q", enum, got, want)
+			t.Errorf("reference.md says of %s %q, the script %q", enum, got, want)
 		}
 	}
 }
@@ -449,7 +460,7 @@ var limitCell = regexp.MustCompile(`^(\d+)(?: (\w+))?$`)
 
 func TestDocsLimits(t *testing.T) {
 	packages := map[string]*goPackage{"wire": load(t, "sdk/wire"), "sdk": load(t, "sdk"), "wasm": load(t, "wasm")}
-	rows, codes, events := sections(document(t, "surface.md")), documentedCodes(t), sections(document(t, "events.md"))
+	rows, codes, parts := sections(document(t, "surface.md")), documentedCodes(t), sections(document(t, "reference.md"))
 	known := map[string]bool{}
 	for _, cells := range tableRows(rows["Limits"]) {
 		if len(cells) != 4 {
@@ -468,7 +479,7 @@ func TestDocsLimits(t *testing.T) {
 		}
 		stated := regexp.MustCompile(`(^|[^0-9.])` + cells[1] + `($|[^0-9])`)
 		for _, at := range strings.Fields(cells[2]) {
-			text := rows[at] + events[at]
+			text := rows[at] + parts[at]
 			if code, found := strings.CutPrefix(at, "ACS-"); found {
 				n, _ := strconv.Atoi(code)
 				text = codes[n].row
@@ -572,33 +583,113 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
+var (
+	codeMarks = regexp.MustCompile("(?s)```.*?```|`[^`\n]*`")
+	linkMarks = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]*))?\)`)
+)
+
+// Each link in a document leads to a file of the repository, and to a section that is there.
 func TestDocsLinks(t *testing.T) {
-	names, err := filepath.Glob("../../docs/*.md")
-	if err != nil || len(names) == 0 {
-		t.Fatal(names, err)
-	}
-	index := document(t, "README.md")
-	for _, name := range names {
-		if base := filepath.Base(name); base != "README.md" && !strings.Contains(index, "]("+base+")") {
-			t.Errorf("docs/README.md does not list %s", base)
+	links := 0
+	err := fs.WalkDir(openchat.Documents, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".md" {
+			return err
 		}
-		text := regexp.MustCompile("(?s)```.*?```").ReplaceAllString(document(t, filepath.Base(name)), "")
-		for _, m := range regexp.MustCompile(`\]\(([^)#]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+		text := codeMarks.ReplaceAllString(source(t, name), "``")
+		for _, m := range linkMarks.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(m[1], "://") {
-				continue // another site, or a document that the index lists
+				continue // another site
 			}
-			target := text
+			links++
+			target := name
 			if m[1] != "" {
-				b, err := os.ReadFile(filepath.Join("../../docs", m[1]))
-				if err != nil {
-					t.Errorf("%s: %v", name, err)
-					continue
-				}
-				target = string(b)
+				target = path.Join(path.Dir(name), m[1])
 			}
-			if m[2] != "" && !anchors(target)[m[2]] {
-				t.Errorf("%s links to %s#%s, which is not there", name, m[1], m[2])
+			if _, err := os.Stat(filepath.Join("../..", target)); err != nil {
+				t.Errorf("%s: %v", name, err)
+			} else if m[2] != "" && !anchors(source(t, target))[m[2]] {
+				t.Errorf("%s links to %s#%s, which is not there", name, target, m[2])
 			}
 		}
+		return nil
+	})
+	if err != nil || links < 100 {
+		t.Errorf("%d links, %v", links, err)
+	}
+}
+
+var (
+	hrefs = regexp.MustCompile(`<(?:a|link)[^>]* href="([^"]*)"`)
+	ids   = regexp.MustCompile(` id="([^"]*)"`)
+)
+
+// The demo serves all documents at /docs, and each link on their pages, on from the demo's own,
+// leads to a page, and to a place that is there.
+func TestDocsServed(t *testing.T) {
+	home, err := url.Parse(harness.Shared(t).Gateway.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]string{} // what was read, by path
+	read := func(at *url.URL) string {
+		t.Helper()
+		if text, done := pages[at.Path]; done {
+			return text
+		}
+		res, err := http.Get(at.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != 200 {
+			t.Errorf("%s is answered %d, %v", at, res.StatusCode, err)
+		}
+		if policy := res.Header.Get("Content-Security-Policy"); strings.HasPrefix(at.Path, "/docs/") && (!strings.HasPrefix(policy, "default-src 'none'; style-src 'self'; ") || strings.Contains(policy, "script-src")) {
+			t.Errorf("%s has the policy %q", at, policy)
+		}
+		pages[at.Path] = string(b)
+		return string(b)
+	}
+	if !strings.Contains(read(home), `href="/docs/"`) {
+		t.Error("the demo's page does not lead to the documents")
+	}
+	for queue := []string{"/docs/"}; len(queue) > 0; queue = queue[1:] {
+		page := home.ResolveReference(&url.URL{Path: queue[0]})
+		for _, m := range hrefs.FindAllStringSubmatch(read(page), -1) {
+			to, err := page.Parse(html.UnescapeString(m[1]))
+			if err != nil {
+				t.Errorf("%s leads to %s: %v", page, m[1], err)
+				continue
+			}
+			if to.Host != home.Host {
+				continue // another site
+			}
+			_, known := pages[to.Path]
+			there := read(&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path})
+			if to.Fragment != "" && !slices.ContainsFunc(ids.FindAllStringSubmatch(there, -1), func(m []string) bool { return html.UnescapeString(m[1]) == to.Fragment }) {
+				t.Errorf("%s leads to %s, where that is not", page.Path, m[1])
+			}
+			if !known && strings.HasPrefix(to.Path, "/docs/") && strings.HasSuffix(to.Path, ".html") {
+				queue = append(queue, to.Path)
+			}
+		}
+	}
+	documents := 0
+	err = fs.WalkDir(openchat.Documents, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		documents++
+		title, _, _ := strings.Cut(strings.TrimPrefix(source(t, name), "# "), "\n")
+		if !slices.ContainsFunc(slices.Collect(maps.Values(pages)), func(page string) bool {
+			return name == "LICENSE" || strings.Contains(page, "<title>"+html.EscapeString(title)+" - ")
+		}) {
+			t.Errorf("no link leads to %s", name)
+		}
+		return nil
+	})
+	if err != nil || documents < 12 {
+		t.Errorf("%d documents, %v", documents, err)
 	}
 }

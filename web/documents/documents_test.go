@@ -1,0 +1,111 @@
+package documents
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"openchat"
+)
+
+// site renders documents, whose list has them all.
+func site(t *testing.T, files map[string]string) (map[string]string, error) {
+	t.Helper()
+	all := fstest.MapFS{"docs/README.md": {Data: []byte("# Documents\n\n## Learn\n\n| Document | What |\n|---|---|\n| [`a.md`](a.md) | [b](b.md) |\n| [the project](../README.md) | |\n")}}
+	for name, text := range files {
+		all[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	pages, err := Pages(all)
+	texts := map[string]string{}
+	for name, page := range pages {
+		texts[name] = string(page)
+	}
+	return texts, err
+}
+
+func TestPages(t *testing.T) {
+	pages, err := site(t, map[string]string{
+		"README.md": "# The project\n\n[first](docs/a.md#ROW-1) [list](docs/README.md)\n",
+		"LICENSE":   "Do <what> you want.\n",
+		"docs/a.md": "# A & more\n\n## First section\n\n#### <a id=\"ROW-1\"></a>ROW-1 `code_of(x)`\n\n### Second [part](b.md)\n\n" +
+			"[b](b.md#a-section), [here](#first-section), [project](../README.md), [license](../LICENSE), [`code`](../js/code.js), [out](https://example.com/x.md)\n\n" +
+			"<!-- a comment -->\n\n```html\n<script>alert(1)</script>\n```\n\n| x |\n|---|\n| <a id=\"CELL-1\"></a>y |\n",
+		"docs/b.md": "# B\n\n## A section\n\n## A section\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, wanted := range map[string][]string{
+		"index.html":   {`<title>Documents - Chat SDK</title>`, `<a href="a.html">A &amp; more</a>`, `<a href="readme.html">The project</a>`, `<h2>Learn</h2>`},
+		"readme.html":  {`<a href="a.html#ROW-1">first</a>`, `<a href="index.html">list</a>`, `<a href="readme.html" aria-current="page">`},
+		"license.html": {"Do &lt;what&gt; you want.\n"},
+		"a.html": {
+			`<h1 id="a--more">A &amp; more</h1>`, `<h2 id="first-section">First section</h2>`, `<h3 id="row-1-code_ofx"><a id="ROW-1"></a>ROW-1 <code>code_of(x)</code></h3>`,
+			`<h3 id="second-part">`, `<a href="b.html#a-section">b</a>`, `<a href="#first-section">here</a>`, `<a href="readme.html">project</a>`, `<a href="license.html">license</a>`,
+			`, <code>code</code>, `, `<a href="https://example.com/x.md">out</a>`, `<pre tabindex="0"><code>&lt;script&gt;alert(1)&lt;/script&gt;` + "\n</code></pre>",
+			"<div class=\"wide\" tabindex=\"0\">\n<table>", `<td><a id="CELL-1"></a>y</td>`, `<a href="#first-section">First section</a>`, `<a href="a.html" aria-current="page">A &amp; more</a>`,
+		},
+		"b.html": {`<h2 id="a-section">`, `<h2 id="a-section-1">`},
+	} {
+		for _, text := range wanted {
+			if !strings.Contains(pages[page], text) {
+				t.Errorf("%s has no %s:\n%s", page, text, pages[page])
+			}
+		}
+	}
+	if strings.Contains(pages["a.html"], "<!--") || strings.Contains(pages["index.html"], `<a href="b.html">B</a>`) {
+		t.Errorf("what is not for readers is shown:\n%s\n%s", pages["a.html"], pages["index.html"])
+	}
+	if len(pages) != 6 {
+		t.Errorf("%d files were made, not 5 pages and a style", len(pages))
+	}
+}
+
+func TestPagesThatCanNotBeMade(t *testing.T) {
+	for name, files := range map[string]map[string]string{
+		"HTML in a line":      {"docs/a.md": "# A\n\nsome <b>HTML</b>\n"},
+		"HTML as a block":     {"docs/a.md": "# A\n\n<div onclick=\"x\">\n</div>\n"},
+		"a script":            {"docs/a.md": "# A\n\n<script>alert(1)</script>\n"},
+		"an anchor with more": {"docs/a.md": "# A\n\nsome <a id=\"x\" href=\"y\">HTML</a>\n"},
+		"two of one name":     {"docs/a.md": "# A\n", "web/a.md": "# A\n"},
+		"a list in its place": {"docs/index.md": "# A\n"},
+	} {
+		if _, err := site(t, files); err == nil {
+			t.Errorf("%s: pages were made", name)
+		}
+	}
+	if _, err := Pages(fstest.MapFS{"docs/a.md": {Data: []byte("# A\n")}}); err == nil {
+		t.Error("without a list, pages were made")
+	}
+}
+
+// The repository's own documents: each is listed, has a title, and has each id once.
+func TestDocuments(t *testing.T) {
+	pages, err := Pages(openchat.Documents)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pages) < 12 {
+		t.Errorf("there are %d pages", len(pages))
+	}
+	for name, text := range pages {
+		page := string(text)
+		if !strings.HasSuffix(name, ".html") {
+			continue
+		}
+		if strings.Contains(page, "<title> -") || strings.Count(page, "<h1") != 1 {
+			t.Errorf("%s has not one title", name)
+		}
+		if !strings.Contains(string(pages["index.html"]), `href="`+name+`"`) && name != "index.html" {
+			t.Errorf("docs/README.md does not list what is %s", name)
+		}
+		seen := map[string]bool{}
+		for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+			if seen[m[1]] {
+				t.Errorf("%s has the id %q twice", name, m[1])
+			}
+			seen[m[1]] = true
+		}
+	}
+}
