@@ -118,13 +118,14 @@ func pageName(file string) string {
 
 func newMarkdown() goldmark.Markdown {
 	return goldmark.New(
-		goldmark.WithExtensions(extension.Table),
+		// The other way to align cells is a style of their own, which the pages' policy forbids.
+		goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(ownNodes{}, 1))),
 	)
 }
 
-// parse reads the document's title and sections. Levels of headings that are left out are closed
+// parse reads the document's title and sections, and prepares it for a narrow window. Levels of headings that are left out are closed
 // up, so that no heading of a page is more than one level below the one that it belongs to.
 func (d *document) parse(p parser.Parser) error {
 	context := parser.NewContext(parser.WithIDs(&forgeIDs{seen: map[string]int{}}))
@@ -136,6 +137,9 @@ func (d *document) parse(p parser.Parser) error {
 		}
 		if html := htmlOf(n, d.source); html != "" && !isAnchor(html) && !isComment(html) {
 			return ast.WalkStop, fmt.Errorf("only anchors and comments may be HTML, not %s", html)
+		}
+		if table, ok := n.(*extensionast.Table); ok {
+			labelCells(table, d.source)
 		}
 		heading, ok := n.(*ast.Heading)
 		if !ok {
