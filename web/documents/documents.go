@@ -6,7 +6,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
+	"html"
 	"io/fs"
 	"net/url"
 	"path"
@@ -28,9 +28,10 @@ const index = "docs/README.md"
 var (
 	//go:embed style.css
 	style []byte
+	// pageText has marks where a page's parts go. It is no html/template, which calls methods by
+	// their names: the linker would then keep every method of the gateway, 4 MB.
 	//go:embed page.html
-	pageText     string
-	pageTemplate = template.Must(template.New("page").Parse(pageText))
+	pageText string
 )
 
 // document is one file.
@@ -214,17 +215,37 @@ func (d *document) relink(byFile map[string]*document) {
 }
 
 func (d *document) render(r renderer.Renderer, groups []group) ([]byte, error) {
-	var body, page bytes.Buffer
+	var body bytes.Buffer
 	if err := r.Render(&body, d.source, d.root); err != nil {
 		return nil, err
 	}
-	err := pageTemplate.Execute(&page, struct {
-		Title, Page string
-		Body        template.HTML
-		Contents    []link
-		Groups      []group
-	}{d.title, d.page, template.HTML(body.String()), d.contents, groups})
-	return page.Bytes(), err
+	contents := ""
+	if len(d.contents) > 0 {
+		contents = `<nav aria-labelledby="page-contents">` + "\n" + `<h2 id="page-contents">On this page</h2>` + "\n" + d.list(d.contents) + "</nav>"
+	}
+	var documents strings.Builder
+	for _, g := range groups {
+		documents.WriteString("<h2>" + html.EscapeString(g.Name) + "</h2>\n" + d.list(g.Links))
+	}
+	page := strings.NewReplacer(
+		"{{title}}", html.EscapeString(d.title), "{{body}}", body.String(), "{{contents}}", contents, "{{documents}}", documents.String(),
+	).Replace(pageText)
+	return []byte(page), nil
+}
+
+// list returns links as a list, in which that to this document says so.
+func (d *document) list(links []link) string {
+	var b strings.Builder
+	b.WriteString("<ul>\n")
+	for _, l := range links {
+		current := ""
+		if l.To == d.page {
+			current = ` aria-current="page"`
+		}
+		fmt.Fprintf(&b, "<li><a href=\"%s\"%s>%s</a></li>\n", html.EscapeString(l.To), current, html.EscapeString(l.Text))
+	}
+	b.WriteString("</ul>\n")
+	return b.String()
 }
 
 // plainText returns the words in a node, without marks.
