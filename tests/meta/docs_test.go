@@ -480,6 +480,9 @@ func TestDocsLimits(t *testing.T) {
 		stated := regexp.MustCompile(`(^|[^0-9.])` + cells[1] + `($|[^0-9])`)
 		for _, at := range strings.Fields(cells[2]) {
 			text := rows[at] + parts[at]
+			if owner, member, isMember := strings.Cut(at, "."); isMember && text == "" {
+				text = regexp.MustCompile("(?m)^\\| `" + member + "\\??` .*").FindString(parts[owner])
+			}
 			if code, found := strings.CutPrefix(at, "ACS-"); found {
 				n, _ := strconv.Atoi(code)
 				text = codes[n].row

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
-	"html/template"
+	"html"
 	"io/fs"
 	"net/url"
 	"path"
@@ -28,9 +28,10 @@ const index = "docs/README.md"
 var (
 	//go:embed style.css
 	style []byte
+	// pageText has marks where a page's parts go. It is no html/template, which calls methods by
+	// their names: the linker would then keep every method of the gateway, 4 MB.
 	//go:embed page.html
-	pageText     string
-	pageTemplate = template.Must(template.New("page").Parse(pageText))
+	pageText string
 )
 
 // document is one file.
@@ -118,13 +119,14 @@ func pageName(file string) string {
 
 func newMarkdown() goldmark.Markdown {
 	return goldmark.New(
-		goldmark.WithExtensions(extension.Table),
+		// The other way to align cells is a style of their own, which the pages' policy forbids.
+		goldmark.WithExtensions(extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute))),
 		goldmark.WithParserOptions(parser.WithAutoHeadingID()),
 		goldmark.WithRendererOptions(renderer.WithNodeRenderers(util.Prioritized(ownNodes{}, 1))),
 	)
 }
 
-// parse reads the document's title and sections. Levels of headings that are left out are closed
+// parse reads the document's title and sections, and prepares it for a narrow window. Levels of headings that are left out are closed
 // up, so that no heading of a page is more than one level below the one that it belongs to.
 func (d *document) parse(p parser.Parser) error {
 	context := parser.NewContext(parser.WithIDs(&forgeIDs{seen: map[string]int{}}))
@@ -136,6 +138,9 @@ func (d *document) parse(p parser.Parser) error {
 		}
 		if html := htmlOf(n, d.source); html != "" && !isAnchor(html) && !isComment(html) {
 			return ast.WalkStop, fmt.Errorf("only anchors and comments may be HTML, not %s", html)
+		}
+		if table, ok := n.(*extensionast.Table); ok {
+			labelCells(table, d.source)
 		}
 		heading, ok := n.(*ast.Heading)
 		if !ok {
@@ -210,17 +215,37 @@ func (d *document) relink(byFile map[string]*document) {
 }
 
 func (d *document) render(r renderer.Renderer, groups []group) ([]byte, error) {
-	var body, page bytes.Buffer
+	var body bytes.Buffer
 	if err := r.Render(&body, d.source, d.root); err != nil {
 		return nil, err
 	}
-	err := pageTemplate.Execute(&page, struct {
-		Title, Page string
-		Body        template.HTML
-		Contents    []link
-		Groups      []group
-	}{d.title, d.page, template.HTML(body.String()), d.contents, groups})
-	return page.Bytes(), err
+	contents := ""
+	if len(d.contents) > 0 {
+		contents = `<nav aria-labelledby="page-contents">` + "\n" + `<h2 id="page-contents">On this page</h2>` + "\n" + d.list(d.contents) + "</nav>"
+	}
+	var documents strings.Builder
+	for _, g := range groups {
+		documents.WriteString("<h2>" + html.EscapeString(g.Name) + "</h2>\n" + d.list(g.Links))
+	}
+	page := strings.NewReplacer(
+		"{{title}}", html.EscapeString(d.title), "{{body}}", body.String(), "{{contents}}", contents, "{{documents}}", documents.String(),
+	).Replace(pageText)
+	return []byte(page), nil
+}
+
+// list returns links as a list, in which that to this document says so.
+func (d *document) list(links []link) string {
+	var b strings.Builder
+	b.WriteString("<ul>\n")
+	for _, l := range links {
+		current := ""
+		if l.To == d.page {
+			current = ` aria-current="page"`
+		}
+		fmt.Fprintf(&b, "<li><a href=\"%s\"%s>%s</a></li>\n", html.EscapeString(l.To), current, html.EscapeString(l.Text))
+	}
+	b.WriteString("</ul>\n")
+	return b.String()
 }
 
 // plainText returns the words in a node, without marks.

@@ -30,7 +30,8 @@ func TestPages(t *testing.T) {
 		"LICENSE":   "Do <what> you want.\n",
 		"docs/a.md": "# A & more\n\n## First section\n\n#### <a id=\"ROW-1\"></a>ROW-1 `code_of(x)`\n\n### Second [part](b.md)\n\n" +
 			"[b](b.md#a-section), [here](#first-section), [project](../README.md), [license](../LICENSE), [`code`](../js/code.js), [out](https://example.com/x.md)\n\n" +
-			"<!-- a comment -->\n\n```html\n<script>alert(1)</script>\n```\n\n| x |\n|---|\n| <a id=\"CELL-1\"></a>y |\n",
+			"<!-- a comment -->\n\n```html\n<script>alert(1)</script>\n```\n\n| x |\n|---|\n| <a id=\"CELL-1\"></a>y |\n\n" +
+			"| One | Two & `2` | Three |\n|---|---:|---|\n| a | b | c |\n",
 		"docs/b.md": "# B\n\n## A section\n\n## A section\n",
 	})
 	if err != nil {
@@ -44,7 +45,7 @@ func TestPages(t *testing.T) {
 			`<h1 id="a--more">A &amp; more</h1>`, `<h2 id="first-section">First section</h2>`, `<h3 id="row-1-code_ofx"><a id="ROW-1"></a>ROW-1 <code>code_of(x)</code></h3>`,
 			`<h3 id="second-part">`, `<a href="b.html#a-section">b</a>`, `<a href="#first-section">here</a>`, `<a href="readme.html">project</a>`, `<a href="license.html">license</a>`,
 			`, <code>code</code>, `, `<a href="https://example.com/x.md">out</a>`, `<pre tabindex="0"><code>&lt;script&gt;alert(1)&lt;/script&gt;` + "\n</code></pre>",
-			"<div class=\"wide\" tabindex=\"0\">\n<table>", `<td><a id="CELL-1"></a>y</td>`, `<a href="#first-section">First section</a>`, `<a href="a.html" aria-current="page">A &amp; more</a>`,
+			"<div class=\"wide\" tabindex=\"0\">\n<table>", "<div class=\"wide stacked\" tabindex=\"0\">\n<table>", `<td align="right" data-column="Two &amp; 2">b</td>`, `<td><a id="CELL-1"></a>y</td>`, `<a href="#first-section">First section</a>`, `<a href="a.html" aria-current="page">A &amp; more</a>`,
 		},
 		"b.html": {`<h2 id="a-section">`, `<h2 id="a-section-1">`},
 	} {
@@ -99,6 +100,9 @@ func TestDocuments(t *testing.T) {
 		}
 		if !strings.Contains(string(pages["index.html"]), `href="`+name+`"`) && name != "index.html" {
 			t.Errorf("docs/README.md does not list what is %s", name)
+		}
+		if m := regexp.MustCompile(`<[^>]* (?:style|on\w+)="`).FindString(page); m != "" {
+			t.Errorf("%s has what the pages' policy forbids: %s", name, m)
 		}
 		seen := map[string]bool{}
 		for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {

@@ -89,9 +89,37 @@ func renderCode(w util.BufWriter, source []byte, n ast.Node, entering bool) (ast
 	return ast.WalkContinue, nil
 }
 
-func renderTable(w util.BufWriter, _ []byte, _ ast.Node, entering bool) (ast.WalkStatus, error) {
+// labelCells gives the cells of a table with three columns or more the texts of their columns'
+// heads: where the window is narrow, a row's cells stand one below the other.
+func labelCells(table *extensionast.Table, source []byte) {
+	if !isStacked(table) {
+		return
+	}
+	var heads []string
+	for head := table.FirstChild().FirstChild(); head != nil; head = head.NextSibling() {
+		heads = append(heads, plainText(head, source))
+	}
+	for row := table.FirstChild().NextSibling(); row != nil; row = row.NextSibling() {
+		column := 0
+		for cell := row.FirstChild(); cell != nil; cell = cell.NextSibling() {
+			cell.SetAttributeString("data-column", []byte(heads[column]))
+			column++
+		}
+	}
+}
+
+func isStacked(n ast.Node) bool {
+	table, ok := n.(*extensionast.Table)
+	return ok && len(table.Alignments) > 2
+}
+
+func renderTable(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 	if entering {
-		_, _ = w.WriteString("<div class=\"wide\" tabindex=\"0\">\n<table>\n")
+		class := "wide"
+		if isStacked(n) {
+			class = "wide stacked"
+		}
+		_, _ = fmt.Fprintf(w, "<div class=%q tabindex=\"0\">\n<table>\n", class)
 	} else {
 		_, _ = w.WriteString("</table>\n</div>\n")
 	}

@@ -364,13 +364,14 @@ func links(names []string) string {
 	var list []string
 	for _, name := range names {
 		to := "#" + name // a function
+		owner, _, _ := strings.Cut(name, ".")
 		switch {
 		case strings.HasPrefix(name, "ACS-"):
 			to = "errors.md#" + name
 		case rowID.MatchString(name):
 			to = "surface.md#" + name
-		case !strings.Contains(name, "."):
-			to = "#" + strings.ToLower(name)
+		case owner == name, owner != strings.ToLower(owner): // a section, or a member in its table
+			to = "#" + strings.ToLower(owner)
 		}
 		list = append(list, "["+name+"]("+to+")")
 	}
