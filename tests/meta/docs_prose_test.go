@@ -181,7 +181,24 @@ func TestDocsSizes(t *testing.T) {
 			t.Errorf("sizes.md does not say %q, which is the bound of make size", want)
 		}
 	}
-	// What the prose says of the tables: of all SDKs ours has the smallest script and the largest WebAssembly.
+	// What the prose says of the tables: of all SDKs ours has the smallest script and the largest WebAssembly,
+	// and is ready last at a first visit over a slow line.
+	slow := slices.Index(strings.Split(strings.SplitN(bench["Load: ready after, ms"], "\n|---", 2)[0], "|"), " cold, 10 Mbit/s, 40 ms ") - 1
+	last := 0.0
+	for _, cells := range tableRows(bench["Load: ready after, ms"]) {
+		if slow < 0 || slow >= len(cells) {
+			t.Fatalf("tests/BENCH.md has no slow line: %q", cells)
+		}
+		ready, err := strconv.ParseFloat(cells[slow], 64)
+		switch name := cells[0]; {
+		case err != nil:
+			t.Errorf("tests/BENCH.md: %q, %v", cells, err)
+		case name == "ours":
+			last = ready
+		case name != "bare Go" && ready >= last:
+			t.Errorf("sizes.md says that %s is ready before ours over a slow line", name)
+		}
+	}
 	ours := map[string]float64{}
 	for _, cells := range tableRows(bench["Bytes to download, KB"]) {
 		packed, err := strconv.ParseFloat(cells[len(cells)-1], 64)
