@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,19 +85,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	free := ports(t, 3)
-	m := &machine{T: t, root: memory(t), archive: t.TempDir(), api: free[0], metrics: free[1], try: free[2], seen: map[string]bool{}, all: fenced(t)}
-	// As make release packs it.
-	if err := os.CopyFS(filepath.Join(m.archive, "deploy"), os.DirFS(repository("web/deploy"))); err != nil {
-		t.Fatal(err)
-	}
-	dist := filepath.Join(m.archive, "dist")
-	if err := os.Mkdir(dist, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"avaya-ccaas-chat-sdk.js", "avaya-ccaas-chat-sdk.wasm", "avaya-ccaas-chat-sdk.d.ts", "build-info.json"} {
-		m.copy(repository("dist/"+name), filepath.Join(dist, name))
-	}
-	m.copy(gateway(t), filepath.Join(m.archive, "gateway"))
+	m := &machine{T: t, root: memory(t), api: free[0], metrics: free[1], try: free[2], seen: map[string]bool{}, all: fenced(t)}
 	for _, dir := range []string{"usr/local/bin", "etc", "var/lib/chat-gateway", "var/backups", "stand-ins"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -104,15 +95,18 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-func (m *machine) copy(from, to string) {
+// release packs a release as make release does, of the gateway under test, and unpacks it by the document's commands.
+func (m *machine) release() {
 	m.Helper()
-	text, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, text, 0o755)
+	if err := harness.BuildSDK(m.Context()); err != nil {
+		m.Fatal(err)
 	}
-	if err != nil {
-		m.Fatalf("%v (make build)", err)
+	dir := m.TempDir()
+	if err := harness.Run(m.Context(), "go", "run", "./web/deploy/release", "-version", version(m.T), "-dist", "dist", "-out", dir, gateway(m.T)); err != nil {
+		m.Fatal(err)
 	}
+	m.run("Release archive", 1, dir)
+	m.archive = filepath.Join(dir, fmt.Sprintf("chat-gateway-%s-%s-%s", version(m.T), runtime.GOOS, runtime.GOARCH))
 }
 
 // systemctl puts a program of that name where the commands find it.
@@ -188,7 +182,7 @@ func (m *machine) here(text string) string {
 	}
 	for from, to := range map[string]string{
 		"127.0.0.1:8080": m.api, "127.0.0.1:9464": m.metrics, "127.0.0.1:8090": m.try, "https://chat.example.com": "http://" + m.api,
-		`drain-delay = "15s"`: `drain-delay = "2s"`,
+		`drain-delay = "15s"`: `drain-delay = "2s"`, "linux-amd64": runtime.GOOS + "-" + runtime.GOARCH,
 		// The user is made by systemd-sysusers, which changes the machine.
 		"systemd-sysusers\n": "", "-o root -g chat-gateway ": "", "chown root:chat-gateway ": fmt.Sprintf("chown %d:%d ", os.Getuid(), os.Getgid()),
 	} {
@@ -244,14 +238,24 @@ func (m *machine) call(method, url, body string, header ...string) (int, string)
 	return status, string(text)
 }
 
-const documentedIntegration = "a776d4f3-b886-40a3-9fa7-5b7df35b440b"
+// The integrations of the document's two tenants, ABCDEF and GHIJKL.
+const (
+	documentedIntegration = "a776d4f3-b886-40a3-9fa7-5b7df35b440b"
+	anotherIntegration    = "5f0e3a52-6d53-4f5b-9f52-0c5b8f1f7d11"
+)
+
+// tokens is the call by which a server gets a token, with the credential and the appkey in these files.
+func (m *machine) tokens(account, integration, customer, credential, appkey string) (status int, text string) {
+	m.Helper()
+	return m.call("POST", "http://"+m.api+wire.BasePath+"/accounts/"+account+"/tokens",
+		fmt.Sprintf(`{"customerId":%q,"integrationId":%q}`, customer, integration),
+		"Authorization", "Bearer "+m.secret(credential), "appkey", m.secret(appkey), "Content-Type", "application/json")
+}
 
 // token has the gateway make a token, as a server does.
 func (m *machine) token(customer string) string {
 	m.Helper()
-	status, text := m.call("POST", "http://"+m.api+wire.BasePath+"/accounts/ABCDEF/tokens",
-		fmt.Sprintf(`{"customerId":%q,"integrationId":%q}`, customer, documentedIntegration),
-		"Authorization", "Bearer "+m.secret("server.txt"), "appkey", m.secret("appkey.txt"), "Content-Type", "application/json")
+	status, text := m.tokens("ABCDEF", documentedIntegration, customer, "server.txt", "appkey.txt")
 	found := regexp.MustCompile(`"(?:jwtToken|token)":"([^"]+)"`).FindStringSubmatch(text)
 	if status != 200 && status != 201 || found == nil {
 		m.Fatalf("the tokens call is answered %d %s", status, text)
@@ -273,13 +277,18 @@ func (m *machine) customer(id string) (chat string, send func(text string)) {
 	transport := native.New(native.Options{})
 	m.Cleanup(transport.Close)
 	active := make(chan struct{}, 16)
-	client := sdk.New(sdk.Options{Transport: transport, Deliver: func(e sdk.Event) {
-		if e.Type == sdk.EventEngagementActive {
+	var client *sdk.Client
+	var renewals sync.WaitGroup
+	client = sdk.New(sdk.Options{Transport: transport, Deliver: func(e sdk.Event) {
+		switch e.Type {
+		case sdk.EventEngagementActive:
 			active <- struct{}{}
+		case sdk.EventTokenExpired, sdk.EventTokenExpiryReminder: // as a page does
+			renewals.Go(func() { _ = client.SetJWTToken(m.token(id)) })
 		}
 	}})
 	ctx := m.Context()
-	m.Cleanup(func() { client.Shutdown(context.WithoutCancel(ctx), "") })
+	m.Cleanup(func() { client.Shutdown(context.WithoutCancel(ctx), ""); renewals.Wait() })
 	if _, err := client.Init(ctx, sdk.InitParams{HostURL: "http://" + m.api, IntegrationID: documentedIntegration, Token: m.token(id), Appkey: m.secret("appkey.txt")}, sdk.Config{IdleTimeout: sdk.IdleDisabled}); err != nil {
 		m.Fatal(err)
 	}
@@ -295,7 +304,7 @@ func (m *machine) customer(id string) (chat string, send func(text string)) {
 	return e.EngagementID, func(text string) {
 		m.Helper()
 		if _, err := client.SendMessage(ctx, e.EngagementID, text, ""); err != nil {
-			m.Fatal(err)
+			m.Errorf("%q: %v", text, err) // also for goroutines
 		}
 	}
 }
@@ -315,6 +324,58 @@ func (m *machine) texts(chat string) string {
 		}
 	}
 	return strings.Join(list, "|")
+}
+
+// writes has a customer write in a chat, "number 0" and so on, until stop is called, which waits for the last answer.
+// acknowledged counts those that were answered.
+func (m *machine) writes(id string) (chat string, acknowledged *atomic.Int64, stop func()) {
+	m.Helper()
+	chat, send := m.customer(id)
+	acknowledged = new(atomic.Int64)
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() { // ends with stop
+		defer close(ended)
+		pace := time.NewTicker(100 * time.Millisecond) // below a customer's rate
+		defer pace.Stop()
+		for {
+			select {
+			case <-ending:
+				return
+			case <-pace.C:
+			}
+			send(fmt.Sprint("number ", acknowledged.Load()))
+			if m.Failed() {
+				return
+			}
+			acknowledged.Add(1)
+		}
+	}()
+	stop = sync.OnceFunc(func() { close(ending); <-ended })
+	m.Cleanup(stop)
+	return chat, acknowledged, stop
+}
+
+// numbers returns how many of those a chat has, and fails unless each is there once, in order.
+func (m *machine) numbers(chat string) (n int64) {
+	m.Helper()
+	desk := &harness.Desk{URL: "http://" + m.api, HTTP: http.DefaultClient, Credential: m.secret("desk.txt")}
+	for after, more := int64(0), true; more; {
+		page, err := desk.MessagesAfter(m.Context(), chat, after)
+		if err != nil {
+			m.Fatal(err)
+		}
+		for _, message := range page.Messages {
+			after = message.MessageIndex
+			if text := message.Body.Text; strings.HasPrefix(text, "number ") {
+				if text != fmt.Sprint("number ", n) {
+					m.Fatalf("%q is stored as number %d", text, n)
+				}
+				n++
+			}
+		}
+		more = page.HasNewer
+	}
+	return n
 }
 
 // reloaded runs a block that has the settings read again, and waits for that.
@@ -356,6 +417,7 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	}
 	m := newMachine(t)
 
+	m.release()
 	m.run("systemd", 1, m.archive)
 	m.run("systemd", 2, m.archive)
 	wantPrivate(t, m.etc(""))
@@ -367,7 +429,26 @@ func TestDocumentedCommandsWork(t *testing.T) {
 		t.Errorf("the settings are printed as %s", text)
 	}
 
-	// A key is changed, and at no time is a token refused that counts.
+	// Another tenant, apart from the first one.
+	m.reloaded("Another tenant", 1)
+	wantPrivate(t, m.etc(""))
+	for _, x := range []struct{ account, integration, credential, appkey string }{
+		{"ABCDEF", documentedIntegration, "server.txt", "appkey.txt"},
+		{"GHIJKL", anotherIntegration, "server-ghijkl.txt", "appkey-ghijkl.txt"},
+		{"GHIJKL", anotherIntegration, "server.txt", "appkey-ghijkl.txt"},
+		{"ABCDEF", documentedIntegration, "server-ghijkl.txt", "appkey.txt"},
+		{"ABCDEF", documentedIntegration, "server.txt", "appkey-ghijkl.txt"},
+		{"ABCDEF", anotherIntegration, "server.txt", "appkey.txt"},
+	} {
+		own := strings.HasSuffix(x.credential, "-ghijkl.txt") == (x.account == "GHIJKL") && strings.HasSuffix(x.appkey, "-ghijkl.txt") == (x.account == "GHIJKL") &&
+			(x.integration == anotherIntegration) == (x.account == "GHIJKL")
+		if got, _ := m.tokens(x.account, x.integration, "customer-0", x.credential, x.appkey); own != (got == 201) || !own && got != 403 && got != 404 {
+			t.Errorf("the tokens call of %+v is answered %d", x, got)
+		}
+	}
+
+	// A key is changed while a customer writes, and at no time is a token refused that counts.
+	written, acknowledged, stop := m.writes("customer-3")
 	const keys = "Tokens, keys and appkeys"
 	old := m.token("customer-1")
 	m.reloaded(keys, 1)
@@ -388,9 +469,14 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	// What a backup has comes back, also when another version has run meanwhile.
 	chat, send := m.customer("customer-2")
 	send("before the backup")
+	copied := acknowledged.Load()
 	m.run("Backup", 1, m.root)
 	m.run("Backup", 2, m.root)
 	send("after the backup")
+	stop()
+	if got, want := m.numbers(written), acknowledged.Load(); got != want || copied == 0 {
+		t.Errorf("of %d acknowledged messages, %d of them before the backup, %d are stored", want, copied, got)
+	}
 
 	newer := filepath.Join(m.archive, "gateway")
 	if err := harness.Run(t.Context(), "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=9.9.9", "-o", newer, "./web"); err != nil {
@@ -413,6 +499,9 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	m.run("Backup", 3, m.root)
 	if got := m.texts(chat); got != "before the backup" {
 		t.Errorf("what was restored has %q", got)
+	}
+	if got := m.numbers(written); got < copied || got > acknowledged.Load() {
+		t.Errorf("what was restored has %d of a customer's messages; %d were acknowledged before the copying, %d in all", got, copied, acknowledged.Load())
 	}
 
 	// Everything of a customer, and then nothing.
