@@ -271,8 +271,8 @@ func (m *machine) accepts(token string) int {
 	return status
 }
 
-// customer begins a chat and returns it, and how to write in it.
-func (m *machine) customer(id string) (chat string, send func(text string)) {
+// customer begins a chat and returns it, and how to write in it, which reports whether that was acknowledged.
+func (m *machine) customer(id string) (chat string, send func(text string) bool) {
 	m.Helper()
 	transport := native.New(native.Options{})
 	m.Cleanup(transport.Close)
@@ -301,11 +301,13 @@ func (m *machine) customer(id string) (chat string, send func(text string)) {
 	case <-time.After(harness.Timeout):
 		m.Fatal("the chat is not active")
 	}
-	return e.EngagementID, func(text string) {
+	return e.EngagementID, func(text string) bool {
 		m.Helper()
-		if _, err := client.SendMessage(ctx, e.EngagementID, text, ""); err != nil {
+		_, err := client.SendMessage(ctx, e.EngagementID, text, "")
+		if err != nil {
 			m.Errorf("%q: %v", text, err) // also for goroutines
 		}
+		return err == nil
 	}
 }
 
@@ -326,12 +328,19 @@ func (m *machine) texts(chat string) string {
 	return strings.Join(list, "|")
 }
 
-// writes has a customer write in a chat, "number 0" and so on, until stop is called, which waits for the last answer.
-// acknowledged counts those that were answered.
-func (m *machine) writes(id string) (chat string, acknowledged *atomic.Int64, stop func()) {
+// writer is a customer who writes "number 0" and so on.
+type writer struct {
+	chat         string
+	acknowledged atomic.Int64  // how many of them were
+	each         chan struct{} // one was acknowledged; for who waits at that moment
+	stop         func()        // waits for the last answer
+}
+
+// writes has a customer write in a chat until stop is called.
+func (m *machine) writes(id string) *writer {
 	m.Helper()
 	chat, send := m.customer(id)
-	acknowledged = new(atomic.Int64)
+	w := &writer{chat: chat, each: make(chan struct{})}
 	ending, ended := make(chan struct{}), make(chan struct{})
 	go func() { // ends with stop
 		defer close(ended)
@@ -343,16 +352,33 @@ func (m *machine) writes(id string) (chat string, acknowledged *atomic.Int64, st
 				return
 			case <-pace.C:
 			}
-			send(fmt.Sprint("number ", acknowledged.Load()))
-			if m.Failed() {
+			if !send(fmt.Sprint("number ", w.acknowledged.Load())) {
 				return
 			}
-			acknowledged.Add(1)
+			w.acknowledged.Add(1)
+			select {
+			case w.each <- struct{}{}:
+			default:
+			}
 		}
 	}()
-	stop = sync.OnceFunc(func() { close(ending); <-ended })
-	m.Cleanup(stop)
-	return chat, acknowledged, stop
+	w.stop = sync.OnceFunc(func() { close(ending); <-ended })
+	m.Cleanup(w.stop)
+	return w
+}
+
+// await returns when the customer has written some more.
+func (m *machine) await(w *writer) {
+	m.Helper()
+	late := time.NewTimer(harness.Timeout)
+	defer late.Stop()
+	for range 3 { // the first may have been under way before
+		select {
+		case <-w.each:
+		case <-late.C:
+			m.Fatal("the customer does not write any more")
+		}
+	}
 }
 
 // numbers returns how many of those a chat has, and fails unless each is there once, in order.
@@ -448,19 +474,23 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	}
 
 	// A key is changed while a customer writes, and at no time is a token refused that counts.
-	written, acknowledged, stop := m.writes("customer-3")
+	written := m.writes("customer-3")
+	m.await(written)
 	const keys = "Tokens, keys and appkeys"
 	old := m.token("customer-1")
 	m.reloaded(keys, 1)
+	m.await(written)
 	if got := m.accepts(old); got != 201 {
 		t.Errorf("after the first step a token of the old key is answered %d", got)
 	}
 	m.reloaded(keys, 2)
+	m.await(written)
 	fresh := m.token("customer-1")
 	if a, b := m.accepts(old), m.accepts(fresh); a != 201 || b != 201 {
 		t.Errorf("after the second step tokens of the old and the new key are answered %d and %d", a, b)
 	}
 	m.reloaded(keys, 3)
+	m.await(written)
 	if a, b := m.accepts(old), m.accepts(fresh); a != 401 || b != 201 {
 		t.Errorf("after the third step tokens of the old and the new key are answered %d and %d", a, b)
 	}
@@ -469,12 +499,13 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	// What a backup has comes back, also when another version has run meanwhile.
 	chat, send := m.customer("customer-2")
 	send("before the backup")
-	copied := acknowledged.Load()
+	copied := written.acknowledged.Load()
 	m.run("Backup", 1, m.root)
 	m.run("Backup", 2, m.root)
 	send("after the backup")
-	stop()
-	if got, want := m.numbers(written), acknowledged.Load(); got != want || copied == 0 {
+	m.await(written)
+	written.stop()
+	if got, want := m.numbers(written.chat), written.acknowledged.Load(); got != want {
 		t.Errorf("of %d acknowledged messages, %d of them before the backup, %d are stored", want, copied, got)
 	}
 
@@ -500,8 +531,8 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	if got := m.texts(chat); got != "before the backup" {
 		t.Errorf("what was restored has %q", got)
 	}
-	if got := m.numbers(written); got < copied || got > acknowledged.Load() {
-		t.Errorf("what was restored has %d of a customer's messages; %d were acknowledged before the copying, %d in all", got, copied, acknowledged.Load())
+	if got, all := m.numbers(written.chat), written.acknowledged.Load(); got < copied || got >= all {
+		t.Errorf("what was restored has %d of a customer's messages; %d were acknowledged before the copying, %d in all", got, copied, all)
 	}
 
 	// Everything of a customer, and then nothing.

@@ -326,6 +326,41 @@ func (p *proxied) caddy() {
 	p.startProxy(dir, nil, "caddy", "run", "--adapter", "caddyfile", "--config", file)
 }
 
+// What the document says in words: where its lines go in Debian's file, and which one stands for a single gateway.
+func TestNginxOfDebianTakesTheConfigurationForOneGateway(t *testing.T) {
+	need(t, "nginx", "nginx")
+	debian, err := os.ReadFile("/etc/nginx/nginx.conf")
+	if err != nil {
+		t.Skip(err)
+	}
+	one := regexp.MustCompile("For one gateway, on nginx's own machine, `(server [^`]*;)` stands in the place of both `server` lines").FindStringSubmatch(source(t, "docs/operations.md"))
+	texts := blocks(t, "### nginx", "nginx")
+	events := regexp.MustCompile(`(?ms)^events \{.*?^\}\n`)
+	if one == nil || len(texts) != 2 || len(events.FindAll(debian, -1)) != 1 || !strings.Contains(source(t, "docs/operations.md"), "in the place of the `events` block that is there") {
+		t.Fatalf("the document says something else, or Debian's file is another: %q", one)
+	}
+	dir := t.TempDir()
+	certificate(t, dir)
+	site := filepath.Join(dir, "site.conf")
+	text := regexp.MustCompile(`(?m)( *server gateway\d.*\n)+`).ReplaceAllLiteralString(texts[1], one[1]+"\n")
+	free := ports(t, 2)
+	text = replace(t, text, "/etc/nginx/tls/", dir+"/", "listen 80;", "listen "+free[0]+";", "listen 443 ", "listen "+free[1]+" ")
+	if err := os.WriteFile(site, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text = replace(t, events.ReplaceAllLiteralString(string(debian), texts[0]),
+		"/run/nginx.pid", dir+"/pid", "/var/log/nginx/", dir+"/", "include /etc/nginx/conf.d/*.conf;", "include "+site+";", "include /etc/nginx/sites-enabled/*;", "")
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("env", "nginx", "-t", "-e", "stderr", "-c", file)
+	command.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 // The configurations of the document: what a page and a desk do goes through, and a gateway that
 // is stopped is not noticed.
 func TestProxiesCarryChatsAndADrainedGatewayIsNotNoticed(t *testing.T) {
