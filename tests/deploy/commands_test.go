@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -82,19 +85,7 @@ type machine struct {
 
 func newMachine(t *testing.T) *machine {
 	free := ports(t, 3)
-	m := &machine{T: t, root: memory(t), archive: t.TempDir(), api: free[0], metrics: free[1], try: free[2], seen: map[string]bool{}, all: fenced(t)}
-	// As make release packs it.
-	if err := os.CopyFS(filepath.Join(m.archive, "deploy"), os.DirFS(repository("web/deploy"))); err != nil {
-		t.Fatal(err)
-	}
-	dist := filepath.Join(m.archive, "dist")
-	if err := os.Mkdir(dist, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"avaya-ccaas-chat-sdk.js", "avaya-ccaas-chat-sdk.wasm", "avaya-ccaas-chat-sdk.d.ts", "build-info.json"} {
-		m.copy(repository("dist/"+name), filepath.Join(dist, name))
-	}
-	m.copy(gateway(t), filepath.Join(m.archive, "gateway"))
+	m := &machine{T: t, root: memory(t), api: free[0], metrics: free[1], try: free[2], seen: map[string]bool{}, all: fenced(t)}
 	for _, dir := range []string{"usr/local/bin", "etc", "var/lib/chat-gateway", "var/backups", "stand-ins"} {
 		if err := os.MkdirAll(filepath.Join(m.root, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -104,15 +95,18 @@ func newMachine(t *testing.T) *machine {
 	return m
 }
 
-func (m *machine) copy(from, to string) {
+// release packs a release as make release does, of the gateway under test, and unpacks it by the document's commands.
+func (m *machine) release() {
 	m.Helper()
-	text, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, text, 0o755)
+	if err := harness.BuildSDK(m.Context()); err != nil {
+		m.Fatal(err)
 	}
-	if err != nil {
-		m.Fatalf("%v (make build)", err)
+	dir := m.TempDir()
+	if err := harness.Run(m.Context(), "go", "run", "./web/deploy/release", "-version", version(m.T), "-dist", "dist", "-out", dir, gateway(m.T)); err != nil {
+		m.Fatal(err)
 	}
+	m.run("Release archive", 1, dir)
+	m.archive = filepath.Join(dir, fmt.Sprintf("chat-gateway-%s-%s-%s", version(m.T), runtime.GOOS, runtime.GOARCH))
 }
 
 // systemctl puts a program of that name where the commands find it.
@@ -188,7 +182,7 @@ func (m *machine) here(text string) string {
 	}
 	for from, to := range map[string]string{
 		"127.0.0.1:8080": m.api, "127.0.0.1:9464": m.metrics, "127.0.0.1:8090": m.try, "https://chat.example.com": "http://" + m.api,
-		`drain-delay = "15s"`: `drain-delay = "2s"`,
+		`drain-delay = "15s"`: `drain-delay = "2s"`, "linux-amd64": runtime.GOOS + "-" + runtime.GOARCH,
 		// The user is made by systemd-sysusers, which changes the machine.
 		"systemd-sysusers\n": "", "-o root -g chat-gateway ": "", "chown root:chat-gateway ": fmt.Sprintf("chown %d:%d ", os.Getuid(), os.Getgid()),
 	} {
@@ -244,14 +238,24 @@ func (m *machine) call(method, url, body string, header ...string) (int, string)
 	return status, string(text)
 }
 
-const documentedIntegration = "a776d4f3-b886-40a3-9fa7-5b7df35b440b"
+// The integrations of the document's two tenants, ABCDEF and GHIJKL.
+const (
+	documentedIntegration = "a776d4f3-b886-40a3-9fa7-5b7df35b440b"
+	anotherIntegration    = "5f0e3a52-6d53-4f5b-9f52-0c5b8f1f7d11"
+)
+
+// tokens is the call by which a server gets a token, with the credential and the appkey in these files.
+func (m *machine) tokens(account, integration, customer, credential, appkey string) (status int, text string) {
+	m.Helper()
+	return m.call("POST", "http://"+m.api+wire.BasePath+"/accounts/"+account+"/tokens",
+		fmt.Sprintf(`{"customerId":%q,"integrationId":%q}`, customer, integration),
+		"Authorization", "Bearer "+m.secret(credential), "appkey", m.secret(appkey), "Content-Type", "application/json")
+}
 
 // token has the gateway make a token, as a server does.
 func (m *machine) token(customer string) string {
 	m.Helper()
-	status, text := m.call("POST", "http://"+m.api+wire.BasePath+"/accounts/ABCDEF/tokens",
-		fmt.Sprintf(`{"customerId":%q,"integrationId":%q}`, customer, documentedIntegration),
-		"Authorization", "Bearer "+m.secret("server.txt"), "appkey", m.secret("appkey.txt"), "Content-Type", "application/json")
+	status, text := m.tokens("ABCDEF", documentedIntegration, customer, "server.txt", "appkey.txt")
 	found := regexp.MustCompile(`"(?:jwtToken|token)":"([^"]+)"`).FindStringSubmatch(text)
 	if status != 200 && status != 201 || found == nil {
 		m.Fatalf("the tokens call is answered %d %s", status, text)
@@ -267,19 +271,24 @@ func (m *machine) accepts(token string) int {
 	return status
 }
 
-// customer begins a chat and returns it, and how to write in it.
-func (m *machine) customer(id string) (chat string, send func(text string)) {
+// customer begins a chat and returns it, and how to write in it, which reports whether that was acknowledged.
+func (m *machine) customer(id string) (chat string, send func(text string) bool) {
 	m.Helper()
 	transport := native.New(native.Options{})
 	m.Cleanup(transport.Close)
 	active := make(chan struct{}, 16)
-	client := sdk.New(sdk.Options{Transport: transport, Deliver: func(e sdk.Event) {
-		if e.Type == sdk.EventEngagementActive {
+	var client *sdk.Client
+	var renewals sync.WaitGroup
+	client = sdk.New(sdk.Options{Transport: transport, Deliver: func(e sdk.Event) {
+		switch e.Type {
+		case sdk.EventEngagementActive:
 			active <- struct{}{}
+		case sdk.EventTokenExpired, sdk.EventTokenExpiryReminder: // as a page does
+			renewals.Go(func() { _ = client.SetJWTToken(m.token(id)) })
 		}
 	}})
 	ctx := m.Context()
-	m.Cleanup(func() { client.Shutdown(context.WithoutCancel(ctx), "") })
+	m.Cleanup(func() { client.Shutdown(context.WithoutCancel(ctx), ""); renewals.Wait() })
 	if _, err := client.Init(ctx, sdk.InitParams{HostURL: "http://" + m.api, IntegrationID: documentedIntegration, Token: m.token(id), Appkey: m.secret("appkey.txt")}, sdk.Config{IdleTimeout: sdk.IdleDisabled}); err != nil {
 		m.Fatal(err)
 	}
@@ -292,11 +301,13 @@ func (m *machine) customer(id string) (chat string, send func(text string)) {
 	case <-time.After(harness.Timeout):
 		m.Fatal("the chat is not active")
 	}
-	return e.EngagementID, func(text string) {
+	return e.EngagementID, func(text string) bool {
 		m.Helper()
-		if _, err := client.SendMessage(ctx, e.EngagementID, text, ""); err != nil {
-			m.Fatal(err)
+		_, err := client.SendMessage(ctx, e.EngagementID, text, "")
+		if err != nil {
+			m.Errorf("%q: %v", text, err) // also for goroutines
 		}
+		return err == nil
 	}
 }
 
@@ -315,6 +326,82 @@ func (m *machine) texts(chat string) string {
 		}
 	}
 	return strings.Join(list, "|")
+}
+
+// writer is a customer who writes "number 0" and so on.
+type writer struct {
+	chat         string
+	acknowledged atomic.Int64  // how many of them were
+	each         chan struct{} // one was acknowledged; for who waits at that moment
+	stop         func()        // waits for the last answer
+}
+
+// writes has a customer write in a chat until stop is called.
+func (m *machine) writes(id string) *writer {
+	m.Helper()
+	chat, send := m.customer(id)
+	w := &writer{chat: chat, each: make(chan struct{})}
+	ending, ended := make(chan struct{}), make(chan struct{})
+	go func() { // ends with stop
+		defer close(ended)
+		pace := time.NewTicker(100 * time.Millisecond) // below a customer's rate
+		defer pace.Stop()
+		for {
+			select {
+			case <-ending:
+				return
+			case <-pace.C:
+			}
+			if !send(fmt.Sprint("number ", w.acknowledged.Load())) {
+				return
+			}
+			w.acknowledged.Add(1)
+			select {
+			case w.each <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	w.stop = sync.OnceFunc(func() { close(ending); <-ended })
+	m.Cleanup(w.stop)
+	return w
+}
+
+// await returns when the customer has written some more.
+func (m *machine) await(w *writer) {
+	m.Helper()
+	late := time.NewTimer(harness.Timeout)
+	defer late.Stop()
+	for range 3 { // the first may have been under way before
+		select {
+		case <-w.each:
+		case <-late.C:
+			m.Fatal("the customer does not write any more")
+		}
+	}
+}
+
+// numbers returns how many of those a chat has, and fails unless each is there once, in order.
+func (m *machine) numbers(chat string) (n int64) {
+	m.Helper()
+	desk := &harness.Desk{URL: "http://" + m.api, HTTP: http.DefaultClient, Credential: m.secret("desk.txt")}
+	for after, more := int64(0), true; more; {
+		page, err := desk.MessagesAfter(m.Context(), chat, after)
+		if err != nil {
+			m.Fatal(err)
+		}
+		for _, message := range page.Messages {
+			after = message.MessageIndex
+			if text := message.Body.Text; strings.HasPrefix(text, "number ") {
+				if text != fmt.Sprint("number ", n) {
+					m.Fatalf("%q is stored as number %d", text, n)
+				}
+				n++
+			}
+		}
+		more = page.HasNewer
+	}
+	return n
 }
 
 // reloaded runs a block that has the settings read again, and waits for that.
@@ -356,6 +443,7 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	}
 	m := newMachine(t)
 
+	m.release()
 	m.run("systemd", 1, m.archive)
 	m.run("systemd", 2, m.archive)
 	wantPrivate(t, m.etc(""))
@@ -367,19 +455,42 @@ func TestDocumentedCommandsWork(t *testing.T) {
 		t.Errorf("the settings are printed as %s", text)
 	}
 
-	// A key is changed, and at no time is a token refused that counts.
+	// Another tenant, apart from the first one.
+	m.reloaded("Another tenant", 1)
+	wantPrivate(t, m.etc(""))
+	for _, x := range []struct{ account, integration, credential, appkey string }{
+		{"ABCDEF", documentedIntegration, "server.txt", "appkey.txt"},
+		{"GHIJKL", anotherIntegration, "server-ghijkl.txt", "appkey-ghijkl.txt"},
+		{"GHIJKL", anotherIntegration, "server.txt", "appkey-ghijkl.txt"},
+		{"ABCDEF", documentedIntegration, "server-ghijkl.txt", "appkey.txt"},
+		{"ABCDEF", documentedIntegration, "server.txt", "appkey-ghijkl.txt"},
+		{"ABCDEF", anotherIntegration, "server.txt", "appkey.txt"},
+	} {
+		own := strings.HasSuffix(x.credential, "-ghijkl.txt") == (x.account == "GHIJKL") && strings.HasSuffix(x.appkey, "-ghijkl.txt") == (x.account == "GHIJKL") &&
+			(x.integration == anotherIntegration) == (x.account == "GHIJKL")
+		if got, _ := m.tokens(x.account, x.integration, "customer-0", x.credential, x.appkey); own != (got == 201) || !own && got != 403 && got != 404 {
+			t.Errorf("the tokens call of %+v is answered %d", x, got)
+		}
+	}
+
+	// A key is changed while a customer writes, and at no time is a token refused that counts.
+	written := m.writes("customer-3")
+	m.await(written)
 	const keys = "Tokens, keys and appkeys"
 	old := m.token("customer-1")
 	m.reloaded(keys, 1)
+	m.await(written)
 	if got := m.accepts(old); got != 201 {
 		t.Errorf("after the first step a token of the old key is answered %d", got)
 	}
 	m.reloaded(keys, 2)
+	m.await(written)
 	fresh := m.token("customer-1")
 	if a, b := m.accepts(old), m.accepts(fresh); a != 201 || b != 201 {
 		t.Errorf("after the second step tokens of the old and the new key are answered %d and %d", a, b)
 	}
 	m.reloaded(keys, 3)
+	m.await(written)
 	if a, b := m.accepts(old), m.accepts(fresh); a != 401 || b != 201 {
 		t.Errorf("after the third step tokens of the old and the new key are answered %d and %d", a, b)
 	}
@@ -388,9 +499,15 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	// What a backup has comes back, also when another version has run meanwhile.
 	chat, send := m.customer("customer-2")
 	send("before the backup")
+	copied := written.acknowledged.Load()
 	m.run("Backup", 1, m.root)
 	m.run("Backup", 2, m.root)
 	send("after the backup")
+	m.await(written)
+	written.stop()
+	if got, want := m.numbers(written.chat), written.acknowledged.Load(); got != want {
+		t.Errorf("of %d acknowledged messages, %d of them before the backup, %d are stored", want, copied, got)
+	}
 
 	newer := filepath.Join(m.archive, "gateway")
 	if err := harness.Run(t.Context(), "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.version=9.9.9", "-o", newer, "./web"); err != nil {
@@ -413,6 +530,9 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	m.run("Backup", 3, m.root)
 	if got := m.texts(chat); got != "before the backup" {
 		t.Errorf("what was restored has %q", got)
+	}
+	if got, all := m.numbers(written.chat), written.acknowledged.Load(); got < copied || got >= all {
+		t.Errorf("what was restored has %d of a customer's messages; %d were acknowledged before the copying, %d in all", got, copied, all)
 	}
 
 	// Everything of a customer, and then nothing.

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -272,57 +273,92 @@ func (p *proxied) startProxy(dir string, environment []string, words ...string) 
 	}
 }
 
-// nginx starts nginx with the document's configuration. Other are ports and paths, and each 60 s
-// is 3, as a ping comes each second and not every 20.
-func (p *proxied) nginx() {
-	need(p.T, "nginx", "nginx")
-	dir := folder(p.T)
+// prepare is what every proxy needs: the program, ports, and a folder with a certificate. It returns the folder and
+// the document's n configurations, of which the last one is for the site: with these gateways and that certificate.
+func (p *proxied) prepare(program, heading, language string, n int) (dir string, texts []string) {
+	p.Helper()
+	need(p.T, program, program)
+	dir = folder(p.T)
 	p.trusted = certificate(p.T, dir)
 	free := ports(p.T, 2)
 	p.plain, p.secure = free[0], free[1]
-	texts := blocks(p.T, "### nginx", "nginx")
-	if len(texts) != 2 {
-		p.Fatalf("%d configurations for nginx in the document", len(texts))
+	texts = blocks(p.T, "### "+heading, language)
+	if len(texts) != n {
+		p.Fatalf("%d configurations for %s in the document", len(texts), heading)
 	}
-	if texts[1] != source(p.T, "web/deploy/nginx/chat.conf") {
+	texts[n-1] = replace(p.T, texts[n-1],
+		"gateway1.internal:8080", p.address(0), "gateway2.internal:8080", p.address(1), "/etc/"+program+"/tls/", dir+"/")
+	return dir, texts
+}
+
+// configuration writes a proxy's configuration, and returns the file.
+func (p *proxied) configuration(dir, text string) string {
+	p.Helper()
+	file := filepath.Join(dir, "configuration")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		p.Fatal(err)
+	}
+	return file
+}
+
+// nginx starts nginx with the document's configuration. Other are ports and paths, and each 60 s
+// is 3, as a ping comes each second and not every 20.
+func (p *proxied) nginx() {
+	if text := blocks(p.T, "### nginx", "nginx"); text[len(text)-1] != source(p.T, "web/deploy/nginx/chat.conf") {
 		p.Error("web/deploy/nginx/chat.conf is not what docs/operations.md prints")
 	}
-	site := replace(p.T, texts[1],
-		"gateway1.internal:8080", p.address(0), "gateway2.internal:8080", p.address(1),
-		"listen 80;", "listen "+p.plain+";", "listen 443 ", "listen "+p.secure+" ",
-		"/etc/nginx/tls/", dir+"/", " 60s;", " 3s;")
+	dir, texts := p.prepare("nginx", "nginx", "nginx", 2)
+	site := replace(p.T, texts[1], "listen 80;", "listen "+p.plain+";", "listen 443 ", "listen "+p.secure+" ", " 60s;", " 3s;")
 	var own strings.Builder
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		fmt.Fprintf(&own, "%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
-	text := texts[0] + "daemon off;\npid " + dir + "/pid;\nhttp {\naccess_log off;\n" + own.String() + site + "}\n"
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		p.Fatal(err)
-	}
+	file := p.configuration(dir, texts[0]+"daemon off;\npid "+dir+"/pid;\nhttp {\naccess_log off;\n"+own.String()+site+"}\n")
 	p.startProxy(dir, []string{"PATH=" + os.Getenv("PATH") + ":/usr/sbin"}, "env", "nginx", "-e", "stderr", "-p", dir, "-c", file)
 }
 
 // caddy starts Caddy with the document's configuration. Other are ports and paths.
 func (p *proxied) caddy() {
-	need(p.T, "caddy", "caddy")
-	dir := folder(p.T)
-	p.trusted = certificate(p.T, dir)
-	free := ports(p.T, 2)
-	p.plain, p.secure = free[0], free[1]
-	texts := blocks(p.T, "### Caddy", "caddyfile")
-	if len(texts) != 1 {
-		p.Fatalf("%d configurations for Caddy in the document", len(texts))
-	}
+	dir, texts := p.prepare("caddy", "Caddy", "caddyfile", 1)
 	_, plain, _ := net.SplitHostPort(p.plain)
 	_, secure, _ := net.SplitHostPort(p.secure)
-	text := fmt.Sprintf("{\n\tadmin off\n\tstorage file_system %s/storage\n\tdefault_bind 127.0.0.1\n\thttp_port %s\n\thttps_port %s\n}\n", dir, plain, secure) +
-		replace(p.T, texts[0], "gateway1.internal:8080", p.address(0), "gateway2.internal:8080", p.address(1), "/etc/caddy/tls/", dir+"/")
-	file := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		p.Fatal(err)
-	}
+	file := p.configuration(dir, fmt.Sprintf("{\n\tadmin off\n\tstorage file_system %s/storage\n\tdefault_bind 127.0.0.1\n\thttp_port %s\n\thttps_port %s\n}\n", dir, plain, secure)+texts[0])
 	p.startProxy(dir, nil, "caddy", "run", "--adapter", "caddyfile", "--config", file)
+}
+
+// What the document says in words: where its lines go in Debian's file, and which one stands for a single gateway.
+func TestNginxOfDebianTakesTheConfigurationForOneGateway(t *testing.T) {
+	need(t, "nginx", "nginx")
+	debian, err := os.ReadFile("/etc/nginx/nginx.conf")
+	if err != nil {
+		t.Skip(err)
+	}
+	one := regexp.MustCompile("For one gateway, on nginx's own machine, `(server [^`]*;)` stands in the place of both `server` lines").FindStringSubmatch(source(t, "docs/operations.md"))
+	texts := blocks(t, "### nginx", "nginx")
+	events := regexp.MustCompile(`(?ms)^events \{.*?^\}\n`)
+	if one == nil || len(texts) != 2 || len(events.FindAll(debian, -1)) != 1 || !strings.Contains(source(t, "docs/operations.md"), "in the place of the `events` block that is there") {
+		t.Fatalf("the document says something else, or Debian's file is another: %q", one)
+	}
+	dir := t.TempDir()
+	certificate(t, dir)
+	site := filepath.Join(dir, "site.conf")
+	text := regexp.MustCompile(`(?m)( *server gateway\d.*\n)+`).ReplaceAllLiteralString(texts[1], one[1]+"\n")
+	free := ports(t, 2)
+	text = replace(t, text, "/etc/nginx/tls/", dir+"/", "listen 80;", "listen "+free[0]+";", "listen 443 ", "listen "+free[1]+" ")
+	if err := os.WriteFile(site, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text = replace(t, events.ReplaceAllLiteralString(string(debian), texts[0]),
+		"/run/nginx.pid", dir+"/pid", "/var/log/nginx/", dir+"/", "include /etc/nginx/conf.d/*.conf;", "include "+site+";", "include /etc/nginx/sites-enabled/*;", "")
+	file := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command("env", "nginx", "-t", "-e", "stderr", "-c", file)
+	command.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":/usr/sbin")
+	if out, err := command.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
 
 // The configurations of the document: what a page and a desk do goes through, and a gateway that
@@ -366,6 +402,7 @@ func TestProxiesCarryChatsAndADrainedGatewayIsNotNoticed(t *testing.T) {
 				t.Errorf("a stream was not kept open by a ping each second; it had %d: %v", pings, err)
 			}
 			p.drains(ctx, client)
+			p.pages(client, customers)
 			// What both gateways refuse, because NATS gets no time from the machine, no proxy makes good.
 			busy := strings.Contains(p.gateways[0].Log.String()+p.gateways[1].Log.String(), "the store is not healthy")
 			p.failures.Range(func(what, status any) bool {
@@ -422,6 +459,31 @@ func (p *proxied) addresses() {
 	}
 }
 
+// pages reads the list of chats through the proxy, one on a page, each by the URL that the page before names.
+func (p *proxied) pages(client *http.Client, chats int) {
+	p.Helper()
+	at, err := url.Parse(base + harness.DeskPath + "/engagements?limit=1")
+	if err != nil {
+		p.Fatal(err)
+	}
+	for n := 1; ; n++ {
+		a := p.get(client, at.String(), "Authorization", "Bearer "+p.account.DeskCredential)
+		link, more := strings.CutSuffix(a.Header.Get("Link"), `>; rel="next"`)
+		if a.StatusCode != http.StatusOK || more != (n < chats) {
+			p.Fatalf("page %d of %d is answered %s, Link %q", n, chats, a.Status, a.Header.Get("Link"))
+		}
+		if !more {
+			return
+		}
+		if at, err = at.Parse(strings.TrimPrefix(link, "<")); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+// customers is how many write through the proxy at once.
+const customers = 4
+
 // drains chats through the proxy, while one of the gateways is stopped.
 func (p *proxied) drains(ctx context.Context, client *http.Client) {
 	p.Helper()
@@ -429,7 +491,7 @@ func (p *proxied) drains(ctx context.Context, client *http.Client) {
 	defer transport.Close()
 	desk := p.account.Desk(base, client)
 
-	const customers, before = 4, 5
+	const before = 5
 	var all sync.WaitGroup
 	var underWay sync.WaitGroup // those who have not sent so many
 	underWay.Add(customers)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -96,7 +97,7 @@ func TestReleaseIsWholeAndTheSameEachTime(t *testing.T) {
 		t.Error("the archive's bill is not the one beside it")
 	}
 	for name, from := range map[string]string{
-		"docs/operations.md": "docs/operations.md", "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
+		"docs/protocol.md": "docs/protocol.md", "LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
 		"deploy/systemd/chat-gateway.service": unitFile, "deploy/systemd/chat-gateway.sysusers": "web/deploy/systemd/chat-gateway.sysusers",
 		"deploy/compose/compose.yaml": composeFile, "deploy/helm/chat-gateway/Chart.yaml": chartFolder + "/Chart.yaml", "deploy/nginx/chat.conf": "web/deploy/nginx/chat.conf",
 	} {
@@ -106,6 +107,19 @@ func TestReleaseIsWholeAndTheSameEachTime(t *testing.T) {
 	}
 	if string(inside["dist/avaya-ccaas-chat-sdk.js"]) == "" || inside["deploy/release/main.go"] != nil {
 		t.Error("the archive lacks the SDK, or has what packs it")
+	}
+	for name, text := range inside {
+		if path.Ext(name) != ".md" {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`\]\(((?:\.\./|\w)[\w./-]*)(?:#[^)]*)?\)`).FindAllSubmatch(text, -1) {
+			if to := path.Join(path.Dir(name), string(m[1])); inside[to] == nil && to != "docs" {
+				t.Errorf("%s in the archive has a link to %s, which is not there", name, m[1])
+			}
+		}
+	}
+	if len(inside["docs/operations.md"]) == 0 {
+		t.Error("the archive has no docs/operations.md")
 	}
 	billOfMaterials(t, inside["sbom.cdx.json"])
 }

@@ -274,7 +274,7 @@ func (d *Desk) list(r *http.Request) (httpapi.Answer, error) {
 				again.Set(name, values.Get(name))
 			}
 		}
-		a.Next = BasePath + "/engagements?" + again.Encode()
+		a.Next = "?" + again.Encode()
 	}
 	return a, nil
 }

@@ -46,7 +46,7 @@ const (
 type Answer struct {
 	Status int
 	Body   []byte // JSON; nil: none
-	Next   string // path and query of the next page, for a Link header; "": there is none
+	Next   string // URL of the next page, relative to the call's, for a Link header; "": there is none
 	// Lines, when set, is called instead of Body: it writes lines of JSON, without their
 	// line breaks, for as long as the call may take. An error of write is to be returned.
 	// An error after some of it has been sent ends the connection, so that the caller

@@ -138,6 +138,9 @@ func (r *release) common() (files []file, err error) {
 			if err != nil {
 				return err
 			}
+			if filepath.Ext(path) == ".md" {
+				content = bytes.ReplaceAll(content, []byte("](../web/deploy/"), []byte("](../deploy/")) // as they lie in the archive
+			}
 			inside, err := filepath.Rel(from, path)
 			if err != nil {
 				return err
@@ -155,7 +158,7 @@ func (r *release) common() (files []file, err error) {
 	}
 	add(filepath.Join(r.source, "docs"), "docs")
 	add(filepath.Join(r.source, "web", "deploy"), "deploy")
-	for _, name := range []string{"README.md", "CHANGELOG.md", "LICENSE"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"} {
 		add(filepath.Join(r.source, name), name)
 	}
 	return files, err
