@@ -4,11 +4,11 @@ import (
 	"net/http"
 	"strings"
 
-	"openchat"
+	"openchat/docs"
 	"openchat/web/documents"
 )
 
-// documentsPath is where the demo serves the documents of the repository.
+// documentsPath is where the demo serves the documents.
 const documentsPath = "/docs/"
 
 // documentsHeaders is what the documents' pages may do: show themselves. They have no scripts.
@@ -24,7 +24,7 @@ var documentsHeaders = headers{
 
 // addDocuments serves the documents.
 func addDocuments(mux *http.ServeMux) error {
-	pages, err := documents.Pages(openchat.Documents)
+	pages, err := documents.Pages(docs.Files)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-// Package documents renders the repository's documents as pages, with working links between
+// Package documents renders the documents of docs/ as pages, with working links between
 // them and a list of all on each.
 package documents
 
@@ -23,7 +23,7 @@ import (
 )
 
 // index is the document that lists the others, under headings: the list on each page is made of it.
-const index = "docs/README.md"
+const index = "README.md"
 
 var (
 	//go:embed style.css
@@ -36,7 +36,7 @@ var (
 
 // document is one file.
 type document struct {
-	file     string // its path in the repository
+	file     string // its name
 	page     string // its page's name
 	title    string
 	source   []byte
@@ -88,33 +88,25 @@ func Pages(files fs.FS) (map[string][]byte, error) {
 	return pages, nil
 }
 
-// read reads the documents: files of Markdown, and the license.
+// read reads the documents: files of Markdown.
 func read(files fs.FS) (all []*document, err error) {
 	err = fs.WalkDir(files, ".", func(file string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path.Ext(file) != ".md" && file != "LICENSE" {
+		if err != nil || d.IsDir() || path.Ext(file) != ".md" {
 			return err
 		}
 		source, err := fs.ReadFile(files, file)
-		if file == "LICENSE" {
-			source = []byte("# License\n\n```\n" + string(source) + "\n```\n")
-		}
 		all = append(all, &document{file: file, page: pageName(file), source: source})
 		return err
 	})
 	return all, err
 }
 
-// pageName returns the name of a document's page: docs/start.md is start.html, README.md is
-// readme.html, and web/pages/README.md pages.html, after its folder.
+// pageName returns the name of a document's page: that of start.md is start.html.
 func pageName(file string) string {
 	if file == index {
 		return "index.html"
 	}
-	name := strings.TrimSuffix(path.Base(file), ".md")
-	if folder := path.Base(path.Dir(file)); name == "README" && folder != "." {
-		name = folder
-	}
-	return strings.ToLower(name) + ".html"
+	return strings.ToLower(strings.TrimSuffix(path.Base(file), ".md")) + ".html"
 }
 
 func newMarkdown() goldmark.Markdown {
@@ -174,7 +166,7 @@ func (d *document) groups(byFile map[string]*document) (groups []group) {
 			}
 		case *ast.Link:
 			cell, isCell := n.Parent().(*extensionast.TableCell)
-			to := byFile[path.Join(path.Dir(d.file), string(n.Destination))]
+			to := byFile[string(n.Destination)]
 			if entering && isCell && cell.PreviousSibling() == nil && to != nil && len(groups) > 0 {
 				last := &groups[len(groups)-1]
 				last.Links = append(last.Links, link{to.page, to.title})
@@ -185,8 +177,8 @@ func (d *document) groups(byFile map[string]*document) (groups []group) {
 	return groups
 }
 
-// relink turns links between files into links between pages. What a file that is no document
-// is named by stays as text: the demo does not serve the repository.
+// relink turns links between files into links between pages. Of a link to another file of the
+// repository only the text stays: the demo does not serve that.
 func (d *document) relink(byFile map[string]*document) {
 	var links []*ast.Link
 	_ = ast.Walk(d.root, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -200,7 +192,7 @@ func (d *document) relink(byFile map[string]*document) {
 		if err != nil || to.IsAbs() || to.Path == "" {
 			continue
 		}
-		target := byFile[path.Join(path.Dir(d.file), to.Path)]
+		target := byFile[to.Path]
 		if target == nil {
 			parent := l.Parent()
 			for child := l.FirstChild(); child != nil; child = l.FirstChild() {
