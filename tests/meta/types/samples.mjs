@@ -5,8 +5,8 @@
 //
 //   node samples.mjs < samples.json
 //
-// Blocks of a document import each other by the file names that their first lines give. A block
-// knows the elements of its document's pages by their ids, and a form's by their names: a sample
+// Blocks import each other by the file names that their first lines give: those of their document,
+// and where that has none of the name, of others. A block knows the elements of its document's pages by their ids, and a form's by their names: a sample
 // that asks for another has null to expect. given.d.ts has what fragments take for granted.
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -81,18 +81,22 @@ const hostOf = (files) => {
 
 const extensions = { js: "js", javascript: "js", mjs: "js", jsx: "jsx", ts: "ts", typescript: "ts", tsx: "tsx" };
 
+const named = documents.flatMap(({ blocks }) => blocks.filter(({ file }) => file));
+
 for (const { name, pages, blocks } of documents) {
   const folder = resolve(here, "samples", name);
+  const others = named.map(({ file, code }) => [resolve(folder, file), code]);
   const elements = resolve(folder, "elements.d.ts");
   const files = new Map([[elements, pageTypes(pages)]]);
   for (const { line, language, file, code } of blocks) {
     const path = resolve(folder, file || `line-${line}.${extensions[language]}`);
     files.set(path, "\n".repeat(line - 1) + code); // so that lines are the document's
   }
-  const program = ts.createProgram([given, ...files.keys()], options, hostOf(files));
+  const program = ts.createProgram([given, ...files.keys()], options, hostOf(new Map([...others, ...files])));
   for (const d of ts.getPreEmitDiagnostics(program)) {
     const line = d.file ? d.file.getLineAndCharacterOfPosition(d.start).line + 1 : 0;
     const where = files.has(d.file?.fileName) ? name : d.file?.fileName;
+    if (others.some(([path]) => path === where)) continue; // is told of in its own document
     console.log(`${where}:${line}: TS${d.code}: ${ts.flattenDiagnosticMessageText(d.messageText, " ")}`);
   }
 }

@@ -126,9 +126,12 @@ func TestSamplesWrongAreFound(t *testing.T) {
 		"const m = say(\"x\"); m.body;\n" + // 18
 		"```\n```jsx\nimport { init } from \"@example/avaya-ccaas-chat-sdk\";\n" + // 21
 		"export const Part = ({ text }) => <p>{text}</p>;\n" + // 22
-		"init({ hostURL, integrationId, token, appkey }, { wasmURL: 1 });\n```\n"
-	got := checkSamples(t, []sampleDocument{samplesOf("docs/wrong.md", document)})
-	want := []string{"5: TS2345", "15: TS2345", "17: TS2531", "18: TS2339", "22: TS7031", "23: TS2322"}
+		"init({ hostURL, integrationId, token, appkey }, { wasmURL: 1 });\n" +
+		"import { theirs } from \"./theirs\";\nimport { say as shared } from \"./other\";\n" + // 24
+		"shared(theirs());\n```\n" // 26
+	const another = "```js\n// theirs.js\nexport const theirs = () => 1;\n```\n```js\n// other.js\nexport const say = 1;\n```\n"
+	got := checkSamples(t, []sampleDocument{samplesOf("docs/another.md", another), samplesOf("docs/wrong.md", document)})
+	want := []string{"5: TS2345", "15: TS2345", "17: TS2531", "18: TS2339", "22: TS7031", "23: TS2322", "26: TS2345"}
 	if len(got) != len(want) {
 		t.Errorf("%d mistakes were found, %d were made", len(got), len(want))
 	}
