@@ -277,7 +277,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	keepIssuer()
 	handler := http.Handler(mux)
 	if p.demo {
-		handler = onLoopback(mux)
+		handler = p.onlyHosts(mux)
 	}
 	p.server = newServer(handler, p.log)
 	p.bound()
@@ -320,23 +320,23 @@ func (p *process) addDemo(mux *http.ServeMux, t gateway.Tenant) error {
 
 // printAddresses says where the process listens.
 func (p *process) printAddresses(w io.Writer) {
-	at := url.URL{Scheme: "http", Host: p.listener.Addr().String(), Path: "/"}
-	if !p.demo {
-		fmt.Fprintf(w, "Listening on %s\n", at.String())
-		if p.deskListener != nil {
-			at.Host = p.deskListener.Addr().String()
-			fmt.Fprintf(w, "Desks at %s\n", at.String())
-		}
-		if p.scraped != nil {
-			fmt.Fprintf(w, "Metrics at http://%s/metrics\n", p.scraped.Addr())
-		}
-		if p.deskPages {
-			at.Path = deskPath
-			fmt.Fprintf(w, "Agents' pages at %s\n", at.String())
-		}
+	if p.demo {
+		p.printDemoAddresses(w)
 		return
 	}
-	fmt.Fprintf(w, "Customer page  %[1]s\nAgent desk     %[1]sdesk\nDocuments      %[1]sdocs\nMetrics        http://%[2]s/metrics\nA demo: its secrets are known to everybody and not for production. Ctrl-C stops it.\n", at.String(), p.scraped.Addr())
+	at := url.URL{Scheme: "http", Host: p.listener.Addr().String(), Path: "/"}
+	fmt.Fprintf(w, "Listening on %s\n", at.String())
+	if p.deskListener != nil {
+		at.Host = p.deskListener.Addr().String()
+		fmt.Fprintf(w, "Desks at %s\n", at.String())
+	}
+	if p.scraped != nil {
+		fmt.Fprintf(w, "Metrics at http://%s/metrics\n", p.scraped.Addr())
+	}
+	if p.deskPages {
+		at.Path = deskPath
+		fmt.Fprintf(w, "Agents' pages at %s\n", at.String())
+	}
 }
 
 // serve answers until ctx ends.
@@ -347,6 +347,7 @@ func (p *process) serve(ctx context.Context, reload <-chan os.Signal) error {
 		go func() { failed <- server.Serve(listener) }() // ends with closeConnections
 	}
 	p.log.Info("serving", "addr", p.listener.Addr().String(), "version", buildVersion())
+	p.warnOfDemoHost()
 	p.logSettings()
 	for {
 		select {

@@ -55,6 +55,7 @@ type settings struct {
 	drainDelay  time.Duration
 	logLevel    slog.Level
 	demo        bool
+	demoHost    string            // a name or address; "": loopback only
 	environment string            // a file
 	config      string            // a file
 	sources     map[string]source // by option; what is not in it has its default
@@ -248,7 +249,8 @@ func (s *settings) options() []option {
 		{process, "desk-addr", "host:port", "where desks connect instead, with the health calls; --addr then answers 404 at their paths; not with\n--demo", &s.deskAddr},
 		{process, "desk-pages", "", "serve the agents' pages at /desk/, where desks connect; agents sign in with what --desk-credential,\n--agents or --desk-oidc-issuer takes; --demo has them in any case", &s.deskPages},
 		{process, "dist", "folder", "the built SDK, served at /avaya-ccaas-chat-sdk.js, .wasm and .d.ts; empty: not served", &s.dist},
-		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, not with --behind-proxy", &s.demo},
+		{process, "demo", "", "serve the demo's pages at / and /desk and POST /v1/getJWT, and use secrets that\neverybody knows and no others; loopback addresses and Host headers only, unless --demo-host names another; not\nwith --behind-proxy", &s.demo},
+		{process, "demo-host", "name", "with --demo: also answer requests under this name or address, e.g. 192.168.1.20 for a phone, with --addr :8080;\nwhoever reaches it gets tokens and can chat; of the desk only with --desk-pages; empty: loopback only", &s.demoHost},
 		{process, "log-level", "level", "DEBUG, INFO, WARN or ERROR; the log goes to stderr", &s.logLevel},
 		{process, "audit-log", "file", "append who did what to which chat or customer, as JSON lines (docs/operations.md); empty: nowhere", &s.auditLog},
 		{process, "drain-delay", "duration", "how long calls are still served after SIGTERM while GET /readyz answers 503, so that a load balancer\nsends no new ones", span{&s.drainDelay, time.Second, 10 * time.Minute, "none"}},
@@ -473,6 +475,9 @@ func (s *settings) check() ([]gateway.Tenant, error) {
 	m.add(s.checkDeskAddr())
 	m.add(s.checkMetrics())
 	m.add(s.checkTraces())
+	if s.demoHost != "" && !s.demo {
+		m.addf("--demo-host is for --demo only; leave it out")
+	}
 	if s.demo {
 		m.add(s.checkDemo(host))
 		fill(&s.account, demoAccount)

@@ -205,12 +205,9 @@ export const start = async () => {
   try {
     const instance = await WebAssembly.instantiate(module, run._go.importObject);
     await nextTask();
-    if (SNAPSHOT) {
-      restore(run._go, run._global, instance, SNAPSHOT);
-    } else {
-      run._go.run(instance).then(() => end(run), (e) => end(run, e));
-      await nextTask();
-    }
+    if (SNAPSHOT) restore(run._go, run._global, instance, SNAPSHOT);
+    else run._go.run(instance).then(() => end(run), (e) => end(run, e));
+    await nextTask();
   } catch (e) {
     throw initFailed(wasmURL + " can not be started: " + /** @type {Error} */ (e).message, e);
   }
@@ -221,6 +218,7 @@ export const start = async () => {
   checkBuild();
   setCore(run._command);
   notify("setLogLevel", level);
+  await nextTask();
   if (!core) throw initFailed(CORE_ENDED);
   watch();
 };

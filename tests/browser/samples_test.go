@@ -36,25 +36,32 @@ type sampleSite struct {
 
 var sampleSites = []sampleSite{
 	{name: "README", html: "README.md html 1", files: map[string]string{"chat.js": "README.md js 1"}},
-	{name: "plain", html: "docs/integration.md html 1", files: map[string]string{
-		"page.js":         "docs/integration.md page.js",
-		"chat-session.js": "docs/integration.md chat-session.js",
-		"in-turn.js":      "docs/integration.md in-turn.js",
-		"reopen.js":       "docs/integration.md reopen.js",
-		"activity.js":     "docs/integration.md activity.js",
-		"connection.js":   "docs/integration.md connection.js",
+	{name: "plain", html: "docs/guide.md html 1", files: map[string]string{
+		"page.js":         "docs/guide.md page.js",
+		"chat-session.js": "docs/guide.md chat-session.js",
+		"in-turn.js":      "docs/guide.md in-turn.js",
+		"reopen.js":       "docs/guide.md reopen.js",
+		"activity.js":     "docs/guide.md activity.js",
+		"connection.js":   "docs/guide.md connection.js",
+		// What TestSamplesTopics calls.
+		"history.js":    "docs/guide.md history.js",
+		"idle.js":       "docs/guide.md idle.js",
+		"leave.js":      "docs/guide.md leave.js",
+		"explain.js":    "docs/debugging.md explain.js",
+		"test-agent.js": "docs/testing.md test-agent.js",
+		"fake-sdk.js":   "docs/testing.md fake-sdk.ts",
 	}},
 	reactSite("React StrictMode", "development"),
 	reactSite("React", "production"),
 }
 
 func reactSite(name, mode string) sampleSite {
-	return sampleSite{name: name, html: "docs/integration.md html 2", bundle: true, mode: mode, files: map[string]string{
-		"main.jsx":        "docs/integration.md main.jsx",
-		"Chat.jsx":        "docs/integration.md Chat.jsx",
-		"chat-session.js": "docs/integration.md chat-session.js",
-		"in-turn.js":      "docs/integration.md in-turn.js",
-		"connection.js":   "docs/integration.md connection.js",
+	return sampleSite{name: name, html: "docs/guide.md html 2", bundle: true, mode: mode, files: map[string]string{
+		"main.jsx":        "docs/guide.md main.jsx",
+		"Chat.jsx":        "docs/guide.md Chat.jsx",
+		"chat-session.js": "docs/guide.md chat-session.js",
+		"in-turn.js":      "docs/guide.md in-turn.js",
+		"connection.js":   "docs/guide.md connection.js",
 	}}
 }
 
@@ -69,7 +76,7 @@ func sampleSiteNamed(t *testing.T, name string) sampleSite {
 
 var (
 	fencedBlock = regexp.MustCompile("(?ms)^```([a-zA-Z]+)[^\n]*\n(.*?)^```[ \t]*$")
-	fileComment = regexp.MustCompile(`^// (\S+\.jsx?)\n`)
+	fileComment = regexp.MustCompile(`^// (\S+\.[jt]sx?)\n`)
 )
 
 // samples are the fenced blocks of html, js and jsx of all documents by name: the
@@ -118,7 +125,10 @@ func allSamples(t *testing.T) map[string]string {
 }
 
 func TestSamplesAreAllRun(t *testing.T) {
-	run := map[string]bool{"docs/start.md html 1": true, "docs/start.md main.js": true} // by tests/bundlers
+	run := map[string]bool{
+		"docs/start.md html 1": true, "docs/start.md main.js": true, "docs/sizes.md on-demand.js": true, // by tests/bundlers
+		"docs/security.md html 1": true, // by TestDocumentedPolicies
+	}
 	for _, s := range sampleSites {
 		run[s.html] = true
 		for _, name := range s.files {
@@ -181,6 +191,16 @@ func bundle(t *testing.T, files map[string]string, entry, mode string) []byte {
 	return result.OutputFiles[0].Contents
 }
 
+// untyped turns TypeScript into JavaScript.
+func untyped(t *testing.T, code string) string {
+	t.Helper()
+	result := api.Transform(code, api.TransformOptions{Loader: api.LoaderTS})
+	for _, m := range slices.Concat(result.Errors, result.Warnings) {
+		t.Errorf("esbuild: %s %v", m.Text, m.Location)
+	}
+	return string(result.Code)
+}
+
 // served is a site of samples on an origin of its own, for one customer.
 type served struct {
 	*harness.FaultyOrigin
@@ -214,6 +234,9 @@ func serve(t *testing.T, w *harness.Environment, site sampleSite) *served {
 		code, ok := all[name]
 		if !ok {
 			t.Fatalf("no document has the sample %q", name)
+		}
+		if strings.HasSuffix(name, ".ts") {
+			code = untyped(t, code)
 		}
 		texts[path], files["/"+path] = code, []byte(code)
 	}
@@ -745,4 +768,106 @@ func TestSamplesReact(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The samples that are no whole integration, each called as its document says.
+func TestSamplesTopics(t *testing.T) {
+	w := harness.Shared(t)
+	s := serve(t, w, sampleSiteNamed(t, "plain"))
+	b := harness.NewTab(t, "customer")
+	b.AllowErrors(harness.NetworkErrors)
+	b.ControlClock()
+	c := harness.Conversation{Tab: b, Agent: w.NewAgent(t, "Bo "+s.customer)}
+	s.visit(b)
+	c.ID = s.engagement(c.Agent, 1)
+	step(t, &c, "PAGE-2 PAGE-4 history.js shows all pages, and stays where one cannot be read", func(t *testing.T) {
+		b.JS(nil, `
+			const { showHistory } = await import("/history.js");
+			const [engagement] = await sdk.getEngagements();
+			for (let i = 0; i < 20; i++) await engagement.sendMessage("message " + i);
+			const more = document.createElement("button"), seen = [];
+			let turned = () => {};
+			await showHistory(engagement, more, (items) => { seen.push(...items.map((m) => m.messageIndex)); turned(); });
+			const click = () => new Promise((resolve) => { turned = resolve; more.click(); });
+			Object.assign(window, { more, seen, click });`)
+		s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != "GET" || !strings.HasSuffix(r.URL.Path, "/messages") {
+				return false
+			}
+			harness.WriteProblem(rw, 400, "by-the-test", "before")
+			return true
+		})
+		b.Expect("PAGE-4", map[string]any{"code": "ACS-317", "seen": 15, "again": true}, `
+			const { warn } = console;
+			const error = await new Promise((resolve) => { console.warn = (text, error) => resolve(error); more.click(); });
+			console.warn = warn;
+			await null; // the handler's own last line
+			return { code: error.code, seen: seen.length, again: !more.hidden && !more.disabled }`)
+		s.refuses(nil)
+		b.Expect("PAGE-2", map[string]any{"whole": true}, `
+			while (!more.hidden) await click();
+			return { whole: seen.length > 20 && seen.every((index, i) => index === seen.length - i) }`)
+	})
+	step(t, &c, "NS-13 NS-14 explain.js has words for each code, and for what is no error of the SDK", func(t *testing.T) {
+		b.Expect("NS-14", map[string]any{"known": true, "different": 5, "other": "Something went wrong on this page."}, `
+			const { explain } = await import("/explain.js"), { error } = console;
+			console.error = () => {};
+			const say = (code) => explain(new sdk.ACSException(code, "a text"));
+			const texts = ["ACS-304", "ACS-305", "ACS-306", "ACS-319", "ACS-322", "ACS-311"].map(say);
+			const other = explain(new TypeError("a text"));
+			console.error = error;
+			return { known: texts.every((text) => text && !text.includes("a text")), different: new Set(texts).size, other }`)
+	})
+	step(t, &c, "NS-2 EV-2 fake-sdk.ts stands in for the SDK", func(t *testing.T) {
+		b.Expect("NS-2", map[string]any{"user": "Ann", "heard": []string{"second USER_CLOSED"}}, `
+			const { fakeSDK } = await import("/fake-sdk.js"), heard = [];
+			const { sdk: fake, raise } = fakeSDK(async () => ({ displayName: "Ann", engagements: [] }));
+			fake.on("SHUTDOWN", (e) => heard.push("first " + e.reason));
+			fake.on("SHUTDOWN", (e) => heard.push("second " + e.reason));
+			const user = await fake.init({});
+			raise("SHUTDOWN", { eventDate: new Date(), reason: "USER_CLOSED" });
+			raise("INITIALIZED", user);
+			return { user: user.displayName, heard }`)
+	})
+	step(t, &c, "EV-5 IDLE-2 NS-8 idle.js warns, and the customer stays", func(t *testing.T) {
+		b.JS(nil, `
+			const { warnWhenIdle } = await import("/idle.js");
+			const part = (name) => document.body.appendChild(Object.assign(document.createElement(name), { id: "idle-" + name }));
+			part("div").hidden = true;
+			warnWhenIdle(part("section"), part("p"), part("button"));
+			document.querySelector("#idle-section").hidden = true;
+			await sdk.resetIdleTimeout();`)
+		shown := func(want bool) string {
+			return fmt.Sprintf(`document.querySelector("#idle-section").hidden === %v`, !want)
+		}
+		b.Eval(nil, `clock.skip(901)`)
+		b.WaitUntil("the warning", shown(true)+` && document.querySelector("#idle-p").textContent === "The chat will be paused in 60 seconds."`)
+		b.Eval(nil, `document.querySelector("#idle-button").click()`)
+		b.WaitUntil("no warning", shown(false))
+		b.Eval(nil, `clock.skip(890)`)
+		b.WaitSettled()
+		b.WaitUntil("still no warning", shown(false))
+		b.Eval(nil, `clock.skip(20)`)
+		b.WaitUntil("the next warning", shown(true))
+		b.JS(nil, `sdk.resetIdleTimeout(); sdk.off("IDLE_TIMEOUT_EXPIRED")`)
+	})
+	step(t, &c, "ENG-4 EV-8 test-agent.js is the agent of a chat", func(t *testing.T) {
+		b.Expect("EV-8", map[string]any{"waiting": true, "heard": true, "last": "from the agent for tests"}, `
+			const { signIn } = await import("/test-agent.js");
+			const agent = await signIn(location.origin, "Agent for tests"), id = %s;
+			const waiting = (await agent.waiting()).some((one) => one.engagementId === id);
+			await agent.accept(id);
+			await agent.say(id, "from the agent for tests");
+			const texts = await agent.texts(id);
+			return { waiting, heard: texts.includes("message 19"), last: texts.at(-1) }`, c.ID)
+		showsOnce(b, "from the agent for tests")
+	})
+	step(t, &c, "ENG-5 SHUT-1 leave.js ends the chat and the session", func(t *testing.T) {
+		b.Expect("ENG-5", map[string]any{"before": "", "after": "ACS-310", "stored": true}, `
+			const { leave } = await import("/leave.js");
+			const [engagement] = await sdk.getEngagements();
+			const before = await code(() => leave(engagement));
+			return { before, after: await code(() => sdk.getEngagements()), stored: sessionStorage.getItem("ccaasClientSessionId") === null }`)
+		c.Agent.Wait("the end of the chat", func(f harness.DeskFrame) bool { return f.Chat.EngagementID == c.ID && f.Chat.State == "ended" })
+	})
 }

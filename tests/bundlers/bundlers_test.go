@@ -540,3 +540,43 @@ func TestStart(t *testing.T) {
 		b.WaitUntil("the message", `document.getElementById("log").textContent.includes(%s)`, ": "+text+"\n")
 	}
 }
+
+// The sample of docs/sizes.md, as it is printed: the WebAssembly is loaded when the visitor shows
+// interest, and not before.
+func TestOnDemand(t *testing.T) {
+	block := regexp.MustCompile("(?s)```js\n(// on-demand\\.js\n.*?)```").FindSubmatch(read(t, "../../docs/sizes.md"))
+	if block == nil {
+		t.Fatal("docs/sizes.md has no on-demand.js")
+	}
+	dir := project(t, ".", map[string]string{"app.js": app, "on-demand.js": string(block[1]), "main.js": `import "./app.js";
+import { loadOnDemand } from "./on-demand.js";
+const button = document.body.appendChild(document.createElement("button"));
+button.id = "chat";
+window.opened = 0;
+loadOnDemand(button, () => window.opened++);
+`})
+	esbuild(t, dir, "main.js", api.FormatESModule)
+	write(t, filepath.Join(dir, "built", wasmName), string(read(t, filepath.Join(dir, "node_modules", packageName, wasmName))))
+	b, o := open(t, folder(filepath.Join(dir, "built")))
+	const loaded = `performance.getEntriesByType("resource").filter((e) => e.name.includes(".wasm")).length`
+	count := func(what string, want int) {
+		t.Helper()
+		var n int
+		if b.Eval(&n, what); n != want {
+			t.Errorf("%s is %d, not %d", what, n, want)
+		}
+	}
+	count(loaded, 0)
+	b.Eval(nil, `new Promise((resolve) => {
+		new PerformanceObserver((list) => list.getEntries().some((e) => e.name.includes(".wasm")) && resolve()).observe({ type: "resource" });
+		document.querySelector("#chat").dispatchEvent(new Event("pointerenter"));
+	})`)
+	count(`opened`, 0)
+	b.Click("#chat")
+	b.Click("#chat")
+	count(`opened`, 1)
+	if got := chat(b, o, `{}`); got != "Hello" {
+		t.Errorf("the message is %q", got)
+	}
+	count(loaded, 1)
+}

@@ -109,7 +109,7 @@ func (f *follower) run(ctx context.Context) {
 			FilterSubject: allEntries,
 			DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 			OptStartSeq:   f.sequence() + 1,
-		}, func(pending uint64) bool {
+		}, false, func(pending uint64) bool {
 			if lost {
 				f.s.log.Info("following the stream again")
 			}

@@ -32,12 +32,14 @@ var errReconnected = errors.New("the connection was lost meanwhile")
 // read delivers entries, in order, over one consumer of that kind until fn returns false,
 // ctx ends, or it fails: then another may go on after the newest entry that fn was given. wait bounds
 // the consumer's creation; created is then called with how many entries there are for it, and ends the
-// reading when it returns false. fn is not called after read has returned.
+// reading when it returns false. fn is not called after read has returned. Where present is true,
+// read also ends when the stream has no more for the consumer, which fn is not told when what was
+// still to come is removed meanwhile.
 //
 // The library's ordered consumer does about the same. But where creating its consumer anew has
 // failed, it repeats that with the same name, which goes to the same dead node of a cluster
 // for as long as that is dead.
-func (s *Store) read(ctx context.Context, js jetstream.JetStream, wait time.Duration, cfg jetstream.ConsumerConfig, created func(pending uint64) bool, fn func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
+func (s *Store) read(ctx context.Context, js jetstream.JetStream, wait time.Duration, cfg jetstream.ConsumerConfig, present bool, created func(pending uint64) bool, fn func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
 	status := js.Conn().StatusChanged(nats.CONNECTED)
 	defer js.Conn().RemoveStatusListener(status)
 	cfg.Name = random()
@@ -91,12 +93,30 @@ func (s *Store) read(ctx context.Context, js jetstream.JetStream, wait time.Dura
 	if err != nil {
 		return err
 	}
-	select {
-	case err = <-end:
-	case <-status:
-		err = errReconnected
-	case <-ctx.Done():
-		err = ctx.Err()
+	delivered := func() uint64 {
+		mu.Lock()
+		defer mu.Unlock()
+		return last
+	}
+	var silence <-chan time.Time
+	if present {
+		ticks := time.NewTicker(heartbeat)
+		defer ticks.Stop()
+		silence = ticks.C
+	}
+	for before, waiting := uint64(0), true; waiting; {
+		waiting = false
+		select {
+		case err = <-end:
+		case <-status:
+			err = errReconnected
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-silence:
+			now := delivered()
+			waiting = now != before || !hasDelivered(ctx, consumer, now)
+			before = now
+		}
 	}
 	consume.Stop()
 	mu.Lock() // a call of fn may be running still
@@ -105,13 +125,22 @@ func (s *Store) read(ctx context.Context, js jetstream.JetStream, wait time.Dura
 	return err
 }
 
+// hasDelivered reports whether the server has nothing for the consumer after its n-th entry.
+func hasDelivered(ctx context.Context, consumer jetstream.Consumer, n uint64) bool {
+	ctx, cancel := context.WithTimeout(ctx, heartbeat)
+	defer cancel()
+	// A consumer that does not answer is lost, which its missing heartbeats tell.
+	info, err := consumer.Info(ctx)
+	return err == nil && info.NumPending == 0 && info.Delivered.Consumer == n
+}
+
 // each calls fn with every entry that a consumer of that kind delivers until there are no
 // more, or fn returns false. When a consumer is lost it goes on with another, which then delivers every
 // entry after the last, whatever the policy was. It is for reads that may be long; a
 // consumer costs more than a get.
 func (s *Store) each(ctx context.Context, cfg jetstream.ConsumerConfig, fn func(*entry) bool) error {
 	for try := 0; ; try++ {
-		err := s.read(ctx, s.readJS, min(createWait<<try, readWait), cfg, func(pending uint64) bool { return pending > 0 }, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+		err := s.read(ctx, s.readJS, min(createWait<<try, readWait), cfg, true, func(pending uint64) bool { return pending > 0 }, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
 			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, e.sequence+1
 			return fn(e) && meta.NumPending > 0

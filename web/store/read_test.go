@@ -89,3 +89,33 @@ func TestConsumersThatGoAreReplaced(t *testing.T) {
 		t.Errorf("%d entries are given of %d", len(sequences), last)
 	}
 }
+
+// What another gateway removes while it is read is not waited for: as the trimming of two gateways
+// meets it, each of which counts what the other removes.
+func TestReadingEndsWhenTheRestIsRemovedMeanwhile(t *testing.T) {
+	s, ctx := openStore(t, Config{}), testContext(t)
+	session := newSession(t, s, ann, "s")
+	e := newChat(t, s, session, "e")
+	// More than the server sends of a consumer before it is asked for more.
+	const sentAtOnce = 500
+	for i := range sentAtOnce + 10 {
+		if _, _, err := s.Append(ctx, ann, e.EngagementID, from(session, "text", strconv.Itoa(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	if err := s.each(ctx, jetstream.ConsumerConfig{FilterSubject: allEntries, DeliverPolicy: jetstream.DeliverAllPolicy}, func(*entry) bool {
+		n++
+		if n == 1 {
+			if err := s.stream.Purge(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		return true
+	}); err != nil {
+		t.Fatalf("%d entries were read, then: %v", n, err)
+	}
+	if n == 0 || n > sentAtOnce {
+		t.Errorf("%d entries were read, want those that were on the way", n)
+	}
+}

@@ -162,21 +162,26 @@ func (h *Hostile) Begin() (end func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &bytes.Buffer{}
-	c.Stdout = out
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	if err := json.NewEncoder(in).Encode(h.Target); err != nil {
+	said := json.NewDecoder(out)
+	var ready bool
+	// Its start takes processors that an attacker elsewhere does not.
+	if err = said.Decode(&ready); err == nil {
+		err = json.NewEncoder(in).Encode(h.Target)
+	}
+	if err != nil {
 		return nil, errors.Join(err, c.Process.Kill(), c.Wait())
 	}
 	return func() error {
 		in.Close()
-		if err := c.Wait(); err != nil {
-			return fmt.Errorf("the hostile customer: %w", err)
-		}
 		counts := map[string]int{}
-		if err := json.Unmarshal(out.Bytes(), &counts); err != nil {
+		if err := errors.Join(said.Decode(&counts), c.Wait()); err != nil {
 			return fmt.Errorf("the hostile customer: %w", err)
 		}
 		h.mu.Lock()

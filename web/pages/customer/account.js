@@ -1,6 +1,7 @@
 // Who the customer is, as far as this page knows: the demo's stand-in for a sign-in. In
 // localStorage, so that every tab of this browser is the same customer.
 
+import { newId } from "../desk/shared/id.js";
 import { wellFormed } from "../desk/shared/text.js";
 
 const KEY = "hollis.customer";
@@ -33,7 +34,7 @@ export function loadCustomer() {
  * @param {string} name
  */
 export function saveName(name) {
-  return save({ ...(loadCustomer() ?? { customerId: crypto.randomUUID() }), name });
+  return save({ ...(loadCustomer() ?? { customerId: newId() }), name });
 }
 
 /**

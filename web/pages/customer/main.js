@@ -7,6 +7,7 @@ import { Session } from "./session.js";
 import { Widget } from "./widget.js";
 import { connectionOf, explain, failureOf, TROUBLE, wordsOf } from "./words.js";
 import { countdown, ofDocument } from "../desk/shared/dom.js";
+import { newId } from "../desk/shared/id.js";
 
 const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
 
@@ -95,7 +96,7 @@ const widget = new Widget({
     if (!chat) throw Object.assign(new Error("the chat has ended"), { code: "ACS-312" });
     return chat;
   }),
-  send: (text) => send(crypto.randomUUID(), text),
+  send: (text) => send(newId(), text),
   resend: (key, text) => send(key, text),
   again() {
     if (failure === "refused" || failure === "notLoaded") {

@@ -15,8 +15,8 @@ import (
 	"openchat/tests/harness/cluster"
 )
 
-// The first line of its input says whom to attack; the end of its input ends the attack. Then it prints what
-// it did.
+// It prints true when it has started. The first line of its input says whom to attack; the end of its input
+// ends the attack. Then it prints what it did.
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "attack:", err)
@@ -26,6 +26,10 @@ func main() {
 
 func run() error {
 	if err := leastPriority(); err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(true); err != nil {
 		return err
 	}
 	in := json.NewDecoder(os.Stdin)
@@ -40,7 +44,7 @@ func run() error {
 	}()
 	counts := map[string]int{}
 	t.Attack(ctx, counts)
-	return json.NewEncoder(os.Stdout).Encode(counts)
+	return out.Encode(counts)
 }
 
 // leastPriority gives the process the least priority. Linux gives it to a thread, and to those that the thread
