@@ -65,9 +65,11 @@ export default () => <Chat />;
 	"app/chat.js": `"use client";
 import { useEffect } from "react";
 import sdk, { EventType } from "` + packageName + `";
+import { useChatSession } from "` + packageName + `/react";
 export const Chat = () => {
+  const { status } = useChatSession();
   useEffect(() => { import("../main.js"); }, []);
-  return <p>{EventType.SHUTDOWN} {sdk.version()}</p>;
+  return <p>{EventType.SHUTDOWN} {status} {sdk.version()}</p>;
 };
 `,
 	"main.js": app,
@@ -92,7 +94,7 @@ func TestNext(t *testing.T) {
 		t.Run("build and serve "+bundler, func(t *testing.T) {
 			dir := project(t, "all", next)
 			noWarning(t, run(t, dir, bin, "build", "--"+bundler))
-			if html := read(t, filepath.Join(dir, ".next/server/app/index.html")); !strings.Contains(string(html), "SHUTDOWN") {
+			if html := read(t, filepath.Join(dir, ".next/server/app/index.html")); !strings.Contains(string(html), "SHUTDOWN<!-- --> <!-- -->opening") {
 				t.Errorf("rendered on the server is\n%s", html)
 			}
 			hashed(t, filepath.Join(dir, ".next/static"))

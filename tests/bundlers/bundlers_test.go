@@ -286,6 +286,7 @@ func TestTypes(t *testing.T) {
 	required := strings.Replace(typed, ` with { type: "json" }`, "", 1)
 	files := map[string]string{"page.ts": typed, "page.mts": typed, "page.cts": required}
 	maps.Copy(files, samplesOf(t, "react.md"))
+	files["account.ts"] = samplesOf(t, "start.md")["account.js"]
 	dir := project(t, ".", files)
 	for _, how := range []string{
 		"--moduleResolution bundler --module esnext --resolveJsonModule page.ts",
@@ -574,28 +575,14 @@ document.body.dataset.ready = typeof module.init === "function" ? "yes" : "no";
 // other way round, also after a reload.
 func TestStart(t *testing.T) {
 	const vite = "node_modules/vite/bin/vite.js"
-	blocks := regexp.MustCompile("(?s)```(?:html|js)\n(.*?)```").FindAllStringSubmatch(string(read(t, "../../docs/start.md")), -1)
-	if len(blocks) != 2 || !strings.HasPrefix(blocks[1][1], "// main.js\n") {
-		t.Fatalf("docs/start.md has %d blocks", len(blocks))
-	}
+	_, html, _ := strings.Cut(string(read(t, "../../docs/start.md")), "```html\n")
+	html, _, _ = strings.Cut(html, "```")
 	head, _, _ := strings.Cut(page, "<script")
-	dir := project(t, ".", map[string]string{"index.html": head + blocks[0][1], "main.js": blocks[1][1]})
+	files := samplesOf(t, "start.md")
+	files["index.html"], files["account.js"] = head+html, accountOf(t, harness.NewCustomerID("start"))
+	dir := project(t, ".", files)
 	noWarning(t, run(t, dir, vite, "build", "--outDir", "built"))
-	w, site, customer := harness.Shared(t), folder(filepath.Join(dir, "built")), harness.NewCustomerID("start")
-	o := w.NewOrigin(t)
-	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
-		switch {
-		case strings.HasPrefix(r.URL.Path, wire.BasePath+"/"):
-			return false
-		case r.URL.Path == "/my-backend/chat" && r.Method == "POST":
-			params := w.InitParams(t, customer, harness.TokenOptions{})
-			params["hostURL"] = o.URL
-			json.NewEncoder(rw).Encode(params)
-		default:
-			site.ServeHTTP(rw, r)
-		}
-		return true
-	})
+	o := siteOf(t, folder(filepath.Join(dir, "built")))
 	b := harness.NewTab(t, "customer")
 	for _, text := range []string{"Hello", "Hello again"} {
 		b.Open(o.URL + "/")

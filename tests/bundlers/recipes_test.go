@@ -1,7 +1,7 @@
 package bundlers
 
 import (
-	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"path/filepath"
@@ -12,26 +12,43 @@ import (
 	"openchat/tests/harness"
 )
 
-// chatsByForm opens a page as the documents print it, begins a chat by its button, writes by its form,
-// and is answered by an agent; then the page is opened again, and shows the chat.
-func chatsByForm(t *testing.T, site http.Handler) {
+// accountOf returns account.js of docs/start.md for a customer of the test's, at the gateway that is on
+// the page's origin.
+func accountOf(t *testing.T, customer string) string {
 	t.Helper()
-	w, customer := harness.Shared(t), harness.NewCustomerID("recipe")
-	o := w.NewOrigin(t)
-	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
-		switch {
-		case strings.HasPrefix(r.URL.Path, wire.BasePath+"/"):
-			return false
-		case r.URL.Path == "/my-backend/chat" && r.Method == "POST":
-			params := w.InitParams(t, customer, harness.TokenOptions{})
-			params["hostURL"] = o.URL
-			json.NewEncoder(rw).Encode(params)
-		default:
-			site.ServeHTTP(rw, r)
+	text := samplesOf(t, "start.md")["account.js"]
+	for from, to := range map[string]string{
+		`"http://127.0.0.1:8080"`: `location.origin`,
+		`customerId: "ann"`:       fmt.Sprintf(`customerId: %q, customerName: %q`, customer, "Customer "+customer),
+	} {
+		if strings.Count(text, from) != 1 {
+			t.Fatalf("account.js must hold %s once", from)
 		}
+		text = strings.Replace(text, from, to, 1)
+	}
+	return text
+}
+
+// siteOf lets an origin serve a site before the gateway.
+func siteOf(t *testing.T, site http.Handler) *harness.Origin {
+	t.Helper()
+	o := harness.Shared(t).NewOrigin(t)
+	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, wire.BasePath+"/") || r.URL.Path == "/v1/getJWT" {
+			return false
+		}
+		site.ServeHTTP(rw, r)
 		return true
 	})
-	agent := w.NewAgent(t, "Cy "+customer)
+	return o
+}
+
+// chatsByForm opens a page as the documents print it, begins a chat by its button, writes by its form,
+// and is answered by an agent; then the page is opened again, and shows the chat.
+func chatsByForm(t *testing.T, customer string, site http.Handler) {
+	t.Helper()
+	o := siteOf(t, site)
+	agent := harness.Shared(t).NewAgent(t, "Cy "+customer)
 	b := harness.NewTab(t, "customer")
 	b.Open(o.URL + "/")
 	b.WaitUntil("the button", `document.querySelector("#start")`)
@@ -60,9 +77,11 @@ func TestVue(t *testing.T) {
 	files := samplesOf(t, "recipes.md")
 	files["index.html"] = head + "<div id=\"app\"></div>\n<script type=\"module\" src=\"./main.js\"></script>\n"
 	files["vite.config.mjs"] = viteVue
+	customer := harness.NewCustomerID("vue")
+	files["account.js"] = accountOf(t, customer)
 	dir := project(t, ".", files)
 	noWarning(t, run(t, dir, "node_modules/vite/bin/vite.js", "build", "--outDir", "built"))
-	chatsByForm(t, folder(filepath.Join(dir, "built")))
+	chatsByForm(t, customer, folder(filepath.Join(dir, "built")))
 }
 
 // angular are the files of a project as ng new makes it, without tests; POLYFILLS and PROVIDER make
@@ -126,9 +145,11 @@ func TestAngular(t *testing.T) {
 			for _, name := range []string{"chat.service.ts", "chat.component.ts"} {
 				files["src/app/"+name] = samples[name]
 			}
+			customer := harness.NewCustomerID("angular")
+			files["src/app/account.ts"] = accountOf(t, customer)
 			dir := project(t, "all", files)
 			noWarning(t, run(t, dir, "all/node_modules/@angular/cli/bin/ng.js", "build"))
-			chatsByForm(t, folder(filepath.Join(dir, "dist/page/browser")))
+			chatsByForm(t, customer, folder(filepath.Join(dir, "dist/page/browser")))
 		})
 	}
 }
