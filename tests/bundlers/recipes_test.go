@@ -98,9 +98,9 @@ var angular = map[string]string{
         "browser": "src/main.ts", "tsConfig": "tsconfig.json", "polyfills": [POLYFILLS],
         "assets": [ASSETS]
       },
-      "configurations": {"production": {"outputHashing": "all"}},
+      "configurations": {"production": {"outputHashing": "all"}, "development": {"optimization": false, "sourceMap": true}},
       "defaultConfiguration": "production"
-    }}
+    }, "serve": {"builder": "@angular/build:dev-server", "options": {"buildTarget": "page:build:development"}}}
   }}
 }
 `,
@@ -130,6 +130,7 @@ bootstrapApplication(ChatComponent, { providers: [PROVIDER()] }).catch((error) =
 
 func TestAngular(t *testing.T) {
 	needsAll(t)
+	const ng = "all/node_modules/@angular/cli/bin/ng.js"
 	samples := samplesOf(t, "recipes.md")
 	_, json, _ := strings.Cut(string(read(t, "../../docs/recipes.md")), "```json\n")
 	assets, _, _ := strings.Cut(json, "```")
@@ -148,8 +149,11 @@ func TestAngular(t *testing.T) {
 			customer := harness.NewCustomerID("angular")
 			files["src/app/account.ts"] = accountOf(t, customer)
 			dir := project(t, "all", files)
-			noWarning(t, run(t, dir, "all/node_modules/@angular/cli/bin/ng.js", "build"))
+			noWarning(t, run(t, dir, ng, "build"))
 			chatsByForm(t, customer, folder(filepath.Join(dir, "dist/page/browser")))
+			t.Run("dev", func(t *testing.T) {
+				chatsByForm(t, customer, developedIn(t, dir, ng, "serve", "--host", "127.0.0.1", "--port", "0"))
+			})
 		})
 	}
 }
