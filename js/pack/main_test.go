@@ -53,6 +53,7 @@ func newPack(t *testing.T, entry, glue string) *pack {
 	write(t, filepath.Join(p.source, name+".js"), []byte(entry))
 	write(t, filepath.Join(p.source, "src", "glue.js"), []byte(glue))
 	write(t, filepath.Join(p.source, "package.js"), []byte(`import "./src/glue.js"; provide({ x: PACKAGE, where: locate });`))
+	write(t, filepath.Join(p.source, "react.js"), []byte(`import { useRef } from "react"; import sdk from "chat-sdk"; export const useX = () => useRef(sdk);`))
 	write(t, filepath.Join(p.source, name+".d.ts"), []byte("// Types of x.\n\n/// <reference lib=\"dom\" />\n\n"+
 		"declare const x: AvayaCCaaSChatSDK.SDK;\n\ndeclare namespace AvayaCCaaSChatSDK {\n  /** It. */\n  interface SDK {\n    init: Word;\n  }\n  type Word = 1;\n}\n"))
 	write(t, filepath.Join(p.source, "..", "LICENSE"), []byte("the license"))
@@ -210,6 +211,11 @@ func TestSizes(t *testing.T) {
 			write(t, filepath.Join(out, name+kind+suffix), noise[:bounds[".js"]])
 		}
 	}
+	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), "./build.sh") {
+		t.Errorf("no package built: %v", err)
+	}
+	react := filepath.Join(out, packageFolder, "react.mjs")
+	write(t, react, noise[:reactBound-20]) // brotli adds some bytes to noise
 	var table bytes.Buffer
 	if err := printSizes(&table, out); err != nil {
 		t.Errorf("at the bound: %v", err)
@@ -220,6 +226,10 @@ func TestSizes(t *testing.T) {
 	write(t, filepath.Join(out, name+".js.br"), noise)
 	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%s.js is %d bytes", name, bounds[".js"]+1)) {
 		t.Errorf("over the bound: %v", err)
+	}
+	write(t, react, noise[:reactBound+1])
+	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), "npm/react.mjs is ") {
+		t.Errorf("the entry for React is over its bound: %v", err)
 	}
 }
 
@@ -247,7 +257,7 @@ func TestReproducible(t *testing.T) {
 		t.Fatalf("%v, error %v", files, err)
 	}
 	ofPackage, err := filepath.Glob(filepath.Join(dir, "out", packageFolder, "*"))
-	if err != nil || len(ofPackage) != 16 {
+	if err != nil || len(ofPackage) != 22 {
 		t.Fatalf("%v, error %v", ofPackage, err)
 	}
 	for _, file := range append(files, ofPackage...) {

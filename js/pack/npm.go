@@ -11,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
 )
 
 // This file makes the package for npm, in the folder npm of the out folder: modules for import
@@ -78,10 +80,13 @@ func (p *pack) writePackage(wasm []byte, values held, files map[string][]byte) e
 		if err != nil {
 			return err
 		}
-		if content[f.file+".map"], err = p.sourceMap(f, sourceMap); err != nil {
+		if content[f.file+".map"], err = p.sourceMap(f.file, sourceMap); err != nil {
 			return err
 		}
 		content[f.file] = append(script, "//# sourceMappingURL="+f.file+".map\n"...)
+	}
+	if err := p.addReact(content); err != nil {
+		return err
 	}
 	types, err := moduleTypes(files[".d.ts"])
 	if err != nil {
@@ -114,6 +119,58 @@ func (p *pack) writePackage(wasm []byte, values held, files map[string][]byte) e
 	return p.namePackage()
 }
 
+// The entry for React has a file of each form, whose names are those that tools look for which do not
+// read exports.
+var reactForms = []struct {
+	file, types, module string
+	format              api.Format
+}{
+	{"react.mjs", "react.d.mts", "./index.mjs", api.FormatESModule},
+	{"react.js", "react.d.ts", "./index.cjs", api.FormatCommonJS},
+}
+
+// addReact adds the entry for React, in each form with its source map and types. It imports the
+// module beside it, and React, which the page has.
+func (p *pack) addReact(content map[string][]byte) error {
+	source, err := filepath.Abs(p.source)
+	if err != nil {
+		return err
+	}
+	types, err := packageParts.ReadFile("npm/react.d.ts")
+	if err != nil {
+		return err
+	}
+	for _, f := range reactForms {
+		built := api.Build(api.BuildOptions{
+			AbsWorkingDir: source, EntryPoints: []string{"react.js"}, Outfile: f.file, Bundle: true, Format: f.format,
+			Platform: api.PlatformNeutral, External: []string{"react"}, Target: api.ES2017, Sourcemap: api.SourceMapExternal,
+			MinifySyntax: true, MinifyWhitespace: true, MinifyIdentifiers: true,
+			Charset: api.CharsetUTF8, LegalComments: api.LegalCommentsNone, TsconfigRaw: "{}",
+			Plugins: []api.Plugin{{Name: "chat-sdk", Setup: func(build api.PluginBuild) {
+				build.OnResolve(api.OnResolveOptions{Filter: "^chat-sdk$"}, func(api.OnResolveArgs) (api.OnResolveResult, error) {
+					return api.OnResolveResult{Path: f.module, External: true}, nil
+				})
+			}}},
+		})
+		if err := firstOf(built.Errors, built.Warnings); err != nil {
+			return err
+		}
+		for _, out := range built.OutputFiles {
+			if strings.HasSuffix(out.Path, ".map") {
+				content[f.file+".map"], err = p.sourceMap(f.file, out.Contents)
+			} else {
+				content[f.file] = slices.Concat([]byte("/*! "+name+"/react "+p.version+", Apache-2.0 */\n"), out.Contents, []byte("//# sourceMappingURL="+f.file+".map\n"))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		// The names of the global's namespace are those of the module.
+		content[f.types] = slices.Concat([]byte("// Types of the entry for React. All durations are seconds.\n\nimport type * as "+namespace+" from \""+f.module+"\";\n\n"), types)
+	}
+	return nil
+}
+
 // packageInfo is the package's build-info.json. The hashes are those of all files that do not hold
 // the package's name.
 type packageInfo struct {
@@ -123,9 +180,9 @@ type packageInfo struct {
 	Version   string            `json:"version"`
 }
 
-// sourceMap returns a form's source map, whose first line is the header's, with names of sources
+// sourceMap returns a file's source map, whose first line is the header's, with names of sources
 // that do not depend on where the build's folder is.
-func (p *pack) sourceMap(f form, text []byte) ([]byte, error) {
+func (p *pack) sourceMap(file string, text []byte) ([]byte, error) {
 	var m struct {
 		Version        int      `json:"version"`
 		File           string   `json:"file"`
@@ -137,7 +194,7 @@ func (p *pack) sourceMap(f form, text []byte) ([]byte, error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, err
 	}
-	m.File, m.Mappings = f.file, ";"+m.Mappings
+	m.File, m.Mappings = file, ";"+m.Mappings
 	for i, source := range m.Sources {
 		m.Sources[i] = name + "/" + strings.TrimPrefix(filepath.ToSlash(source), "./")
 	}
@@ -145,7 +202,8 @@ func (p *pack) sourceMap(f form, text []byte) ([]byte, error) {
 }
 
 const (
-	beforeTypes = "declare namespace AvayaCCaaSChatSDK {\n"
+	namespace   = "AvayaCCaaSChatSDK"
+	beforeTypes = "declare namespace " + namespace + " {\n"
 	afterTypes  = "\n}\n"
 )
 
@@ -156,8 +214,8 @@ var globalTypes = regexp.MustCompile(`(?s)^// Types of .*?\n\n(/// <reference li
 // they export, and with it what js/pack/npm/exports.d.ts adds.
 func moduleTypes(global []byte) ([]byte, error) {
 	text := string(global)
-	before, namespace, found := strings.Cut(text, beforeTypes)
-	namespace, isLast := strings.CutSuffix(namespace, afterTypes)
+	before, members, found := strings.Cut(text, beforeTypes)
+	members, isLast := strings.CutSuffix(members, afterTypes)
 	reference := globalTypes.FindStringSubmatch(before)
 	if !found || !isLast || reference == nil {
 		return nil, fmt.Errorf("%s.d.ts must end with one namespace, and begin with a comment and a reference to a library", name)
@@ -170,7 +228,7 @@ func moduleTypes(global []byte) ([]byte, error) {
 	b.WriteString("// Types of the package's modules. All dates are Date objects; all durations are seconds.\n" +
 		"// Lengths of texts count UTF-16 code units, as String.length does. Ids after @see, such as\n" +
 		"// NS-1, are rows of docs/surface.md of the SDK's sources, which specifies the surface.\n\n" + reference[1] + "\n")
-	for line := range strings.SplitSeq(namespace, "\n") {
+	for line := range strings.SplitSeq(members, "\n") {
 		line = strings.TrimPrefix(line, "  ")
 		if strings.HasPrefix(line, "interface ") || strings.HasPrefix(line, "type ") || strings.HasPrefix(line, "const ") {
 			line = "export " + strings.Replace(line, "const ", "declare const ", 1)
@@ -202,10 +260,13 @@ type manifest struct {
 	Engines     struct {
 		Node string `json:"node"` // where it may be imported, to render on a server
 	} `json:"engines"`
+	PeerDependencies     map[string]string          `json:"peerDependencies"`
+	PeerDependenciesMeta map[string]map[string]bool `json:"peerDependenciesMeta"`
 }
 
 type packageExports struct {
 	Root    bothKinds `json:"."`
+	React   bothKinds `json:"./react"`
 	Wasm    bothKinds `json:"./avaya-ccaas-chat-sdk.wasm"`
 	Script  condition `json:"./avaya-ccaas-chat-sdk.js"`
 	Info    string    `json:"./build-info.json"`
@@ -248,12 +309,15 @@ func (p *pack) namePackage() error {
 		Main: "./index.cjs", Module: "./index.mjs", Types: "./index.d.cts", Unpkg: script, JSDelivr: script,
 		Exports: packageExports{
 			Root:   bothKinds{condition{"./index.d.mts", "./index.mjs"}, condition{"./index.d.cts", "./index.cjs"}},
+			React:  bothKinds{condition{"./react.d.mts", "./react.mjs"}, condition{"./react.d.ts", "./react.js"}},
 			Wasm:   bothKinds{condition{"./" + name + ".wasm.d.mts", "./" + name + ".wasm"}, condition{"./" + name + ".wasm.d.ts", "./" + name + ".wasm"}},
 			Script: condition{"./" + name + ".d.ts", script},
 			Info:   "./build-info.json", Package: "./package.json",
 		},
 	}
 	m.Engines.Node = ">=16"
+	m.PeerDependencies = map[string]string{"react": ">=18"} // of the entry for React only
+	m.PeerDependenciesMeta = map[string]map[string]bool{"react": {"optional": true}}
 	for file := range info.SHA384 {
 		m.Files = append(m.Files, file)
 	}

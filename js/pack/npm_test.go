@@ -48,6 +48,7 @@ func TestPackage(t *testing.T) {
 	}
 	for _, path := range []string{m.Main, m.Module, m.Types, m.Unpkg, m.JSDelivr, m.SideEffects[0], m.Exports.Info, m.Exports.Package,
 		m.Exports.Root.Import.Types, m.Exports.Root.Import.Default, m.Exports.Root.Require.Types, m.Exports.Root.Require.Default,
+		m.Exports.React.Import.Types, m.Exports.React.Import.Default, m.Exports.React.Require.Types, m.Exports.React.Require.Default,
 		m.Exports.Wasm.Import.Types, m.Exports.Wasm.Import.Default, m.Exports.Wasm.Require.Types, m.Exports.Wasm.Require.Default, m.Exports.Script.Types, m.Exports.Script.Default} {
 		if !strings.HasPrefix(path, "./") || !slices.Contains(there, path[2:]) {
 			t.Errorf("there is no %q", path)
@@ -137,6 +138,29 @@ func TestPackageModules(t *testing.T) {
 		}
 		if i := slices.Index(m.Sources, name+"/package.js"); i < 0 || !strings.Contains(m.SourcesContent[i], "provide(") || !strings.HasPrefix(m.Mappings, ";") {
 			t.Errorf("%s: sources %q, mappings %q", file, m.Sources, m.Mappings)
+		}
+	}
+}
+
+// The entry for React imports React and the module beside it, and has neither of them in it.
+func TestPackageReact(t *testing.T) {
+	p, folder := packed(t)
+	for _, f := range reactForms {
+		text := string(read(t, filepath.Join(folder, f.file)))
+		for _, part := range []string{`"react"`, `"` + f.module + `"`, "\n//# sourceMappingURL=" + f.file + ".map\n", "/react " + p.version + ", "} {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s does not hold %s:\n%s", f.file, part, text)
+			}
+		}
+		if len(text) > 2000 {
+			t.Errorf("%s has %d bytes", f.file, len(text))
+		}
+		var m struct{ Sources []string }
+		if err := json.Unmarshal(read(t, filepath.Join(folder, f.file+".map")), &m); err != nil || !slices.Equal(m.Sources, []string{name + "/react.js"}) {
+			t.Errorf("%s: sources %q, error %v", f.file, m.Sources, err)
+		}
+		if types := string(read(t, filepath.Join(folder, f.types))); !strings.Contains(types, "import type * as AvayaCCaaSChatSDK from \""+f.module+"\";\n\n/**\n") {
+			t.Errorf("%s is\n%.300s", f.types, types)
 		}
 	}
 }

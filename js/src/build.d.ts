@@ -20,3 +20,19 @@ declare const PACKAGE: boolean;
 declare function locate(): URL;
 /** Takes what the package's modules export. */
 declare function provide(exports: object): void;
+
+/** The package's module, beside which its entry for React lies. */
+declare module "chat-sdk" {
+  const sdk: AvayaCCaaSChatSDK.SDK;
+  export default sdk;
+}
+/** What the entry for React uses of React 18 and newer. */
+declare module "react" {
+  export function useEffect(effect: () => void | (() => void), dependencies?: readonly unknown[]): void;
+  export function useRef<T>(value: T): { current: T };
+  export function useSyncExternalStore<T>(subscribe: (listener: () => void) => () => void, get: () => T, getOnServer: () => T): T;
+}
+declare namespace AvayaCCaaSChatSDK {
+  /** That of js/pack/npm/exports.d.ts, of which the types of the entry for React need the name only. */
+  interface ModuleConfig extends Config {}
+}

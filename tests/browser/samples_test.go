@@ -76,7 +76,7 @@ func sampleSiteNamed(t *testing.T, name string) sampleSite {
 
 var (
 	fencedBlock = regexp.MustCompile("(?ms)^```([a-zA-Z]+)[^\n]*\n(.*?)^```[ \t]*$")
-	fileComment = regexp.MustCompile(`^// (\S+\.[jt]sx?)\n`)
+	fileComment = regexp.MustCompile(`^(?:// |<!-- )(\S+\.(?:[jt]sx?|vue))(?: -->)?\n`)
 )
 
 // samples are the fenced blocks of html, js and jsx of all documents by name: the
@@ -96,7 +96,7 @@ var samples = sync.OnceValues(func() (map[string]string, error) {
 		document, unnamed := strings.TrimPrefix(filepath.ToSlash(file), "../../"), map[string]int{}
 		for _, block := range fencedBlock.FindAllStringSubmatch(string(text), -1) {
 			language, code := block[1], block[2]
-			if !slices.Contains([]string{"html", "js", "javascript", "mjs", "jsx", "ts", "tsx", "typescript"}, language) {
+			if !slices.Contains([]string{"html", "js", "javascript", "mjs", "jsx", "ts", "tsx", "typescript", "vue"}, language) {
 				continue
 			}
 			name := document + " "
@@ -124,10 +124,16 @@ func allSamples(t *testing.T) map[string]string {
 	return all
 }
 
+// samplesOfBundlers are those that tests/bundlers runs.
+var samplesOfBundlers = []string{
+	"docs/start.md html 1", "docs/start.md account.js", "docs/start.md main.js", "docs/react.md Chat.tsx", "docs/react.md App.tsx",
+	"docs/recipes.md useChat.js", "docs/recipes.md Chat.vue", "docs/recipes.md main.js", "docs/recipes.md chat.service.ts", "docs/recipes.md chat.component.ts", "docs/sizes.md on-demand.js",
+}
+
 func TestSamplesAreAllRun(t *testing.T) {
-	run := map[string]bool{
-		"docs/start.md html 1": true, "docs/start.md main.js": true, "docs/sizes.md on-demand.js": true, // by tests/bundlers
-		"docs/security.md html 1": true, // by TestDocumentedPolicies
+	run := map[string]bool{"docs/security.md html 1": true} // by TestDocumentedPolicies
+	for _, name := range samplesOfBundlers {
+		run[name] = true
 	}
 	for _, s := range sampleSites {
 		run[s.html] = true

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -244,6 +246,21 @@ func TestCheckers(t *testing.T) {
 const typed = `import sdk, { init, on, setWasmURL, preload, EventType, ACSException } from "` + packageName + `";
 import type { Message, EventMap, ErrorCode, UserContext, WasmSource } from "` + packageName + `";
 import url from "` + packageName + "/" + wasmName + `";
+import { useChatSession, useEngagement, useMessages } from "` + packageName + `/react";
+import type { ChatAccount, ChatSession } from "` + packageName + `/react";
+import buildInfo from "` + packageName + `/build-info.json" with { type: "json" };
+import "` + packageName + `/avaya-ccaas-chat-sdk.js";
+export const build: string = buildInfo.build;
+export const version: string = window.AvayaCCaaSChatSDK.version();
+const account: ChatAccount = async () => ({ hostURL: "", integrationId: "", token: "", appkey: "" });
+export const session: ChatSession = useChatSession(account, { wasmURL: url, idleTimeout: 0 });
+export const codes: Array<ErrorCode | undefined> = [session.error?.code, useEngagement().error?.code];
+export const sent: Promise<Message> = useMessages().send("Hello");
+useChatSession(); useChatSession(null);
+// @ts-expect-error no account
+useChatSession("Ann");
+// @ts-expect-error the messages are the hook's
+useMessages().messages.pop();
 on("MESSAGE_ARRIVED", (m: Message) => m.body.elementText.text);
 const seen: Array<EventMap["SHUTDOWN"]> = [];
 on(EventType.SHUTDOWN, (s) => seen.push(s));
@@ -265,8 +282,17 @@ func TestTypes(t *testing.T) {
 	if out, err := exec.Command("../setup/typescript.sh").CombinedOutput(); err != nil {
 		t.Fatalf("tests/setup/typescript.sh: %v\n%s", err, out)
 	}
-	dir := project(t, ".", map[string]string{"page.ts": typed, "page.mts": typed, "page.cts": typed})
-	for _, how := range []string{"--moduleResolution bundler --module esnext page.ts", "--module node16 page.mts page.cts"} {
+	// An import of JSON says its type in a module only.
+	required := strings.Replace(typed, ` with { type: "json" }`, "", 1)
+	files := map[string]string{"page.ts": typed, "page.mts": typed, "page.cts": required}
+	maps.Copy(files, samplesOf(t, "react.md"))
+	files["account.ts"] = samplesOf(t, "start.md")["account.js"]
+	dir := project(t, ".", files)
+	for _, how := range []string{
+		"--moduleResolution bundler --module esnext --resolveJsonModule page.ts",
+		"--module nodenext --resolveJsonModule page.mts page.cts",
+		"--moduleResolution bundler --module esnext --jsx react-jsx --noUnusedLocals --verbatimModuleSyntax --erasableSyntaxOnly App.tsx",
+	} {
 		run(t, dir, "../meta/types/node_modules/typescript/bin/tsc", append(strings.Fields("--strict --noEmit --target es2022"), strings.Fields(how)...)...)
 	}
 }
@@ -398,10 +424,29 @@ func TestWasmURL(t *testing.T) {
 	}
 }
 
+// hashed fails the test unless what is built has the wasm once, under a name with a hash: a file that
+// is deployed anew then has another name.
+func hashed(t *testing.T, dir string) {
+	t.Helper()
+	var found []string
+	if err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".wasm") {
+			found = append(found, filepath.Base(path))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || found[0] == wasmName || !regexp.MustCompile(`[\w-]{8,}`).MatchString(strings.ReplaceAll(found[0], "avaya-ccaas-chat-sdk", "")) {
+		t.Errorf("built are %q", found)
+	}
+}
+
 // noWarning fails the test for a bundler's warning.
 func noWarning(t *testing.T, says string) {
 	t.Helper()
-	if regexp.MustCompile(`(?i)\b(warn|error|doesn't exist)`).MatchString(says) {
+	// Not in a file's path, such as SvelteKit's page for errors has.
+	if regexp.MustCompile(`(?im)(^|[^\w/])(warn|error|doesn't exist)`).MatchString(says) {
 		t.Errorf("the bundler says\n%s", says)
 	}
 }
@@ -411,6 +456,7 @@ func TestVite(t *testing.T) {
 	t.Run("build", func(t *testing.T) {
 		dir := project(t, ".", map[string]string{"main.js": app, "index.html": page})
 		noWarning(t, run(t, dir, vite, "build", "--outDir", "built"))
+		hashed(t, filepath.Join(dir, "built"))
 		chats(t, folder(filepath.Join(dir, "built")))
 	})
 	t.Run("dev", func(t *testing.T) {
@@ -422,6 +468,12 @@ func TestVite(t *testing.T) {
 // developed starts a server that is one process, and returns what passes calls on to it.
 func developed(t *testing.T, script string, args ...string) http.Handler {
 	t.Helper()
+	return developedIn(t, "", script, args...)
+}
+
+// developedIn starts the server in a folder; "": where the test runs.
+func developedIn(t *testing.T, dir, script string, args ...string) http.Handler {
+	t.Helper()
 	path, err := filepath.Abs(script)
 	if err != nil {
 		t.Fatal(err)
@@ -432,7 +484,7 @@ func developed(t *testing.T, script string, args ...string) http.Handler {
 	}
 	name := filepath.Base(script)
 	p := &harness.Process{
-		Name: name, Path: node, Args: append([]string{path}, args...), Ready: regexp.MustCompile(`http://(127\.0\.0\.1|localhost):\d+`),
+		Name: name, Path: node, Dir: dir, Args: append([]string{path}, args...), Ready: regexp.MustCompile(`http://(127\.0\.0\.1|localhost):\d+`),
 		Env: []string{"NO_COLOR=1", "HOME=" + t.TempDir(), "NEXT_TELEMETRY_DISABLED=1"},
 	}
 	if err := p.Start(t.Context()); err != nil {
@@ -474,7 +526,7 @@ func TestImportMap(t *testing.T) {
 		http.FileServer(http.Dir(modules)).ServeHTTP(w, r)
 	}))
 	t.Cleanup(cdn.Close)
-	site := func(at string) http.Handler {
+	site := func(at, script string) http.Handler {
 		main := "/node_modules/" + packageName + "/index.mjs"
 		if at != "" {
 			main = at + "/index.mjs"
@@ -490,14 +542,28 @@ func TestImportMap(t *testing.T) {
 				return
 			}
 			w.Header().Set("Content-Type", "text/html")
-			io.WriteString(w, strings.Replace(page, "<script type", `<script type="importmap">`+string(importMap)+"</script>\n<script type", 1))
+			io.WriteString(w, strings.Replace(strings.Replace(page, "main.js", script, 1), "<script type", `<script type="importmap">`+string(importMap)+"</script>\n<script type", 1))
 		})
 	}
-	t.Run("own origin", func(t *testing.T) { chats(t, site("")) })
-	t.Run("another origin", func(t *testing.T) { chats(t, site(cdn.URL)) })
+	t.Run("an import changes nothing", func(t *testing.T) {
+		write(t, filepath.Join(dir, "import.js"), `const before = Reflect.ownKeys(window);
+const module = await import("`+packageName+`");
+window.added = Reflect.ownKeys(window).filter((key) => !before.includes(key)).map(String);
+document.body.dataset.ready = typeof module.init === "function" ? "yes" : "no";
+`)
+		b, _ := open(t, site("", "import.js"))
+		var added, loaded []string
+		b.Eval(&added, `added`)
+		b.Eval(&loaded, `performance.getEntriesByType("resource").map((e) => e.name.split("/").pop())`)
+		if slices.Sort(loaded); len(added) > 0 || !slices.Equal(loaded, []string{"import.js", "index.mjs"}) {
+			t.Errorf("globals that were added: %q, files that were loaded: %q", added, loaded)
+		}
+	})
+	t.Run("own origin", func(t *testing.T) { chats(t, site("", "main.js")) })
+	t.Run("another origin", func(t *testing.T) { chats(t, site(cdn.URL, "main.js")) })
 	t.Run("INIT-9 another origin, whose wasm is another file", func(t *testing.T) {
 		changed = true
-		b, o := open(t, site(cdn.URL))
+		b, o := open(t, site(cdn.URL, "main.js"))
 		b.AllowErrors(`integrity|Failed to`)
 		if got := chat(b, o, `{}`); !strings.Contains(got, "ACS-311") || !strings.Contains(got, "reload the page") {
 			t.Errorf("init: %s", got)
@@ -509,28 +575,14 @@ func TestImportMap(t *testing.T) {
 // other way round, also after a reload.
 func TestStart(t *testing.T) {
 	const vite = "node_modules/vite/bin/vite.js"
-	blocks := regexp.MustCompile("(?s)```(?:html|js)\n(.*?)```").FindAllStringSubmatch(string(read(t, "../../docs/start.md")), -1)
-	if len(blocks) != 2 || !strings.HasPrefix(blocks[1][1], "// main.js\n") {
-		t.Fatalf("docs/start.md has %d blocks", len(blocks))
-	}
+	_, html, _ := strings.Cut(string(read(t, "../../docs/start.md")), "```html\n")
+	html, _, _ = strings.Cut(html, "```")
 	head, _, _ := strings.Cut(page, "<script")
-	dir := project(t, ".", map[string]string{"index.html": head + blocks[0][1], "main.js": blocks[1][1]})
+	files := samplesOf(t, "start.md")
+	files["index.html"], files["account.js"] = head+html, accountOf(t, harness.NewCustomerID("start"))
+	dir := project(t, ".", files)
 	noWarning(t, run(t, dir, vite, "build", "--outDir", "built"))
-	w, site, customer := harness.Shared(t), folder(filepath.Join(dir, "built")), harness.NewCustomerID("start")
-	o := w.NewOrigin(t)
-	o.Intercept(t, func(rw http.ResponseWriter, r *http.Request) bool {
-		switch {
-		case strings.HasPrefix(r.URL.Path, wire.BasePath+"/"):
-			return false
-		case r.URL.Path == "/my-backend/chat" && r.Method == "POST":
-			params := w.InitParams(t, customer, harness.TokenOptions{})
-			params["hostURL"] = o.URL
-			json.NewEncoder(rw).Encode(params)
-		default:
-			site.ServeHTTP(rw, r)
-		}
-		return true
-	})
+	o := siteOf(t, folder(filepath.Join(dir, "built")))
 	b := harness.NewTab(t, "customer")
 	for _, text := range []string{"Hello", "Hello again"} {
 		b.Open(o.URL + "/")

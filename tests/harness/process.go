@@ -28,6 +28,7 @@ type Process struct {
 	Name  string
 	Path  string
 	Args  []string
+	Dir   string         // "": the test's own
 	Env   []string       // beside PATH; nothing else of the caller's environment reaches it
 	Ready *regexp.Regexp // Start waits for output that matches; nil: it does not wait
 	URL   string         // what matched, when the program was last started
@@ -48,6 +49,7 @@ func (p *Process) Start(ctx context.Context) error {
 		return err
 	}
 	p.cmd = exec.Command(p.Path, p.Args...)
+	p.cmd.Dir = p.Dir
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.Env...)
 	p.cmd.Stdout, p.cmd.Stderr = write, write
 	p.cmd.SysProcAttr = attributes()

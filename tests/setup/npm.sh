@@ -10,7 +10,7 @@ set -u
 setup=$(cd "$(dirname "$0")" && pwd)
 folder=tests/$1 package=$2 file=$3
 cd "$setup/../$1"
-version=$(sed -nE "s|.*\"$package\": \"([0-9][^\"]*)\".*|\1|p" package.json)
+version=$(sed -nE "s|.*\"$package\": \"(npm:[^\"]*@)?([0-9][^\"]*)\".*|\2|p" package.json)
 if [ -z "$version" ]; then
 	echo "$folder/package.json pins no exact version of $package" >&2
 	exit 1

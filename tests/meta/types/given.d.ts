@@ -9,6 +9,11 @@ declare const sdk: typeof AvayaCCaaSChatSDK;
 declare const chat: AvayaCCaaSChatSDK.Engagement;
 /** What the page's back end has answered. */
 declare const account: AvayaCCaaSChatSDK.SDKInitParams;
+/** What a single-file component of Vue exports. */
+declare module "*.vue" {
+  const component: import("vue").Component;
+  export default component;
+}
 declare const hostURL: string;
 declare const integrationId: string;
 declare const token: string;

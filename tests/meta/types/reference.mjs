@@ -2,6 +2,7 @@
 // stand there:
 //
 //   - interfaces: each with its comment, the interfaces that it extends, and its members,
+//   - functions: each with its comment,
 //   - unions: types that are some words, with each word's comment,
 //   - texts: types that give each code its text,
 //   - aliases: other types.
@@ -11,6 +12,7 @@ import { readFileSync } from "node:fs";
 import ts from "typescript";
 
 const interfaces = [];
+const functions = [];
 const unions = [];
 const texts = {};
 const aliases = [];
@@ -65,9 +67,17 @@ const addType = (source, node) => {
   }
 };
 
+const addFunction = (source, node) => functions.push({
+  ...commentOf(source, node),
+  name: node.name.text,
+  parameters: node.parameters.map((p) => p.name.text + (p.questionToken ? "?" : "")),
+  signature: source.text.slice(node.name.getStart(source), node.end).replace(/;$/, "").replace(/\s+/g, " "),
+});
+
 const visit = (source, node) => {
   if (ts.isInterfaceDeclaration(node) && node.name.text !== "Window") addInterface(source, node);
   else if (ts.isTypeAliasDeclaration(node)) addType(source, node);
+  else if (ts.isFunctionDeclaration(node)) addFunction(source, node);
   else ts.forEachChild(node, (child) => visit(source, child));
 };
 
@@ -75,4 +85,4 @@ for (const file of process.argv.slice(2)) {
   const source = ts.createSourceFile(file, readFileSync(file, "utf8"), ts.ScriptTarget.ES2017, true);
   visit(source, source);
 }
-console.log(JSON.stringify({ interfaces, unions, texts, aliases }));
+console.log(JSON.stringify({ interfaces, functions, unions, texts, aliases }));

@@ -18,6 +18,7 @@ var update = flag.Bool("update", false, "write docs/reference.md anew")
 
 const (
 	moduleDeclarations = "../../../js/pack/npm/exports.d.ts"
+	hookDeclarations   = "../../../js/pack/npm/react.d.ts"
 	reference          = "../../../docs/reference.md"
 	surface            = "../../../docs/surface.md"
 )
@@ -76,6 +77,7 @@ type union struct {
 // typeText is what reference.mjs prints.
 type typeText struct {
 	Interfaces []declaredInterface
+	Functions  []member // of the hooks
 	Unions     []union
 	Texts      map[string][]struct{ Code, Text string }
 	Aliases    []struct {
@@ -90,7 +92,7 @@ func readTypes(t *testing.T) (all typeText) {
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	c := exec.CommandContext(t.Context(), "node", "reference.mjs", declarations, moduleDeclarations)
+	c := exec.CommandContext(t.Context(), "node", "reference.mjs", declarations, moduleDeclarations, hookDeclarations)
 	c.Stderr = &stderr
 	out, err := c.Output()
 	if err != nil {
@@ -118,8 +120,9 @@ const referenceHead = "# Reference\n\n" +
 
 // These interfaces have sections of their own.
 var (
-	arguments = []string{"SDKInitParams", "Config", "MappedData"}
-	objects   = []string{"UserContext", "Engagement", "PageIterator", "Message", "MessageBody", "MessageText", "Participant", "ACSException"}
+	arguments   = []string{"SDKInitParams", "Config", "MappedData"}
+	hookObjects = []string{"ChatSession", "ChatEngagement", "ChatMessages"}
+	objects     = []string{"UserContext", "Engagement", "PageIterator", "Message", "MessageBody", "MessageText", "Participant", "ACSException"}
 )
 
 // makeReference returns what docs/reference.md should be.
@@ -128,7 +131,7 @@ func makeReference(t *testing.T) string {
 	w.b.WriteString(referenceHead)
 	w.line("\n| Section | What it has |\n|---|---|")
 	for _, s := range [][2]string{
-		{"Functions", "what the SDK can be asked to do"}, {"Only in the package", "what the modules of the package for npm have beside that"},
+		{"Functions", "what the SDK can be asked to do"}, {"Only in the package", "what the modules of the package for npm have beside that"}, {"Hooks for React", "what the package's entry for React has"},
 		{"Arguments", "what `init` and `createEngagement` take"}, {"Objects", "what functions resolve with"}, {"Events", "when each is raised, and its payload"},
 		{"Enums", "each word, and what it means"}, {"Errors", "each code and its text"}, {"Warnings", "the same of warnings"}, {"Limits", "each bound and time"},
 	} {
@@ -146,11 +149,8 @@ func makeReference(t *testing.T) string {
 	w.line("\n## Only in the package\n\n%s", w.linked(module.Text))
 	w.methods(module, "module", "###")
 	w.object("ModuleConfig")
-	for _, a := range w.Aliases {
-		if a.Name == "WasmSource" {
-			w.line("\n### %s\n\n%s\n\n`%s`", a.Name, w.linked(a.Text), a.Type)
-		}
-	}
+	w.aliases("WasmSource")
+	w.hooks()
 
 	w.line("\n## Arguments")
 	for _, name := range arguments {
@@ -232,6 +232,46 @@ func (w *writer) index(i declaredInterface, owner string) {
 	}
 }
 
+// aliases tells of types that are other types, each under a heading of its own.
+func (w *writer) aliases(names ...string) {
+	for _, a := range w.Aliases {
+		if slices.Contains(names, a.Name) {
+			w.line("\n### %s\n\n%s\n\n`%s`", a.Name, w.linked(a.Text), short(a.Type))
+		}
+	}
+}
+
+// hookStatus is the one union of words that is no enum of the namespace.
+const hookStatus = "ChatSessionStatus"
+
+func (w *writer) hooks() {
+	w.line("\n## Hooks for React\n\nThe entry `@example/avaya-ccaas-chat-sdk/react` of the package for npm. [`react.md`](react.md) says how they are used.")
+	for _, f := range w.Functions {
+		text, parameters, _ := strings.Cut(f.Text, "\n\n@param ")
+		w.line("\n### <a id=\"react.%s\"></a>`%s(%s)`\n\n`%s`\n\n%s", f.Name, f.Name, strings.Join(f.Parameters, ", "), short(f.Signature), w.linked(text))
+		for i, p := range strings.Split(parameters, "\n@param ") {
+			if name, what, found := strings.Cut(p, " "); found {
+				if i == 0 {
+					w.line("")
+				}
+				w.line("- `%s` %s", name, w.linked(strings.ReplaceAll(what, "\n", " ")))
+			}
+		}
+	}
+	for _, name := range hookObjects {
+		w.object(name)
+	}
+	for _, u := range w.Unions {
+		if u.Name == hookStatus {
+			w.line("\n### %s\n\n%s", u.Name, w.linked(u.Text))
+		}
+	}
+	w.aliases("ChatAccount", "ChatError")
+}
+
+// short returns a type without the namespace.
+func short(kind string) string { return strings.ReplaceAll(kind, "AvayaCCaaSChatSDK.", "") }
+
 // properties tells of the members of an interface that are no functions, in a table.
 func (w *writer) properties(i declaredInterface) {
 	started := false
@@ -248,7 +288,7 @@ func (w *writer) properties(i declaredInterface) {
 }
 
 func (w *writer) property(m member) {
-	name, kind := m.Name, m.Type
+	name, kind := m.Name, short(m.Type)
 	if m.Optional {
 		name, kind = name+"?", strings.TrimSuffix(kind, " | undefined")
 	}
@@ -262,7 +302,7 @@ func (w *writer) property(m member) {
 // typeLink returns a type, with a link to the section about it where there is one.
 func (w *writer) typeLink(kind string) string {
 	name := strings.TrimSuffix(kind, "[]")
-	isHere := slices.Contains(objects, name) || slices.Contains(arguments, name) || slices.ContainsFunc(w.Unions, func(u union) bool { return u.Name == name })
+	isHere := slices.Contains(objects, name) || slices.Contains(arguments, name) || slices.Contains(hookObjects, name) || name == "ChatError" || slices.ContainsFunc(w.Unions, func(u union) bool { return u.Name == name })
 	kind = "`" + strings.ReplaceAll(kind, "|", `\|`) + "`"
 	if isHere {
 		return "[" + kind + "](#" + strings.ToLower(name) + ")"
@@ -278,7 +318,7 @@ func (w *writer) methods(i declaredInterface, owner, level string) {
 			continue
 		}
 		anchor := owner + "." + regexp.MustCompile(`\W|Symbol`).ReplaceAllString(m.Name, "")
-		w.line("\n%s <a id=\"%s\"></a>`%s(%s)`\n\n`%s`\n\n%s", level, anchor, m.Name, strings.Join(m.Parameters, ", "), m.Signature, w.linked(m.Text))
+		w.line("\n%s <a id=\"%s\"></a>`%s(%s)`\n\n`%s`\n\n%s", level, anchor, m.Name, strings.Join(m.Parameters, ", "), short(m.Signature), w.linked(m.Text))
 		w.rows(m.See)
 	}
 }
@@ -314,6 +354,9 @@ func (w *writer) enums() {
 	w.line("\n## Enums\n\nEach enum is a frozen object of the namespace that maps each word to the same string (%s).", links([]string{"NS-14"}))
 	w.line("\n### EventType\n\nThe [events](#events), in that order.")
 	for _, u := range w.Unions {
+		if u.Name == hookStatus {
+			continue
+		}
 		w.line("\n### %s\n\n%s", u.Name, w.linked(u.Text))
 		w.rows(u.See)
 		w.line("\n| Word | Meaning |\n|---|---|")
@@ -388,6 +431,9 @@ func (w *writer) linked(text string) string {
 				owner = "module"
 			}
 			return "[`" + function + "`](#" + owner + "." + function + ")"
+		}
+		if slices.ContainsFunc(w.Functions, func(f member) bool { return f.Name == name }) {
+			return "[`" + name + "`](#react." + name + ")"
 		}
 		return "[`" + name + "`](#" + strings.ToLower(cmp.Or(map[string]string{"EventMap": "events", "SDK": "functions"}[name], name)) + ")"
 	})

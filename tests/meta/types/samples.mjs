@@ -21,7 +21,7 @@ const { package: packageFolder, documents } = JSON.parse(readFileSync(0, "utf8")
 const options = {
   strict: true, noEmit: true, allowJs: true, checkJs: true, skipLibCheck: true, types: [],
   target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler,
-  moduleDetection: ts.ModuleDetectionKind.Force, jsx: ts.JsxEmit.ReactJSX,
+  moduleDetection: ts.ModuleDetectionKind.Force, jsx: ts.JsxEmit.ReactJSX, experimentalDecorators: true, // Angular's
   lib: ["lib.es2022.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
 };
 
@@ -81,11 +81,13 @@ const hostOf = (files) => {
 
 const extensions = { js: "js", javascript: "js", mjs: "js", jsx: "jsx", ts: "ts", typescript: "ts", tsx: "tsx" };
 
+const stemOf = (file) => file.replace(/\.\w+$/, "");
 const named = documents.flatMap(({ blocks }) => blocks.filter(({ file }) => file));
 
 for (const { name, pages, blocks } of documents) {
   const folder = resolve(here, "samples", name);
-  const others = named.map(({ file, code }) => [resolve(folder, file), code]);
+  const own = blocks.filter(({ file }) => file).map(({ file }) => stemOf(file));
+  const others = named.filter(({ file }) => !own.includes(stemOf(file))).map(({ file, code }) => [resolve(folder, file), code]);
   const elements = resolve(folder, "elements.d.ts");
   const files = new Map([[elements, pageTypes(pages)]]);
   for (const { line, language, file, code } of blocks) {

@@ -31,6 +31,7 @@ type sampleDocument struct {
 var (
 	fence        = regexp.MustCompile("(?ms)^```([a-zA-Z]+)[^\n]*\n(.*?)^```[ \t]*$")
 	fileLine     = regexp.MustCompile(`^// (\S+\.(?:[jt]sx?|mjs))\n`)
+	vueScript    = regexp.MustCompile(`(?s)^<!-- (\S+\.vue) -->\n<script setup>(.*?)</script>`)
 	inlineScript = regexp.MustCompile(`(?s)<script(?: type="(?:module|text/javascript)")?>(.*?)</script>`)
 	languages    = []string{"js", "javascript", "mjs", "jsx", "ts", "typescript", "tsx"}
 )
@@ -46,6 +47,11 @@ func samplesOf(name, text string) sampleDocument {
 			d.Pages = append(d.Pages, code)
 			for _, script := range inlineScript.FindAllStringSubmatchIndex(code, -1) {
 				d.Blocks = append(d.Blocks, sampleBlock{lineAt(at[4] + script[2]), "js", "", code[script[2]:script[3]]})
+			}
+		case language == "vue":
+			// What its template uses is not looked into.
+			if script := vueScript.FindStringSubmatchIndex(code); script != nil {
+				d.Blocks = append(d.Blocks, sampleBlock{lineAt(at[4] + script[4]), "js", code[script[2]:script[3]] + "-script.js", code[script[4]:script[5]]})
 			}
 		case slices.Contains(languages, language):
 			b := sampleBlock{Line: lineAt(at[4]), Language: language, Code: code}
