@@ -323,7 +323,7 @@ func esbuild(t *testing.T, dir, entry string, format api.Format) {
 	t.Helper()
 	result := api.Build(api.BuildOptions{
 		AbsWorkingDir: dir, EntryPoints: []string{entry}, Outdir: "built", EntryNames: "main", AssetNames: "[name]-[hash]", Bundle: true, Format: format,
-		Loader: map[string]api.Loader{".wasm": api.LoaderFile}, Write: true,
+		Loader: map[string]api.Loader{".wasm": api.LoaderFile}, External: []string{"react"}, Write: true,
 		LogOverride: map[string]api.LogLevel{"empty-import-meta": api.LogLevelSilent},
 	})
 	for _, m := range slices.Concat(result.Errors, result.Warnings) {
@@ -369,6 +369,20 @@ func TestEsbuild(t *testing.T) {
 	})
 }
 
+// What a page does not use of the package is not in its bundle: an import has no side effect.
+func TestUnusedImport(t *testing.T) {
+	dir := project(t, ".", map[string]string{
+		"main.js": `import sdk, { init } from "` + packageName + `"; import { useChatSession } from "` + packageName + `/react"; console.log("alone");`,
+		"used.js": `import { version } from "` + packageName + `"; console.log(version());`,
+	})
+	for entry, isUsed := range map[string]bool{"main.js": false, "used.js": true} {
+		esbuild(t, dir, entry, api.FormatESModule)
+		if built := read(t, filepath.Join(dir, "built/main.js")); (len(built) > 10000) != isUsed {
+			t.Errorf("%s becomes %d bytes:\n%.300s", entry, len(built), built)
+		}
+	}
+}
+
 // What the wasm can be loaded from, and what is refused.
 func TestWasmURL(t *testing.T) {
 	dir := project(t, ".", map[string]string{"main.js": app})
@@ -398,6 +412,8 @@ func TestWasmURL(t *testing.T) {
 		{"a Response", `{wasmURL: await fetch("/a/chat.wasm")}`, "Hello"},
 		{"a promise of a Response", `{wasmURL: fetch("/a/chat.wasm")}`, "Hello"},
 		{"a compiled module", `{wasmURL: WebAssembly.compileStreaming(fetch("/a/chat.wasm"))}`, "Hello"},
+		{"a promise of a URL", `{wasmURL: Promise.resolve(new URL("a/chat.wasm", location))}`, "Hello"},
+		{"the setter with a compiled module", `(sdk.setWasmURL(await WebAssembly.compileStreaming(fetch("/a/chat.wasm"))), {})`, "Hello"},
 		{"the setter", `(sdk.setWasmURL("/a/chat.wasm"), {})`, "Hello"},
 		{"another origin", `{wasmURL: "OTHER/chat.wasm"}`, "Hello"},
 		{"a Response of another origin", `{wasmURL: fetch("OTHER/chat.wasm")}`, "Hello"},
@@ -408,6 +424,7 @@ func TestWasmURL(t *testing.T) {
 		{"a promise that is rejected", `{wasmURL: Promise.reject(new Error("offline"))}`, "offline"},
 		{"no URL", `{wasmURL: "http://"}`, "is no URL"},
 		{"an answer that is none", `{wasmURL: fetch("/none.wasm")}`, "status 404"},
+		{"a page in its place", `{wasmURL: "/index.html"}`, "type text/html; charset=utf-8: serve the package's .wasm file there, or name its place with setWasmURL; where the site was deployed anew since this page was loaded, reload the page"},
 	} {
 		t.Run("INIT-9 "+tt.name, func(t *testing.T) {
 			b, o := open(t, here)
@@ -491,6 +508,7 @@ func developedIn(t *testing.T, dir, script string, args ...string) http.Handler 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		noWarning(t, p.Log.String()) // before its own processes complain of its end
 		p.Kill()
 		if t.Failed() {
 			t.Logf("%s:\n%s", name, p.Log.String())

@@ -172,7 +172,7 @@ func reactSite(t *testing.T, mode string) http.Handler {
 	head, _, _ := strings.Cut(page, "<script")
 	dir := project(t, ".", map[string]string{
 		"Chat.tsx": samplesOf(t, "react.md")["Chat.tsx"], "App.tsx": samplesOf(t, "react.md")["App.tsx"], "main.jsx": reactTest,
-		"account.ts": `export const account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json();`,
+		"account.ts":       `export const account = async () => (await fetch("/my-backend/chat", { method: "POST" })).json();`,
 		"built/index.html": head + "<div id=\"root\"></div>\n<script type=\"module\" src=\"./main.js\"></script>\n",
 	})
 	write(t, filepath.Join(dir, "built", wasmName), string(read(t, filepath.Join(dir, "node_modules", packageName, wasmName))))

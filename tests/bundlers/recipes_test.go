@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,22 +86,22 @@ func TestVue(t *testing.T) {
 }
 
 // angular are the files of a project as ng new makes it, without tests; POLYFILLS and PROVIDER make
-// it one with zone.js.
+// it one with zone.js; LOADER and PREBUNDLE are of docs/recipes.md.
 var angular = map[string]string{
 	"angular.json": `{
   "version": 1,
-  "cli": {"analytics": false, "cache": {"enabled": false}},
+  "cli": {"analytics": false},
   "projects": {"page": {
     "projectType": "application", "root": "", "sourceRoot": "src",
     "architect": {"build": {
       "builder": "@angular/build:application",
       "options": {
         "browser": "src/main.ts", "tsConfig": "tsconfig.json", "polyfills": [POLYFILLS],
-        "assets": [ASSETS]
+        LOADER
       },
       "configurations": {"production": {"outputHashing": "all"}, "development": {"optimization": false, "sourceMap": true}},
       "defaultConfiguration": "production"
-    }, "serve": {"builder": "@angular/build:dev-server", "options": {"buildTarget": "page:build:development"}}}
+    }, "serve": {"builder": "@angular/build:dev-server", "options": {"buildTarget": "page:build:development", PREBUNDLE}}}
   }}
 }
 `,
@@ -132,8 +133,10 @@ func TestAngular(t *testing.T) {
 	needsAll(t)
 	const ng = "all/node_modules/@angular/cli/bin/ng.js"
 	samples := samplesOf(t, "recipes.md")
-	_, json, _ := strings.Cut(string(read(t, "../../docs/recipes.md")), "```json\n")
-	assets, _, _ := strings.Cut(json, "```")
+	blocks := regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(string(read(t, "../../docs/recipes.md")), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("docs/recipes.md has %d blocks of json", len(blocks))
+	}
 	for name, with := range map[string][2]string{
 		"zone.js":  {`"zone.js"`, "provideZoneChangeDetection"},
 		"zoneless": {"", "provideZonelessChangeDetection"},
@@ -141,7 +144,7 @@ func TestAngular(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := maps.Clone(angular)
 			for name, text := range files {
-				files[name] = strings.NewReplacer("POLYFILLS", with[0], "PROVIDER", with[1], "ASSETS", assets).Replace(text)
+				files[name] = strings.NewReplacer("POLYFILLS", with[0], "PROVIDER", with[1], "LOADER", blocks[0][1], "PREBUNDLE", blocks[1][1]).Replace(text)
 			}
 			for _, name := range []string{"chat.service.ts", "chat.component.ts"} {
 				files["src/app/"+name] = samples[name]
@@ -150,6 +153,7 @@ func TestAngular(t *testing.T) {
 			files["src/app/account.ts"] = accountOf(t, customer)
 			dir := project(t, "all", files)
 			noWarning(t, run(t, dir, ng, "build"))
+			hashed(t, filepath.Join(dir, "dist/page/browser"))
 			chatsByForm(t, customer, folder(filepath.Join(dir, "dist/page/browser")))
 			t.Run("dev", func(t *testing.T) {
 				chatsByForm(t, customer, developedIn(t, dir, ng, "serve", "--host", "127.0.0.1", "--port", "0"))
