@@ -16,6 +16,7 @@ type Engine string
 const (
 	Chromium Engine = "chromium" // by the DevTools protocol, in devtools.go
 	Firefox  Engine = "firefox"  // by WebDriver BiDi, in bidi.go
+	WebKit   Engine = "webkit"   // by classic WebDriver, in webkit.go
 )
 
 // CurrentEngine is the engine that the tests of this process drive: the one that the
@@ -84,6 +85,21 @@ const (
 	TabKey    Key = "Tab"
 )
 
+// The code points by which WebDriver names keys.
+var webdriverKeys = map[Key]string{EnterKey: "\uE006", EscapeKey: "\uE00C", TabKey: "\uE004"}
+
+const webdriverShift = "\uE008"
+
+// keyActions are the actions that press a key and let it go, in both kinds of WebDriver.
+func keyActions(key Key, shift bool) []any {
+	action := func(kind, value string) any { return map[string]any{"type": kind, "value": value} }
+	list := []any{action("keyDown", webdriverKeys[key]), action("keyUp", webdriverKeys[key])}
+	if shift {
+		list = append(append([]any{action("keyDown", webdriverShift)}, list...), action("keyUp", webdriverShift))
+	}
+	return list
+}
+
 // Signal is something that a tab tells by itself.
 type Signal struct {
 	Kind SignalKind
@@ -134,6 +150,16 @@ var lacks = map[Engine]map[Ability]string{
 		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less",
 		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
 	},
+	WebKit: {
+		DevTools:     "WebKit has classic WebDriver instead",
+		Freezing:     "WebKit freezes no page",
+		Memory:       "WebDriver tells nothing of a page's memory",
+		KeepingPages: "WebKit closes a page's open WebSocket, and does not keep the page",
+		Crashing:     "WebDriver cannot end a page's process",
+		Prerender:    "WebKit does not prerender",
+		Requests:     "the test reads events of the DevTools protocol, of which WebDriver tells none",
+		DarkColors:   "WebDriver sets no prefers-color-scheme",
+	},
 }
 
 // Needs skips the test, saying why, where the engine lacks one of the abilities.
@@ -159,16 +185,21 @@ func openTab(user string, hear func(Signal)) (Driver, error) {
 		return openChromiumTab(user, hear)
 	case Firefox:
 		return openFirefoxTab(user, hear)
+	case WebKit:
+		return openWebkitTab(user, hear)
 	}
-	return nil, fmt.Errorf("BROWSER=%s: want %s or %s", CurrentEngine(), Chromium, Firefox)
+	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", CurrentEngine(), Chromium, Firefox, WebKit)
 }
 
 // newUser returns a new user of the shared browser, with cookies, cache and storage of its
 // own, until the test ends.
 func newUser(t *testing.T) string {
 	t.Helper()
-	if CurrentEngine() == Firefox {
+	switch CurrentEngine() {
+	case Firefox:
 		return newFirefoxUser(t)
+	case WebKit:
+		return newWebkitUser(t)
 	}
 	return string(NewProfile(t))
 }
