@@ -127,6 +127,9 @@ func (u *webkitUser) start(path, display string) error {
 		"pageLoadStrategy": "normal",
 		"timeouts":         map[string]any{"script": nil, "pageLoad": 10 * Timeout.Milliseconds()},
 		"proxy":            map[string]any{"proxyType": "manual", "httpProxy": u.proxy.address()},
+		"webkitgtk:browserOptions": map[string]any{"args": []string{
+			"--automation", "--javascript-can-open-windows-automatically=true", // for Popup: no script is run as the user
+		}},
 	}}})
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ func (u *webkitUser) start(path, display string) error {
 	}
 	u.current, u.windows = u.spare, 1
 	// Of scripts that are the first of a new browser, one alone is answered.
-	return webdriver(ctx, nil, http.MethodPost, u.session+"/execute/sync", map[string]any{"script": "return null", "args": []any{}})
+	return nothing(ctx, u.session)
 }
 
 // end ends the browser, its driver and its proxy. That the browser ends well is not the tests'.
@@ -204,6 +207,11 @@ func webdriver(ctx context.Context, out any, method, url string, params any) err
 		return nil
 	}
 	return json.Unmarshal(answer.Value, out)
+}
+
+// nothing runs a script that does nothing.
+func nothing(ctx context.Context, session string) error {
+	return webdriver(ctx, nil, http.MethodPost, session+"/execute/sync", map[string]any{"script": "return null", "args": []any{}})
 }
 
 // webkitTab is a Driver by classic WebDriver.
@@ -306,9 +314,9 @@ func (t *webkitTab) script(ctx context.Context, out any, body string, args ...an
 	select {
 	case <-sent:
 		if t.user.windows > 1 {
-			// The driver looks up which window is the current one a moment after it has the
-			// command. It answers this only when that is past.
-			_ = webdriver(ctx, nil, http.MethodGet, t.user.session+"/window", nil)
+			// The driver looks up which window is the current one when it has asked the browser
+			// other things. Another script takes the same way, behind this one.
+			_ = nothing(ctx, t.user.session)
 		}
 		t.user.turn.Unlock()
 		err = <-answered
