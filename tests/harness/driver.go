@@ -135,30 +135,36 @@ const (
 	Prerender      Ability = "prerendering a page by speculation rules"
 	Requests       Ability = "telling a call that the page gave up from one that failed"
 	DarkColors     Ability = "colors for the dark, for one tab"
+	ChangedRealm   Ability = "driving a page whose scripts have changed the language"
+	AllFrames      Ability = "an error's stack with the functions that end in a call of another"
+	ServiceRestart Ability = "telling close code 1012 from a broken connection"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
 var lacks = map[Engine]map[Ability]string{
 	Firefox: {
-		DevTools:       "Firefox has WebDriver BiDi instead",
-		Freezing:       "Firefox freezes no page; it slows a hidden page's timers",
-		Memory:         "WebDriver BiDi tells nothing of a page's memory",
-		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone",
-		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page",
-		Crashing:       "WebDriver BiDi cannot end a page's process",
-		Prerender:      "Firefox does not prerender",
-		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less",
+		DevTools:       "Firefox has WebDriver BiDi instead (https://firefox-source-docs.mozilla.org/remote/)",
+		Freezing:       "Firefox freezes no page; it slows a hidden page's timers (https://developer.mozilla.org/docs/Web/API/Page_Visibility_API#policies_in_place_to_aid_background_page_performance)",
+		Memory:         "WebDriver BiDi tells nothing of a page's memory (https://www.w3.org/TR/webdriver-bidi/#modules)",
+		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone (https://www.w3.org/TR/webdriver-bidi/#command-emulation-setNetworkConditions)",
+		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page (https://developer.mozilla.org/docs/Web/API/Performance_API/Monitoring_bfcache_blocking_reasons)",
+		Crashing:       "WebDriver BiDi cannot end a page's process (https://www.w3.org/TR/webdriver-bidi/#modules)",
+		Prerender:      "Firefox has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less (https://www.w3.org/TR/webdriver-bidi/#module-network)",
 		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
 	},
 	WebKit: {
-		DevTools:     "WebKit has classic WebDriver instead",
-		Freezing:     "WebKit freezes no page",
-		Memory:       "WebDriver tells nothing of a page's memory",
-		KeepingPages: "WebKit closes a page's open WebSocket, and does not keep the page",
-		Crashing:     "WebDriver cannot end a page's process",
-		Prerender:    "WebKit does not prerender",
-		Requests:     "the test reads events of the DevTools protocol, of which WebDriver tells none",
-		DarkColors:   "WebDriver sets no prefers-color-scheme",
+		DevTools:       "WebKit has classic WebDriver instead (https://www.w3.org/TR/webdriver2/)",
+		Freezing:       "WebDriver cannot freeze a page (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Memory:         "WebDriver tells nothing of a page's memory (https://www.w3.org/TR/webdriver2/#endpoints)",
+		KeepingPages:   "WebKitGTK under WebDriver loads a page that the tab goes back to anew (https://webkitgtk.org/reference/webkit2gtk/stable/property.Settings.enable-page-cache.html)",
+		Crashing:       "WebDriver cannot end a page's process (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Prerender:      "WebKit has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver tells none (https://www.w3.org/TR/webdriver2/#endpoints)",
+		DarkColors:     "WebDriver sets no prefers-color-scheme (https://www.w3.org/TR/webdriver2/#endpoints)",
+		ChangedRealm:   "what WebDriver evaluates runs in the page's own realm (https://github.com/WebKit/WebKit/blob/main/Source/WebKit/WebProcess/Automation/WebAutomationSessionProxy.js)",
+		AllFrames:      "JavaScriptCore drops the frame of a call in tail position (https://webkit.org/blog/6240/ecmascript-6-proper-tail-calls-in-webkit/)",
+		ServiceRestart: "libsoup, WebKitGTK's network library, takes unassigned codes below 3000 for an error of the protocol, and 1012 for one (https://gitlab.gnome.org/GNOME/libsoup/-/blob/master/libsoup/websocket/soup-websocket-connection.c)",
 	},
 }
 

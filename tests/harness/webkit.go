@@ -49,6 +49,7 @@ var sharedDisplay = sync.OnceValues(func() (string, error) {
 // storage and cookies. WebKitWebDriver drives one browser, by classic WebDriver
 // (https://www.w3.org/TR/webdriver2/).
 type webkitUser struct {
+	test    context.Context // ends when the test cleans up
 	dir     string
 	driver  Process
 	proxy   *webkitProxy
@@ -69,6 +70,7 @@ func newWebkitUser(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	u.test = t.Context()
 	webkitUsers.Store(u.session, u)
 	t.Cleanup(func() {
 		webkitUsers.Delete(u.session)
@@ -237,20 +239,27 @@ func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
 	u.turn.Lock()
 	window := u.spare
 	u.spare = ""
-	u.turn.Unlock()
+	var err error
 	if window == "" {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
-		defer cancel()
-		var made struct{ Handle string }
-		if err := webdriver(ctx, &made, http.MethodPost, u.session+"/window/new", map[string]any{"type": "window"}); err != nil {
-			return nil, err
-		}
-		window = made.Handle
-		u.turn.Lock()
-		u.windows++
-		u.turn.Unlock()
+		window, err = u.open()
+	}
+	u.turn.Unlock()
+	if err != nil {
+		return nil, err
 	}
 	return u.attach(window, hear), nil
+}
+
+// open opens a window. The caller has the turn.
+func (u *webkitUser) open() (window string, err error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
+	defer cancel()
+	var made struct{ Handle string }
+	if err := webdriver(ctx, &made, http.MethodPost, u.session+"/window/new", map[string]any{"type": "window"}); err != nil {
+		return "", err
+	}
+	u.windows++
+	return made.Handle, nil
 }
 
 func (u *webkitUser) attach(window string, hear func(Signal)) Driver {
@@ -567,10 +576,16 @@ func (t *webkitTab) Close() {
 	<-t.polled
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
 	defer cancel()
-	// It may be gone: a page can close its window.
-	_ = t.ask(ctx, nil, http.MethodDelete, "/window", nil)
 	t.user.turn.Lock()
 	defer t.user.turn.Unlock()
+	if err := t.take(ctx); err != nil {
+		return // it is gone: a page can close its window
+	}
+	if t.user.windows == 1 && t.user.test.Err() == nil {
+		// With its last window the browser ends, and the user may open another.
+		t.user.spare, _ = t.user.open()
+	}
+	_ = webdriver(ctx, nil, http.MethodDelete, t.user.session+"/window", nil)
 	t.user.current = ""
 	t.user.windows--
 }

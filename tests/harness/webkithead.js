@@ -3,7 +3,7 @@
 // What pages may change later, is taken from the language and the document now.
 (() => {
   "use strict";
-  const { stringify } = JSON, { apply, defineProperty, setPrototypeOf } = Reflect;
+  const { stringify } = JSON, { floor } = Math, { apply, defineProperty, setPrototypeOf } = Reflect;
   const text = String, key = Symbol.for("tests"), waits = Symbol.for("tests: waits");
   const real = { setTimeout, requestAnimationFrame, console: { ...console } };
   const { querySelector, execCommand } = Document.prototype;
@@ -58,17 +58,18 @@
       forget(document, heard);
       done(report(more));
     },
-    // place is answered with the middle of an element, once that can be seen.
+    // place is answered with the middle of an element, once that can be seen and stands still.
     place(selector, done) {
+      let before = "";
       const look = () => {
         const e = apply(querySelector, document, [selector]);
         if (e) apply(scrollIntoView, e, [{ block: "nearest", inline: "nearest", behavior: "instant" }]);
         const box = e && apply(getBoundingClientRect, e, []);
-        if (e && box.width > 0 && box.height > 0 && apply(checkVisibility, e, [{ visibilityProperty: true }])) {
-          done(stringify({ x: Math.floor(box.left + box.width / 2), y: Math.floor(box.top + box.height / 2) }));
-        } else {
-          apply(real.requestAnimationFrame, window, [look]);
-        }
+        const seen = e && box.width > 0 && box.height > 0 && apply(checkVisibility, e, [{ visibilityProperty: true }]);
+        const place = seen ? stringify({ x: floor(box.left + box.width / 2), y: floor(box.top + box.height / 2) }) : "";
+        if (place && place === before) return done(place);
+        before = place;
+        apply(real.requestAnimationFrame, window, [look]);
       };
       look();
     },
