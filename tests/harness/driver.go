@@ -157,7 +157,6 @@ var lacks = map[Engine]map[Ability]string{
 		DevTools:       "WebKit has classic WebDriver instead (https://www.w3.org/TR/webdriver2/)",
 		Freezing:       "WebDriver cannot freeze a page (https://www.w3.org/TR/webdriver2/#endpoints)",
 		Memory:         "WebDriver tells nothing of a page's memory (https://www.w3.org/TR/webdriver2/#endpoints)",
-		KeepingPages:   "WebKitGTK under WebDriver loads a page that the tab goes back to anew (https://webkitgtk.org/reference/webkit2gtk/stable/property.Settings.enable-page-cache.html)",
 		Crashing:       "WebDriver cannot end a page's process (https://www.w3.org/TR/webdriver2/#endpoints)",
 		Prerender:      "WebKit has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
 		Requests:       "the test reads events of the DevTools protocol, of which WebDriver tells none (https://www.w3.org/TR/webdriver2/#endpoints)",

@@ -385,7 +385,10 @@ func (t *webkitTab) poll() {
 		document, heard := t.known()
 		var answer *string
 		err := t.script(t.ctx, &answer, `if (head) head.poll(arguments[0], arguments[1], done);
-			else window[Symbol.for("tests: waits")] = () => done(null);`, document, heard)
+			else {
+				const again = window[Symbol.for("tests: waits")] = () => done(null); // the head may be yet to come
+				addEventListener("pagehide", again);
+			}`, document, heard)
 		switch refused := (*webdriverError)(nil); {
 		case t.ctx.Err() != nil, errors.As(err, &refused) && (refused.code == "no such window" || refused.code == "invalid session id"):
 			return
