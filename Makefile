@@ -20,7 +20,7 @@ bundlers: ## pages that each bundler builds of the npm package, against the gate
 	@tests/setup/chromium.sh
 	@OPENCHAT_BUNDLERS=1 go test -count=1 -timeout 30m -v ./tests/bundlers
 
-browsers: build ## the browser tests in Firefox; installs it if there is none; SHORT=short for a part of each subject
+browsers: build ## the browser tests in Firefox and WebKit; installs them if there are none; SHORT=short for a part of each subject, BROWSER=webkit for one
 	@tests/setup/browsers.sh $(SHORT)
 
 build: ## what pages load, into dist/
@@ -36,7 +36,7 @@ lint: ## gofmt, go vet, staticcheck, natively and for the browser
 	@tests/setup/lint.sh
 
 conformance: build ## the rows of the documented surface: where each is proven; ROWS=JWT-1,JWT-2 for some
-	@tests/setup/chromium.sh && tests/setup/firefox.sh && tests/setup/tools.sh
+	@tests/setup/chromium.sh && tests/setup/firefox.sh && tests/setup/webkit.sh && tests/setup/tools.sh
 	@go run ./tests/meta/conformance -rows "$(ROWS)"
 
 mutation: build ## plants faults one at a time and shows which test catches each; ONLY=regexp for some

@@ -245,14 +245,14 @@ func TestHangupChangesTheAgentsIssuer(t *testing.T) {
 
 	settings(two.URL, deskAudience)
 	p.hangup("settings read again")
-	annSocket.closed(wire.CloseServiceRestart, "issuer")
+	annSocket.closed(wire.CloseGoingAway, "issuer")
 	p.deskCall(401, ann, "GET", "/me")
 	p.deskCall(200, bob, "GET", "/me")
 	bobSocket := p.deskSocket(bob, "")
 
 	settings(two.URL, "another")
 	p.hangup("settings read again")
-	bobSocket.closed(wire.CloseServiceRestart, "issuer")
+	bobSocket.closed(wire.CloseGoingAway, "issuer")
 	bobSocket = p.deskSocket(bob, "") // its token is for both
 	p.deskCall(401, two.token(desk.RoleAgent, jwt.MapClaims{"aud": deskAudience}), "GET", "/me")
 
@@ -298,8 +298,8 @@ func TestHangupWithdrawsAnOrigin(t *testing.T) {
 	write(t, file, "GATEWAY_ALLOWED_ORIGINS="+other)
 	p.hangup("settings read again")
 	const reason = "the page's origin is not allowed any more"
-	ann.closed(wire.CloseServiceRestart, reason)
-	shopDesk.closed(wire.CloseServiceRestart, reason)
+	ann.closed(wire.CloseGoingAway, reason)
+	shopDesk.closed(wire.CloseGoingAway, reason)
 	if _, res, err := p.dialDesk(shop); err == nil || res == nil || res.StatusCode != http.StatusForbidden {
 		t.Errorf("a desk of that origin: %v", err)
 	}

@@ -96,8 +96,8 @@ func TestDeskAddr(t *testing.T) {
 		_, _, err = conn.Read(t.Context())
 	}
 	var end websocket.CloseError
-	if !errors.As(err, &end) || end.Code != wire.CloseServiceRestart {
-		t.Errorf("the desk's socket ends with %v, want code %d", err, wire.CloseServiceRestart)
+	if !errors.As(err, &end) || end.Code != wire.CloseGoingAway {
+		t.Errorf("the desk's socket ends with %v, want code %d", err, wire.CloseGoingAway)
 	}
 	p.ended(stopWithin)
 }

@@ -78,7 +78,7 @@ func TestOriginsBelowADomain(t *testing.T) {
 	held := p.deskSocket(shared, "https://a.shop.example.com")
 	withdrawn := p.deskSocket(shared, "https://b.example.com")
 	p.hangup("settings read again")
-	withdrawn.closed(wire.CloseServiceRestart, "the page's origin is not allowed any more")
+	withdrawn.closed(wire.CloseGoingAway, "the page's origin is not allowed any more")
 	held.runs("a host that is below both domains")
 	judge(map[string]bool{"https://a.shop.example.com": true, "https://shop.example.com": false, "https://pay.example.net": false})
 	p.terminate(syscall.SIGTERM)

@@ -373,9 +373,9 @@ func TestChatAcrossTheProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ended sync.WaitGroup
-	ended.Go(func() { s.closed(wire.CloseServiceRestart) })
-	ended.Go(func() { other.closed(wire.CloseServiceRestart) })
-	ended.Go(func() { (&stream{customer: c, conn: conn}).closed(wire.CloseServiceRestart) })
+	ended.Go(func() { s.closed(wire.CloseGoingAway) })
+	ended.Go(func() { other.closed(wire.CloseGoingAway) })
+	ended.Go(func() { (&stream{customer: c, conn: conn}).closed(wire.CloseGoingAway) })
 	p.terminate(syscall.SIGTERM)
 	ended.Wait()
 	for _, secret := range []string{c.token, demoDesk, demoHS256, "Are you there", "What about it", "Cleo"} {
@@ -747,7 +747,7 @@ func TestGracefulStop(t *testing.T) {
 			s := c.stream(0)
 			calls := c.upload("/engagements", fmt.Sprintf(`{"sessionId":%q,"correlationId":"u"}`, c.session.SessionID))
 			p.Signal(sig)
-			s.closed(wire.CloseServiceRestart)
+			s.closed(wire.CloseGoingAway)
 			auth := []string{"Authorization", "Bearer " + c.token, wire.HeaderAppkey, c.appkey}
 			p.refuses("GET", "/healthz")
 			p.refuses("POST", wire.BasePath+"/sessions", append(auth, "Origin", p.URL)...)
@@ -791,7 +791,7 @@ func TestGracefulStop(t *testing.T) {
 		if served := time.Since(begun); served > delay {
 			t.Fatalf("the calls took %v, so that this does not show that they are served for %v", served, delay)
 		}
-		s.closed(wire.CloseServiceRestart)
+		s.closed(wire.CloseGoingAway)
 		if served := time.Since(begun); served < delay {
 			t.Errorf("streams were closed after %v, want %v at least", served, delay)
 		}
@@ -816,7 +816,7 @@ func TestGracefulStop(t *testing.T) {
 		defer conn.CloseNow() // a desk that does not authenticate, and takes nothing
 		began := time.Now()
 		p.Signal(syscall.SIGTERM)
-		s.closed(wire.CloseServiceRestart)
+		s.closed(wire.CloseGoingAway)
 		if told := time.Since(began); told > drainWithin {
 			t.Errorf("who listens was told after %v", told)
 		}

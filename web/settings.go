@@ -439,7 +439,7 @@ Durations are written like 90s, 15m, 24h. The Go runtime's GOMEMLIMIT bounds the
 Health: GET /livez answers 200 while the process does; GET /readyz, or /healthz, while the store takes changes and no stop has
 begun. SIGHUP: the settings are read again, and those of tenants, keys, credentials, origins, quotas and the deny-list take
 effect; when something is wrong with them, all stay as they were and the log says so. SIGINT or SIGTERM: after --drain-delay
-new calls are refused with 503, streams are closed with 1012 ("come back"), calls in progress are answered, and the process
+new calls are refused with 503, streams are closed with 1001 ("come back"), calls in progress are answered, and the process
 ends within 10 seconds. Exit codes: 1 it failed, 2 it is misused, 75 the store cannot be used now, so that a supervisor is to
 start it again.
 `)

@@ -4,7 +4,7 @@ import { CORE_ENDED, core, notify, pendingIds, setCore } from "./bridge.js";
 import { enqueue } from "./delivery.js";
 import { initFailed } from "./errors.js";
 import { newGo } from "./glue.js";
-import { load, sameBuild, wasmURL } from "./load.js";
+import { load, sameBuild, unusable, wasmURL } from "./load.js";
 import { level, log } from "./log.js";
 import {
   Array, DataView, Date, JSON, Map, Object, Promise, Reflect, Set, TextDecoder, Uint8Array, WebAssembly, assign, clearTimeout, crypto,
@@ -189,7 +189,13 @@ const nextTask = () => new Promise(runTask);
 /** Loads the wasm where that is not done, and starts the core. */
 export const start = async () => {
   const loading = load(); // what comes before the await is done while it is on its way
-  const run = newRun();
+  /** @type {Run} */
+  let run;
+  try {
+    run = newRun();
+  } catch (e) {
+    throw unusable("started", e);
+  }
   const module = await loading;
   const checkBuild = () => {
     if (run._build === BUILD) return;
@@ -209,7 +215,7 @@ export const start = async () => {
     else run._go.run(instance).then(() => end(run), (e) => end(run, e));
     await nextTask();
   } catch (e) {
-    throw initFailed(wasmURL + " can not be started: " + /** @type {Error} */ (e).message, e);
+    throw unusable("started", e);
   }
   if (!run._command || run._dead) {
     end(run);

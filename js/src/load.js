@@ -24,6 +24,16 @@ export const sameBuild = PACKAGE
   ? "the site has been deployed anew since this page was loaded, or a cache is stale: reload the page, and take both from the same build"
   : "take both from the same build";
 
+// The oldest browsers that have what script and wasm use; docs/start.md says what that is.
+const FLOOR = " (needs Chrome 75, Firefox 79, Safari 15 or newer)";
+
+/**
+ * Returns the error for a browser that does not take the wasm, which may be too old.
+ * @param {string} how it would be used
+ * @param {unknown} e
+ */
+export const unusable = (how, e) => initFailed(wasmURL + " can not be " + how + ": " + /** @type {Error} */ (e).message + FLOOR, e);
+
 /**
  * @param {string} a
  * @param {string} b
@@ -149,7 +159,7 @@ const compileSafely = async (response) => {
   try {
     return await compile(response);
   } catch (e) {
-    throw initFailed(wasmURL + " can not be compiled: " + /** @type {Error} */ (e).message, e);
+    throw unusable("compiled", e);
   }
 };
 

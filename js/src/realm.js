@@ -24,8 +24,8 @@ export const performance = { now: () => apply(now, window.performance, []) };
 // The language's own, which the browser makes its answers of, whatever the page has under
 // these names.
 export const Promise = /** @type {PromiseConstructor} */ ((async () => {})().constructor);
-// Where the package is only imported, by a test without a browser, there may be no TextEncoder.
-export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (PACKAGE && !TextEncoder ? window.Uint8Array : new TextEncoder().encode().constructor);
+// Where there is no TextEncoder, init fails, and to load the script or import the package does not.
+export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (!TextEncoder ? window.Uint8Array : new TextEncoder().encode().constructor);
 
 /** @typedef {Document & { readonly prerendering?: boolean }} PageDocument */
 

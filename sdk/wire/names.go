@@ -71,7 +71,7 @@ const ElementText = "text"
 const (
 	CloseGoingAway      = 1001 // the gateway is leaving: come back
 	CloseServerError    = 1011 // the gateway failed: come back later
-	CloseServiceRestart = 1012 // the gateway restarts: come back
+	CloseServiceRestart = 1012 // the same as CloseGoingAway, from gateways of earlier versions
 	CloseMalformed      = 4400 // a frame was not understood
 	CloseTokenExpired   = 4401 // the token's exp has passed
 	CloseTokenRefused   = 4403 // the token or appkey is not accepted

@@ -1,5 +1,5 @@
 // Package browser tests what pages see: the built script and wasm of dist/, in Chromium or,
-// where BROWSER=firefox says so, in Firefox, against the gateway's process. A file is a subject;
+// where BROWSER says firefox or webkit, in Firefox or WebKit, against the gateway's process. A file is a subject;
 // TestRows… are the rows of docs/surface.md, section by section.
 //
 // The parts are those of tests/harness: an Environment is a gateway and an origin before
@@ -12,7 +12,7 @@
 // DevTools protocol for instance, calls harness.Needs and is skipped there; why, is one table
 // in tests/harness/driver.go.
 //
-// Environment: BROWSER names the engine, chromium or firefox; CHROMIUM and FIREFOX name the
-// programs; OPENCHAT_LOG=1 shows the gateway's log and the pages' reports as they come.
+// Environment: BROWSER names the engine, chromium, firefox or webkit; CHROMIUM, FIREFOX and
+// WEBKITDRIVER name the programs; OPENCHAT_LOG=1 shows the gateway's log and the pages' reports as they come.
 // Screenshots go to out/.
 package browser

@@ -122,7 +122,7 @@ func TestRowsEvents(t *testing.T) {
 			end    func(*harness.EventStream)
 		}{
 			{"SERVER_ERROR", func(l *harness.EventStream) { l.Close(1011, "by the test") }},
-			{"SERVER_ERROR", func(l *harness.EventStream) { l.Close(1012, "by the test") }},
+			{"SERVER_ERROR", func(l *harness.EventStream) { l.Close(1001, "by the test") }},
 			{"SERVER_UNREACHABLE", (*harness.EventStream).Cut},
 		} {
 			c.end(f.NewestStream())

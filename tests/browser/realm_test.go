@@ -12,6 +12,7 @@ import (
 // TestRealms chats from pages whose other scripts change the language, before the SDK's
 // script or after it. pages/realms has what such scripts do.
 func TestRealms(t *testing.T) {
+	harness.Needs(t, harness.ChangedRealm)
 	w := harness.Shared(t)
 	for _, tt := range []struct {
 		layer  string

@@ -75,3 +75,50 @@ func TestWasmDoesNotCome(t *testing.T) {
 		b.WaitEvent("MESSAGE_ARRIVED", nil)
 	})
 }
+
+// TestBrowserLacks takes one feature away from the page, as a browser is that never had it.
+func TestBrowserLacks(t *testing.T) {
+	t.Parallel()
+	w := harness.Shared(t)
+	const floor = "(needs Chrome "
+	// What an old engine does with instructions that it does not know.
+	const oldEngine = `for (const name of ["compile", "compileStreaming"]) WebAssembly[name] = async () => { throw new WebAssembly.CompileError("invalid opcode 0xfc") };`
+	for _, tt := range []struct{ lacks, script, says string }{
+		{"WebAssembly", `delete window.WebAssembly`, "can not be compiled: "},
+		{"TextEncoder", `delete window.TextEncoder`, "can not be started: "},
+		{"TextDecoder", `delete window.TextDecoder`, "can not be started: "},
+		{"MessageChannel", `delete window.MessageChannel`, "can not be started: "},
+		{"fetch", `delete window.fetch`, "can not be fetched"},
+		{"instructions of the wasm", oldEngine, "can not be compiled: invalid opcode 0xfc"},
+		{"compileStreaming", `delete WebAssembly.compileStreaming`, ""},
+		{"AbortController", `delete window.AbortController`, ""},
+		{"streamed answers", `delete Response.prototype.body`, ""},
+		{"asynchronous iteration", `Object.defineProperty(window, "Symbol", { value: new Proxy(Symbol, { get: (f, name) => name === "asyncIterator" ? undefined : f[name] }) })`, ""},
+	} {
+		t.Run("INIT-9 a browser without "+tt.lacks, func(t *testing.T) {
+			b := harness.NewTab(t, "customer")
+			b.OnNewDocument(tt.script)
+			b.Open(w.Origin.URL + "/t/page.html")
+			params := w.InitParams(t, harness.NewCustomerID("old"), harness.TokenOptions{})
+			if tt.says == "" {
+				var name string
+				b.JS(&name, `return (await sdk.init(Object.assign({ hostURL: location.origin }, %s))).displayName`, params)
+				harness.CreateEngagement(b)
+				b.WaitEvent("MESSAGE_ARRIVED", nil)
+				return
+			}
+			for range 2 { // and again
+				var r struct {
+					Error struct{ Code, Message string }
+				}
+				b.Eval(&r, `t.init(%s)`, params)
+				if r.Error.Code != "ACS-311" || !strings.Contains(r.Error.Message, tt.says) || !strings.Contains(r.Error.Message, floor) && tt.lacks != "fetch" {
+					t.Errorf("init: %+v, want ACS-311 and %q", r.Error, tt.says)
+				}
+			}
+			if got := b.Printed.All(); len(got) > 0 {
+				t.Errorf("on the console: %q", got)
+			}
+		})
+	}
+}

@@ -469,24 +469,14 @@ func (t *firefoxTab) Insert(ctx context.Context, text string) error {
 	return err
 }
 
-// The code points by which WebDriver names keys.
-var bidiKeys = map[Key]string{EnterKey: "\uE006", EscapeKey: "\uE00C", TabKey: "\uE004"}
-
-const bidiShift = "\uE008"
-
 func (t *firefoxTab) Press(ctx context.Context, key Key, shift bool) error {
-	action := func(kind, value string) any { return map[string]any{"type": kind, "value": value} }
-	list := []any{action("keyDown", bidiKeys[key]), action("keyUp", bidiKeys[key])}
-	if shift {
-		list = append(append([]any{action("keyDown", bidiShift)}, list...), action("keyUp", bidiShift))
-	}
 	// Keys go to the window that has the focus, and not all that they do is done in another.
 	t.f.keyboard.Lock()
 	defer t.f.keyboard.Unlock()
 	if err := t.ask(ctx, nil, "browsingContext.activate", map[string]any{}); err != nil {
 		return err
 	}
-	return t.actions(ctx, "key", list...)
+	return t.actions(ctx, "key", keyActions(key, shift)...)
 }
 
 func (t *firefoxTab) MoveMouse(ctx context.Context, x, y float64) error {

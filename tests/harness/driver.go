@@ -16,6 +16,7 @@ type Engine string
 const (
 	Chromium Engine = "chromium" // by the DevTools protocol, in devtools.go
 	Firefox  Engine = "firefox"  // by WebDriver BiDi, in bidi.go
+	WebKit   Engine = "webkit"   // by classic WebDriver, in webkit.go
 )
 
 // CurrentEngine is the engine that the tests of this process drive: the one that the
@@ -84,6 +85,21 @@ const (
 	TabKey    Key = "Tab"
 )
 
+// The code points by which WebDriver names keys.
+var webdriverKeys = map[Key]string{EnterKey: "\uE006", EscapeKey: "\uE00C", TabKey: "\uE004"}
+
+const webdriverShift = "\uE008"
+
+// keyActions are the actions that press a key and let it go, in both kinds of WebDriver.
+func keyActions(key Key, shift bool) []any {
+	action := func(kind, value string) any { return map[string]any{"type": kind, "value": value} }
+	list := []any{action("keyDown", webdriverKeys[key]), action("keyUp", webdriverKeys[key])}
+	if shift {
+		list = append(append([]any{action("keyDown", webdriverShift)}, list...), action("keyUp", webdriverShift))
+	}
+	return list
+}
+
 // Signal is something that a tab tells by itself.
 type Signal struct {
 	Kind SignalKind
@@ -119,20 +135,35 @@ const (
 	Prerender      Ability = "prerendering a page by speculation rules"
 	Requests       Ability = "telling a call that the page gave up from one that failed"
 	DarkColors     Ability = "colors for the dark, for one tab"
+	ChangedRealm   Ability = "driving a page whose scripts have changed the language"
+	AllFrames      Ability = "an error's stack with the functions that end in a call of another"
+	ServiceRestart Ability = "telling close code 1012 from a broken connection"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
 var lacks = map[Engine]map[Ability]string{
 	Firefox: {
-		DevTools:       "Firefox has WebDriver BiDi instead",
-		Freezing:       "Firefox freezes no page; it slows a hidden page's timers",
-		Memory:         "WebDriver BiDi tells nothing of a page's memory",
-		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone",
-		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page",
-		Crashing:       "WebDriver BiDi cannot end a page's process",
-		Prerender:      "Firefox does not prerender",
-		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less",
+		DevTools:       "Firefox has WebDriver BiDi instead (https://firefox-source-docs.mozilla.org/remote/)",
+		Freezing:       "Firefox freezes no page; it slows a hidden page's timers (https://developer.mozilla.org/docs/Web/API/Page_Visibility_API#policies_in_place_to_aid_background_page_performance)",
+		Memory:         "WebDriver BiDi tells nothing of a page's memory (https://www.w3.org/TR/webdriver-bidi/#modules)",
+		HoldingSockets: "Firefox, set offline, refuses new connections and leaves open WebSockets alone (https://www.w3.org/TR/webdriver-bidi/#command-emulation-setNetworkConditions)",
+		KeepingPages:   "Firefox closes a page's open WebSocket, with code 1001, before pagehide, and does not keep the page (https://developer.mozilla.org/docs/Web/API/Performance_API/Monitoring_bfcache_blocking_reasons)",
+		Crashing:       "WebDriver BiDi cannot end a page's process (https://www.w3.org/TR/webdriver-bidi/#modules)",
+		Prerender:      "Firefox has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver BiDi tells less (https://www.w3.org/TR/webdriver-bidi/#module-network)",
 		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
+	},
+	WebKit: {
+		DevTools:       "WebKit has classic WebDriver instead (https://www.w3.org/TR/webdriver2/)",
+		Freezing:       "WebDriver cannot freeze a page (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Memory:         "WebDriver tells nothing of a page's memory (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Crashing:       "WebDriver cannot end a page's process (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Prerender:      "WebKit has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
+		Requests:       "the test reads events of the DevTools protocol, of which WebDriver tells none (https://www.w3.org/TR/webdriver2/#endpoints)",
+		DarkColors:     "WebDriver sets no prefers-color-scheme (https://www.w3.org/TR/webdriver2/#endpoints)",
+		ChangedRealm:   "what WebDriver evaluates runs in the page's own realm (https://github.com/WebKit/WebKit/blob/main/Source/WebKit/WebProcess/Automation/WebAutomationSessionProxy.js)",
+		AllFrames:      "JavaScriptCore drops the frame of a call in tail position (https://webkit.org/blog/6240/ecmascript-6-proper-tail-calls-in-webkit/)",
+		ServiceRestart: "libsoup, WebKitGTK's network library, takes unassigned codes below 3000 for an error of the protocol, and 1012 for one (https://gitlab.gnome.org/GNOME/libsoup/-/blob/master/libsoup/websocket/soup-websocket-connection.c)",
 	},
 }
 
@@ -159,16 +190,21 @@ func openTab(user string, hear func(Signal)) (Driver, error) {
 		return openChromiumTab(user, hear)
 	case Firefox:
 		return openFirefoxTab(user, hear)
+	case WebKit:
+		return openWebkitTab(user, hear)
 	}
-	return nil, fmt.Errorf("BROWSER=%s: want %s or %s", CurrentEngine(), Chromium, Firefox)
+	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", CurrentEngine(), Chromium, Firefox, WebKit)
 }
 
 // newUser returns a new user of the shared browser, with cookies, cache and storage of its
 // own, until the test ends.
 func newUser(t *testing.T) string {
 	t.Helper()
-	if CurrentEngine() == Firefox {
+	switch CurrentEngine() {
+	case Firefox:
 		return newFirefoxUser(t)
+	case WebKit:
+		return newWebkitUser(t)
 	}
 	return string(NewProfile(t))
 }

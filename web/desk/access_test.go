@@ -287,10 +287,10 @@ func TestDesksOfAWithdrawnOriginEnd(t *testing.T) {
 		c.authenticate()
 	}
 	f.desk.SetOrigins([]string{other})
-	withdrawn.closed(wire.CloseServiceRestart)
+	withdrawn.closed(wire.CloseGoingAway)
 	// It was admitted before, and authenticates after.
 	late.write(fmt.Sprintf(`{"type":"authenticate","credential":%q}`, credential))
-	late.closed(wire.CloseServiceRestart)
+	late.closed(wire.CloseGoingAway)
 	if _, err := dial(page); err == nil {
 		t.Error("a new desk of that origin is admitted")
 	}

@@ -208,7 +208,7 @@ func TestSetAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.closed(wire.CloseTokenRefused)
-	c.closed(wire.CloseServiceRestart)
+	c.closed(wire.CloseGoingAway)
 	f.does(bob, 401, "", "GET", "/me", "")
 	for _, stays := range []*client{a, shared} {
 		stays.write(`{"type":"ping"}`)

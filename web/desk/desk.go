@@ -263,7 +263,7 @@ func (d *Desk) persist(ctx context.Context, what string, work func(context.Conte
 
 // SetAccess replaces who may use the desk. Nothing changes when it returns an error. A
 // socket of somebody who may not use the desk any more is closed with 4403, one whose agent,
-// role or accounts have changed with 1012, so that its desk signs in anew. So is one of an
+// role or accounts have changed with 1001, so that its desk signs in anew. So is one of an
 // agent who has signed in at an issuer when Access.Tokens is another one.
 func (d *Desk) SetAccess(to Access) error {
 	access, err := newAccess(to)
@@ -276,7 +276,7 @@ func (d *Desk) SetAccess(to Access) error {
 }
 
 // SetOrigins replaces Config.AllowedOrigins. A socket whose page's origin is not among them
-// any more is closed with 1012: its desk comes back, and is refused as any page of that
+// any more is closed with 1001: its desk comes back, and is refused as any page of that
 // origin. The list is one that httpapi.CheckOrigin accepts.
 func (d *Desk) SetOrigins(list []string) {
 	d.api.Origins.Set(list)
@@ -287,7 +287,7 @@ func (d *Desk) SetOrigins(list []string) {
 func (d *Desk) Ready() <-chan struct{} { return d.view.ready }
 
 // Close refuses new calls and sockets with 503, closes every socket so that its desk comes
-// back (1012), and waits until they are gone and the calls in progress are
+// back (1001), and waits until they are gone and the calls in progress are
 // answered. When ctx ends, it breaks off what is left and returns ctx's error, at most
 // a second later.
 func (d *Desk) Close(ctx context.Context) error {

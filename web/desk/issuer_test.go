@@ -280,7 +280,7 @@ func TestAnotherIssuerHasItsAgentsComeBack(t *testing.T) {
 	set(first)
 	runs(ann)
 	set(second)
-	ann.closed(wire.CloseServiceRestart)
+	ann.closed(wire.CloseGoingAway)
 	again := f.dial()
 	again.authenticateWith(fmt.Sprintf(`"credential":%q`, token))
 	set(nil)

@@ -168,7 +168,7 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 	select {
 	case <-d.view.ready:
 	case <-d.drain.Leaving():
-		s.stop(wire.CloseServiceRestart, "the desk restarts")
+		s.stop(wire.CloseGoingAway, "the desk restarts")
 		return
 	}
 	s.admission.Authenticated()
@@ -205,14 +205,14 @@ func (s *socket) check(d *Desk) {
 	switch {
 	case s.origin != "" && !d.api.Origins.Has(s.origin):
 		// Not 4403: the credential is good, and the desk is not to ask for another.
-		s.stop(wire.CloseServiceRestart, "the page's origin is not allowed any more")
+		s.stop(wire.CloseGoingAway, "the page's origin is not allowed any more")
 	case s.who.tokens != nil && s.who.tokens == access.tokens:
 	case s.who.tokens != nil && access.tokens != nil:
-		s.stop(wire.CloseServiceRestart, "the agents' issuer has changed")
+		s.stop(wire.CloseGoingAway, "the agents' issuer has changed")
 	case now == nil:
 		s.stop(wire.CloseTokenRefused, "credential refused")
 	case !now.same(s.who):
-		s.stop(wire.CloseServiceRestart, "what the credential allows has changed")
+		s.stop(wire.CloseGoingAway, "what the credential allows has changed")
 	}
 }
 
@@ -266,7 +266,7 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 		}
 		select {
 		case <-d.drain.Leaving():
-			s.close(ending{wire.CloseServiceRestart, "the desk restarts"})
+			s.close(ending{wire.CloseGoingAway, "the desk restarts"})
 			return
 		case e := <-s.end:
 			s.close(e)

@@ -254,8 +254,8 @@ func TestCloseSendsDesksAway(t *testing.T) {
 	authenticated, silent := f.dial(), f.dial()
 	authenticated.authenticate()
 	var wg sync.WaitGroup
-	wg.Go(func() { authenticated.closed(wire.CloseServiceRestart) })
-	wg.Go(func() { silent.closed(wire.CloseServiceRestart) })
+	wg.Go(func() { authenticated.closed(wire.CloseGoingAway) })
+	wg.Go(func() { silent.closed(wire.CloseGoingAway) })
 	closing, done := context.WithTimeout(t.Context(), limit)
 	defer done()
 	if err := d.Close(closing); err != nil {

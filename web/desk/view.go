@@ -140,7 +140,7 @@ func (v *view) restart() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for s := range v.sockets {
-		s.stop(wire.CloseServiceRestart, "changes were missed")
+		s.stop(wire.CloseGoingAway, "changes were missed")
 	}
 }
 

@@ -36,7 +36,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for page, wanted := range map[string][]string{
-		"index.html":   {`<title>Documents - Chat SDK</title>`, `<a href="a.html">A &amp; more</a>`, `<td>the project</td>`, `<h2>Learn</h2>`},
+		"index.html": {`<title>Documents - Chat SDK</title>`, `<a href="a.html">A &amp; more</a>`, `<td>the project</td>`, `<h2>Learn</h2>`},
 		"a.html": {
 			`<h1 id="a--more">A &amp; more</h1>`, `<h2 id="first-section">First section</h2>`, `<h3 id="row-1-code_ofx"><a id="ROW-1"></a>ROW-1 <code>code_of(x)</code></h3>`,
 			`<h3 id="second-part">`, `<a href="b.html#a-section">b</a>`, `<a href="index.html">list</a>`, `<a href="#first-section">here</a>`,

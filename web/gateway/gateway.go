@@ -239,12 +239,12 @@ func New(cfg Config) (*Gateway, error) {
 func (g *Gateway) Handler() http.Handler { return g.handler }
 
 // Close refuses new calls with 503 and new streams too, closes the open streams so
-// that their clients come back (1012), and waits for them and for the calls in
+// that their clients come back (1001), and waits for them and for the calls in
 // progress. When ctx ends, it breaks off what is left, a call with 503, and returns
 // ctx's error, at most a second later.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.drain.Leave()
-	g.hub.closeAll(wire.CloseServiceRestart, "the gateway restarts")
+	g.hub.closeAll(wire.CloseGoingAway, "the gateway restarts")
 	g.cancel()
 	defer func() { <-g.kept }()
 	defer g.strangers.Close()

@@ -457,8 +457,8 @@ func TestClose(t *testing.T) {
 	done := make(chan error, 1)
 	g := w.g
 	go func() { done <- g.Close(w.ctx()) }()
-	s.closed(wire.CloseServiceRestart)
-	waiting.closed(wire.CloseServiceRestart)
+	s.closed(wire.CloseGoingAway)
+	waiting.closed(wire.CloseGoingAway)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}

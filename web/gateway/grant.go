@@ -82,7 +82,7 @@ func (v *verifier) denied(c store.Customer, jti [sha256.Size]byte) error {
 // error, nothing has changed.
 //
 // A stream that would not be taken with them is closed with 4403, one whose page's origin is
-// not in the list any more with 1012, and all of them with 1012 when what every token must
+// not in the list any more with 1001, and all of them with 1001 when what every token must
 // have has changed, so that their clients come back and are judged anew.
 func (g *Gateway) Reload(cfg Config) error {
 	cfg.Store, cfg.Logger, cfg.EnableGetJWT = g.store, g.log, g.cfg.EnableGetJWT
@@ -97,7 +97,7 @@ func (g *Gateway) Reload(cfg Config) error {
 	g.api.Origins.Set(cfg.AllowedOrigins)
 	g.quotas.set(cfg.Quotas)
 	if before.tokens.issuer != a.tokens.issuer || before.tokens.audience != a.tokens.audience || before.tokens.maxAge != a.tokens.maxAge {
-		g.hub.closeAll(wire.CloseServiceRestart, "the settings have changed")
+		g.hub.closeAll(wire.CloseGoingAway, "the settings have changed")
 	}
 	g.CheckStreams()
 	return nil
@@ -122,7 +122,7 @@ func (s *stream) check(v *verifier, signers map[[sha256.Size]byte][]httpapi.Acco
 	if err := v.holds(s.customer, s.integration, held, signers); err != nil {
 		s.end(wire.CloseTokenRefused, refusalReason(err))
 	} else if held.origin != "" && !s.g.api.Origins.Has(held.origin) {
-		s.end(wire.CloseServiceRestart, "the page's origin is not allowed any more")
+		s.end(wire.CloseGoingAway, "the page's origin is not allowed any more")
 	}
 }
 

@@ -28,7 +28,7 @@ func newHub() *hub {
 func (h *hub) deliver(e store.Entry) {
 	if e.Customer == (store.Customer{}) {
 		// Entries were lost. The clients come back, receive resumed: false, and read the history.
-		h.closeAll(wire.CloseServiceRestart, "events were lost")
+		h.closeAll(wire.CloseGoingAway, "events were lost")
 		return
 	}
 	if len(e.Events) == 0 {

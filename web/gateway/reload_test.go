@@ -142,7 +142,7 @@ func TestReloadEndsStreamsOfOriginsThatAreWithdrawn(t *testing.T) {
 	if err := w.g.Reload(next); err != nil {
 		t.Fatal(err)
 	}
-	page.closed(wire.CloseServiceRestart)
+	page.closed(wire.CloseGoingAway)
 	own.runs("the gateway's own page")
 	server.runs("no page")
 	if r := w.call("GET", "/sessions/"+unknownID, w.token("ann"), "", "Origin", allowedOrigin); r.status != http.StatusForbidden || r.header.Get("Access-Control-Allow-Origin") != "" {
@@ -218,7 +218,7 @@ func TestReloadOfWhatEveryTokenMustHaveHasAllComeBack(t *testing.T) {
 	if err := w.g.Reload(next); err != nil {
 		t.Fatal(err)
 	}
-	ann.closed(wire.CloseServiceRestart)
+	ann.closed(wire.CloseGoingAway)
 }
 
 func TestAKeyThatASetLosesEndsItsStreams(t *testing.T) {

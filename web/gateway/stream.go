@@ -126,7 +126,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	s.ctx, s.cancel = context.WithCancel(g.drain.Context())
 	g.hub.add(s)
 	if g.closing() { // closeAll may have come before add
-		s.end(wire.CloseServiceRestart, "the gateway restarts")
+		s.end(wire.CloseGoingAway, "the gateway restarts")
 	}
 	// Not on this goroutine: its stack, and the request, its headers and its connection's
 	// buffers would live as long as the stream.
@@ -618,7 +618,7 @@ func (s *stream) write() {
 // closeCode keeps what a client sent from making our own close frame invalid.
 func closeCode(code int) websocket.StatusCode {
 	switch {
-	case code >= 4000 && code < 5000, code == wire.CloseGoingAway, code == wire.CloseServerError, code == wire.CloseServiceRestart:
+	case code >= 4000 && code < 5000, code == wire.CloseGoingAway, code == wire.CloseServerError:
 		return websocket.StatusCode(code)
 	}
 	return websocket.StatusNormalClosure

@@ -231,7 +231,7 @@ func TestResumeAfterRestart(t *testing.T) {
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
-		s.closed(wire.CloseServiceRestart)
+		s.closed(wire.CloseGoingAway)
 	}()
 	w.stop()
 	<-closed

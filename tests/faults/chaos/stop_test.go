@@ -90,7 +90,7 @@ func TestStopWithoutNATS(t *testing.T) {
 			if err := <-answered; err != nil {
 				t.Errorf("the call in progress ended with %v", err)
 			}
-			if err := <-told; websocket.CloseStatus(err) != wire.CloseServiceRestart {
+			if err := <-told; websocket.CloseStatus(err) != wire.CloseGoingAway {
 				t.Errorf("the stream ended with %v", err)
 			}
 		})
@@ -177,7 +177,7 @@ func TestComingBackIsSpread(t *testing.T) {
 	var waits []time.Duration
 	for i := range outcomes {
 		o := &outcomes[i]
-		if !strings.Contains(o.text, "1012") || !o.resumed {
+		if !strings.Contains(o.text, "1001") || !o.resumed {
 			t.Errorf("client %d was told %q, resumed %v", i, o.text, o.resumed)
 		}
 		waits = append(waits, o.waited)

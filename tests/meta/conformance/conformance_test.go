@@ -154,32 +154,48 @@ AB-20: failed: openchat/js T/AB-20_y
 	}
 }
 
-func TestFirefoxColumn(t *testing.T) {
+func TestOtherEngines(t *testing.T) {
 	rows := []row{{"AB-1", "first"}, {"AB-2", "second"}, {"AB-3", "third"}, {"AB-4", "fourth"}, {"AB-5", "fifth"}}
-	all := []string{"js T/AB-1_AB-2_AB-3_AB-4_AB-5_x pass", "js pass"}
-	other := []string{"tests/browser T/AB-1_x pass", "tests/browser T/AB-2_x skip", "tests/browser T/AB-3_x pass", "tests/browser T/AB-3_y skip"}
-	p := newReport(rows, rows, lines(t, all...))
-	p.firefox = newReport(rows, rows, lines(t, append(other, "tests/browser pass")...))
+	here := lines(t, "js T/AB-1_AB-2_AB-3_AB-4_AB-5_x pass", "js pass", "tests/browser U/AB-4_x pass", "tests/browser pass")
+	others := []string{"tests/browser T/AB-1_x pass", "tests/browser T/AB-2_x skip", "tests/browser T/AB-3_x pass", "tests/browser T/AB-3_y skip", "tests/browser U skip"}
+	compare := func(list ...string) *report {
+		there := lines(t, append(others, list...)...)
+		there.reasons[testName{"openchat/tests/browser", "U"}] = "it has no U"
+		p := newReport(rows, rows, here)
+		p.add("Firefox", rows, here, there)
+		return p
+	}
+	p := compare("tests/browser pass")
 	want := `| row  | what   | proven  | result | Firefox       |
 |------|--------|---------|--------|---------------|
 | AB-1 | first  | browser | pass   | pass          |
 | AB-2 | second | browser | pass   | skipped       |
 | AB-3 | third  | browser | pass   | pass, in part |
-| AB-4 | fourth | browser | pass   | —             |
+| AB-4 | fourth | browser | pass   | skipped       |
 | AB-5 | fifth  | browser | pass   | —             |
+
+Not shown in Firefox:
+
+- AB-2, AB-3: skipped without a reason
+- AB-4: it has no U
+- AB-5: the tests of these rows drive Chromium alone: those of js/, wasm/ and tests/faults/soak
 
 5 of 5 rows
 `
 	if got := p.text(false); got != want || !p.good() {
 		t.Errorf("good: %v, got\n%s\nwant\n%s", p.good(), got, want)
 	}
-	p.firefox = newReport(rows, rows, lines(t, append(other, "tests/browser T/AB-4_x fail", "tests/browser T fail", "tests/browser fail")...))
-	if got := p.text(false); p.good() || !strings.Contains(got, "AB-4: failed in Firefox: openchat/tests/browser T/AB-4_x\n") {
+	p = compare("tests/browser T/AB-5_x fail", "tests/browser T fail", "tests/browser fail")
+	if got := p.text(false); p.good() || !strings.Contains(got, "AB-5: failed in Firefox: openchat/tests/browser T/AB-5_x\n") {
 		t.Errorf("good: %v, got\n%s", p.good(), got)
 	}
-	p.firefox = newReport(rows, rows, lines(t, other...))
-	if got := p.text(false); p.good() || !strings.Contains(got, "in Firefox: openchat/tests/browser did not run to its end\n") {
-		t.Errorf("good: %v, got\n%s", p.good(), got)
+	if got := compare().text(false); !strings.Contains(got, "in Firefox: openchat/tests/browser did not run to its end\n") {
+		t.Errorf("got\n%s", got)
+	}
+	for text, want := range map[string]string{"    driver.go:155: firefox: no X: it has none\n": "firefox: no X: it has none", "--- SKIP: T (0.00s)\n": "skipped without a reason"} {
+		if got := reason([]string{"=== RUN   T\n", text}); got != want {
+			t.Errorf("%q is skipped for %q, want %q", text, got, want)
+		}
 	}
 }
 

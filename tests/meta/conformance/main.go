@@ -7,11 +7,11 @@
 //	go run ./tests/meta/conformance -rows JWT-1,JWT-2  these rows only
 //	go run ./tests/meta/conformance ./sdk              what the tests of ./sdk prove
 //	go run ./tests/meta/conformance -input a -input b  reads what `go test -json` wrote
-//	go run ./tests/meta/conformance -input a -firefox b  and b is of BROWSER=firefox
+//	go run ./tests/meta/conformance -input a -firefox b -webkit c  and b is of BROWSER=firefox
 //
-// All rows are run in Firefox, too, as far as tests/browser goes: that is a column of the table.
-// A row that is not proven there says whether a test of it is skipped, because Firefox lacks
-// something (tests/harness/driver.go has the table), or there is none.
+// All rows are run in Firefox and WebKit, too, as far as tests/browser goes: each is a column of
+// the table. Below it stands why tests are skipped there, because the engine lacks something
+// (tests/harness/driver.go has the table), and which rows no test in tests/browser is for.
 //
 // It prints a table, then what is wrong, then "N of M rows". It exits with 1 when a row
 // has no test, none in a browser, or one that fails, when a test names a row that
@@ -43,18 +43,27 @@ var everything = []string{"./sdk/...", "./web/...", "./js", "./tests/browser", "
 // table is the file that -write writes.
 const table = "tests/CONFORMANCE.md"
 
+// engines are those beside Chromium, by what BROWSER names them and by their titles.
+var engines = []struct{ name, title string }{{"firefox", "Firefox"}, {"webkit", "WebKit"}}
+
 func main() {
 	var inputs []string
 	flag.Func("input", "read what `go test -json` wrote to this `file` instead of running tests; may be given more than once", func(name string) error {
 		inputs = append(inputs, name)
 		return nil
 	})
-	firefox := flag.String("firefox", "", "with -input: read what go test -json wrote under BROWSER=firefox to this `file`")
+	recorded := map[string]string{} // file, by engine
+	for _, e := range engines {
+		flag.Func(e.name, "with -input: read what go test -json wrote under BROWSER="+e.name+" to this `file`", func(file string) error {
+			recorded[e.name] = file
+			return nil
+		})
+	}
 	only := flag.String("rows", "", "only these `rows`, comma-separated: INIT-3,MSG-1")
 	write := flag.Bool("write", false, "write "+table)
 	verbose := flag.Bool("v", false, "print the tests of each row")
 	flag.Parse()
-	good, err := run(inputs, *firefox, *only, *write, *verbose, flag.Args())
+	good, err := run(inputs, recorded, *only, *write, *verbose, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 	}
@@ -63,7 +72,7 @@ func main() {
 	}
 }
 
-func run(inputs []string, firefox, only string, write, verbose bool, packages []string) (good bool, err error) {
+func run(inputs []string, recorded map[string]string, only string, write, verbose bool, packages []string) (good bool, err error) {
 	text, err := os.ReadFile(surface)
 	if err != nil {
 		return false, err
@@ -81,35 +90,33 @@ func run(inputs []string, firefox, only string, write, verbose bool, packages []
 	if write && (only != "" || len(packages) > 0) {
 		return false, errors.New("-write is for all rows and packages")
 	}
-	if firefox != "" && len(inputs) == 0 {
-		return false, errors.New("-firefox is for -input")
+	if len(recorded) > 0 && len(inputs) == 0 {
+		return false, errors.New("-firefox and -webkit are for -input")
 	}
-	var another *record // of Firefox
 	record := newRecord(os.Stderr)
 	if len(inputs) > 0 {
-		if err := record.readFiles(inputs...); err != nil {
-			return false, err
-		}
-		if firefox != "" {
-			another = newRecord(os.Stderr)
-			if err := another.readFiles(firefox); err != nil {
-				return false, err
-			}
-		}
-	} else if err := test(record, packages, pattern(rows, only != "")); err != nil {
+		err = record.readFiles(inputs...)
+	} else {
+		err = test(record, packages, pattern(rows, only != ""))
+	}
+	if err != nil {
 		return false, err
 	}
-
-	if len(inputs) == 0 && only == "" && len(packages) == 0 {
-		another = newRecord(os.Stderr)
-		if err := goTest(another, []string{"test", "-json", "-count=1", "-timeout=25m", "./tests/browser"}, []string{"BROWSER=firefox"}); err != nil {
+	report := newReport(all, rows, record)
+	for _, e := range engines {
+		another := newRecord(os.Stderr)
+		switch file := recorded[e.name]; {
+		case file != "":
+			err = another.readFiles(file)
+		case len(inputs) == 0 && only == "" && len(packages) == 0:
+			err = goTest(another, []string{"test", "-json", "-count=1", "-timeout=40m", "./tests/browser"}, []string{"BROWSER=" + e.name})
+		default:
+			continue
+		}
+		if err != nil {
 			return false, err
 		}
-	}
-
-	report := newReport(all, rows, record)
-	if another != nil {
-		report.firefox = newReport(all, rows, another)
+		report.add(e.title, all, record, another)
 	}
 	if write {
 		text := "# Conformance\n\nWhat `make conformance` printed; `go run ./tests/meta/conformance -write` writes this file.\n\n" + report.text(false)

@@ -83,13 +83,14 @@ type record struct {
 	tests    map[testName]result
 	packages map[string]result
 	output   map[testName][]string // of what has not ended
+	reasons  map[testName]string   // why a test was skipped
 	progress io.Writer
 }
 
 // newRecord returns an empty record. It tells progress which packages have ended, and
 // what failed tests said.
 func newRecord(progress io.Writer) *record {
-	return &record{tests: map[testName]result{}, packages: map[string]result{}, output: map[testName][]string{}, progress: progress}
+	return &record{tests: map[testName]result{}, packages: map[string]result{}, output: map[testName][]string{}, reasons: map[testName]string{}, progress: progress}
 }
 
 // event is a line of go test -json.
@@ -146,6 +147,9 @@ func (r *record) take(e event) {
 		if action == failed {
 			fmt.Fprint(r.progress, strings.Join(r.output[t], ""))
 		}
+		if action == skipped {
+			r.reasons[t] = reason(r.output[t])
+		}
 		delete(r.output, t)
 		if e.Test != "" {
 			r.tests[t] = action
@@ -156,6 +160,19 @@ func (r *record) take(e event) {
 			fmt.Fprintf(r.progress, "%s %s, %.0f s\n", action, e.Package, e.Elapsed)
 		}
 	}
+}
+
+// skipLine is what t.Skip prints.
+var skipLine = regexp.MustCompile(`^\s*\w+\.go:\d+: (.*\S)`)
+
+// reason returns why a test was skipped, of what it printed.
+func reason(output []string) string {
+	for _, line := range slices.Backward(output) {
+		if m := skipLine.FindStringSubmatch(line); m != nil {
+			return m[1]
+		}
+	}
+	return "skipped without a reason"
 }
 
 func (r *record) failed() bool {
@@ -199,8 +216,9 @@ func idsOf(test string) []string {
 
 // proof is what tests say of one row.
 type proof struct {
-	browser, native int // tests that ran
-	skipped         int // tests that did not
+	browser, native int      // tests that ran
+	skipped         int      // tests that did not
+	reasons         []string // of those, each once
 	failed          []testName
 	tests           []string // each with its result
 }
@@ -215,6 +233,13 @@ func (p *proof) where() string {
 		return "native"
 	}
 	return "—"
+}
+
+func (p *proof) skip(reason string) {
+	p.skipped++
+	if !slices.Contains(p.reasons, reason) {
+		p.reasons = append(p.reasons, reason)
+	}
 }
 
 func (p *proof) good() bool { return p.browser > 0 && len(p.failed) == 0 }
@@ -236,7 +261,13 @@ type report struct {
 	rows    []row
 	proofs  map[string]*proof
 	trouble []string // what no row is at fault for
-	firefox *report  // of what ran in Firefox; nil if nothing did
+	others  []other  // of what ran in other engines than Chromium
+}
+
+// other is what another engine than Chromium comes to.
+type other struct {
+	engine string
+	*report
 }
 
 // newReport judges rows, which are some of all.
@@ -259,7 +290,7 @@ func newReport(all, rows []row, r *record) *report {
 				continue
 			}
 			if result == skipped {
-				w.skipped++ // proves nothing
+				w.skip(r.reasons[t]) // proves nothing
 				continue
 			}
 			if result != passed && r.blamed(t, id) {
@@ -308,12 +339,39 @@ func (r *record) blamed(parent testName, id string) bool {
 	return speaks && failing
 }
 
-// good tells whether every row is proven, in a browser, and nothing else is wrong. In Firefox
-// nothing may fail.
+// anotherEngine is the package whose tests run in other engines than Chromium, too.
+const anotherEngine = "openchat/tests/browser"
+
+// add adds what ran in another engine. Of a test that is skipped before its subtests begin,
+// those that ran in Chromium are skipped, too.
+func (p *report) add(engine string, all []row, chromium, r *record) {
+	o := newReport(all, p.rows, r)
+	for _, t := range slices.SortedFunc(maps.Keys(chromium.tests), func(a, b testName) int { return strings.Compare(a.name, b.name) }) {
+		if _, ran := r.tests[t]; ran || t.pkg != anotherEngine {
+			continue
+		}
+		for name := t.name; strings.Contains(name, "/"); {
+			name = name[:strings.LastIndexByte(name, '/')]
+			parent := testName{t.pkg, name}
+			if r.tests[parent] != skipped {
+				continue
+			}
+			for _, id := range idsOf(t.name) {
+				if w := o.proofs[id]; w != nil {
+					w.skip(r.reasons[parent])
+				}
+			}
+		}
+	}
+	p.others = append(p.others, other{engine, o})
+}
+
+// good tells whether every row is proven, in a browser, and nothing else is wrong. In the other
+// engines nothing may fail.
 func (p *report) good() bool {
-	if p.firefox != nil {
-		bad := func(w row) bool { return len(p.firefox.proofs[w.id].failed) > 0 }
-		if len(p.firefox.trouble) > 0 || slices.ContainsFunc(p.rows, bad) {
+	for _, o := range p.others {
+		bad := func(w row) bool { return len(o.proofs[w.id].failed) > 0 }
+		if len(o.trouble) > 0 || slices.ContainsFunc(p.rows, bad) {
 			return false
 		}
 	}
@@ -335,6 +393,40 @@ func (p *proof) elsewhere() string {
 	return "—"
 }
 
+// lacking lists why tests were skipped in other engines, and the rows that they are for.
+func (p *report) lacking() string {
+	var s strings.Builder
+	for _, o := range p.others {
+		var reasons []string
+		rows := map[string][]string{}
+		none := []string{}
+		for _, w := range p.rows {
+			f := o.proofs[w.id]
+			for _, why := range f.reasons {
+				if rows[why] == nil {
+					reasons = append(reasons, why)
+				}
+				rows[why] = append(rows[why], w.id)
+			}
+			if f.browser+f.skipped == 0 {
+				none = append(none, w.id)
+			}
+		}
+		if len(reasons)+len(none) == 0 {
+			continue
+		}
+		fmt.Fprintf(&s, "Not shown in %s:\n\n", o.engine)
+		for _, why := range reasons {
+			fmt.Fprintf(&s, "- %s: %s\n", strings.Join(rows[why], ", "), why)
+		}
+		if len(none) > 0 {
+			fmt.Fprintf(&s, "- %s: the tests of these rows drive Chromium alone: those of js/, wasm/ and tests/faults/soak\n", strings.Join(none, ", "))
+		}
+		s.WriteString("\n")
+	}
+	return s.String()
+}
+
 func (p *report) count() (n int) {
 	for _, w := range p.rows {
 		if p.proofs[w.id].good() {
@@ -352,10 +444,10 @@ func (p *report) text(verbose bool) string {
 		f := p.proofs[w.id]
 		cells = append(cells, []string{w.id, w.title, f.where(), f.result()})
 	}
-	if p.firefox != nil {
-		cells[0] = append(cells[0], "Firefox")
+	for _, o := range p.others {
+		cells[0] = append(cells[0], o.engine)
 		for i, w := range p.rows {
-			cells[i+1] = append(cells[i+1], p.firefox.proofs[w.id].elsewhere())
+			cells[i+1] = append(cells[i+1], o.proofs[w.id].elsewhere())
 		}
 	}
 	width := make([]int, len(cells[0]))
@@ -389,9 +481,9 @@ func (p *report) text(verbose bool) string {
 		case !f.good():
 			wrong = append(wrong, fmt.Sprintf("%s: %s: name it %s in a test's t.Run in js/ or tests/browser", w.id, f.result(), w.id))
 		}
-		if p.firefox != nil {
-			for _, t := range p.firefox.proofs[w.id].failed {
-				wrong = append(wrong, fmt.Sprintf("%s: failed in Firefox: %s", w.id, t))
+		for _, o := range p.others {
+			for _, t := range o.proofs[w.id].failed {
+				wrong = append(wrong, fmt.Sprintf("%s: failed in %s: %s", w.id, o.engine, t))
 			}
 		}
 		if verbose {
@@ -400,9 +492,10 @@ func (p *report) text(verbose bool) string {
 			}
 		}
 	}
-	if p.firefox != nil {
-		for _, line := range p.firefox.trouble {
-			wrong = append(wrong, "in Firefox: "+line)
+	s.WriteString(p.lacking())
+	for _, o := range p.others {
+		for _, line := range o.trouble {
+			wrong = append(wrong, "in "+o.engine+": "+line)
 		}
 	}
 	for _, line := range append(wrong, p.trouble...) {
