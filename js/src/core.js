@@ -194,7 +194,7 @@ export const start = async () => {
   try {
     run = newRun();
   } catch (e) {
-    throw unusable("started", e);
+    throw unusable(e);
   }
   const module = await loading;
   const checkBuild = () => {
@@ -215,7 +215,7 @@ export const start = async () => {
     else run._go.run(instance).then(() => end(run), (e) => end(run, e));
     await nextTask();
   } catch (e) {
-    throw unusable("started", e);
+    throw unusable(e);
   }
   if (!run._command || run._dead) {
     end(run);

@@ -29,10 +29,9 @@ const FLOOR = " (needs Chrome 75, Firefox 79, Safari 15 or newer)";
 
 /**
  * Returns the error for a browser that does not take the wasm, which may be too old.
- * @param {string} how it would be used
  * @param {unknown} e
  */
-export const unusable = (how, e) => initFailed(wasmURL + " can not be " + how + ": " + /** @type {Error} */ (e).message + FLOOR, e);
+export const unusable = (e) => initFailed(wasmURL + " can not be used: " + /** @type {Error} */ (e).message + FLOOR, e);
 
 /**
  * @param {string} a
@@ -159,7 +158,7 @@ const compileSafely = async (response) => {
   try {
     return await compile(response);
   } catch (e) {
-    throw unusable("compiled", e);
+    throw unusable(e);
   }
 };
 
