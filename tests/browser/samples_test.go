@@ -127,7 +127,7 @@ func allSamples(t *testing.T) map[string]string {
 // samplesOfBundlers are those that tests/bundlers runs.
 var samplesOfBundlers = []string{
 	"docs/start.md html 1", "docs/start.md account.js", "docs/start.md main.js", "docs/react.md Chat.tsx", "docs/react.md App.tsx",
-	"docs/recipes.md useChat.js", "docs/recipes.md Chat.vue", "docs/recipes.md main.js", "docs/recipes.md chat.service.ts", "docs/recipes.md chat.component.ts", "docs/sizes.md on-demand.js",
+	"docs/recipes.md useChat.ts", "docs/recipes.md Chat.vue", "docs/recipes.md main.ts", "docs/recipes.md chat.service.ts", "docs/recipes.md chat.component.ts", "docs/sizes.md on-demand.js",
 }
 
 func TestSamplesAreAllRun(t *testing.T) {

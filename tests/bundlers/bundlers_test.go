@@ -286,12 +286,12 @@ func TestTypes(t *testing.T) {
 	required := strings.Replace(typed, ` with { type: "json" }`, "", 1)
 	files := map[string]string{"page.ts": typed, "page.mts": typed, "page.cts": required}
 	maps.Copy(files, samplesOf(t, "react.md"))
-	files["account.ts"] = samplesOf(t, "start.md")["account.js"]
+	files["account.ts"], files["useChat.ts"] = samplesOf(t, "start.md")["account.js"], samplesOf(t, "recipes.md")["useChat.ts"]
 	dir := project(t, ".", files)
 	for _, how := range []string{
 		"--moduleResolution bundler --module esnext --resolveJsonModule page.ts",
 		"--module nodenext --resolveJsonModule page.mts page.cts",
-		"--moduleResolution bundler --module esnext --jsx react-jsx --noUnusedLocals --verbatimModuleSyntax --erasableSyntaxOnly App.tsx",
+		"--moduleResolution bundler --module esnext --jsx react-jsx --noUnusedLocals --verbatimModuleSyntax --erasableSyntaxOnly App.tsx useChat.ts",
 	} {
 		run(t, dir, "../meta/types/node_modules/typescript/bin/tsc", append(strings.Fields("--strict --noEmit --target es2022"), strings.Fields(how)...)...)
 	}

@@ -76,10 +76,10 @@ export default { plugins: [vue()] };
 func TestVue(t *testing.T) {
 	head, _, _ := strings.Cut(page, "<script")
 	files := samplesOf(t, "recipes.md")
-	files["index.html"] = head + "<div id=\"app\"></div>\n<script type=\"module\" src=\"./main.js\"></script>\n"
+	files["index.html"] = head + "<div id=\"app\"></div>\n<script type=\"module\" src=\"./main.ts\"></script>\n"
 	files["vite.config.mjs"] = viteVue
 	customer := harness.NewCustomerID("vue")
-	files["account.js"] = accountOf(t, customer)
+	files["account.ts"] = accountOf(t, customer)
 	dir := project(t, ".", files)
 	noWarning(t, run(t, dir, "node_modules/vite/bin/vite.js", "build", "--outDir", "built"))
 	chatsByForm(t, customer, folder(filepath.Join(dir, "built")))
