@@ -365,7 +365,7 @@ func (p *workplace) audit(state string) {
 	}
 	var there bool
 	if p.Eval(&there, `typeof axe === "object"`); !there {
-		p.EvalAs(harness.AsDebugger, &there, "%s", harness.Script(script+"\n;true"))
+		p.EvalAs(harness.AsDebugger, &there, "%s", harness.Script("(() => {"+script+"\n;return true })()"))
 	}
 	for _, look := range []struct {
 		width int64
