@@ -402,6 +402,10 @@ func (p *workplace) focused(selector string) {
 // on the way can be seen, and shows that it has it.
 func (p *workplace) tabTo(selector string, back bool) {
 	p.T.Helper()
+	shown := `getComputedStyle(e).outlineStyle !== "none"`
+	if !harness.Has(harness.FocusEverywhere) {
+		shown = "(" + shown + " || !document.hasFocus())"
+	}
 	for range 40 {
 		p.Press(harness.TabKey, back)
 		var at struct {
@@ -410,7 +414,7 @@ func (p *workplace) tabTo(selector string, back bool) {
 		}
 		p.Eval(&at, `(() => {
 			const e = document.activeElement, box = e.getBoundingClientRect();
-			const seen = e === document.body || e.checkVisibility() && box.width > 0 && box.bottom > 0 && box.top < innerHeight && getComputedStyle(e).outlineStyle !== "none";
+			const seen = e === document.body || e.checkVisibility() && box.width > 0 && box.bottom > 0 && box.top < innerHeight && `+shown+`;
 			return { There: e.matches(%s), Wrong: seen ? "" : e.outerHTML.slice(0, 200) };
 		})()`, selector)
 		if at.Wrong != "" {
