@@ -145,6 +145,7 @@ func (u *webkitUser) end() {
 		_ = webdriver(ctx, nil, http.MethodDelete, u.session, nil)
 		cancel()
 	}
+	killGroup(&u.driver)
 	u.driver.Kill()
 	u.proxy.close()
 	os.RemoveAll(u.dir)
