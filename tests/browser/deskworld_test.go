@@ -371,7 +371,7 @@ func audit(b *harness.Tab, state string) {
 	}
 	var there bool
 	if b.Eval(&there, `typeof axe === "object"`); !there {
-		b.EvalAs(harness.AsDebugger, &there, "%s", harness.Script(script+"\n;true"))
+		b.EvalAs(harness.AsDebugger, &there, "%s", harness.Script("(() => {"+script+"\n;return true })()"))
 	}
 	for _, look := range []struct {
 		width int64
@@ -408,6 +408,10 @@ func (p *workplace) focused(selector string) {
 // on the way can be seen, and shows that it has it.
 func (p *workplace) tabTo(selector string, back bool) {
 	p.T.Helper()
+	shown := `getComputedStyle(e).outlineStyle !== "none"`
+	if !harness.Has(harness.FocusEverywhere) {
+		shown = "(" + shown + " || !document.hasFocus())"
+	}
 	for range 40 {
 		p.Press(harness.TabKey, back)
 		var at struct {
@@ -416,7 +420,7 @@ func (p *workplace) tabTo(selector string, back bool) {
 		}
 		p.Eval(&at, `(() => {
 			const e = document.activeElement, box = e.getBoundingClientRect();
-			const seen = e === document.body || e.checkVisibility() && box.width > 0 && box.bottom > 0 && box.top < innerHeight && getComputedStyle(e).outlineStyle !== "none";
+			const seen = e === document.body || e.checkVisibility() && box.width > 0 && box.bottom > 0 && box.top < innerHeight && `+shown+`;
 			return { There: e.matches(%s), Wrong: seen ? "" : e.outerHTML.slice(0, 200) };
 		})()`, selector)
 		if at.Wrong != "" {

@@ -532,6 +532,7 @@ func TestSamplesPlainPage(t *testing.T) {
 			s.visit(b)
 			c.ID = s.engagement(c.Agent, 1)
 			c.Agent.Accept(c.ID)
+			b.WaitUntil("the agent", `document.body.innerText.includes("has joined the chat")`) // the form moves down once more
 			writes(b, "customer: in the first chat")
 			showsOnce(b, "customer: in the first chat")
 			c.Agent.EndChat(c.ID)
@@ -539,6 +540,8 @@ func TestSamplesPlainPage(t *testing.T) {
 			canSend(b)
 			c.ID = s.engagement(c.Agent, 2)
 			c.Agent.Accept(c.ID)
+			// The form moves once more.
+			b.WaitUntil("the agent", `!document.body.innerText.includes("in the first chat") && document.body.innerText.includes("has joined the chat")`)
 			writes(b, "customer: in the second chat")
 			showsOnce(b, "customer: in the second chat")
 			b.WaitUntil("an empty log", `!document.body.innerText.includes("in the first chat")`)
@@ -731,6 +734,7 @@ func TestSamplesReact(t *testing.T) {
 				canSend(b)
 				c.ID = s.engagement(c.Agent, 1)
 				c.Agent.Accept(c.ID)
+				b.WaitUntil("the agent", `document.body.innerText.includes("has joined the chat")`) // the form moves down once more
 				writes(b, "customer: mounted")
 				showsOnce(b, "customer: mounted")
 				if sessions, streams := len(s.began.All()), len(s.Streams.All()); sessions != 1 || streams != 1 {

@@ -95,7 +95,7 @@ func TestRowsToken(t *testing.T) {
 	t.Run("JWT-1 JWT-2 at the moment, by the real clock", func(t *testing.T) {
 		t.Parallel()
 		customer := harness.NewCustomerID("row")
-		token, exp := tokenOf(t, w, customer, time.Now().Add(184*time.Second))
+		token, exp := tokenOf(t, w, customer, time.Now().Add(188*time.Second))
 		b := tokenPage(t, w, w.Origin, "page.html", customer, token)
 		if list := tokenEvents(b); len(list) != 0 {
 			t.Fatalf("JWT-1: too early: %+v", list)

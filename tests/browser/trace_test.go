@@ -26,7 +26,7 @@ func TestTracebackOfShippedWasm(t *testing.T) {
 
 	w := harness.Shared(t)
 	b := harness.NewTab(t, "customer")
-	b.AllowErrors(`panic in a WebSocket callback|WebSocket`)
+	b.AllowErrors(`panic in a WebSocket callback|WebSocket|` + harness.NetworkErrors)
 	o := w.NewOrigin(t)
 	b.Open(o.URL + "/t/page.html")
 	w.Init(b, harness.NewCustomerID("trace"), harness.TokenOptions{}, `{logLevel: "ERROR"}`)

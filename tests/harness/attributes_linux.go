@@ -7,3 +7,11 @@ import "syscall"
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
+
+// killGroup ends a process and those that it has started. They hold its output open, and so
+// would keep [Process.Kill] waiting.
+func killGroup(p *Process) {
+	if p.Exited() != nil {
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+	}
+}

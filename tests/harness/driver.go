@@ -126,18 +126,19 @@ type Ability string
 
 // The abilities.
 const (
-	DevTools       Ability = "the DevTools protocol"
-	Freezing       Ability = "freezing a page"
-	Memory         Ability = "counting what a page's memory holds"
-	HoldingSockets Ability = "holding an open WebSocket's frames while offline"
-	KeepingPages   Ability = "keeping a page with an open WebSocket in the back/forward cache"
-	Crashing       Ability = "ending a page's process"
-	Prerender      Ability = "prerendering a page by speculation rules"
-	Requests       Ability = "telling a call that the page gave up from one that failed"
-	DarkColors     Ability = "colors for the dark, for one tab"
-	ChangedRealm   Ability = "driving a page whose scripts have changed the language"
-	AllFrames      Ability = "an error's stack with the functions that end in a call of another"
-	ServiceRestart Ability = "telling close code 1012 from a broken connection"
+	DevTools        Ability = "the DevTools protocol"
+	Freezing        Ability = "freezing a page"
+	Memory          Ability = "counting what a page's memory holds"
+	HoldingSockets  Ability = "holding an open WebSocket's frames while offline"
+	KeepingPages    Ability = "keeping a page with an open WebSocket in the back/forward cache"
+	Crashing        Ability = "ending a page's process"
+	Prerender       Ability = "prerendering a page by speculation rules"
+	Requests        Ability = "telling a call that the page gave up from one that failed"
+	DarkColors      Ability = "colors for the dark, for one tab"
+	ChangedRealm    Ability = "driving a page whose scripts have changed the language"
+	AllFrames       Ability = "an error's stack with the functions that end in a call of another"
+	FocusEverywhere Ability = "the keyboard's focus in more than one window at a time"
+	ServiceRestart  Ability = "telling close code 1012 from a broken connection"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
@@ -154,16 +155,17 @@ var lacks = map[Engine]map[Ability]string{
 		DarkColors:     "Firefox sets prefers-color-scheme for all tabs of a process; see ui.systemUsesDarkTheme",
 	},
 	WebKit: {
-		DevTools:       "WebKit has classic WebDriver instead (https://www.w3.org/TR/webdriver2/)",
-		Freezing:       "WebDriver cannot freeze a page (https://www.w3.org/TR/webdriver2/#endpoints)",
-		Memory:         "WebDriver tells nothing of a page's memory (https://www.w3.org/TR/webdriver2/#endpoints)",
-		Crashing:       "WebDriver cannot end a page's process (https://www.w3.org/TR/webdriver2/#endpoints)",
-		Prerender:      "WebKit has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
-		Requests:       "the test reads events of the DevTools protocol, of which WebDriver tells none (https://www.w3.org/TR/webdriver2/#endpoints)",
-		DarkColors:     "WebDriver sets no prefers-color-scheme (https://www.w3.org/TR/webdriver2/#endpoints)",
-		ChangedRealm:   "what WebDriver evaluates runs in the page's own realm (https://github.com/WebKit/WebKit/blob/main/Source/WebKit/WebProcess/Automation/WebAutomationSessionProxy.js)",
-		AllFrames:      "JavaScriptCore drops the frame of a call in tail position (https://webkit.org/blog/6240/ecmascript-6-proper-tail-calls-in-webkit/)",
-		ServiceRestart: "libsoup, WebKitGTK's network library, takes unassigned codes below 3000 for an error of the protocol, and 1012 for one (https://gitlab.gnome.org/GNOME/libsoup/-/blob/master/libsoup/websocket/soup-websocket-connection.c)",
+		DevTools:        "WebKit has classic WebDriver instead (https://www.w3.org/TR/webdriver2/)",
+		Freezing:        "WebDriver cannot freeze a page (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Memory:          "WebDriver tells nothing of a page's memory (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Crashing:        "WebDriver cannot end a page's process (https://www.w3.org/TR/webdriver2/#endpoints)",
+		Prerender:       "WebKit has no speculation rules (https://developer.mozilla.org/docs/Web/API/Speculation_Rules_API#browser_compatibility)",
+		Requests:        "the test reads events of the DevTools protocol, of which WebDriver tells none (https://www.w3.org/TR/webdriver2/#endpoints)",
+		DarkColors:      "WebDriver sets no prefers-color-scheme (https://www.w3.org/TR/webdriver2/#endpoints)",
+		ChangedRealm:    "what WebDriver evaluates runs in the page's own realm (https://github.com/WebKit/WebKit/blob/main/Source/WebKit/WebProcess/Automation/WebAutomationSessionProxy.js)",
+		AllFrames:       "JavaScriptCore drops the frame of a call in tail position (https://webkit.org/blog/6240/ecmascript-6-proper-tail-calls-in-webkit/)",
+		FocusEverywhere: "of a display's windows one has the focus, and the others show none (https://docs.gtk.org/gtk3/method.Window.has_toplevel_focus.html)",
+		ServiceRestart:  "libsoup, WebKitGTK's network library, takes unassigned codes below 3000 for an error of the protocol, and 1012 for one (https://gitlab.gnome.org/GNOME/libsoup/-/blob/master/libsoup/websocket/soup-websocket-connection.c)",
 	},
 }
 

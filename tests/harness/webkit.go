@@ -49,7 +49,6 @@ var sharedDisplay = sync.OnceValues(func() (string, error) {
 // storage and cookies. WebKitWebDriver drives one browser, by classic WebDriver
 // (https://www.w3.org/TR/webdriver2/).
 type webkitUser struct {
-	test    context.Context // ends when the test cleans up
 	dir     string
 	driver  Process
 	proxy   *webkitProxy
@@ -57,8 +56,8 @@ type webkitUser struct {
 
 	turn    sync.Mutex // held by the tab whose window is the driver's current one
 	current string     // window
-	windows int
-	spare   string // the window that the browser began with, until a tab takes it
+	tabs    int
+	first   string // the window that the browser began with, and lives as long as: no tab has it
 }
 
 // webkitUsers has the users by name.
@@ -70,7 +69,6 @@ func newWebkitUser(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u.test = t.Context()
 	webkitUsers.Store(u.session, u)
 	t.Cleanup(func() {
 		webkitUsers.Delete(u.session)
@@ -137,12 +135,7 @@ func (u *webkitUser) start(path, display string) error {
 		return err
 	}
 	u.session = "http://" + address + "/session/" + made.SessionID
-	if err := webdriver(ctx, &u.spare, http.MethodGet, u.session+"/window", nil); err != nil {
-		return err
-	}
-	u.current, u.windows = u.spare, 1
-	// Of scripts that are the first of a new browser, one alone is answered.
-	return nothing(ctx, u.session)
+	return webdriver(ctx, &u.first, http.MethodGet, u.session+"/window", nil)
 }
 
 // end ends the browser, its driver and its proxy. That the browser ends well is not the tests'.
@@ -152,6 +145,7 @@ func (u *webkitUser) end() {
 		_ = webdriver(ctx, nil, http.MethodDelete, u.session, nil)
 		cancel()
 	}
+	killGroup(&u.driver)
 	u.driver.Kill()
 	u.proxy.close()
 	os.RemoveAll(u.dir)
@@ -211,9 +205,9 @@ func webdriver(ctx context.Context, out any, method, url string, params any) err
 	return json.Unmarshal(answer.Value, out)
 }
 
-// nothing runs a script that does nothing.
-func nothing(ctx context.Context, session string) error {
-	return webdriver(ctx, nil, http.MethodPost, session+"/execute/sync", map[string]any{"script": "return null", "args": []any{}})
+// run runs the body of a function in the current window.
+func run(ctx context.Context, session, body string) error {
+	return webdriver(ctx, nil, http.MethodPost, session+"/execute/sync", map[string]any{"script": body, "args": []any{}})
 }
 
 // webkitTab is a Driver by classic WebDriver.
@@ -237,12 +231,7 @@ func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
 	}
 	u := found.(*webkitUser)
 	u.turn.Lock()
-	window := u.spare
-	u.spare = ""
-	var err error
-	if window == "" {
-		window, err = u.open()
-	}
+	window, err := u.open()
 	u.turn.Unlock()
 	if err != nil {
 		return nil, err
@@ -250,16 +239,55 @@ func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
 	return u.attach(window, hear), nil
 }
 
-// open opens a window. The caller has the turn.
+// open opens a window for a tab, by a script of the browser's first window: one without a toolbar,
+// which would keep it from being narrow, and without an opener. The caller has the turn.
 func (u *webkitUser) open() (window string, err error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
 	defer cancel()
-	var made struct{ Handle string }
-	if err := webdriver(ctx, &made, http.MethodPost, u.session+"/window/new", map[string]any{"type": "window"}); err != nil {
+	if u.tabs == 1 && u.current != "" {
+		_ = run(ctx, u.session, "return null") // see script
+	}
+	before, err := u.handles(ctx)
+	if err == nil {
+		err = webdriver(ctx, nil, http.MethodPost, u.session+"/window", map[string]any{"handle": u.first})
+	}
+	if err != nil {
 		return "", err
 	}
-	u.windows++
-	return made.Handle, nil
+	u.current = u.first
+	if err := run(ctx, u.session, `window.open("about:blank", "", "popup, noopener")`); err != nil {
+		return "", err
+	}
+	if window, err = u.opened(ctx, before); err != nil {
+		return "", err
+	}
+	if err := webdriver(ctx, nil, http.MethodPost, u.session+"/window", map[string]any{"handle": window}); err != nil {
+		return "", err
+	}
+	u.current = window
+	// Of scripts that are a new window's first, one alone is answered.
+	return window, run(ctx, u.session, "return null")
+}
+
+// handles returns all windows.
+func (u *webkitUser) handles(ctx context.Context) (list []string, err error) {
+	err = webdriver(ctx, &list, http.MethodGet, u.session+"/window/handles", nil)
+	return list, err
+}
+
+// opened returns the window that is there since before. The browser makes it before window.open
+// returns.
+func (u *webkitUser) opened(ctx context.Context, before []string) (window string, err error) {
+	after, err := u.handles(ctx)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(after, func(w string) bool { return !slices.Contains(before, w) })
+	if i < 0 {
+		return "", errors.New("no window was opened")
+	}
+	u.tabs++
+	return after[i], nil
 }
 
 func (u *webkitUser) attach(window string, hear func(Signal)) Driver {
@@ -322,10 +350,10 @@ func (t *webkitTab) script(ctx context.Context, out any, body string, args ...an
 	var err error
 	select {
 	case <-sent:
-		if t.user.windows > 1 {
+		if t.user.tabs > 1 {
 			// The driver looks up which window is the current one when it has asked the browser
 			// other things. Another script takes the same way, behind this one.
-			_ = nothing(ctx, t.user.session)
+			_ = run(ctx, t.user.session, "return null")
 		}
 		t.user.turn.Unlock()
 		err = <-answered
@@ -550,25 +578,22 @@ func (t *webkitTab) Screenshot(ctx context.Context) (png []byte, err error) {
 }
 
 func (t *webkitTab) Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error) {
-	var before, after []string
-	if err := t.ask(ctx, &before, http.MethodGet, "/window/handles", nil); err != nil {
-		return nil, err
+	t.user.turn.Lock()
+	before, err := t.user.handles(ctx)
+	t.user.turn.Unlock()
+	if err == nil {
+		_, err = t.Evaluate(ctx, fmt.Sprintf(`(window.open(%q, "", "popup"), null)`, url), AsUser)
 	}
-	if _, err := t.Evaluate(ctx, fmt.Sprintf(`(window.open(%q, "", "popup"), null)`, url), AsUser); err != nil {
+	if err != nil {
 		return nil, err
-	}
-	// The browser has made the window before window.open returns.
-	if err := t.ask(ctx, &after, http.MethodGet, "/window/handles", nil); err != nil {
-		return nil, err
-	}
-	i := slices.IndexFunc(after, func(w string) bool { return !slices.Contains(before, w) })
-	if i < 0 {
-		return nil, errors.New("no second tab came")
 	}
 	t.user.turn.Lock()
-	t.user.windows++
+	window, err := t.user.opened(ctx, before)
 	t.user.turn.Unlock()
-	return t.user.attach(after[i], hear), nil
+	if err != nil {
+		return nil, err
+	}
+	return t.user.attach(window, hear), nil
 }
 
 func (t *webkitTab) Close() {
@@ -584,11 +609,7 @@ func (t *webkitTab) Close() {
 	if err := t.take(ctx); err != nil {
 		return // it is gone: a page can close its window
 	}
-	if t.user.windows == 1 && t.user.test.Err() == nil {
-		// With its last window the browser ends, and the user may open another.
-		t.user.spare, _ = t.user.open()
-	}
 	_ = webdriver(ctx, nil, http.MethodDelete, t.user.session+"/window", nil)
 	t.user.current = ""
-	t.user.windows--
+	t.user.tabs--
 }

@@ -89,7 +89,8 @@ func (p *webkitProxy) close() {
 func (p *webkitProxy) addScript(script string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.scripts = append(slices.Clip(p.scripts), script)
+	// The page then is as without it.
+	p.scripts = append(slices.Clip(p.scripts), "document.currentScript.remove();\n"+script)
 }
 
 // setOffline takes the network away: calls break, and WebSockets hold what they carry.

@@ -1151,7 +1151,7 @@ var faults = []fault{
 		"export const Reflect = { apply, construct, get, set, deleteProperty };",
 		"export const Reflect = { get apply() { return window.Reflect.apply; }, construct, get, set, deleteProperty };"},
 	{"NS-1 the glue has the page's Uint8Array", "js/src/realm.js", "",
-		"export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (PACKAGE && !TextEncoder ? window.Uint8Array : new TextEncoder().encode().constructor);",
+		"export const Uint8Array = /** @type {Uint8ArrayConstructor} */ (!TextEncoder ? window.Uint8Array : new TextEncoder().encode().constructor);",
 		"export const { Uint8Array } = window;"},
 	{"NS-13 the message of an error is left to the page's Error", "js/src/errors.js", "constructor",
 		`    defineProperty(this, "message", hidden(message));
