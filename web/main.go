@@ -55,7 +55,14 @@ const (
 	closeWithin            = time.Second            // the desk's work, and again the store, and the traces
 )
 
+// gcPercent is in place of Go's 100: by how much, over what is in use, the heap grows until garbage is collected.
+// Most of what is in use belongs to sessions, and lasts, so that collections are rare all the same.
+const gcPercent = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	// A stream is a file; the Go runtime has raised their limit to what the system
 	// allows before it comes here.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
