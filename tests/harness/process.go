@@ -124,6 +124,15 @@ func (p *Process) Kill() {
 	}
 }
 
+// KillAll is Kill for the process and those that it has started, which may outlive it otherwise, and
+// keep its output open. It has started them in its own group.
+func (p *Process) KillAll() {
+	if p.exited != nil {
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an error: all have ended
+		<-p.exited
+	}
+}
+
 // Stop asks the process to end and waits for that. See Wait.
 func (p *Process) Stop(within time.Duration) error {
 	p.Signal(syscall.SIGTERM)

@@ -152,7 +152,7 @@ func (u *webkitUser) end() {
 		_ = webdriver(ctx, nil, http.MethodDelete, u.session, nil)
 		cancel()
 	}
-	u.driver.Kill()
+	u.driver.KillAll() // the process of a page whose script does not end stays when the browser goes
 	u.proxy.close()
 	os.RemoveAll(u.dir)
 }
