@@ -33,11 +33,11 @@ const NOT_ACTIVATED = "Engagement is not activated";
 
 /** @type {Holder[]} the newest last */
 const holders = [];
-/** @type {Holder | undefined} the holder after which there was none */
+/** @type {Holder | undefined} the holder after which there is none, until the end of the task */
 let lastHolder;
 // Which session is wanted and which is open, by their numbers; 0: none. A session lasts while it has
-// holders, also where one is replaced by another. Another that comes when there is none may be of
-// another customer, and gets a session of its own.
+// holders, also where one is replaced by another. What comes when there is none may be of another
+// customer, and gets a session of its own; but for the same holder in the same task, as in StrictMode.
 let number = 0;
 let opened = 0;
 let ended = false; // it has ended or failed, and is opened again when the page asks for it
@@ -45,6 +45,8 @@ const wanted = () => (holders.length && !ended ? number : 0);
 
 /** @type {AvayaCCaaSChatSDK.PageIterator<Message> | undefined} of the chat's history */
 let history;
+/** @type {Promise<void> | undefined} while an older page of it is read */
+let older;
 /** @type {ReturnType<typeof setTimeout> | undefined} until the next request for a token */
 let timer;
 let pause = FIRST_PAUSE;
@@ -72,9 +74,15 @@ const set = ({ session, chat, log }) => {
   for (const listener of listeners) listener();
 };
 
+/** @param {typeof history} to */
+const setHistory = (to) => {
+  history = to;
+  older = undefined;
+};
+
 /** Shows nothing: of a session there is none, or not yet. */
 const reset = () => {
-  history = undefined;
+  setHistory(undefined);
   set(none);
 };
 
@@ -108,7 +116,7 @@ const add = (list) => {
  */
 const enter = async (engagement, join) => {
   const isShown = () => opened && state.chat.engagement === engagement;
-  history = undefined;
+  setHistory(undefined);
   set({ chat: assign({}, none.chat, { engagement }), log: none.log });
   changed();
   try {
@@ -120,7 +128,7 @@ const enter = async (engagement, join) => {
   try {
     const newest = await engagement.getMessages(PAGE);
     if (!isShown()) return;
-    history = newest;
+    setHistory(newest);
     add(newest.items);
     set({ log: { hasOlder: newest.hasPrevious() } });
   } catch (e) {
@@ -144,13 +152,21 @@ async function send(text, parentMessageId) {
   return message;
 }
 
+/** @param {NonNullable<typeof history>} from */
+const readOlder = async (from) => {
+  try {
+    await from.previous();
+    if (from !== history) return;
+    add(from.items);
+    set({ log: { hasOlder: from.hasPrevious() } });
+  } finally {
+    if (from === history) older = undefined;
+  }
+};
+
 async function loadOlder() {
-  const from = history;
-  if (!from || !from.hasPrevious()) return;
-  await from.previous();
-  if (from !== history) return;
-  add(from.items);
-  set({ log: { hasOlder: from.hasPrevious() } });
+  if (!older && history && history.hasPrevious()) older = readOlder(history);
+  await older; // a second call meanwhile asks for nothing more
 }
 
 // The session.
@@ -211,7 +227,9 @@ const leave = () => {
   pause = FIRST_PAUSE;
 };
 
-let giveUp = () => {}; // waiting for the account of a component that is gone
+/** @type {Holder | undefined} the holder whose account is waited for */
+let asked;
+let giveUp = () => {}; // waiting for it
 
 /**
  * Resolves with the session's user, or with undefined where it is no longer wanted.
@@ -219,19 +237,22 @@ let giveUp = () => {}; // waiting for the account of a component that is gone
  */
 const initialize = async (isWanted) => {
   const nothing = {};
-  /** @type {Promise<{}>} */
-  const given = new Promise((resolve) => {
-    giveUp = () => resolve(nothing);
-  });
-  for (let again = true; isWanted(); again = false) {
-    const [account, config] = holders[holders.length - 1].current;
+  for (let again = true; isWanted();) {
+    asked = holders[holders.length - 1];
+    const [account, config] = asked.current;
+    /** @type {Promise<{}>} */
+    const given = new Promise((resolve) => {
+      giveUp = () => resolve(nothing);
+    });
     const params = await Promise.race([account(), given]);
-    if (params === nothing || !isWanted()) break;
+    if (params === nothing) continue; // another component may hold the session open
+    if (!isWanted()) break;
     try {
       return await sdk.init(params, config);
     } catch (e) {
       // A back end, or a cache before it, may answer with a token that has expired: once more.
       if (!again || /** @type {any} */ (e).code !== "ACS-305") throw e;
+      again = false;
     }
   }
 };
@@ -301,8 +322,11 @@ const hold = (holder) => {
     holders.splice(holders.indexOf(holder), 1);
     if (!holders.length) {
       lastHolder = holder;
-      giveUp();
+      Promise.resolve().then(() => {
+        lastHolder = undefined; // what comes later may be the same component with another customer
+      });
     }
+    if (holder === asked) giveUp();
     agree();
   };
 };

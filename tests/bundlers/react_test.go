@@ -360,6 +360,32 @@ func TestReactSession(t *testing.T) {
 			t.Errorf("%d sessions were begun, %d ended", begun, ended)
 		}
 	})
+	// The session that init still opens is not the next customer's.
+	t.Run("INIT-8 NS-13 signed out while init runs, and another signed in", func(t *testing.T) {
+		p, b := openReact(t, site, "")
+		gate, reached := make(chan struct{}), make(chan struct{})
+		var once sync.Once
+		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
+				once.Do(func() { close(reached) })
+				<-gate
+			}
+			return false
+		})
+		b.Eval(nil, `mount(`+ann+`)`)
+		<-reached
+		b.Eval(nil, `mount({part: "holder", name: "one"})`)
+		someTurnsLater(b)
+		b.Eval(nil, `mount({part: "holder", name: "one", account: "bob"})`)
+		someTurnsLater(b)
+		close(gate)
+		shows(b, "one", "open")
+		if got := p.accounts.All(); !slices.Equal(got, []string{"ann", "bob"}) {
+			t.Errorf("accounts of %q were asked for", got)
+		}
+		count(t, "sessions ended", &p.ended, 1)
+		count(t, "sessions begun", &p.began, 2)
+	})
 	t.Run("unmounted while the back end does not answer", func(t *testing.T) {
 		p, b := openReact(t, site, "")
 		b.Eval(nil, `mount({part: "holder", name: "stuck", account: "never"})`)
@@ -368,6 +394,15 @@ func TestReactSession(t *testing.T) {
 		b.Eval(nil, `mount(`+ann+`)`)
 		shows(b, "one", "open")
 		count(t, "sessions begun", &p.began, 1)
+	})
+	t.Run("unmounted while its back end does not answer, and another component holds the session", func(t *testing.T) {
+		p, b := openReact(t, site, "")
+		b.Eval(nil, `mount(`+ann+`, {part: "holder", name: "stuck", account: "never"})`)
+		shows(b, "stuck", "opening")
+		someTurnsLater(b)
+		b.Eval(nil, `mount(`+ann+`)`)
+		shows(b, "one", "open")
+		count(t, "accounts", &p.accounts, 1)
 	})
 	t.Run("another component in the same task: another session", func(t *testing.T) {
 		p, b := openReact(t, site, "")
@@ -510,8 +545,13 @@ func TestReactMessages(t *testing.T) {
 	count(t, "sessions ended", &p.ended, 1)
 	b.Eval(nil, `mount({part: "chat", name: "a"}, {part: "many", name: "many"})`)
 	b.WaitUntil("50 messages", `document.querySelectorAll("li").length === 50 && document.querySelector("#older")`)
-	b.Click("#older")
+	// Clicked twice, it asks once.
+	b.Eval(nil, `[1, 2].map(() => document.querySelector("#older")).forEach((button) => button.click())`)
 	b.WaitUntil("all messages", `!document.querySelector("#older")`)
+	var problem string
+	if b.Eval(&problem, `document.querySelector("[role=status]").textContent`); problem != "" {
+		t.Errorf("the page says %q", problem)
+	}
 	var list []string
 	b.Eval(&list, `[...document.querySelectorAll("li")].map((e) => e.textContent.split(": ")[1]).filter((text) => text.startsWith("agent "))`)
 	harness.ExpectTexts(t, "the page", list, texts)
