@@ -309,7 +309,9 @@ func TestHangupWithdrawsAnOrigin(t *testing.T) {
 				t.Errorf("a page of that origin at %s: %d %s", path, status, b)
 			}
 		}
-		if n := strings.Count(p.Log.String(), "origin is not allowed to call "+serves+`" origin=`+shop); n != 1 {
+		line := "origin is not allowed to call " + serves + `" origin=` + shop
+		p.logged(line)
+		if n := strings.Count(p.Log.String(), line); n != 1 {
 			t.Errorf("%d lines of it about %s", n, serves)
 		}
 	}

@@ -131,7 +131,7 @@ func (r *release) common() (files []file, err error) {
 				return err
 			case e.IsDir() && strings.HasSuffix(path, filepath.Join("deploy", "release")):
 				return fs.SkipDir // the command itself
-			case !e.Type().IsRegular():
+			case !e.Type().IsRegular() || filepath.Ext(path) == ".go":
 				return nil
 			}
 			content, err := os.ReadFile(path)
@@ -158,7 +158,7 @@ func (r *release) common() (files []file, err error) {
 	}
 	add(filepath.Join(r.source, "docs"), "docs")
 	add(filepath.Join(r.source, "web", "deploy"), "deploy")
-	for _, name := range []string{"README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE", "tests/BENCH.md", "tests/CONFORMANCE.md", "web/pages/README.md"} {
 		add(filepath.Join(r.source, name), name)
 	}
 	return files, err
