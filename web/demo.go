@@ -113,18 +113,14 @@ func sameHost(a, b string) bool {
 	return err == nil && one == other
 }
 
-// onlyHosts refuses requests whose Host is neither this machine's loopback nor --demo-host. A page
-// of another site whose name's address changes to the demo's (DNS rebinding) would else read the
-// demo's credentials as its own origin's. Under --demo-host the desk, which shows every chat, is
-// served where --desk-pages asks for it, and the calls of servers, whose credential everybody knows,
-// never.
-func (s *settings) onlyHosts(next http.Handler) http.Handler {
-	return onlyHosts(next, s.demoHost, s.deskPages)
-}
-
 // onLoopback refuses requests whose Host is not this machine's loopback.
 func onLoopback(next http.Handler) http.Handler { return onlyHosts(next, "", false) }
 
+// onlyHosts refuses requests whose Host is neither this machine's loopback nor --demo-host. A page
+// of another site whose name's address changes to the demo's (DNS rebinding) would else read the
+// demo's credentials as its own origin's. Under --demo-host the desk, which shows every chat, is
+// served where --desk-pages (deskThere) asks for it, and the calls of servers, whose credential everybody knows,
+// never.
 func onlyHosts(next http.Handler, demoHost string, deskThere bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch by := reachedBy(r, demoHost); {

@@ -109,7 +109,7 @@ func TestDemoHostLetsOneHostIn(t *testing.T) {
 		if _, err := s.check(); err != nil {
 			t.Fatalf("%q: %v", args, err)
 		}
-		handler := s.onlyHosts(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+		handler := onlyHosts(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusTeapot) }), s.demoHost, s.deskPages)
 		for status, paths := range map[int]string{http.StatusTeapot: test.answered, http.StatusMisdirectedRequest: test.refused} {
 			for _, path := range strings.Fields(paths) {
 				r := httptest.NewRequest("GET", path, nil)

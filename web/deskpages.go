@@ -14,18 +14,8 @@ import (
 const deskPath = "/desk/"
 
 // deskHeaders is what the pages of the desk may do: run their own files, and talk to this
-// origin. They have no inline code, text never becomes HTML, and no other page can frame them
-// or hold on to their window.
-var deskHeaders = headers{
-	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
-		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
-		"require-trusted-types-for 'script'; trusted-types 'none'",
-	"X-Content-Type-Options":       "nosniff",
-	"Referrer-Policy":              "no-referrer",
-	"Cross-Origin-Opener-Policy":   "same-origin",
-	"Cross-Origin-Resource-Policy": "same-origin",
-	"Cache-Control":                "no-cache",
-}
+// origin.
+var deskHeaders = isolated("script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'")
 
 // deskConfig is what the desk's page learns of its server before anybody signs in.
 type deskConfig struct {

@@ -284,7 +284,7 @@ func (p *process) start(ctx context.Context, tenants []gateway.Tenant) (err erro
 	keepIssuer()
 	handler := http.Handler(mux)
 	if p.demo {
-		handler = p.onlyHosts(mux)
+		handler = onlyHosts(mux, p.demoHost, p.deskPages)
 	}
 	p.server = newServer(handler, p.log)
 	p.bound()

@@ -39,6 +39,20 @@ var pageHeaders = headers{
 	"Cache-Control":          "no-cache",
 }
 
+// isolated are the headers of pages that use these sources and no others. They have no inline
+// code, text never becomes HTML, and no other page can frame them or hold on to their window.
+func isolated(sources string) headers {
+	return headers{
+		"Content-Security-Policy": "default-src 'none'; " + sources + "; base-uri 'none'; form-action 'none'; " +
+			"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+		"X-Content-Type-Options":       "nosniff",
+		"Referrer-Policy":              "no-referrer",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		"Cache-Control":                "no-cache",
+	}
+}
+
 // mimeTypes says what is served at all, and as what. Not the system's table: it
 // differs from machine to machine, and the wasm's type decides whether it streams.
 var mimeTypes = map[string]string{
