@@ -126,6 +126,20 @@ func (p *reactPage) refuses(f func(rw http.ResponseWriter, r *http.Request) bool
 	p.refuse = f
 }
 
+// holdsSessions lets no session be made before release is called. reached is closed when the first is asked for.
+func (p *reactPage) holdsSessions() (reached <-chan struct{}, release func()) {
+	gate, asked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	p.refuses(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
+			once.Do(func() { close(asked) })
+			<-gate
+		}
+		return false
+	})
+	return asked, func() { close(gate) }
+}
+
 // count waits until a log has n entries.
 func count(t *testing.T, what string, l *harness.Log[string], n int) {
 	t.Helper()
@@ -319,19 +333,11 @@ func TestReactSession(t *testing.T) {
 	})
 	t.Run("INIT-8 NS-13 unmounted while init runs", func(t *testing.T) {
 		p, b := openReact(t, site, "")
-		gate, reached := make(chan struct{}), make(chan struct{})
-		var once sync.Once
-		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
-			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
-				once.Do(func() { close(reached) })
-				<-gate
-			}
-			return false
-		})
+		reached, release := p.holdsSessions()
 		b.Eval(nil, `mount(`+ann+`)`)
 		<-reached
 		b.Eval(nil, `mount()`)
-		close(gate)
+		release()
 		count(t, "sessions ended", &p.ended, 1)
 		<-p.Stream(1).Ended
 		b.Eval(nil, `mount(`+ann+`)`)
@@ -341,19 +347,11 @@ func TestReactSession(t *testing.T) {
 	})
 	t.Run("INIT-8 NS-13 unmounted while init runs, and mounted again", func(t *testing.T) {
 		p, b := openReact(t, site, "")
-		gate, reached := make(chan struct{}), make(chan struct{})
-		var once sync.Once
-		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
-			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
-				once.Do(func() { close(reached) })
-				<-gate
-			}
-			return false
-		})
+		reached, release := p.holdsSessions()
 		b.Eval(nil, `mount(`+ann+`)`)
 		<-reached
 		b.Eval(nil, `void (mount(), mount(`+ann+`))`)
-		close(gate)
+		release()
 		shows(b, "one", "open")
 		someTurnsLater(b)
 		if begun, ended := len(p.began.All()), len(p.ended.All()); begun != ended+1 {
@@ -363,22 +361,14 @@ func TestReactSession(t *testing.T) {
 	// The session that init still opens is not the next customer's.
 	t.Run("INIT-8 NS-13 signed out while init runs, and another signed in", func(t *testing.T) {
 		p, b := openReact(t, site, "")
-		gate, reached := make(chan struct{}), make(chan struct{})
-		var once sync.Once
-		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
-			if r.Method == "POST" && strings.HasSuffix(r.URL.Path, "/sessions") {
-				once.Do(func() { close(reached) })
-				<-gate
-			}
-			return false
-		})
+		reached, release := p.holdsSessions()
 		b.Eval(nil, `mount(`+ann+`)`)
 		<-reached
 		b.Eval(nil, `mount({part: "holder", name: "one"})`)
 		someTurnsLater(b)
 		b.Eval(nil, `mount({part: "holder", name: "one", account: "bob"})`)
 		someTurnsLater(b)
-		close(gate)
+		release()
 		shows(b, "one", "open")
 		if got := p.accounts.All(); !slices.Equal(got, []string{"ann", "bob"}) {
 			t.Errorf("accounts of %q were asked for", got)

@@ -453,11 +453,7 @@ func (t *firefoxTab) Click(ctx context.Context, selector string) error {
 
 // actions are those of one device.
 func (t *firefoxTab) actions(ctx context.Context, device string, list ...any) error {
-	source := map[string]any{"type": device, "id": device, "actions": list}
-	if device == "pointer" {
-		source["parameters"] = map[string]any{"pointerType": "mouse"}
-	}
-	return t.ask(ctx, nil, "input.performActions", map[string]any{"actions": []any{source}})
+	return t.ask(ctx, nil, "input.performActions", inputSources(device, list))
 }
 
 func (t *firefoxTab) Insert(ctx context.Context, text string) error {

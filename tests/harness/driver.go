@@ -90,6 +90,15 @@ var webdriverKeys = map[Key]string{EnterKey: "\uE006", EscapeKey: "\uE00C", TabK
 
 const webdriverShift = "\uE008"
 
+// inputSources is what WebDriver, classic and BiDi, takes of the actions of one device.
+func inputSources(device string, actions []any) map[string]any {
+	source := map[string]any{"type": device, "id": device, "actions": actions}
+	if device == "pointer" {
+		source["parameters"] = map[string]any{"pointerType": "mouse"}
+	}
+	return map[string]any{"actions": []any{source}}
+}
+
 // keyActions are the actions that press a key and let it go, in both kinds of WebDriver.
 func keyActions(key Key, shift bool) []any {
 	action := func(kind, value string) any { return map[string]any{"type": kind, "value": value} }

@@ -525,11 +525,7 @@ func (t *webkitTab) Click(ctx context.Context, selector string) error {
 
 // actions are those of one device.
 func (t *webkitTab) actions(ctx context.Context, device string, list ...any) error {
-	source := map[string]any{"type": device, "id": device, "actions": list}
-	if device == "pointer" {
-		source["parameters"] = map[string]any{"pointerType": "mouse"}
-	}
-	return t.ask(ctx, nil, http.MethodPost, "/actions", map[string]any{"actions": []any{source}})
+	return t.ask(ctx, nil, http.MethodPost, "/actions", inputSources(device, list))
 }
 
 func (t *webkitTab) Insert(ctx context.Context, text string) error {
