@@ -129,9 +129,7 @@ func (r *release) common() (files []file, err error) {
 			switch {
 			case err != nil:
 				return err
-			case e.IsDir() && strings.HasSuffix(path, filepath.Join("deploy", "release")):
-				return fs.SkipDir // the command itself
-			case !e.Type().IsRegular() || filepath.Ext(path) == ".go":
+			case !e.Type().IsRegular() || filepath.Ext(path) == ".go": // as this command
 				return nil
 			}
 			content, err := os.ReadFile(path)
