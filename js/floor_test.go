@@ -63,7 +63,7 @@ func TestFloor(t *testing.T) {
 			most[i] = max(most[i], v[i])
 		}
 	}
-	if len(rows) != 6 || most != all {
+	if len(rows) != 7 || most != all {
 		t.Errorf("%d rows, of which the newest are %v, and all of these %v", len(rows), most, all)
 	}
 	built := string(read(script))

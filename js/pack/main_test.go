@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -16,7 +17,10 @@ import (
 	"github.com/andybalholm/brotli"
 
 	"openchat/js/pack/strip"
+	"openchat/tests/harness"
 )
+
+func TestMain(m *testing.M) { harness.Main(m) }
 
 func write(t *testing.T, path string, content []byte) {
 	t.Helper()
@@ -140,6 +144,77 @@ func TestStubs(t *testing.T) {
 		if strings.Contains(left, what) != there {
 			t.Errorf("holds %q: %v, want %v", what, !there, there)
 		}
+	}
+}
+
+// Strings cross as the toolchain's wasm_exec.js has them cross.
+func TestFastStrings(t *testing.T) {
+	glue := string(read(t, filepath.Join(goroot(t), "lib", "wasm", "wasm_exec.js")))
+	fast := withFastStrings(glue)
+	for _, what := range fastStrings {
+		if strings.Count(fast, what) != 1 {
+			t.Fatalf("the glue does not hold once\n%s", what)
+		}
+	}
+	for _, slow := range slowStrings {
+		if other := strings.Replace(glue, slow, "/* new */", 1); withFastStrings(other) != other {
+			t.Errorf("a glue without this is changed:\n%s", slow)
+		}
+	}
+	browser, err := harness.SharedBrowser()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := harness.OpenTarget(browser, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer page.Close()
+	var seen [2]json.RawMessage
+	for i, text := range []string{glue, fast} {
+		if err := page.Eval(&seen[i], `((glue) => {
+			(0, eval)(glue);
+			const go = new Go(), memory = new WebAssembly.Memory({ initial: 32 }), { gojs } = go.importObject;
+			go._inst = { exports: { mem: memory } };
+			go.mem = new DataView(memory.buffer);
+			Object.assign(go, { _values: [NaN, 0, null, true, false, {}, go], _goRefCounts: [], _ids: new Map(), _idPool: [] });
+			const sp = 1024, sp2 = 2048, at = 4096;
+			const hash = (bytes) => bytes.reduce((sum, byte) => (Math.imul(sum, 31) + byte) | 0, 7);
+			const prepare = (sp, value) => { // as Go does
+				go._values[7] = value;
+				go.mem.setUint32(sp + 12, 0x7FF80002, true);
+				go.mem.setUint32(sp + 8, 7, true);
+				gojs["syscall/js.valuePrepareString"](sp);
+				return Number(go.mem.getBigInt64(sp + 24, true));
+			};
+			const load = (sp, length) => {
+				go.mem.setFloat64(sp + 8, go.mem.getFloat64(sp + 16, true), true);
+				go.mem.setBigInt64(sp + 16, BigInt(at), true);
+				go.mem.setBigInt64(sp + 24, BigInt(length), true);
+				gojs["syscall/js.valueLoadString"](sp);
+				return new Uint8Array(memory.buffer, at, length).slice();
+			};
+			const seen = [];
+			for (const value of ["", "x", "ä€😀\u0000", "\ud800", "a\udc00b", "x".repeat(70000), "€".repeat(65536), "😀".repeat(40000), 7, true, null]) {
+				// Something else crosses in between.
+				const length = prepare(sp, value), other = prepare(sp2, "other " + String(value).slice(0, 70000));
+				const bytes = load(sp, length);
+				seen.push([length, hash(bytes), other, hash(load(sp2, other))]);
+				// And back.
+				new Uint8Array(memory.buffer, at, length).set(bytes);
+				go.mem.setBigInt64(sp + 8, BigInt(at), true);
+				go.mem.setBigInt64(sp + 16, BigInt(length), true);
+				gojs["syscall/js.stringVal"](sp);
+				const back = go._values[go.mem.getUint32(sp + 24, true)];
+				seen.push([back.length, hash(new TextEncoder().encode(back))]);
+			}
+			return seen;
+		})(%s)`, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(seen[0]) != string(seen[1]) || len(seen[0]) < 300 {
+		t.Errorf("strings cross as\n%s\nand not as\n%s", seen[1], seen[0])
 	}
 }
 
