@@ -52,6 +52,11 @@ func dial(t Transport, url string, epoch int, results chan<- dialed) connection 
 		for err == nil {
 			var frame []byte
 			frame, err = conn.Read()
+			select { // of one channel, which takes less
+			case arrivals <- arrival{frame, err}:
+				continue
+			default:
+			}
 			select {
 			case arrivals <- arrival{frame, err}:
 			case <-stop:

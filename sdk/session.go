@@ -153,8 +153,9 @@ func (s *session) run() {
 		case d := <-s.dialed:
 			s.dialEnded(d)
 		case a := <-arrivals:
-			s.receive(a)
-			s.receiveWaiting(arrivals)
+			now := s.clock.now()
+			s.receive(a, now)
+			s.receiveWaiting(arrivals, now)
 		case out <- s.outbox.items:
 			s.outbox.items = nil
 		case <-s.alarm:
@@ -257,8 +258,7 @@ func (s *session) resetIdle() *Error {
 }
 
 // receive handles what the connection's reader brings.
-func (s *session) receive(a arrival) {
-	now := s.clock.now()
+func (s *session) receive(a arrival, now instant) {
 	if a.err != nil {
 		s.stream.closed(a.err, s.tokens.current.text, now)
 		s.runStream(now)
@@ -277,15 +277,15 @@ func (s *session) receive(a arrival) {
 }
 
 // receiveWaiting handles what else has come by now, so that a burst costs one turn of run
-// and one of the dispatcher, and not two for each frame.
-func (s *session) receiveWaiting(arrivals chan arrival) {
+// and one of the dispatcher, and not two for each frame, and the clock is read once.
+func (s *session) receiveWaiting(arrivals chan arrival, now instant) {
 	for range maxArrivals - 1 {
 		if arrivals != s.connection.arrivals || !s.reads() {
 			return
 		}
 		select {
 		case a := <-arrivals:
-			s.receive(a)
+			s.receive(a, now)
 		default:
 			return
 		}

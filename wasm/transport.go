@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strconv"
@@ -306,11 +307,12 @@ func (s *socket) onMessage(data js.Value) {
 		s.Close(wire.CloseMalformed, "a frame is no text or too large")
 		return
 	}
-	for frame, rest, more := "", data.String(), true; more; {
-		frame, rest, more = strings.Cut(rest, wire.FrameSeparator)
+	// The frames share one copy.
+	for frame, rest, more := []byte(nil), []byte(data.String()), true; more; {
+		frame, rest, more = bytes.Cut(rest, []byte(wire.FrameSeparator))
 		if s.queued.Add(int64(len(frame))) <= maxQueuedBytes {
 			select {
-			case s.frames <- []byte(frame):
+			case s.frames <- frame:
 				continue
 			default:
 			}
@@ -338,13 +340,17 @@ func (s *socket) finish(code int, reason string) {
 // Read returns the next frame.
 func (s *socket) Read() ([]byte, error) {
 	var frame []byte
-	select {
+	select { // of one channel, which takes less: many frames wait in a burst
 	case frame = <-s.frames:
-	case <-s.ended:
+	default:
 		select {
 		case frame = <-s.frames:
-		default:
-			return nil, s.err
+		case <-s.ended:
+			select {
+			case frame = <-s.frames:
+			default:
+				return nil, s.err
+			}
 		}
 	}
 	s.queued.Add(-int64(len(frame)))

@@ -137,7 +137,7 @@ var faults = []fault{
 	{"STORE-1 the gateway calls itself unready while others write", "web/store/health.go", "Store.Healthy",
 		`	if info.State.LastSeq < received {`,
 		`	if info.State.LastSeq < max(received, s.follow.sequence()) {`},
-	{"DESK-1 a note is news to the customer", "web/store/commits.go", "Store.change",
+	{"DESK-1 a note is news to the customer", "web/store/commits.go", "Store.changeLocked",
 		`		if len(events) > 0 {
 			e.LastUpdatedAt = now()
 		}
@@ -543,7 +543,7 @@ var faults = []fault{
 		`	*c = connection{arrivals: c.arrivals}`},
 	{"STREAM-3 of a burst the first frame is read only", "sdk/session.go", "session.receiveWaiting",
 		`		case a := <-arrivals:
-			s.receive(a)
+			s.receive(a, now)
 		default:`,
 		`		case <-arrivals:
 		default:`},
@@ -937,8 +937,8 @@ var faults = []fault{
 		`		case make(chan struct{}) <- struct{}{}:
 `},
 	{"EV-12 of several frames in a message only the first is heard", "wasm/transport.go", "socket.onMessage",
-		"frame, rest, more = strings.Cut(rest, wire.FrameSeparator)",
-		"frame, _, _ = strings.Cut(rest, wire.FrameSeparator)\n\t\tmore = false"},
+		"frame, rest, more = bytes.Cut(rest, []byte(wire.FrameSeparator))",
+		"frame, _, _ = bytes.Cut(rest, []byte(wire.FrameSeparator))\n\t\tmore = false"},
 	{"SES-1 the session id is never forgotten", "wasm/transport.go", "storage.Remove",
 		`s.call("removeItem", key)`,
 		`s.call("getItem", key)`},
@@ -1573,7 +1573,7 @@ var faults = []fault{
 	{"NAME-1 a token has another name than is shown", "web/gateway/rest.go", "Gateway.mint",
 		`CustomerName: httpapi.CustomerName(in.CustomerName), Identifiers`,
 		`CustomerName: in.CustomerName, Identifiers`},
-	{"NAME-1 a customer has the name of the bot", "web/httpapi/name.go", "",
+	{"NAME-1 a customer has the name of the bot", "web/httpapi/name.go", "reservedNames",
 		`"system": true, strings.ToLower(BotName): true, "bot": true}`,
 		`"system": true}`},
 }
