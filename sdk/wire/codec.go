@@ -8,6 +8,9 @@ import (
 
 func (r *decoder) str() string {
 	text := r.string()
+	if r.whole != "" && !r.unescaped && len(text) > 0 {
+		return r.whole[r.at-1-len(text) : r.at-1]
+	}
 	if word := known(text); word != "" {
 		return word
 	}
@@ -51,8 +54,8 @@ func (r *decoder) time() time.Time {
 		return time.Time{}
 	}
 	t, ok := ParseTime(string(s))
-	// An offset can lead out of the years that can be written again.
-	if y := t.Year(); !ok || y < 0 || y > 9999 {
+	// An offset can lead out of the years that can be written again, 0 to 9999.
+	if at := t.Unix(); !ok || at < -62_167_219_200 || at > 253_402_300_799 {
 		r.expect("date")
 	}
 	return t
@@ -106,17 +109,19 @@ type Encoder struct{ B []byte }
 //
 //go:noinline
 func (w *Encoder) Name(name string) {
-	w.next()
-	w.B = append(w.B, '"')
-	w.B = append(w.B, name...)
-	w.B = append(w.B, '"', ':')
+	b := append(w.next(), '"')
+	b = append(b, name...)
+	w.B = append(b, '"', ':')
 }
 
-// next separates what follows from what stands before it in its object or array.
-func (w *Encoder) next() {
-	if c := w.B[len(w.B)-1]; c != '{' && c != '[' {
-		w.B = append(w.B, ',')
+// next returns B with what separates that which follows from what stands before it in its
+// object or array.
+func (w *Encoder) next() []byte {
+	b := w.B
+	if c := b[len(b)-1]; c != '{' && c != '[' {
+		b = append(b, ',')
 	}
+	return b
 }
 
 // Open begins an object.
@@ -190,7 +195,7 @@ func (w *Encoder) Strings(name string, m map[string]string) {
 	w.Name(name)
 	w.Open()
 	for _, k := range keys {
-		w.next()
+		w.B = w.next()
 		w.quote(k)
 		w.B = append(w.B, ':')
 		w.quote(m[k])

@@ -65,8 +65,17 @@ func DecodeServerFrame(text []byte) (ServerFrame, error) {
 	// the gateway, unlike clients, is not out to deceive.
 	r := newDecoder(text)
 	r.repeats = true
+	// A message is about as long as its frame, and its strings are parts of it: one copy for all.
+	// What else comes is seldom, and may be kept for long: it is read again, with copies of its own.
+	r.whole = string(text)
 	f := r.serverFrame()
 	err := r.end()
+	if f.Event.Message == nil {
+		r = newDecoder(text)
+		r.repeats = true
+		f = r.serverFrame()
+		err = r.end()
+	}
 	if err != nil {
 		if skimmed, ok := skimEventFrame(text); ok {
 			return skimmed, nil

@@ -74,6 +74,9 @@ type decoder struct {
 	repeats bool   // a name may come twice in an object
 	lenient bool   // what is no UTF-8 becomes U+FFFD, and is no error
 	scratch []byte // of a string that had to be unescaped
+	// whole is the text again where strings may be parts of it; they keep all of it in memory.
+	whole     string
+	unescaped bool // the last string was
 }
 
 func newDecoder(text []byte) *decoder { return &decoder{text: text} }
@@ -287,26 +290,29 @@ func (r *decoder) string() []byte {
 // quoted reads the string that begins here.
 func (r *decoder) quoted() []byte {
 	r.at++
+	r.unescaped = false
 	begin := r.at
 	ascii := true
-	for ; r.at < len(r.text); r.at++ {
-		switch c := r.text[r.at]; {
+	for i, c := range r.text[begin:] {
+		switch {
 		case c == '"':
-			s := r.text[begin:r.at]
+			s := r.text[begin : begin+i]
 			if !ascii && !utf8.Valid(s) {
 				return r.unescape(begin)
 			}
-			r.at++
+			r.at = begin + i + 1
 			return s
 		case c == '\\':
 			return r.unescape(begin)
 		case c < ' ':
+			r.at = begin + i
 			r.fail("syntax")
 			return nil
 		case c >= utf8.RuneSelf:
 			ascii = false
 		}
 	}
+	r.at = len(r.text)
 	r.fail("syntax")
 	return nil
 }
@@ -314,6 +320,7 @@ func (r *decoder) quoted() []byte {
 // unescape reads the string that begins there into scratch.
 func (r *decoder) unescape(begin int) []byte {
 	b := r.scratch[:0]
+	r.unescaped = true
 	for r.at = begin; r.at < len(r.text); {
 		c := r.text[r.at]
 		switch {

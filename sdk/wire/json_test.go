@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/big"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -130,6 +131,33 @@ func TestDeep(t *testing.T) {
 		r.skip()
 		if err := r.end(); (err == nil) != (n <= maxDepth) {
 			t.Errorf("%d deep: %v", n, err)
+		}
+	}
+}
+
+// A reader may use the bytes of a frame again once it is decoded, whatever its strings are parts of.
+func TestFramesAreCopied(t *testing.T) {
+	for _, text := range []string{
+		string(typical()),
+		`{"type":"event","id":"7","event":{"eventType":"MESSAGES","messageId":"a\u0062c","body":{"elementText":{"text":"say \"hello\""}},"senderParticipantName":"Zoë"}}`,
+		`{"type":"event","id":"8","event":{"eventType":"PARTICIPANT_ADDED","engagementId":"one","participantId":"two","displayName":"Bo"}}`,
+		`{"type":"ready","lastEventId":"9","resumed":true}`,
+	} {
+		want, err := DecodeServerFrame([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		frame := []byte(text)
+		got, err := DecodeServerFrame(frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(frame)
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		if m := got.Event.Message; m != nil && m.SenderParticipantName == "Zoë" && (m.MessageID != "abc" || m.Body.Text != `say "hello"`) {
+			t.Errorf("escaped strings are %q and %q", m.MessageID, m.Body.Text)
 		}
 	}
 }

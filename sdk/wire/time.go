@@ -77,7 +77,7 @@ func ParseTime(s string) (t time.Time, ok bool) {
 		digits := min(at-begin, 9)
 		nanos = number(begin, begin+digits) * pow10(9-digits)
 	}
-	var offset time.Duration
+	offset := 0 // in seconds
 	switch zone := s[at:]; {
 	case zone == "Z":
 	case len(zone) == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':' &&
@@ -86,19 +86,43 @@ func ParseTime(s string) (t time.Time, ok bool) {
 		if hours > 23 || minutes > 59 {
 			return t, false
 		}
-		offset = time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+		offset = hours*3600 + minutes*60
 		if zone[0] == '-' {
 			offset = -offset
 		}
 	default:
 		return t, false
 	}
-	t = time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	// time.Date would take the 31st of February for a day in March.
-	if _, m, d := t.Date(); int(m) != month || d != day {
-		return time.Time{}, false
+	if month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
+		return t, false
 	}
-	return t.Add(-offset), true
+	seconds := int64(days(year, month, day))*86400 + int64(hour*3600+minute*60+second)
+	return time.Unix(seconds-int64(offset), int64(nanos)).UTC(), true
+}
+
+// daysIn returns how many days a month has.
+func daysIn(year, month int) int {
+	switch {
+	case month == 2 && year%4 == 0 && (year%100 != 0 || year%400 == 0):
+		return 29
+	case month == 2:
+		return 28
+	case month == 4 || month == 6 || month == 9 || month == 11:
+		return 30
+	}
+	return 31
+}
+
+// days returns how many days a date is after the 1st of January 1970, in the Gregorian calendar.
+// Years begin in March, so that what a leap year adds stands at the end.
+func days(year, month, day int) int {
+	year += 400 // not below zero
+	month -= 3
+	if month < 0 {
+		month += 12
+		year--
+	}
+	return year*365 + year/4 - year/100 + year/400 + (153*month+2)/5 + day - 865_566
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -37,3 +37,17 @@ func FuzzTime(f *testing.F) {
 		}
 	})
 }
+
+// Every day is where package time has it.
+func TestDays(t *testing.T) {
+	end := time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for at := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC); at.Before(end); at = at.AddDate(0, 0, 1) {
+		year, month, day := at.Date()
+		if got := int64(days(year, int(month), day)) * 86400; got != at.Unix() {
+			t.Fatalf("%v: %d, want %d", at, got, at.Unix())
+		}
+		if last := at.AddDate(0, 0, 1).Month() != month; last != (day == daysIn(year, int(month))) {
+			t.Fatalf("%v: the month has %d days", at, daysIn(year, int(month)))
+		}
+	}
+}
