@@ -152,9 +152,9 @@ func (p *pack) run() error {
 	return os.WriteFile(filepath.Join(p.out, "build-info.json"), append(info, '\n'), 0o644)
 }
 
-// environment is the program's. A page has less to spare than a server: the heap grows by half,
-// not to the double, before it is collected.
-var environment = map[string]string{"GOGC": "50"}
+// environment is the program's. A page has less to spare than a server: the heap grows by three
+// tenths, not to the double, before it is collected.
+var environment = map[string]string{"GOGC": "30"}
 
 // buildSection is the custom section of the wasm that has the build's stamp, for the script.
 const buildSection = "build"

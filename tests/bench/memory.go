@@ -38,7 +38,7 @@ func measureMemory(ctx context.Context, o options) (r report, err error) {
 	ready := all.median("wasm ready")
 	r.goals = []goal{
 		{what: "wasm memory when ready", unit: "MB", value: ready, must: 4, aim: 3.2},
-		{what: "wasm memory after " + count + " (aim: as when ready)", unit: "MB", value: all.median("wasm received"), must: 8, aim: ready},
+		{what: "wasm memory after " + count + " (aim: as when ready)", unit: "MB", value: all.median("wasm received"), must: 6, aim: ready},
 	}
 	return r, nil
 }
