@@ -30,7 +30,7 @@ var faults = []fault{
 		`[message, message]`},
 	{"STORE-1 a reading waits for entries that are removed meanwhile", "web/store/read.go", "Store.read",
 		`waiting = now != before || !hasDelivered(ctx, consumer, now)`,
-		`waiting = true`},
+		`waiting = now >= before`},
 	{"DESK-1 --demo-host lets everybody who uses its name to the desk", "web/demo.go", "onlyHosts",
 		`case by == asDemoHost && (!deskThere && ofDesk(r.URL.Path) || ofServers(r.URL.Path)):`,
 		`case by == asDemoHost && ofServers(r.URL.Path):`},
