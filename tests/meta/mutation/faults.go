@@ -36,7 +36,7 @@ var faults = []fault{
 		`case by == asDemoHost && ofServers(r.URL.Path):`},
 	{"DESK-1 --demo-host takes a foreign connection for this machine's", "web/demo.go", "reachedBy",
 		`(jwks.IsLoopback(from) || jwks.IsLoopback(demoHost))`,
-		`true`},
+		`(from != "" || jwks.IsLoopback(demoHost))`},
 	{"EV-14 two sessions make deliveries at once", "sdk/outbox.go", "Core.dispatch",
 		`c.delivering <- struct{}{}`,
 		`select {

@@ -13,8 +13,8 @@
 // more, a fault in sdk/, web/ or js/pack meets the native tests of its package; what these do not
 // catch, and faults in wasm/ and in the shim, meets the built artefact in Chromium: first the
 // tests that name the rows it breaks, then all that run in Chromium. A test must fail twice to
-// count, the second time while no other runs, so that one that is only slow catches nothing. At
-// the end each test that has caught something runs without any fault, and must pass.
+// count, one in Chromium the second time while no other runs, so that one that is only slow
+// catches nothing. At the end each test that has caught something runs without any fault, and must pass.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
 // follows its code when that is renamed or moved (match.go). One whose code is gone, or may
@@ -462,11 +462,11 @@ func (c tree) naming(pkg string, rows []string) (names []string, err error) {
 	return names, nil
 }
 
-// turns lets tests run side by side, and those that confirm a catch alone.
+// turns lets tests run side by side, and those that confirm a catch in Chromium alone.
 var turns sync.RWMutex
 
 // catches runs test functions of a package; nil for all. A failure is a catch when the test fails
-// once more, alone; one of the core's at once, for their time is virtual, unless it broke off.
+// once more; one of the core's at once, for their time is virtual, unless it broke off.
 func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch, err error) {
 	turns.RLock()
 	failed, err := c.run(ctx, pkg, names)
@@ -480,8 +480,12 @@ func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch
 	if name := (catch{pkg, failed}).function(); name != "" {
 		names = []string{name}
 	}
-	turns.Lock()
-	defer turns.Unlock()
+	turn := turns.RLocker()
+	if inChromium(pkg) {
+		turn = &turns
+	}
+	turn.Lock()
+	defer turn.Unlock()
 	if failed, err = c.run(ctx, pkg, names); err != nil || failed == "" {
 		return by, err
 	}
