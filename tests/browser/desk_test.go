@@ -264,9 +264,10 @@ func TestDeskAbandonedChats(t *testing.T) {
 	ann := &deskAgent{name: "Ann", role: "agent", account: accountA}
 	g := newDeskGateway(t, []*deskAgent{ann}, "--customer-grace", "1s", "--abandon-after", "2s")
 	atAnn := g.signedIn(t, ann)
-	kim := g.visit(t, accountA, "Kim", "A lamp that stays")
+	kim := g.visit(t, accountA, "", "A lamp that stays") // a token need not say a name
 	leo, max := g.visit(t, accountA, "Leo", "A lamp that waits"), g.visit(t, accountA, "Max", "A lamp in work")
 	atAnn.lists("waiting-list", kim, leo, max)
+	atAnn.WaitUntil("a customer without a name to be called by the type", `document.querySelector(%s + " .item-name")?.textContent === "Customer"`, item("waiting-list", kim))
 	atAnn.Click(item("waiting-list", max) + " " + testid("accept"))
 	atAnn.write("Are you there?")
 	leo.goAway()

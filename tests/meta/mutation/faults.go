@@ -5,6 +5,38 @@ package main
 // or once in its function. It consists of whole tokens; white space and comments do not count.
 // The code may be renamed or moved (match.go); -refresh brings the entries up to date.
 var faults = []fault{
+	{"INIT-8 React: a component that has come and gone opens a session", "js/react.js", "agree",
+		`  await null;
+  while (opened !== wanted()) await (opened ? close() : open());`,
+		`  while (opened !== wanted()) await (opened ? close() : open());`},
+	{"SHUT-1 React: the first of two components that goes closes the session", "js/react.js", "hold",
+		`holders.splice(holders.indexOf(holder), 1);`,
+		`holders.length = 0;`},
+	{"NS-13 React: who signs in while init runs gets the session of the one before", "js/react.js", "hold",
+		`if (holder !== lastHolder) number++;`,
+		`if (!number) number++;`},
+	{"EV-14 React: a session that has ended is opened again by itself", "js/react.js", "SHUTDOWN",
+		`    leave();
+    ended = true;`,
+		`    leave();`},
+	{"JWT-3 React: a back end that gives no token is not asked again", "js/react.js", "refresh",
+		`timer = setTimeout(refresh, pause * 1000);`,
+		``},
+	{"INIT-3 React: a token that has expired before init fails the session", "js/react.js", "initialize",
+		`if (!again || `,
+		`if (true || `},
+	{"MSG-1 React: a message that was answered and raised is shown twice", "js/react.js", "add",
+		`[message.messageIndex, message]`,
+		`[message, message]`},
+	{"STORE-1 a reading waits for entries that are removed meanwhile", "web/store/read.go", "Store.read",
+		`waiting = now != before || !hasDelivered(ctx, consumer, now)`,
+		`waiting = now >= before`},
+	{"DESK-1 --demo-host lets everybody who uses its name to the desk", "web/demo.go", "onlyHosts",
+		`case by == asDemoHost && (!deskThere && ofDesk(r.URL.Path) || ofServers(r.URL.Path)):`,
+		`case by == asDemoHost && ofServers(r.URL.Path):`},
+	{"DESK-1 --demo-host takes a foreign connection for this machine's", "web/demo.go", "reachedBy",
+		`(jwks.IsLoopback(from) || jwks.IsLoopback(demoHost))`,
+		`(from != "" || jwks.IsLoopback(demoHost))`},
 	{"EV-14 two sessions make deliveries at once", "sdk/outbox.go", "Core.dispatch",
 		`c.delivering <- struct{}{}`,
 		`select {

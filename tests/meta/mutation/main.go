@@ -7,11 +7,14 @@
 //	go run ./tests/meta/mutation -list           the faults and their places, without running anything
 //	go run ./tests/meta/mutation -refresh        rewrites faults.go: files, functions and names as they are today
 //	go run ./tests/meta/mutation -sim            some faults, and the simulation (tests/faults/sim) only
+//	go run ./tests/meta/mutation -record         all, and writes which test caught which into caught.tsv
 //
-// A fault in sdk/, web/ or js/pack first meets the native tests of its package. What these do not
+// A fault first meets the test that caught it last (caught.tsv). Where that is not known any
+// more, a fault in sdk/, web/ or js/pack meets the native tests of its package; what these do not
 // catch, and faults in wasm/ and in the shim, meets the built artefact in Chromium: first the
-// tests that name the rows it breaks, then all that run in Chromium. A test in Chromium
-// must fail twice to count, so that one that is only slow catches nothing.
+// tests that name the rows it breaks, then all that run in Chromium. A test must fail twice to
+// count, one in Chromium the second time while no other runs, so that one that is only slow
+// catches nothing. At the end each test that has caught something runs without any fault, and must pass.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
 // follows its code when that is renamed or moved (match.go). One whose code is gone, or may
@@ -68,7 +71,8 @@ func main() {
 	sim := flag.Bool("sim", false, "run the simulation only, with the faults that it must show")
 	list := flag.Bool("list", false, "check and print the faults, and say which are found by their shape only")
 	renew := flag.Bool("refresh", false, "write the places and names of today into faults.go")
-	workers := flag.Int("workers", runtime.NumCPU(), "native test `runs` at once")
+	workers := flag.Int("workers", runtime.NumCPU(), "test `runs` at once")
+	keep := flag.Bool("record", false, "write what caught each fault into "+recordFile)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -79,7 +83,7 @@ func main() {
 		}
 		return
 	}
-	good, err := run(ctx, *only, *native, *list, *sim, *workers)
+	good, err := run(ctx, *only, *native, *list, *sim, *keep, *workers)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 	}
@@ -88,7 +92,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers int) (good bool, err error) {
+func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, workers int) (good bool, err error) {
 	code, err := readCode(os.DirFS("."))
 	if err != nil {
 		return false, err
@@ -127,16 +131,21 @@ func run(ctx context.Context, only string, nativeOnly, list, sim bool, workers i
 		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
 		return err == nil && report(os.Stdout, chosen, verdicts, false), err
 	}
+	known, err := readRecord(keep)
+	if err != nil {
+		return false, err
+	}
 	verdicts := make([]verdict, len(chosen))
-	if err := runNative(ctx, copies, chosen, verdicts); err != nil {
+	if err := runNative(ctx, copies, chosen, verdicts, known); err != nil {
 		return false, err
 	}
 	if !nativeOnly {
-		if err := runBrowser(ctx, copies[0], quick, chosen, verdicts); err != nil {
+		if err := runBrowser(ctx, copies, quick, chosen, verdicts, known); err != nil {
 			return false, err
 		}
 	}
-	return report(os.Stdout, chosen, verdicts, nativeOnly), nil
+	good = report(os.Stdout, chosen, verdicts, nativeOnly)
+	return good, copies[0].passWithout(ctx, quick, verdicts)
 }
 
 // printList prints faults with their places.
@@ -173,7 +182,7 @@ func choose(all []mutant, only string) (chosen []mutant, err error) {
 
 // verdict is what became of a fault.
 type verdict struct {
-	by    string // the test that caught it; "" for none
+	by    catch // what caught it
 	tried bool
 	err   error // it could not be tried
 }
@@ -185,7 +194,7 @@ func report(w io.Writer, list []mutant, verdicts []verdict, nativeOnly bool) boo
 	caught, tried := 0, 0
 	for i, f := range list {
 		v := verdicts[i]
-		by := v.by
+		by := v.by.String()
 		switch {
 		case !v.tried:
 			continue // natively not to be seen
@@ -205,7 +214,10 @@ func report(w io.Writer, list []mutant, verdicts []verdict, nativeOnly bool) boo
 	return caught == tried
 }
 
-func isNative(f mutant) bool { return strings.HasPrefix(f.file, "sdk/") || isServer(f) }
+func isNative(f mutant) bool { return isCore(filepath.Dir(f.file)) || isServer(f) }
+
+// isCore reports whether a package is one of the core's.
+func isCore(pkg string) bool { return pkg == "sdk" || strings.HasPrefix(pkg, "sdk/") }
 
 // isServer reports whether a fault is in a Go file of the server's, or of the build's, for which
 // the same holds: its own package's tests are to show it.
@@ -213,47 +225,45 @@ func isServer(f mutant) bool {
 	return (strings.HasPrefix(f.file, "web/") || strings.HasPrefix(f.file, "js/pack/")) && strings.HasSuffix(f.file, ".go")
 }
 
-// runNative lets the workers, each in a copy of its own, plant the faults of the core.
-func runNative(ctx context.Context, copies []tree, list []mutant, verdicts []verdict) error {
-	if !slices.ContainsFunc(list, isNative) {
-		return nil
-	}
-	progress("the copy's native tests, without a fault")
-	sound := func(by string, err error) error {
-		if err != nil || by != "" {
-			return errors.Join(err, fmt.Errorf("the native tests fail without any fault: %q", by))
-		}
-		return nil
-	}
-	if slices.ContainsFunc(list, func(f mutant) bool { return isNative(f) && !isServer(f) }) {
-		if err := sound(copies[0].native(ctx, "./sdk/...")); err != nil {
-			return err
-		}
-	}
-	var packages []string
-	for _, f := range list {
-		if pkg := "./" + filepath.Dir(f.file); isServer(f) && !slices.Contains(packages, pkg) {
-			packages = append(packages, pkg)
-			if err := sound(copies[0].test(ctx, serverTimeout, nil, pkg)); err != nil {
-				return err
+// runNative lets the workers, each in a copy of its own, plant the faults that native tests are
+// to show, but for those that were last caught in Chromium.
+func runNative(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, known record) error {
+	chosen := func(i int) bool { return isNative(list[i]) && !inChromium(known.of(list[i]).pkg) }
+	return plantEach(ctx, copies, list, verdicts, known, chosen, func(c tree, f mutant) (catch, error) {
+		return c.with(f, func() (catch, error) {
+			if by, err := c.again(ctx, known.of(f)); err != nil || by.test != "" {
+				return by, err
 			}
-		}
-	}
-	return plantEach(ctx, copies, list, verdicts, isNative, func(c tree, f mutant) (by string, err error) {
-		if isServer(f) {
-			return c.server(ctx, f)
-		}
-		by, err = c.native(ctx, "./"+filepath.Dir(f.file))
-		if err == nil && by == "" && filepath.Dir(f.file) != "sdk" {
-			by, err = c.native(ctx, "./sdk")
-		}
-		return by, err
+			if isServer(f) {
+				return c.server(ctx, f)
+			}
+			by, err := c.native(ctx, filepath.Dir(f.file))
+			if err == nil && by.test == "" && filepath.Dir(f.file) != "sdk" {
+				by, err = c.native(ctx, "sdk")
+			}
+			return by, err
+		})
+	})
+}
+
+// runBrowser plants what has not been caught.
+func runBrowser(ctx context.Context, copies []tree, quick mutant, list []mutant, verdicts []verdict, known record) error {
+	chosen := func(i int) bool { return verdicts[i].by.test == "" && verdicts[i].err == nil }
+	return plantEach(ctx, copies, list, verdicts, known, chosen, func(c tree, f mutant) (catch, error) {
+		return c.with(quick, func() (catch, error) {
+			return c.with(f, func() (catch, error) {
+				if by, err := c.again(ctx, known.of(f)); err != nil || by.test != "" {
+					return by, err
+				}
+				return c.caughtInBrowser(ctx, f)
+			})
+		})
 	})
 }
 
 // plantEach lets the copies share the chosen faults: each plants one at a time, and test
 // says what catches it.
-func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, chosen func(mutant) bool, test func(tree, mutant) (by string, err error)) error {
+func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, known record, chosen func(int) bool, test func(tree, mutant) (catch, error)) error {
 	next := make(chan int)
 	var group sync.WaitGroup
 	for _, c := range copies {
@@ -261,18 +271,21 @@ func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []ver
 			for i := range next {
 				f := list[i]
 				began := time.Now()
-				by, err := c.with(f, func() (string, error) { return test(c, f) })
+				by, err := test(c, f)
 				if ctx.Err() != nil {
 					return
 				}
 				verdicts[i] = verdict{by, true, err}
 				printVerdict(began, f, verdicts[i])
+				if err := known.keep(f, by); err != nil {
+					progress(err.Error())
+				}
 			}
 		})
 	}
 feed:
-	for i, f := range list {
-		if !chosen(f) {
+	for i := range list {
+		if !chosen(i) {
 			continue
 		}
 		select {
@@ -286,43 +299,10 @@ feed:
 	return ctx.Err()
 }
 
-// runBrowser plants what has not been caught, one after the other: tests in Chromium
-// have real time, and share it badly.
-func runBrowser(ctx context.Context, c tree, quick mutant, list []mutant, verdicts []verdict) error {
-	left := func(i int) bool { return verdicts[i].by == "" && verdicts[i].err == nil }
-	if !slices.ContainsFunc(list, func(f mutant) bool { return left(slices.Index(list, f)) }) {
-		return nil
-	}
-	if _, err := c.with(quick, func() (string, error) {
-		progress("the copy's tests in Chromium, without a fault")
-		for _, pkg := range []string{"./js", "./tests/browser", "./tests/faults/soak", "./tests/meta"} {
-			if by, err := c.inBrowser(ctx, pkg, nil); err != nil || by != "" {
-				return "", errors.Join(err, fmt.Errorf("tests in Chromium fail without any fault: %q", by))
-			}
-		}
-		for i, f := range list {
-			if !left(i) {
-				continue
-			}
-			began := time.Now()
-			by, err := c.with(f, func() (string, error) { return c.caughtInBrowser(ctx, f) })
-			if ctx.Err() != nil {
-				return "", ctx.Err()
-			}
-			verdicts[i] = verdict{by, true, err}
-			printVerdict(began, f, verdicts[i])
-		}
-		return "", nil
-	}); err != nil {
-		return err
-	}
-	return nil
-}
-
 func progress(text string) { fmt.Fprintln(os.Stderr, text) }
 
 func printVerdict(began time.Time, f mutant, v verdict) {
-	by := v.by
+	by := v.by.String()
 	switch {
 	case v.err != nil:
 		by = v.err.Error()
@@ -365,18 +345,18 @@ func (c tree) fill(ctx context.Context) error {
 }
 
 // with plants a fault for as long as run runs.
-func (c tree) with(f mutant, run func() (string, error)) (by string, err error) {
+func (c tree) with(f mutant, run func() (catch, error)) (by catch, err error) {
 	name := filepath.Join(string(c), f.file)
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return "", err
+		return by, err
 	}
 	planted, ok := f.plant(string(text))
 	if !ok {
-		return "", fmt.Errorf("%s has changed", f.file)
+		return by, fmt.Errorf("%s has changed", f.file)
 	}
 	if err := os.WriteFile(name, []byte(planted), 0o666); err != nil {
-		return "", err
+		return by, err
 	}
 	defer func() { err = errors.Join(err, os.WriteFile(name, text, 0o666)) }()
 	return run()
@@ -386,69 +366,71 @@ func (c tree) with(f mutant, run func() (string, error)) (by string, err error) 
 const bounded = "prlimit --as=12000000000"
 
 // native runs a package's tests, and then the simulation.
-func (c tree) native(ctx context.Context, pkg string) (by string, err error) {
-	if by, err = c.test(ctx, nativeTimeout, nil, "-exec", bounded, pkg); by == "" && err == nil {
-		by, err = c.simulate(ctx, nativeSeeds)
+func (c tree) native(ctx context.Context, pkg string) (by catch, err error) {
+	if by, err = c.catches(ctx, pkg, nil); by.test == "" && err == nil {
+		by.pkg = "tests/faults/sim"
+		by.test, err = c.simulate(ctx, nativeSeeds)
 	}
 	return by, err
 }
 
 // server runs the tests of a server's package: first those that name the fault's rows.
-func (c tree) server(ctx context.Context, f mutant) (by string, err error) {
+func (c tree) server(ctx context.Context, f mutant) (by catch, err error) {
 	pkg := filepath.Dir(f.file)
 	names, err := c.naming(pkg, rowID.FindAllString(f.breaks, -1))
 	if err != nil {
-		return "", err
+		return by, err
 	}
 	if len(names) > 0 {
-		if by, err = c.test(ctx, serverTimeout, nil, "-run", "^("+strings.Join(names, "|")+")$", "./"+pkg); err != nil || by != "" {
+		if by, err = c.catches(ctx, pkg, names); err != nil || by.test != "" {
 			return by, err
 		}
 	}
-	return c.test(ctx, serverTimeout, nil, "./"+pkg)
+	return c.catches(ctx, pkg, nil)
 }
 
 var rowID = regexp.MustCompile(`\b[A-Z]+-[0-9]+\b`)
 
-func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by string, err error) {
-	if strings.HasPrefix(f.file, "wasm/") {
-		if by, err = c.inBridge(ctx); err != nil || by != "" {
+// browserPackages are those whose tests show in Chromium what native tests do not.
+var browserPackages = []string{"js", "tests/browser", "tests/faults/soak", "tests/meta"}
+
+// inChromium reports whether a package's tests run in Chromium, or look at what is built.
+func inChromium(pkg string) bool {
+	return pkg == "wasm" || pkg == bundlers || slices.Contains(browserPackages, pkg)
+}
+
+// bundlers is the package whose tests show what the npm package's parts of its own do.
+const bundlers = "tests/bundlers"
+
+func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err error) {
+	packages := browserPackages
+	switch {
+	case strings.HasPrefix(f.file, "wasm/"):
+		if by, err = c.catches(ctx, "wasm", nil); err != nil || by.test != "" {
 			return by, err
 		}
+	case f.file == "js/react.js":
+		packages = []string{bundlers}
 	}
 	rows := rowID.FindAllString(f.breaks, -1)
 	for _, functions := range []func(pkg string) ([]string, error){
 		func(pkg string) ([]string, error) { return c.naming(pkg, rows) },
 		func(string) ([]string, error) { return nil, nil }, // all
 	} {
-		for _, pkg := range []string{"./js", "./tests/browser", "./tests/faults/soak", "./tests/meta"} {
+		for _, pkg := range packages {
 			names, err := functions(pkg)
 			if err != nil {
-				return "", err
+				return by, err
 			}
 			if names != nil && len(names) == 0 {
 				continue
 			}
-			if by, err = c.inBrowser(ctx, pkg, names); err != nil || by != "" {
+			if by, err = c.catches(ctx, pkg, names); err != nil || by.test != "" {
 				return by, err
 			}
 		}
 	}
-	return "", nil
-}
-
-// inBridge runs the tests of wasm/, inside Chromium.
-func (c tree) inBridge(ctx context.Context) (by string, err error) {
-	runner, err := filepath.Abs("dist/tools/wasmexec")
-	if err != nil {
-		return "", err
-	}
-	root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOROOT: %w", err)
-	}
-	environment := []string{"GOOS=js", "GOARCH=wasm", "GOROOT=" + strings.TrimSpace(string(root))}
-	return c.test(ctx, browserTimeout, environment, "-exec", runner, "./wasm")
+	return catch{}, nil
 }
 
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\) \{$`)
@@ -480,22 +462,107 @@ func (c tree) naming(pkg string, rows []string) (names []string, err error) {
 	return names, nil
 }
 
-// inBrowser runs test functions of a package in Chromium; nil for all. What fails must
-// fail again.
-func (c tree) inBrowser(ctx context.Context, pkg string, names []string) (by string, err error) {
-	arguments := []string{pkg}
+// turns lets tests run side by side, and those that confirm a catch in Chromium alone.
+var turns sync.RWMutex
+
+// catches runs test functions of a package; nil for all. A failure is a catch when the test fails
+// once more; one of the core's at once, for their time is virtual, unless it broke off.
+func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch, err error) {
+	turns.RLock()
+	failed, err := c.run(ctx, pkg, names)
+	turns.RUnlock()
+	switch {
+	case err != nil || failed == "":
+		return by, err
+	case isCore(pkg) && strings.HasPrefix(failed, "Test") && !strings.HasSuffix(failed, crash):
+		return catch{pkg, failed}, nil
+	}
+	if name := (catch{pkg, failed}).function(); name != "" {
+		names = []string{name}
+	}
+	turn := turns.RLocker()
+	if inChromium(pkg) {
+		turn = &turns
+	}
+	turn.Lock()
+	defer turn.Unlock()
+	if failed, err = c.run(ctx, pkg, names); err != nil || failed == "" {
+		return by, err
+	}
+	return catch{pkg, failed}, nil
+}
+
+// again runs the test that caught a fault last.
+func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
+	name := last.function()
+	if name == "" {
+		return by, nil
+	}
+	return c.catches(ctx, last.pkg, []string{name})
+}
+
+// run runs test functions of a package in its way; nil for all. It returns the first that fails.
+func (c tree) run(ctx context.Context, pkg string, names []string) (by string, err error) {
+	var environment, arguments []string
+	timeout := serverTimeout
+	switch {
+	case pkg == "wasm": // in Chromium
+		runner, err := filepath.Abs("dist/tools/wasmexec")
+		if err != nil {
+			return "", err
+		}
+		root, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+		if err != nil {
+			return "", fmt.Errorf("go env GOROOT: %w", err)
+		}
+		timeout = browserTimeout
+		environment = []string{"GOOS=js", "GOARCH=wasm", "GOROOT=" + strings.TrimSpace(string(root))}
+		arguments = []string{"-exec", runner}
+	case inChromium(pkg):
+		timeout = browserTimeout
+	case isCore(pkg):
+		timeout = nativeTimeout
+		arguments = []string{"-exec", bounded}
+	}
 	if names != nil {
-		arguments = []string{"-run", "^(" + strings.Join(names, "|") + ")$", pkg}
+		arguments = append(arguments, "-run", "^("+strings.Join(names, "|")+")$")
 	}
-	if by, err = c.test(ctx, browserTimeout, nil, arguments...); by == "" || err != nil {
-		return "", err
+	return c.test(ctx, timeout, environment, append(arguments, "./"+pkg)...)
+}
+
+// passWithout runs the tests that have caught faults without any: a test that fails then, and
+// once more alone, has caught nothing.
+func (c tree) passWithout(ctx context.Context, quick mutant, verdicts []verdict) error {
+	caught := map[string][]string{} // functions, by package
+	for _, v := range verdicts {
+		if name := v.by.function(); name != "" && !slices.Contains(caught[v.by.pkg], name) {
+			caught[v.by.pkg] = append(caught[v.by.pkg], name)
+		}
 	}
-	first, _, _ := strings.Cut(by, "/")
-	first, _, _ = strings.Cut(first, " ")
-	if strings.HasPrefix(first, "Test") {
-		arguments = []string{"-run", "^" + first + "$", pkg}
-	}
-	return c.test(ctx, browserTimeout, nil, arguments...)
+	progress("the tests that have caught faults, without one")
+	_, err := c.with(quick, func() (none catch, err error) {
+		for pkg, names := range caught {
+			for len(names) > 0 {
+				by, err := c.run(ctx, pkg, names)
+				if err != nil {
+					return none, err
+				}
+				if by == "" {
+					break
+				}
+				name := catch{pkg, by}.function()
+				if by, err = c.run(ctx, pkg, []string{name}); err != nil {
+					return none, err
+				}
+				if by != "" || name == "" {
+					return none, fmt.Errorf("%s fails without any fault", catch{pkg, by})
+				}
+				names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+			}
+		}
+		return none, nil
+	})
+	return err
 }
 
 // test runs go test in the copy and returns the first test that fails, "" if none does.
@@ -543,6 +610,9 @@ func lines(out []byte) (list []line) {
 	return list
 }
 
+// crash follows the name of a test that was running when its package's tests broke off.
+const crash = " (crash)"
+
 // failure finds the first test that failed, the innermost of its family, or the one
 // that was running when a package's tests broke off.
 func failure(out []byte) (by string, built bool) {
@@ -566,7 +636,7 @@ func failure(out []byte) (by string, built bool) {
 	if by == "" && broken {
 		by = "a crash"
 		if running != "" {
-			by = running + " (crash)"
+			by = running + crash
 		}
 	}
 	return by, true

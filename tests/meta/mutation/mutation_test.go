@@ -32,9 +32,9 @@ func TestPlant(t *testing.T) {
 	}
 	m := mutant{fault{"second", "f.js", "", "two", "2"}, 8, exact}
 	var planted []byte
-	if _, err := c.with(m, func() (_ string, err error) {
+	if _, err := c.with(m, func() (by catch, err error) {
 		planted, err = os.ReadFile(name)
-		return "", err
+		return by, err
 	}); err != nil || string(planted) != "one two 2" {
 		t.Errorf("planted %q, %v", planted, err)
 	}
@@ -75,6 +75,50 @@ func TestFaults(t *testing.T) {
 	for _, f := range faults {
 		if !row.MatchString(f.breaks) {
 			t.Errorf("%s: %s: names no row", f.file, f.breaks)
+		}
+	}
+}
+
+// What is known of catches is of faults that there are, and of functions that may be run.
+func TestRecord(t *testing.T) {
+	text, err := os.ReadFile("caught.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := parseRecord(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, f := range faults {
+		if there[f.breaks] {
+			t.Errorf("two faults are called %q", f.breaks)
+		}
+		there[f.breaks] = true
+	}
+	for breaks, by := range list {
+		if !there[breaks] {
+			t.Errorf("caught.tsv: no fault is called %q", breaks)
+		}
+		if by.function() != by.test {
+			t.Errorf("caught.tsv: %q is no test function", by.test)
+		}
+	}
+	if _, err := parseRecord("a\tb\n"); err == nil {
+		t.Error("a line of two fields is taken")
+	}
+}
+
+func TestCatch(t *testing.T) {
+	for c, function := range map[catch]string{
+		{"sdk", "TestA/b"}:                    "TestA",
+		{"sdk", "TestA (crash)"}:              "TestA",
+		{"sdk", "a crash"}:                    "",
+		{"tests/faults/sim", "seed 7: TestA"}: "",
+		{}:                                    "",
+	} {
+		if got := c.function(); got != function {
+			t.Errorf("%v: %q, want %q", c, got, function)
 		}
 	}
 }

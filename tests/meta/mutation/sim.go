@@ -51,8 +51,13 @@ var simulated = []string{
 // so many seeds has survived.
 func simulation(ctx context.Context, list []mutant, copies []tree, seeds int) ([]verdict, error) {
 	verdicts := make([]verdict, len(list))
-	all := func(mutant) bool { return true }
-	return verdicts, plantEach(ctx, copies, list, verdicts, all, func(c tree, _ mutant) (string, error) { return c.simulate(ctx, seeds) })
+	all := func(int) bool { return true }
+	return verdicts, plantEach(ctx, copies, list, verdicts, record{}, all, func(c tree, f mutant) (catch, error) {
+		return c.with(f, func() (by catch, err error) {
+			by.test, err = c.simulate(ctx, seeds)
+			return by, err
+		})
+	})
 }
 
 // simulate plays seeds from 1 on until one fails.

@@ -2,12 +2,10 @@
 
 import { Composer } from "./shared/composer.js";
 import { byId, h, ofDocument, setText } from "./shared/dom.js";
-import { clockTime, dayName } from "./shared/words.js";
+import { clockTime, dayName, nameOf, TYPES } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Chat} Chat */
 /** @typedef {import("./conversation.js").Conversation} Conversation */
-
-const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
 
 /** @param {Chat} chat */
 export const agentOf = (chat) => chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
@@ -140,7 +138,7 @@ export class ChatView {
     setText(this.#enterText, enterText(chat, this.supervises));
     this.#away.hidden = ended || chat.customerPresence !== "away";
     if (!this.#away.hidden) setText(this.#away, `Customer away since ${clockTime(new Date(chat.customerSeenAt ?? ""))}`);
-    setText(this.#name, chat.customerName || "Unnamed");
+    setText(this.#name, nameOf(chat.customerName, "CUSTOMER"));
     setText(this.#topic, chat.topic || "No topic");
     this.#role.hidden = role !== "SUPERVISOR";
     this.#showDetails(chat);
@@ -185,7 +183,7 @@ export class ChatView {
     ]));
     byId("parameters-none").hidden = parameters.length > 0;
     this.#participants.replaceChildren(...chat.participants.map((one) => h("li", { "data-participant-type": one.participantType },
-      h("span", { class: "item-name", dir: "auto" }, one.displayName || "Unnamed"),
+      h("span", { class: "item-name", dir: "auto" }, nameOf(one.displayName, one.participantType)),
       h("span", { class: "tag" }, TYPES[one.participantType] ?? one.participantType))));
   }
 

@@ -4,6 +4,7 @@
 import { backoff, sleep } from "./shared/backoff.js";
 import { h, icon } from "./shared/dom.js";
 import { Timeline } from "./shared/timeline.js";
+import { nameOf } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Message} Message */
 
@@ -164,7 +165,7 @@ export class Conversation {
       text: message.body.elementText.text,
       mine,
       senderType: message.senderParticipantType,
-      senderName: message.senderParticipantName || "Unnamed",
+      senderName: nameOf(message.senderParticipantName, message.senderParticipantType),
       at: new Date(message.receivedAt),
       state: mine ? "sent" : undefined,
     };

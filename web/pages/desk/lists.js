@@ -1,7 +1,7 @@
 // The lists of chats beside the conversation.
 
 import { byId, h, setText } from "./shared/dom.js";
-import { duration } from "./shared/words.js";
+import { duration, nameOf } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Chat} Chat */
 /** @typedef {import("./board.js").Board} Board */
@@ -120,7 +120,7 @@ function tagOf(chat, board) {
 function fill(item, chat, board, open) {
   const unread = board.isMine(chat.engagementId) && !open ? board.unread(chat.engagementId) : 0;
   const tag = tagOf(chat, board);
-  setText(item.name, chat.customerName || "Unnamed");
+  setText(item.name, nameOf(chat.customerName, "CUSTOMER"));
   setText(item.topic, chat.topic || "No topic");
   setText(item.tag, tag);
   item.tag.hidden = !tag;
@@ -128,7 +128,7 @@ function fill(item, chat, board, open) {
   item.unread.hidden = unread === 0;
   item.unread.setAttribute("aria-label", `${unread} unread`);
   item.since = chat.state === "waiting" ? Date.parse(chat.waitingSince ?? chat.createdAt) : 0;
-  item.act?.setAttribute("aria-label", `${item.act.textContent}: ${chat.customerName || "Unnamed"}`);
+  item.act?.setAttribute("aria-label", `${item.act.textContent}: ${nameOf(chat.customerName, "CUSTOMER")}`);
   item.element.classList.toggle("open", open);
   if (open) item.open.setAttribute("aria-current", "true");
   else item.open.removeAttribute("aria-current");

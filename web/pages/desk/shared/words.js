@@ -1,4 +1,4 @@
-// Times, as people say them, in the reader's own language and time zone.
+// Times and people, as the pages call them: times in the reader's own language and time zone.
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const date = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
@@ -47,3 +47,16 @@ export function duration(milliseconds) {
  * @param {string} word
  */
 export const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
+
+/**
+ * What participants' types are called.
+ * @type {Record<string, string>}
+ */
+export const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
+
+/**
+ * What a participant is called: for want of a name, by the type.
+ * @param {string | undefined} name
+ * @param {string} type
+ */
+export const nameOf = (name, type) => name || TYPES[type] || type;
