@@ -10,11 +10,12 @@
 //	go run ./tests/meta/mutation -record         all, and writes which test caught which into caught.tsv
 //
 // A fault first meets the test that caught it last (caught.tsv). Where that is not known any
-// more, a fault in sdk/, web/ or js/pack meets the native tests of its package; what these do not
-// catch, and faults in wasm/ and in the shim, meets the built artefact in Chromium: first the
-// tests that name the rows it breaks, then all that run in Chromium. A test must fail twice to
-// count, one in Chromium the second time while no other runs, so that one that is only slow
-// catches nothing. At the end each test that has caught something runs without any fault, and must pass.
+// more, a fault in sdk/, web/ or js/pack meets the native tests of its package, and one in web/
+// those of the whole gateway. What these do not catch, and faults in wasm/ and in the shim, meets
+// the built artefact in Chromium: first the tests that name the rows it breaks, then all that run
+// in Chromium. A test must fail twice to count, one in Chromium the second time while no other
+// runs, so that one that is only slow catches nothing. At the end each test that has caught
+// something runs without any fault, and must pass.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
 // follows its code when that is renamed or moved (match.go). One whose code is gone, or may
@@ -374,19 +375,30 @@ func (c tree) native(ctx context.Context, pkg string) (by catch, err error) {
 	return by, err
 }
 
-// server runs the tests of a server's package: first those that name the fault's rows.
+// server runs the tests of a server's package and then those of web, which run the whole gateway:
+// of each, first those that name the fault's rows.
 func (c tree) server(ctx context.Context, f mutant) (by catch, err error) {
-	pkg := filepath.Dir(f.file)
-	names, err := c.naming(pkg, rowID.FindAllString(f.breaks, -1))
-	if err != nil {
-		return by, err
+	packages := []string{filepath.Dir(f.file)}
+	if strings.HasPrefix(f.file, "web/") && packages[0] != "web" {
+		packages = append(packages, "web")
 	}
-	if len(names) > 0 {
-		if by, err = c.catches(ctx, pkg, names); err != nil || by.test != "" {
-			return by, err
+	for _, named := range []bool{true, false} {
+		for _, pkg := range packages {
+			var names []string
+			if named {
+				if names, err = c.naming(pkg, rowID.FindAllString(f.breaks, -1)); err != nil {
+					return by, err
+				}
+				if len(names) == 0 {
+					continue
+				}
+			}
+			if by, err = c.catches(ctx, pkg, names); err != nil || by.test != "" {
+				return by, err
+			}
 		}
 	}
-	return c.catches(ctx, pkg, nil)
+	return by, nil
 }
 
 var rowID = regexp.MustCompile(`\b[A-Z]+-[0-9]+\b`)
@@ -430,7 +442,7 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err erro
 			}
 		}
 	}
-	return catch{}, nil
+	return by, nil
 }
 
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\) \{$`)
