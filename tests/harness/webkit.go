@@ -396,6 +396,7 @@ type webkitReport struct {
 	Kept  [][3]string
 	Value *string
 	Error *string
+	Left  bool // before there was a value
 }
 
 // hear takes what a page reports and was not heard yet.
@@ -491,9 +492,16 @@ func (t *webkitTab) Navigate(ctx context.Context, url string) error {
 	if err := t.ask(ctx, nil, http.MethodPost, "/url", map[string]any{"url": url}); err != nil {
 		return err
 	}
-	_, err := t.Evaluate(ctx, "null", AsDebugger)
-	return err
+	for { // a page may lead to another at once
+		_, err := t.Evaluate(ctx, "head ? head.loaded() : null", AsDebugger)
+		if !errors.Is(err, errLeft) {
+			return err
+		}
+	}
 }
+
+// errLeft is why there is no value of an expression.
+var errLeft = errors.New("the page was left before there was a value")
 
 func (t *webkitTab) Travel(ctx context.Context, by int) error {
 	_, err := t.Evaluate(ctx, fmt.Sprintf("(history.go(%d), null)", by), AsDebugger)
@@ -521,6 +529,8 @@ func (t *webkitTab) Evaluate(ctx context.Context, expression string, _ Caller) (
 		t.hear(r)
 	}
 	switch {
+	case r.Left:
+		return nil, errLeft
 	case r.Error != nil:
 		return nil, errors.New("exception: " + *r.Error)
 	case r.Value == nil:
