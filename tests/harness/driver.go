@@ -190,6 +190,17 @@ func Needs(t *testing.T, abilities ...Ability) {
 	}
 }
 
+// Lacks reports whether the engine lacks an ability that a part of the test asks for, and lets the
+// test say so, which tests/meta/conformance reads.
+func Lacks(t *testing.T, a Ability) bool {
+	t.Helper()
+	if Has(a) {
+		return false
+	}
+	t.Logf("in part: %s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+	return true
+}
+
 // Has reports whether the engine has an ability.
 func Has(a Ability) bool {
 	_, lacking := lacks[CurrentEngine()][a]
