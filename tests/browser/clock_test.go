@@ -18,10 +18,23 @@ import (
 // as a page does whose back end hands them out. How often it did is in t.asked.
 func clockPage(t *testing.T, w *harness.Environment, o *harness.Origin, ahead float64, customer string, tokens ...string) *harness.Tab {
 	t.Helper()
+	b := openClockPage(t, o)
+	initClockPage(w, b, ahead, customer, tokens...)
+	return b
+}
+
+// openClockPage is what clockPage does before it needs the tokens: it takes a browser some seconds.
+func openClockPage(t *testing.T, o *harness.Origin) *harness.Tab {
+	t.Helper()
 	b := harness.NewTab(t, "customer")
 	b.AllowErrors(harness.NetworkErrors)
 	b.Open(o.URL + "/t/fast.html")
-	p := w.InitParams(t, customer, harness.TokenOptions{})
+	return b
+}
+
+func initClockPage(w *harness.Environment, b *harness.Tab, ahead float64, customer string, tokens ...string) {
+	b.T.Helper()
+	p := w.InitParams(b.T, customer, harness.TokenOptions{})
 	p["token"] = tokens[0]
 	b.JS(nil, `
 		clock.set(%s);
@@ -32,7 +45,6 @@ func clockPage(t *testing.T, w *harness.Environment, o *harness.Origin, ahead fl
 		}
 		const { error } = await t.init(%s, {logLevel: "WARN"});
 		if (error) throw new Error(error.text);`, ahead, tokens, p)
-	return b
 }
 
 // variants are n tokens that say what the given one says.
@@ -206,9 +218,10 @@ func TestRowsTokenRefusedLater(t *testing.T) {
 		t.Parallel()
 		f := w.FaultyOrigin(t)
 		customer := harness.NewCustomerID("refused")
+		b := openClockPage(t, f.Origin)
 		early := tokenWith(t, w, customer, jwt.MapClaims{"iat": time.Now().Add(44 * time.Second).Unix()}) // 30 s are tolerated
 		first := tokenWith(t, w, customer, jwt.MapClaims{"exp": time.Now().Add(9 * time.Second).Unix()})
-		b := clockPage(t, w, f.Origin, 0, customer, first, early)
+		initClockPage(w, b, 0, customer, first, early)
 		id := harness.CreateEngagement(b)
 		b.WaitEvent("MESSAGE_ARRIVED", nil)
 		// The one before goes on being used until its end, then the early one is tried again.

@@ -61,7 +61,8 @@ func firefoxPath() (string, error) {
 	return "", errors.New("no Firefox found: run tests/setup/firefox.sh, or name one in FIREFOX")
 }
 
-// firefoxPreferences are those beside what the remote agent itself sets for tests.
+// firefoxPreferences are those beside what the remote agent itself sets for tests. Of rcwn: a slow disk
+// does not make it ask the network for what it has in its cache.
 const firefoxPreferences = `
 user_pref("dom.disable_open_during_load", false);
 user_pref("dom.min_background_timeout_value", 4);
@@ -75,6 +76,7 @@ user_pref("toolkit.telemetry.enabled", false);
 user_pref("dom.ipc.processPrelaunch.enabled", false);
 user_pref("ui.prefersReducedMotion", 0);
 user_pref("ui.systemUsesDarkTheme", 0);
+user_pref("network.http.rcwn.enabled", false);
 `
 
 // sharedFirefox is the one Firefox of a package's tests, started by the first call. Main ends it.
