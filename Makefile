@@ -13,7 +13,7 @@ cluster: build ## three gateways over three NATS servers on loopback (CLUSTER_DA
 	@go build -o dist/tools/cluster ./tests/harness/cluster/up
 	@exec dist/tools/cluster
 
-test: ## lint, sizes, all tests; installs Chromium if there is none
+test: ## lint, sizes, all tests; installs Chromium, Firefox and WebKit if there are none
 	@tests/setup/test.sh
 
 bundlers: ## pages that each bundler builds of the npm package, against the gateway; installs the bundlers by npm
@@ -62,7 +62,7 @@ size: build ## what a visitor downloads, and which packages make it; fails over 
 	@go run ./js/pack -sizes
 
 bench: build ## what it costs, beside peers; half an hour on a quiet machine, writes tests/BENCH.md
-	@tests/setup/chromium.sh
+	@tests/setup/chromium.sh && tests/setup/firefox.sh && tests/setup/webkit.sh
 	@go run ./tests/bench -write tests/BENCH.md
 
 bench-check: build ## what does not depend on the machine (bytes, crossings, allocations) against its bounds

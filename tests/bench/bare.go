@@ -24,6 +24,7 @@ func (s *site) addBare(ctx context.Context, flags string) error {
 window.bare = (async () => {
   const go = new Go();
   const { instance } = await WebAssembly.instantiateStreaming(fetch("/bare/bare.wasm?v=1"), go.importObject);
+  window.bareMemory = instance.exports.mem;
   go.run(instance);
   return performance.now();
 })();

@@ -42,6 +42,7 @@ var sections = []section{
 	{"profile", measureProfile},
 	{"calls", measureCalls},
 	{"memory", measureMemory},
+	{"engines", measureEngines},
 	{"gateway", measureGateway},
 	{"hostile", measureHostile},
 	{"flat", measureFlat},

@@ -32,6 +32,7 @@ type site struct {
 
 	mu     sync.Mutex
 	files  map[string]file
+	asks   map[string]int // how often each file was asked for
 	chats  map[string]*chat
 	lastID int
 }
@@ -57,7 +58,7 @@ func openSite(ctx context.Context) (s *site, browser context.Context, end func()
 
 // newSite serves the built SDK in /sdk/ and the bench's own pages in /pages/.
 func newSite() (*site, error) {
-	s := &site{files: map[string]file{}, chats: map[string]*chat{}}
+	s := &site{files: map[string]file{}, asks: map[string]int{}, chats: map[string]*chat{}}
 	if err := s.addSDK("/sdk/", "dist"); err != nil {
 		return nil, fmt.Errorf("%w: run ./build.sh, and this from the module's folder", err)
 	}
@@ -167,6 +168,9 @@ func cacheDir() (string, error) {
 func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f, ok := s.files[r.URL.Path]
+	if ok {
+		s.asks[r.URL.Path]++
+	}
 	s.mu.Unlock()
 	if !ok {
 		http.NotFound(w, r)
@@ -192,6 +196,13 @@ func (s *site) serveFile(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Encoding", "br")
 	w.Write(f.brotli)
+}
+
+// asked is how often a file was asked for.
+func (s *site) asked(path string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asks[path]
 }
 
 // newChat makes a stand-in server for one page, reached under its path.

@@ -235,7 +235,7 @@ func TestRowsNamespace(t *testing.T) {
 	})
 	t.Run("NS-13 NS-14 an ACSException is an Error with code, message, stack, toString and cause", func(t *testing.T) {
 		where := "retryConnection"
-		if !harness.Has(harness.AllFrames) {
+		if harness.Lacks(t, harness.AllFrames) {
 			where = "avaya-ccaas-chat-sdk.js"
 		}
 		s.at(t).want([]any{true, true, "ACSException", "ACS-310", true, "ACS-310: ", true, true}, `

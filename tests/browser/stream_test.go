@@ -99,7 +99,7 @@ func TestRowsStream(t *testing.T) {
 		f := w.FaultyOrigin(t)
 		c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 		restart := "SERVER_ERROR" // which gateways of version 0.1 close with; now they close with 1001
-		if !harness.Has(harness.ServiceRestart) {
+		if harness.Lacks(t, harness.ServiceRestart) {
 			restart = "SERVER_UNREACHABLE"
 		}
 		for _, tt := range []struct {

@@ -29,17 +29,29 @@ func tokenOf(t *testing.T, w *harness.Environment, customer string, exp time.Tim
 // page's time, and calls init with the token.
 func tokenPage(t *testing.T, w *harness.Environment, o *harness.Origin, html, customer, token string) *harness.Tab {
 	t.Helper()
+	b := openTokenPage(t, o, html)
+	initTokenPage(w, b, customer, token)
+	return b
+}
+
+// openTokenPage is what tokenPage does before it needs the token: it takes a browser some seconds.
+func openTokenPage(t *testing.T, o *harness.Origin, html string) *harness.Tab {
+	t.Helper()
 	b := harness.NewTab(t, "customer")
 	b.AllowErrors(harness.NetworkErrors)
 	b.Open(o.URL + "/t/" + html)
-	p := w.InitParams(t, customer, harness.TokenOptions{})
+	return b
+}
+
+func initTokenPage(w *harness.Environment, b *harness.Tab, customer, token string) {
+	b.T.Helper()
+	p := w.InitParams(b.T, customer, harness.TokenOptions{})
 	p["token"] = token
 	b.JS(nil, `
 		t.received = [];
 		for (const type of ["TOKEN_EXPIRY_REMINDER", "TOKEN_EXPIRED"]) t.react[type] = (p) => t.received.push({ type, at: Date.now(), ...p });
 		const { error } = await t.init(%s, {logLevel: "WARN", idleTimeout: 0});
 		if (error) throw new Error(error.text);`, p)
-	return b
 }
 
 // tokenEvent are the token's events that the page received.
@@ -95,8 +107,9 @@ func TestRowsToken(t *testing.T) {
 	t.Run("JWT-1 JWT-2 at the moment, by the real clock", func(t *testing.T) {
 		t.Parallel()
 		customer := harness.NewCustomerID("row")
+		b := openTokenPage(t, w.Origin, "page.html")
 		token, exp := tokenOf(t, w, customer, time.Now().Add(188*time.Second))
-		b := tokenPage(t, w, w.Origin, "page.html", customer, token)
+		initTokenPage(w, b, customer, token)
 		if list := tokenEvents(b); len(list) != 0 {
 			t.Fatalf("JWT-1: too early: %+v", list)
 		}

@@ -23,7 +23,9 @@ import (
 // firefox is the connection to Firefox's own remote agent, by WebDriver BiDi
 // (https://www.w3.org/TR/webdriver-bidi/).
 type firefox struct {
+	dir     string
 	process Process
+	version string
 	conn    *websocket.Conn
 	closed  chan struct{} // when nothing is read any more; why is then set
 	why     error
@@ -59,7 +61,8 @@ func firefoxPath() (string, error) {
 	return "", errors.New("no Firefox found: run tests/setup/firefox.sh, or name one in FIREFOX")
 }
 
-// firefoxPreferences are those beside what the remote agent itself sets for tests.
+// firefoxPreferences are those beside what the remote agent itself sets for tests. Of rcwn: a slow disk
+// does not make it ask the network for what it has in its cache.
 const firefoxPreferences = `
 user_pref("dom.disable_open_during_load", false);
 user_pref("dom.min_background_timeout_value", 4);
@@ -73,17 +76,20 @@ user_pref("toolkit.telemetry.enabled", false);
 user_pref("dom.ipc.processPrelaunch.enabled", false);
 user_pref("ui.prefersReducedMotion", 0);
 user_pref("ui.systemUsesDarkTheme", 0);
+user_pref("network.http.rcwn.enabled", false);
 `
 
 // sharedFirefox is the one Firefox of a package's tests, started by the first call. Main ends it.
-var sharedFirefox = sync.OnceValues(startFirefox)
+var sharedFirefox = sync.OnceValues(func() (*firefox, error) {
+	f, err := startFirefox()
+	if err == nil {
+		endings = append(endings, f.end)
+	}
+	return f, err
+})
 
 func startFirefox() (*firefox, error) {
 	path, err := firefoxPath()
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "openchat-firefox-")
 	if err != nil {
 		return nil, err
 	}
@@ -91,49 +97,69 @@ func startFirefox() (*firefox, error) {
 		closed: make(chan struct{}), answers: map[int]chan<- bidiAnswer{}, tabs: map[string]*firefoxTab{},
 		channels: map[string]func(string){}, popups: map[string]chan<- string{},
 	}
-	f.process = Process{
-		Name: "firefox", Path: path, Ready: regexp.MustCompile(`ws://[^/\s]+`),
-		Args: []string{"--headless", "--no-remote", "--profile", dir, "--remote-debugging-port", "0", "about:blank"},
-		Env:  []string{"HOME=" + dir, "MOZ_CRASHREPORTER_DISABLE=1"},
-	}
-	end := func() {
-		if f.conn != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			_, _ = f.call(ctx, "browser.close", map[string]any{})
-			cancel()
-			f.conn.CloseNow()
-		}
-		_ = f.process.Wait(20 * time.Second)
-		os.RemoveAll(dir)
-	}
-	if err = os.WriteFile(filepath.Join(dir, "user.js"), []byte(firefoxPreferences), 0o666); err == nil {
-		err = f.process.Start(context.Background())
-	}
-	if err != nil {
-		os.RemoveAll(dir)
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
-	defer cancel()
-	if f.conn, _, err = websocket.Dial(ctx, f.process.URL+"/session", nil); err == nil {
-		f.conn.SetReadLimit(-1)
-		go f.read()
-		_, err = f.call(ctx, "session.new", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
-			"unhandledPromptBehavior": map[string]any{"default": "ignore"},
-		}}})
-	}
-	if err == nil {
-		_, err = f.call(ctx, "session.subscribe", map[string]any{"events": []string{
-			"log.entryAdded", "script.message", "browsingContext.contextCreated", "browsingContext.load", "browsingContext.userPromptOpened",
-		}})
+	if f.dir, err = scratchDir("firefox"); err == nil {
+		err = f.start(path)
 	}
 	if err != nil {
 		f.process.Kill()
-		end()
+		f.end()
 		return nil, fmt.Errorf("starting %s: %w", path, err)
 	}
-	endings = append(endings, end)
 	return f, nil
+}
+
+func (f *firefox) start(path string) error {
+	f.process = Process{
+		Name: "firefox", Path: path, Ready: regexp.MustCompile(`ws://[^/\s]+`),
+		Args: []string{"--headless", "--no-remote", "--profile", f.dir, "--remote-debugging-port", "0", "about:blank"},
+		Env:  []string{"HOME=" + f.dir, "MOZ_CRASHREPORTER_DISABLE=1"},
+	}
+	if err := os.WriteFile(filepath.Join(f.dir, "user.js"), []byte(firefoxPreferences), 0o666); err != nil {
+		return err
+	}
+	if err := f.process.Start(context.Background()); err != nil {
+		return err
+	}
+	if err := endsWithScratch(f.dir, &f.process); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
+	defer cancel()
+	var err error
+	if f.conn, _, err = websocket.Dial(ctx, f.process.URL+"/session", nil); err != nil {
+		return err
+	}
+	f.conn.SetReadLimit(-1)
+	go f.read() // ends with the connection, which end closes
+	var made struct {
+		Capabilities struct{ BrowserVersion string }
+	}
+	if err := f.ask(ctx, &made, "session.new", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
+		"unhandledPromptBehavior": map[string]any{"default": "ignore"},
+	}}}); err != nil {
+		return err
+	}
+	f.version = made.Capabilities.BrowserVersion
+	_, err = f.call(ctx, "session.subscribe", map[string]any{"events": []string{
+		"log.entryAdded", "script.message", "browsingContext.contextCreated", "browsingContext.load", "browsingContext.userPromptOpened",
+	}})
+	return err
+}
+
+// end ends the browser. That it ends well is not the tests'.
+func (f *firefox) end() {
+	if f.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		_, _ = f.call(ctx, "browser.close", map[string]any{})
+		cancel()
+		f.conn.CloseNow()
+	}
+	if f.process.Exited() != nil {
+		_ = f.process.Wait(20 * time.Second)
+	}
+	if f.dir != "" {
+		os.RemoveAll(f.dir)
+	}
 }
 
 func newFirefoxUser(t *testing.T) string {
@@ -142,20 +168,31 @@ func newFirefoxUser(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
-	defer cancel()
-	var user struct{ UserContext string }
-	if err := f.ask(ctx, &user, "browser.createUserContext", map[string]any{}); err != nil {
+	user, err := f.addUser()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
-		defer cancel()
-		if err := f.ask(ctx, nil, "browser.removeUserContext", map[string]any{"userContext": user.UserContext}); err != nil {
+		if err := f.removeUser(user); err != nil {
 			t.Error(err)
 		}
 	})
-	return user.UserContext
+	return user
+}
+
+// addUser returns a new user, with cookies, cache and storage of its own.
+func (f *firefox) addUser() (string, error) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
+	defer cancel()
+	var user struct{ UserContext string }
+	err := f.ask(ctx, &user, "browser.createUserContext", map[string]any{})
+	return user.UserContext, err
+}
+
+func (f *firefox) removeUser(user string) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
+	defer cancel()
+	return f.ask(ctx, nil, "browser.removeUserContext", map[string]any{"userContext": user})
 }
 
 // call makes a call and returns its result, or what the browser refuses it with.
@@ -309,6 +346,11 @@ func openFirefoxTab(user string, hear func(Signal)) (Driver, error) {
 	if err != nil {
 		return nil, err
 	}
+	return f.open(user, hear)
+}
+
+// open opens an empty tab of a user.
+func (f *firefox) open(user string, hear func(Signal)) (Driver, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
 	defer cancel()
 	var made struct{ Context string }

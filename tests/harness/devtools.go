@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
@@ -20,27 +19,26 @@ import (
 )
 
 // chromiumTab is a Driver by the DevTools protocol.
-type chromiumTab struct{ target *Target }
+type chromiumTab struct {
+	browser context.Context
+	target  *Target
+}
 
 func openChromiumTab(profile string, hear func(Signal)) (Driver, error) {
 	browser, err := SharedBrowser()
 	if err != nil {
 		return nil, err
 	}
-	t, err := OpenTarget(browser, cdp.BrowserContextID(profile), signals(hear))
-	if err != nil {
-		return nil, err
-	}
-	return t.driver()
+	return openChromium(browser, profile, hear)
 }
 
 // driver begins to listen to what pages tell.
-func (t *Target) driver() (Driver, error) {
+func (t *Target) driver(browser context.Context) (Driver, error) {
 	if err := t.Run(runtime.Enable(), cdplog.Enable()); err != nil {
 		t.Close()
 		return nil, err
 	}
-	return chromiumTab{t}, nil
+	return chromiumTab{browser, t}, nil
 }
 
 // signals translates the protocol's events.
@@ -180,12 +178,8 @@ func (c chromiumTab) Popup(ctx context.Context, url string, hear func(Signal)) (
 	if _, err := c.Evaluate(ctx, fmt.Sprintf(`(window.open(%q, "", "popup"), null)`, url), AsUser); err != nil {
 		return nil, err
 	}
-	browser, err := SharedBrowser()
-	if err != nil {
-		return nil, err
-	}
 	// The browser has made the tab before window.open returns.
-	list, err := target.GetTargets().Do(Executor(browser))
+	list, err := target.GetTargets().Do(Executor(c.browser))
 	if err != nil {
 		return nil, err
 	}
@@ -195,11 +189,11 @@ func (c chromiumTab) Popup(ctx context.Context, url string, hear func(Signal)) (
 	if i < 0 {
 		return nil, errors.New("no second tab came")
 	}
-	t, err := AttachTarget(browser, list[i].TargetID, signals(hear))
+	t, err := AttachTarget(c.browser, list[i].TargetID, signals(hear))
 	if err != nil {
 		return nil, err
 	}
-	return t.driver()
+	return t.driver(c.browser)
 }
 
 func (c chromiumTab) Close() { c.target.Close() }

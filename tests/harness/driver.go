@@ -148,6 +148,7 @@ const (
 	AllFrames       Ability = "an error's stack with the functions that end in a call of another"
 	FocusEverywhere Ability = "the keyboard's focus in more than one window at a time"
 	ServiceRestart  Ability = "telling close code 1012 from a broken connection"
+	CachingFiles    Ability = "a cache of files that were loaded"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
@@ -175,6 +176,7 @@ var lacks = map[Engine]map[Ability]string{
 		AllFrames:       "JavaScriptCore drops the frame of a call in tail position (https://webkit.org/blog/6240/ecmascript-6-proper-tail-calls-in-webkit/)",
 		FocusEverywhere: "of a display's windows one has the focus, and the others show none (https://docs.gtk.org/gtk3/method.Window.has_toplevel_focus.html)",
 		ServiceRestart:  "libsoup, WebKitGTK's network library, takes unassigned codes below 3000 for an error of the protocol, and 1012 for one (https://gitlab.gnome.org/GNOME/libsoup/-/blob/master/libsoup/websocket/soup-websocket-connection.c)",
+		CachingFiles:    "a browser that WebDriver starts has private windows only, and keeps no file (https://webkitgtk.org/reference/webkit2gtk/stable/property.WebsiteDataManager.is-ephemeral.html)",
 	},
 }
 
@@ -186,6 +188,17 @@ func Needs(t *testing.T, abilities ...Ability) {
 			t.Skipf("%s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
 		}
 	}
+}
+
+// Lacks reports whether the engine lacks an ability that a part of the test asks for, and lets the
+// test say so, which tests/meta/conformance reads.
+func Lacks(t *testing.T, a Ability) bool {
+	t.Helper()
+	if Has(a) {
+		return false
+	}
+	t.Logf("in part: %s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+	return true
 }
 
 // Has reports whether the engine has an ability.

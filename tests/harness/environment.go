@@ -44,11 +44,10 @@ func Shared(t *testing.T) *Environment {
 
 func start() (*Environment, error) {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp("", "openchat-tests-")
+	dir, err := scratchDir("gateway")
 	if err != nil {
 		return nil, err
 	}
-	endings = append(endings, func() { os.RemoveAll(dir) })
 	if err := BuildSDK(ctx); err != nil {
 		return nil, err
 	}

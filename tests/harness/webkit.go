@@ -31,19 +31,26 @@ func webkitDriverPath() (string, error) {
 	return path, nil
 }
 
-// sharedDisplay is the one X server of a package's tests, without a screen, started by the
-// first call. Main ends it.
+// sharedDisplay is the one X server of a package's tests, started by the first call. Main ends it.
 var sharedDisplay = sync.OnceValues(func() (string, error) {
+	display, end, err := startDisplay()
+	if err == nil {
+		endings = append(endings, end)
+	}
+	return display, err
+})
+
+// startDisplay starts an X server without a screen.
+func startDisplay() (display string, end func(), err error) {
 	x := &Process{
 		Name: "Xvfb", Path: "Xvfb", Ready: regexp.MustCompile(`^\d+$`),
 		Args: []string{"-displayfd", "1", "-screen", "0", "2560x1600x24", "-nolisten", "tcp", "-noreset"},
 	}
 	if err := x.Start(context.Background()); err != nil {
-		return "", fmt.Errorf("%w: run tests/setup/webkit.sh", err)
+		return "", nil, fmt.Errorf("%w: run tests/setup/webkit.sh", err)
 	}
-	endings = append(endings, x.Kill)
-	return ":" + x.URL, nil
-})
+	return ":" + x.URL, x.Kill, nil
+}
 
 // webkitUser is a user of WebKit: a browser of the user's own, because all windows of one share
 // storage and cookies. WebKitWebDriver drives one browser, by classic WebDriver
@@ -53,6 +60,7 @@ type webkitUser struct {
 	driver  Process
 	proxy   *webkitProxy
 	session string // its URL
+	version string // of the browser
 
 	turn    sync.Mutex // held by the tab whose window is the driver's current one
 	current string     // window
@@ -65,7 +73,11 @@ var webkitUsers sync.Map
 
 func newWebkitUser(t *testing.T) string {
 	t.Helper()
-	u, err := startWebkit()
+	display, err := sharedDisplay()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := startWebkit(display, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +89,10 @@ func newWebkitUser(t *testing.T) string {
 	return u.session
 }
 
-func startWebkit() (*webkitUser, error) {
+// startWebkit starts a user's browser. Only behind the proxy its tabs can do all that a Driver's can;
+// without it they can do what a Page's can, as fast as for anybody.
+func startWebkit(display string, behindProxy bool) (*webkitUser, error) {
 	path, err := webkitDriverPath()
-	if err != nil {
-		return nil, err
-	}
-	display, err := sharedDisplay()
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +100,8 @@ func startWebkit() (*webkitUser, error) {
 	if u.proxy, err = newWebkitProxy(); err != nil {
 		return nil, err
 	}
-	if u.dir, err = os.MkdirTemp("", "openchat-webkit-"); err == nil {
-		err = u.start(path, display)
+	if u.dir, err = scratchDir("webkit"); err == nil {
+		err = u.start(path, display, behindProxy)
 	}
 	if err != nil {
 		u.end()
@@ -100,7 +110,7 @@ func startWebkit() (*webkitUser, error) {
 	return u, nil
 }
 
-func (u *webkitUser) start(path, display string) error {
+func (u *webkitUser) start(path, display string, behindProxy bool) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
 	defer cancel()
 	port, err := freePort()
@@ -119,14 +129,24 @@ func (u *webkitUser) start(path, display string) error {
 	if err := u.driver.Start(ctx); err != nil {
 		return err
 	}
+	if err := endsWithScratch(u.dir, &u.driver); err != nil {
+		return err
+	}
 	if err := awaitPort(ctx, address, u.driver.Exited()); err != nil {
 		return err
 	}
-	var made struct{ SessionID string }
+	proxy := map[string]any{"proxyType": "direct"}
+	if behindProxy {
+		proxy = map[string]any{"proxyType": "manual", "httpProxy": u.proxy.address()}
+	}
+	var made struct {
+		SessionID    string
+		Capabilities struct{ BrowserVersion string }
+	}
 	err = webdriver(ctx, &made, http.MethodPost, "http://"+address+"/session", map[string]any{"capabilities": map[string]any{"alwaysMatch": map[string]any{
 		"pageLoadStrategy": "normal",
 		"timeouts":         map[string]any{"script": nil, "pageLoad": 10 * Timeout.Milliseconds()},
-		"proxy":            map[string]any{"proxyType": "manual", "httpProxy": u.proxy.address()},
+		"proxy":            proxy,
 		"webkitgtk:browserOptions": map[string]any{"args": []string{
 			"--automation", "--javascript-can-open-windows-automatically=true", // for Popup: no script is run as the user
 		}},
@@ -134,6 +154,7 @@ func (u *webkitUser) start(path, display string) error {
 	if err != nil {
 		return err
 	}
+	u.version = made.Capabilities.BrowserVersion
 	u.session = "http://" + address + "/session/" + made.SessionID
 	return webdriver(ctx, &u.first, http.MethodGet, u.session+"/window", nil)
 }
@@ -148,7 +169,9 @@ func (u *webkitUser) end() {
 	killGroup(&u.driver)
 	u.driver.Kill()
 	u.proxy.close()
-	os.RemoveAll(u.dir)
+	if u.dir != "" {
+		os.RemoveAll(u.dir)
+	}
 }
 
 // webdriverError is what the driver refuses a command with.
@@ -229,7 +252,10 @@ func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
 	if !ok {
 		return nil, errors.New("there is no such user of WebKit")
 	}
-	u := found.(*webkitUser)
+	return found.(*webkitUser).openTab(hear)
+}
+
+func (u *webkitUser) openTab(hear func(Signal)) (Driver, error) {
 	u.turn.Lock()
 	window, err := u.open()
 	u.turn.Unlock()
@@ -370,6 +396,7 @@ type webkitReport struct {
 	Kept  [][3]string
 	Value *string
 	Error *string
+	Left  bool // before there was a value
 }
 
 // hear takes what a page reports and was not heard yet.
@@ -465,9 +492,16 @@ func (t *webkitTab) Navigate(ctx context.Context, url string) error {
 	if err := t.ask(ctx, nil, http.MethodPost, "/url", map[string]any{"url": url}); err != nil {
 		return err
 	}
-	_, err := t.Evaluate(ctx, "null", AsDebugger)
-	return err
+	for { // a page may lead to another at once
+		_, err := t.Evaluate(ctx, "head ? head.loaded() : null", AsDebugger)
+		if !errors.Is(err, errLeft) {
+			return err
+		}
+	}
 }
+
+// errLeft is why there is no value of an expression.
+var errLeft = errors.New("the page was left before there was a value")
 
 func (t *webkitTab) Travel(ctx context.Context, by int) error {
 	_, err := t.Evaluate(ctx, fmt.Sprintf("(history.go(%d), null)", by), AsDebugger)
@@ -495,6 +529,8 @@ func (t *webkitTab) Evaluate(ctx context.Context, expression string, _ Caller) (
 		t.hear(r)
 	}
 	switch {
+	case r.Left:
+		return nil, errLeft
 	case r.Error != nil:
 		return nil, errors.New("exception: " + *r.Error)
 	case r.Value == nil:

@@ -7,6 +7,7 @@
   const text = String, key = Symbol.for("tests"), waits = Symbol.for("tests: waits");
   const real = { setTimeout, requestAnimationFrame, console: { ...console } };
   const { querySelector, execCommand } = Document.prototype;
+  const { addEventListener: listen, removeEventListener: ignore } = EventTarget.prototype;
   const { getBoundingClientRect, scrollIntoView, checkVisibility } = Element.prototype;
   const id = text(Math.random());
   document.currentScript.remove();
@@ -15,6 +16,8 @@
   const list = (...items) => (setPrototypeOf(items, null), items);
   const kept = list();
   let from = 0; // the number of kept[0]
+  let finish;
+  const whole = new Promise((done) => (finish = done));
   let wake; // answers the poll that waits
 
   const report = (more) => stringify({ __proto__: null, id, from, kept, ...more });
@@ -46,8 +49,11 @@
       head.leave = () => done(report());
     },
     leave() {},
-    // evaluate answers with the value of an expression, and with what was reported until then.
+    // evaluate answers with the value of an expression, and with what was reported until then. When
+    // the page is left before, nobody would answer any more.
     async evaluate(expression, document, heard, done) {
+      const left = () => done(report({ error: "the page was left", left: true }));
+      apply(listen, window, ["pagehide", left]);
       let more;
       try {
         const value = stringify(await expression());
@@ -55,8 +61,14 @@
       } catch (e) {
         more = { error: text(e) + "\n" + text(e && e.stack) };
       }
+      apply(ignore, window, ["pagehide", left]);
       forget(document, heard);
       done(report(more));
+    },
+    // loaded ends when the page is loaded, and has reported that.
+    async loaded() {
+      await whole;
+      return null;
     },
     // place is answered with the middle of an element, once that can be seen and stands still.
     place(selector, done) {
@@ -118,7 +130,10 @@
   addEventListener("error", (e) => uncaught(e, "Uncaught " + (e.error ? describe(e.error) : e.message) + "\n    at " + e.filename + ":" + e.lineno));
   addEventListener("unhandledrejection", (e) => uncaught(e, "Uncaught (in promise) " + describe(e.reason)));
   if (target !== head) return;
-  addEventListener("load", () => put("loaded", "", ""));
+  addEventListener("load", () => {
+    put("loaded", "", "");
+    finish();
+  });
   addEventListener("pageshow", (e) => {
     const [entry] = performance.getEntriesByType("navigation");
     if (!e.persisted && entry && entry.type === "back_forward") put("not kept", "", "the page was loaded anew");

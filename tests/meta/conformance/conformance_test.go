@@ -192,6 +192,21 @@ Not shown in Firefox:
 	if got := compare().text(false); !strings.Contains(got, "in Firefox: openchat/tests/browser did not run to its end\n") {
 		t.Errorf("got\n%s", got)
 	}
+	// One that ran, and said what it could not do.
+	r := newRecord(io.Discard)
+	for _, e := range []event{
+		{Action: "output", Test: "T/AB-1_x", Output: "    x_test.go:7: in part: webkit: no X: it has none\n"},
+		{Action: "output", Test: "T/AB-1_x", Output: "    x_test.go:8: other words\n"},
+		{Action: "pass", Test: "T/AB-1_x"}, {Action: "pass"},
+	} {
+		e.Package = "openchat/tests/browser"
+		r.take(e)
+	}
+	p = newReport(rows, rows[:1], here)
+	p.add("WebKit", rows, here, r)
+	if got := p.text(false); !strings.Contains(got, "| pass, in part |") || !strings.Contains(got, "- AB-1: webkit: no X: it has none\n") {
+		t.Errorf("got\n%s", got)
+	}
 	for text, want := range map[string]string{"    driver.go:155: firefox: no X: it has none\n": "firefox: no X: it has none", "--- SKIP: T (0.00s)\n": "skipped without a reason"} {
 		if got := reason([]string{"=== RUN   T\n", text}); got != want {
 			t.Errorf("%q is skipped for %q, want %q", text, got, want)

@@ -84,13 +84,14 @@ type record struct {
 	packages map[string]result
 	output   map[testName][]string // of what has not ended
 	reasons  map[testName]string   // why a test was skipped
+	parts    map[testName][]string // why one that was not left out a part
 	progress io.Writer
 }
 
 // newRecord returns an empty record. It tells progress which packages have ended, and
 // what failed tests said.
 func newRecord(progress io.Writer) *record {
-	return &record{tests: map[testName]result{}, packages: map[string]result{}, output: map[testName][]string{}, reasons: map[testName]string{}, progress: progress}
+	return &record{tests: map[testName]result{}, packages: map[string]result{}, output: map[testName][]string{}, reasons: map[testName]string{}, parts: map[testName][]string{}, progress: progress}
 }
 
 // event is a line of go test -json.
@@ -150,6 +151,7 @@ func (r *record) take(e event) {
 		if action == skipped {
 			r.reasons[t] = reason(r.output[t])
 		}
+		r.parts[t] = parts(r.output[t])
 		delete(r.output, t)
 		if e.Test != "" {
 			r.tests[t] = action
@@ -173,6 +175,19 @@ func reason(output []string) string {
 		}
 	}
 	return "skipped without a reason"
+}
+
+// partLine is what harness.Lacks prints.
+var partLine = regexp.MustCompile(`^\s*\w+\.go:\d+: in part: (.*\S)`)
+
+// parts returns why a test left out parts, of what it printed.
+func parts(output []string) (list []string) {
+	for _, line := range output {
+		if m := partLine.FindStringSubmatch(line); m != nil {
+			list = append(list, m[1])
+		}
+	}
+	return list
 }
 
 func (r *record) failed() bool {
@@ -292,6 +307,9 @@ func newReport(all, rows []row, r *record) *report {
 			if result == skipped {
 				w.skip(r.reasons[t]) // proves nothing
 				continue
+			}
+			for _, why := range r.parts[t] {
+				w.skip(why)
 			}
 			if result != passed && r.blamed(t, id) {
 				continue
