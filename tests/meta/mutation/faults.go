@@ -18,7 +18,8 @@ var faults = []fault{
 	{"EV-14 React: a session that has ended is opened again by itself", "js/react.js", "SHUTDOWN",
 		`    leave();
     ended = true;`,
-		`    leave();`},
+		`    leave();
+    reopen();`},
 	{"JWT-3 React: a back end that gives no token is not asked again", "js/react.js", "refresh",
 		`timer = setTimeout(refresh, pause * 1000);`,
 		``},
