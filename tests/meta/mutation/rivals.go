@@ -4,6 +4,11 @@ package main
 
 // rivals are places that are like those of faults, by what these break.
 var rivals = map[string][]rival{
+	"JWT-1 a reminder that was owed at a refusal never comes": {
+		{"tokens.accept", "t . current . accepted = false"},
+		{"tokens.accept", "t . current . disputed = false"},
+		{"tokens.revive", "t . current . expired = false"},
+	},
 	"DESK-5 a dead gateway's people stay": {
 		{"Table.expire", "now . Sub ( t . received ) >= silentAfter"},
 		{"Table.takeDue", "now . Sub ( p . asked ) >= askEvery"},
@@ -49,9 +54,9 @@ var rivals = map[string][]rival{
 	"SES-1 after a reload nothing is heard of the chats": {
 		{"chats.apply", "e . liveFrom = memberInside"},
 		{"chats.create", "e . member = memberCreated"},
-		{"engagement.joined", "e . member = memberJoined"},
-		{"engagement.left", "e . member = memberLeft"},
-		{"engagement.left", "e . member = memberWithdrawn"},
+		{"engagement.setJoined", "e . member = memberJoined"},
+		{"engagement.setLeft", "e . member = memberLeft"},
+		{"engagement.setLeft", "e . member = memberWithdrawn"},
 	},
 	"INIT-5 sessionParameters do not reach the gateway": {
 		{"session.createSession", "DisplayName : s . params . DisplayName ,"},
@@ -169,6 +174,9 @@ var rivals = map[string][]rival{
 		{"session.runStream", "s . stream . take ( )"},
 		{"session.stopStream", "s . stream . stop ( )"},
 	},
+	"MSG-4 a send whose message is re-read is sent on": {
+		{"chats.messageEvent", "if m := e . sendOf ( w ) ; m != nil {"},
+	},
 	"INIT-4 a missing appkey is taken": {
 		{"InitParams.check", `if p . HostURL == "" {`},
 		{"InitParams.check", `if p . Token == "" {`},
@@ -222,9 +230,14 @@ var rivals = map[string][]rival{
 	},
 	"NS-6 a promise that nobody looks at goes unhandled": {
 		{"", "catch ( ( ) => { } )"},
+		{"setSource", "catch ( ( ) => { } ) ;"},
 	},
 	"NS-13 calls while init loads the core say that init is missing": {
 		{"execute", "if ( starting ) throw inProgress ( ) ; if ( ! core ) throw notInitialized ( ) ; const refused"},
+	},
+	"INIT-9 a snapshot begins with the registers of a program that has not run": {
+		{"Strip", "file . SetImage ( image )"},
+		{"Take", "file . SetImage ( image )"},
 	},
 	"NS-13 errors have no code": {
 		{"constructor", "this . cause = cause ;"},
@@ -246,5 +259,16 @@ var rivals = map[string][]rival{
 	},
 	"INIT-9 without AbortController no call is made": {
 		{"readBody", "Type ( ) == js . TypeFunction {"},
+	},
+	"DESK-6 an agent's token counts after its end": {
+		{"verifier.expiry", "if ! time . Now ( ) . Before ( oldest ) { return exp"},
+	},
+	"OPS-5 a repeated call uses up quota": {
+		{"charge.refund", "if c . bytes > 0 {"},
+		{"charge.refund", "if c . sessions > 0 {"},
+		{"retention.trim", "if chats > 0 {"},
+	},
+	"OPS-1 a page below a domain may call at any port": {
+		{"subdomains.has", "o . scheme == s . scheme &&"},
 	},
 }
