@@ -141,7 +141,7 @@ func open(ctx context.Context, p harness.Page, url string) error {
 // startIn measures how soon the subjects are ready for a new user, and for one who returns. It returns the
 // browser's version.
 func (s *site) startIn(ctx context.Context, e harness.Engine, b *harness.EngineBrowser, subjects []subject, all series) (version string, err error) {
-	return version, visit(b, func(v *harness.Visitor, p harness.Page) error {
+	err = visit(b, func(v *harness.Visitor, p harness.Page) error {
 		version = v.Version
 		const loads = 4 // engines keep what they have compiled from the second or third on
 		for i := range loads {
@@ -170,6 +170,7 @@ func (s *site) startIn(ctx context.Context, e harness.Engine, b *harness.EngineB
 		}
 		return nil
 	})
+	return version, err
 }
 
 // memoryIn measures what memory an empty page takes, one with bare Go, and one with ours in a chat.
