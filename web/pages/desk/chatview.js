@@ -2,7 +2,7 @@
 
 import { Composer } from "./shared/composer.js";
 import { byId, h, ofDocument, setText } from "./shared/dom.js";
-import { clockTime, dayName, nameOf, TYPES } from "./shared/words.js";
+import { clockTime, dayName, nameOf } from "./shared/words.js";
 
 /** @typedef {import("./api.js").Chat} Chat */
 /** @typedef {import("./conversation.js").Conversation} Conversation */
@@ -184,7 +184,7 @@ export class ChatView {
     byId("parameters-none").hidden = parameters.length > 0;
     this.#participants.replaceChildren(...chat.participants.map((one) => h("li", { "data-participant-type": one.participantType },
       h("span", { class: "item-name", dir: "auto" }, nameOf(one.displayName, one.participantType)),
-      h("span", { class: "tag" }, TYPES[one.participantType] ?? one.participantType))));
+      h("span", { class: "tag" }, nameOf("", one.participantType)))));
   }
 
   /** @param {boolean} asking */

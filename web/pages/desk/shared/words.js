@@ -52,7 +52,7 @@ export const counted = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
  * What participants' types are called.
  * @type {Record<string, string>}
  */
-export const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
+const TYPES = { CUSTOMER: "Customer", AGENT: "Agent", SUPERVISOR: "Supervisor", BOT: "Bot", SYSTEM: "System" };
 
 /**
  * What a participant is called: for want of a name, by the type.
