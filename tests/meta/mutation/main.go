@@ -127,6 +127,9 @@ func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, wor
 		if err := copies[i].fill(ctx); err != nil {
 			return false, err
 		}
+		if _, err := copies[i].plant(quick); err != nil {
+			return false, err
+		}
 	}
 	if sim {
 		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
@@ -141,12 +144,12 @@ func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, wor
 		return false, err
 	}
 	if !nativeOnly {
-		if err := runBrowser(ctx, copies, quick, chosen, verdicts, known); err != nil {
+		if err := runBrowser(ctx, copies, chosen, verdicts, known); err != nil {
 			return false, err
 		}
 	}
 	good = report(os.Stdout, chosen, verdicts, nativeOnly)
-	return good, copies[0].passWithout(ctx, quick, verdicts)
+	return good, copies[0].passWithout(ctx, verdicts)
 }
 
 // printList prints faults with their places.
@@ -231,39 +234,27 @@ func isServer(f mutant) bool {
 func runNative(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, known record) error {
 	chosen := func(i int) bool { return isNative(list[i]) && !inChromium(known.of(list[i]).pkg) }
 	return plantEach(ctx, copies, list, verdicts, known, chosen, func(c tree, f mutant) (catch, error) {
-		return c.with(f, func() (catch, error) {
-			if by, err := c.again(ctx, known.of(f)); err != nil || by.test != "" {
-				return by, err
-			}
-			if isServer(f) {
-				return c.server(ctx, f)
-			}
-			by, err := c.native(ctx, filepath.Dir(f.file))
-			if err == nil && by.test == "" && filepath.Dir(f.file) != "sdk" {
-				by, err = c.native(ctx, "sdk")
-			}
-			return by, err
-		})
+		if isServer(f) {
+			return c.server(ctx, f)
+		}
+		by, err := c.native(ctx, filepath.Dir(f.file))
+		if err == nil && by.test == "" && filepath.Dir(f.file) != "sdk" {
+			by, err = c.native(ctx, "sdk")
+		}
+		return by, err
 	})
 }
 
 // runBrowser plants what has not been caught.
-func runBrowser(ctx context.Context, copies []tree, quick mutant, list []mutant, verdicts []verdict, known record) error {
+func runBrowser(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, known record) error {
 	chosen := func(i int) bool { return verdicts[i].by.test == "" && verdicts[i].err == nil }
 	return plantEach(ctx, copies, list, verdicts, known, chosen, func(c tree, f mutant) (catch, error) {
-		return c.with(quick, func() (catch, error) {
-			return c.with(f, func() (catch, error) {
-				if by, err := c.again(ctx, known.of(f)); err != nil || by.test != "" {
-					return by, err
-				}
-				return c.caughtInBrowser(ctx, f)
-			})
-		})
+		return c.caughtInBrowser(ctx, f)
 	})
 }
 
 // plantEach lets the copies share the chosen faults: each plants one at a time, and test
-// says what catches it.
+// says what catches it, where the test that caught it last does not.
 func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []verdict, known record, chosen func(int) bool, test func(tree, mutant) (catch, error)) error {
 	next := make(chan int)
 	var group sync.WaitGroup
@@ -272,7 +263,12 @@ func plantEach(ctx context.Context, copies []tree, list []mutant, verdicts []ver
 			for i := range next {
 				f := list[i]
 				began := time.Now()
-				by, err := test(c, f)
+				by, err := c.with(f, func() (catch, error) {
+					if by, err := c.again(ctx, known.of(f)); err != nil || by.test != "" {
+						return by, err
+					}
+					return test(c, f)
+				})
 				if ctx.Err() != nil {
 					return
 				}
@@ -345,21 +341,27 @@ func (c tree) fill(ctx context.Context) error {
 	return nil
 }
 
-// with plants a fault for as long as run runs.
-func (c tree) with(f mutant, run func() (catch, error)) (by catch, err error) {
+// plant plants a fault; remove takes it out again.
+func (c tree) plant(f mutant) (remove func() error, err error) {
 	name := filepath.Join(string(c), f.file)
 	text, err := os.ReadFile(name)
 	if err != nil {
-		return by, err
+		return nil, err
 	}
 	planted, ok := f.plant(string(text))
 	if !ok {
-		return by, fmt.Errorf("%s has changed", f.file)
+		return nil, fmt.Errorf("%s has changed", f.file)
 	}
-	if err := os.WriteFile(name, []byte(planted), 0o666); err != nil {
+	return func() error { return os.WriteFile(name, text, 0o666) }, os.WriteFile(name, []byte(planted), 0o666)
+}
+
+// with plants a fault for as long as run runs.
+func (c tree) with(f mutant, run func() (catch, error)) (by catch, err error) {
+	remove, err := c.plant(f)
+	if err != nil {
 		return by, err
 	}
-	defer func() { err = errors.Join(err, os.WriteFile(name, text, 0o666)) }()
+	defer func() { err = errors.Join(err, remove()) }()
 	return run()
 }
 
@@ -544,7 +546,7 @@ func (c tree) run(ctx context.Context, pkg string, names []string) (by string, e
 
 // passWithout runs the tests that have caught faults without any: a test that fails then, and
 // once more alone, has caught nothing.
-func (c tree) passWithout(ctx context.Context, quick mutant, verdicts []verdict) error {
+func (c tree) passWithout(ctx context.Context, verdicts []verdict) error {
 	caught := map[string][]string{} // functions, by package
 	for _, v := range verdicts {
 		if name := v.by.function(); name != "" && !slices.Contains(caught[v.by.pkg], name) {
@@ -552,29 +554,26 @@ func (c tree) passWithout(ctx context.Context, quick mutant, verdicts []verdict)
 		}
 	}
 	progress("the tests that have caught faults, without one")
-	_, err := c.with(quick, func() (none catch, err error) {
-		for pkg, names := range caught {
-			for len(names) > 0 {
-				by, err := c.run(ctx, pkg, names)
-				if err != nil {
-					return none, err
-				}
-				if by == "" {
-					break
-				}
-				name := catch{pkg, by}.function()
-				if by, err = c.run(ctx, pkg, []string{name}); err != nil {
-					return none, err
-				}
-				if by != "" || name == "" {
-					return none, fmt.Errorf("%s fails without any fault", catch{pkg, by})
-				}
-				names = slices.DeleteFunc(names, func(n string) bool { return n == name })
+	for pkg, names := range caught {
+		for len(names) > 0 {
+			by, err := c.run(ctx, pkg, names)
+			if err != nil {
+				return err
 			}
+			if by == "" {
+				break
+			}
+			name := catch{pkg, by}.function()
+			if by, err = c.run(ctx, pkg, []string{name}); err != nil {
+				return err
+			}
+			if by != "" || name == "" {
+				return fmt.Errorf("%s fails without any fault", catch{pkg, by})
+			}
+			names = slices.DeleteFunc(names, func(n string) bool { return n == name })
 		}
-		return none, nil
-	})
-	return err
+	}
+	return nil
 }
 
 // test runs go test in the copy and returns the first test that fails, "" if none does.

@@ -40,11 +40,9 @@ var simulated = []string{
 func simulation(ctx context.Context, list []mutant, copies []tree, seeds int) ([]verdict, error) {
 	verdicts := make([]verdict, len(list))
 	all := func(int) bool { return true }
-	return verdicts, plantEach(ctx, copies, list, verdicts, record{}, all, func(c tree, f mutant) (catch, error) {
-		return c.with(f, func() (by catch, err error) {
-			by.test, err = c.simulate(ctx, seeds)
-			return by, err
-		})
+	return verdicts, plantEach(ctx, copies, list, verdicts, record{}, all, func(c tree, _ mutant) (by catch, err error) {
+		by.test, err = c.simulate(ctx, seeds)
+		return by, err
 	})
 }
 
