@@ -480,18 +480,34 @@ func (c tree) naming(pkg string, rows []string) (names []string, err error) {
 var turns sync.RWMutex
 
 // catches runs test functions of a package; nil for all. A failure is a catch when the test fails
-// once more; one of the core's at once, for their time is virtual, unless it broke off.
+// once more; one of the core's at once, for their time is virtual, unless it broke off. A test that
+// then passes is left out, and the others go on.
 func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch, err error) {
-	turns.RLock()
-	failed, err := c.run(ctx, pkg, names)
-	turns.RUnlock()
-	switch {
-	case err != nil || failed == "":
-		return by, err
-	case isCore(pkg) && strings.HasPrefix(failed, "Test") && !strings.HasSuffix(failed, crash):
-		return catch{pkg, failed}, nil
+	var unsteady []string
+	for {
+		turns.RLock()
+		failed, err := c.run(ctx, pkg, names, unsteady)
+		turns.RUnlock()
+		if err != nil || failed == "" {
+			return by, err
+		}
+		if isCore(pkg) && strings.HasPrefix(failed, "Test") && !strings.HasSuffix(failed, crash) {
+			return catch{pkg, failed}, nil
+		}
+		name := catch{pkg, failed}.function()
+		if failed, err = c.confirm(ctx, pkg, names, name); err != nil || failed != "" {
+			return catch{pkg, failed}, err
+		}
+		if name == "" {
+			return by, nil
+		}
+		unsteady = append(unsteady, name)
 	}
-	if name := (catch{pkg, failed}).function(); name != "" {
+}
+
+// confirm runs what has failed once more: a test function, or what ran when none is known.
+func (c tree) confirm(ctx context.Context, pkg string, names []string, name string) (failed string, err error) {
+	if name != "" {
 		names = []string{name}
 	}
 	turn := turns.RLocker()
@@ -500,10 +516,7 @@ func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch
 	}
 	turn.Lock()
 	defer turn.Unlock()
-	if failed, err = c.run(ctx, pkg, names); err != nil || failed == "" {
-		return by, err
-	}
-	return catch{pkg, failed}, nil
+	return c.run(ctx, pkg, names, nil)
 }
 
 // again runs the test that caught a fault last.
@@ -515,8 +528,9 @@ func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
 	return c.catches(ctx, last.pkg, []string{name})
 }
 
-// run runs test functions of a package in its way; nil for all. It returns the first that fails.
-func (c tree) run(ctx context.Context, pkg string, names []string) (by string, err error) {
+// run runs test functions of a package in its way; nil for all but those to skip. It returns the
+// first that fails.
+func (c tree) run(ctx context.Context, pkg string, names, skip []string) (by string, err error) {
 	var environment, arguments []string
 	timeout := serverTimeout
 	switch {
@@ -541,6 +555,9 @@ func (c tree) run(ctx context.Context, pkg string, names []string) (by string, e
 	if names != nil {
 		arguments = append(arguments, "-run", "^("+strings.Join(names, "|")+")$")
 	}
+	if skip != nil {
+		arguments = append(arguments, "-skip", "^("+strings.Join(skip, "|")+")$")
+	}
 	return c.test(ctx, timeout, environment, append(arguments, "./"+pkg)...)
 }
 
@@ -556,7 +573,7 @@ func (c tree) passWithout(ctx context.Context, verdicts []verdict) error {
 	progress("the tests that have caught faults, without one")
 	for pkg, names := range caught {
 		for len(names) > 0 {
-			by, err := c.run(ctx, pkg, names)
+			by, err := c.run(ctx, pkg, names, nil)
 			if err != nil {
 				return err
 			}
@@ -564,7 +581,7 @@ func (c tree) passWithout(ctx context.Context, verdicts []verdict) error {
 				break
 			}
 			name := catch{pkg, by}.function()
-			if by, err = c.run(ctx, pkg, []string{name}); err != nil {
+			if by, err = c.run(ctx, pkg, []string{name}, nil); err != nil {
 				return err
 			}
 			if by != "" || name == "" {
