@@ -1300,11 +1300,9 @@ var faults = []fault{
 	{"INIT-3 dates in milliseconds are taken", "web/gateway/claims.go", "readClaims",
 		`*d.seconds < 0 || *d.seconds >= minMilliseconds`,
 		`*d.seconds < 0 || *d.seconds >= 1<<50`},
-	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/auth.go", "verifier.admitHash",
-		`	case known:
-		return refuseClaim(errForbidden, "appkey", `,
-		`	case known:
-		return refuseClaim(errUnauthorized, "appkey", `},
+	{"INIT-4 a wrong appkey reads as a bad token", "web/gateway/problem.go", "tokenProblem",
+		`http.StatusForbidden, wire.ProblemForbidden, "The token is sound, but "`,
+		`http.StatusUnauthorized, wire.ProblemUnauthorized, "The token is sound, but "`},
 	{"INIT-4 the stream does not say what is refused", "web/gateway/stream.go", "refusalReason",
 		`	if !errors.As(err, &r) {
 		return "the token was refused"
