@@ -325,12 +325,13 @@ func (p *pack) script(f form, wasm []byte, values held) (script, sourceMap []byt
 		TsconfigRaw:   "{}", // js/tsconfig.json is for editors and tests
 		Plugins:       []api.Plugin{withGlue(withoutUnused(text, wasm))},
 		Define: map[string]string{
-			"VERSION":     quoted(p.version),
-			"BUILD":       quoted(p.build),
-			"INTEGRITY":   quoted(integrity(wasm)),
-			"SNAPSHOT":    quoted(values),
-			"ENVIRONMENT": quoted(given),
-			"PACKAGE":     fmt.Sprint(f.isPackage),
+			"VERSION":       quoted(p.version),
+			"BUILD":         quoted(p.build),
+			"INTEGRITY":     quoted(integrity(wasm)),
+			"FROM_SNAPSHOT": fmt.Sprint(values != nil),
+			"SNAPSHOT":      quoted(values),
+			"ENVIRONMENT":   quoted(given),
+			"PACKAGE":       fmt.Sprint(f.isPackage),
 		},
 	})
 	if err := firstOf(bundle.Errors, bundle.Warnings); err != nil {

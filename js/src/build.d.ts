@@ -6,13 +6,15 @@ declare const VERSION: string;
 declare const BUILD: string;
 /** The wasm's hash, as Subresource Integrity writes it. */
 declare const INTEGRITY: string;
+/** Whether the wasm is a snapshot of the program; false: it starts the program from its begin. */
+declare const FROM_SNAPSHOT: boolean;
 /**
  * The values of JavaScript that Go holds in the wasm, behind the fixed ones of wasm_exec.js: how
  * many references it has, and the value's path from Go's global, its text, or its number as a
- * function of Go's. null: the wasm starts the program from its begin.
+ * function of Go's.
  */
-declare const SNAPSHOT: readonly (readonly [references: number, what: readonly string[] | string | number])[] | null;
-/** The program's environment, unless the wasm is a snapshot, which has it. */
+declare const SNAPSHOT: readonly (readonly [references: number, what: readonly string[] | string | number])[];
+/** The program's environment, which a snapshot has already. */
 declare const ENVIRONMENT: Record<string, string>;
 /** Whether this is for the package's modules; false: for the script of a tag. */
 declare const PACKAGE: boolean;

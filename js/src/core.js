@@ -89,7 +89,7 @@ const newShim = (run) => ({
  * @param {any} go
  * @param {any} global that of the program
  * @param {WebAssembly.Instance} instance
- * @param {NonNullable<typeof SNAPSHOT>} held
+ * @param {typeof SNAPSHOT} held
  */
 const restore = (go, global, instance, held) => {
   go._inst = instance;
@@ -142,7 +142,7 @@ const newRun = () => {
   }
   const go = new Program();
   go.exit = () => {};
-  if (!SNAPSHOT) go.env = assign({ __proto__: null }, ENVIRONMENT);
+  if (!FROM_SNAPSHOT) go.env = assign({ __proto__: null }, ENVIRONMENT);
   run._go = go;
   run._global = global;
   return run;
@@ -202,7 +202,7 @@ export const start = async () => {
     end(run);
     throw initFailed(wasmURL + " is of build " + run._build + ", but the script of build " + BUILD + ": " + sameBuild);
   };
-  if (SNAPSHOT) {
+  if (FROM_SNAPSHOT) {
     // A wasm without a stamp is of a build before there were snapshots.
     const [stamp] = WebAssembly.Module.customSections(module, "build");
     run._build = stamp ? new TextDecoder().decode(stamp) : "(unknown)";
@@ -211,7 +211,7 @@ export const start = async () => {
   try {
     const instance = await WebAssembly.instantiate(module, run._go.importObject);
     await nextTask();
-    if (SNAPSHOT) restore(run._go, run._global, instance, SNAPSHOT);
+    if (FROM_SNAPSHOT) restore(run._go, run._global, instance, SNAPSHOT);
     else run._go.run(instance).then(() => end(run), (e) => end(run, e));
     await nextTask();
   } catch (e) {
