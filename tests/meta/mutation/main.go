@@ -12,8 +12,8 @@
 // A fault first meets the test that caught it last (caught.tsv). Where that is not known any
 // more, a fault in sdk/, web/ or js/pack meets the native tests of its package, and one in web/
 // those of the whole gateway. What these do not catch, and faults in wasm/ and in the shim, meets
-// the built artefact in Chromium: first the tests that name the rows it breaks, then all that run
-// in Chromium. A test must fail twice to count, one in Chromium the second time while no other
+// the built artefact in Chromium: first the tests that seem to be of it by their words, then those
+// that name the rows it breaks, then all that run in Chromium. A test must fail twice to count, one in Chromium the second time while no other
 // runs, so that one that is only slow catches nothing. At the end each test that has caught
 // something runs without any fault, and must pass.
 //
@@ -427,6 +427,15 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err erro
 		packages = []string{bundlers}
 	}
 	rows := rowID.FindAllString(f.breaks, -1)
+	guesses, err := c.likeliest(packages, f)
+	if err != nil {
+		return by, err
+	}
+	for _, g := range guesses {
+		if by, err = c.catches(ctx, g.pkg, []string{g.test}); err != nil || by.test != "" {
+			return by, err
+		}
+	}
 	for _, functions := range []func(pkg string) ([]string, error){
 		func(pkg string) ([]string, error) { return c.naming(pkg, rows) },
 		func(string) ([]string, error) { return nil, nil }, // all
@@ -445,35 +454,6 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err erro
 		}
 	}
 	return by, nil
-}
-
-var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\) \{$`)
-
-// naming finds a package's test functions that name one of the rows.
-func (c tree) naming(pkg string, rows []string) (names []string, err error) {
-	names = []string{}
-	files, err := filepath.Glob(filepath.Join(string(c), pkg, "*_test.go"))
-	if err != nil {
-		return nil, err
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		found := testFunction.FindAllSubmatchIndex(text, -1)
-		for _, m := range found {
-			body := text[m[1]:]
-			if end := bytes.Index(body, []byte("\n}\n")); end >= 0 {
-				body = body[:end]
-			}
-			ids := rowID.FindAllString(string(body), -1)
-			if slices.ContainsFunc(rows, func(r string) bool { return slices.Contains(ids, r) }) {
-				names = append(names, string(text[m[2]:m[3]]))
-			}
-		}
-	}
-	return names, nil
 }
 
 // turns lets tests run side by side, and those that confirm a catch in Chromium alone.
