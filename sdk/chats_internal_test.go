@@ -358,7 +358,7 @@ func TestChatsPages(t *testing.T) {
 			test.in(c)
 			c.position = 10
 			var got []string
-			c.newestPage(chatA, 10, func(p Page, err error) {
+			c.newestPage(chatA, 10, 0, func(p Page, err error) {
 				for _, m := range p.Items {
 					got = append(got, fmt.Sprint(m.MessageIndex))
 				}

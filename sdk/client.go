@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"context"
+	"sync"
 
 	"openchat/sdk/wire"
 )
@@ -21,10 +22,32 @@ import (
 // Errors of the SDK are of type *[Error] and carry the code that a page sees.
 type Client struct {
 	core *Core
+	told sync.Map // by engagement id: messageIndex of the last message that Deliver got in this session
 }
 
 // New returns a client without a session. It starts nothing.
-func New(o Options) *Client { return &Client{NewCore(o)} }
+func New(o Options) *Client {
+	c := &Client{}
+	deliver := o.Deliver
+	o.Deliver = func(e Event) {
+		c.note(&e)
+		if deliver != nil {
+			deliver(e)
+		}
+	}
+	c.core = NewCore(o)
+	return c
+}
+
+// note takes in what an event tells of.
+func (c *Client) note(e *Event) {
+	switch {
+	case e.Message != nil:
+		c.told.Store(e.EngagementID, e.Message.MessageIndex)
+	case e.Type == EventShutdown:
+		c.told.Clear()
+	}
+}
 
 // Core returns the client's callback form, for callers that need outcomes and events in one
 // order.
@@ -80,9 +103,12 @@ func (c *Client) SendMessage(ctx context.Context, engagementID, text, parentMess
 	return Await(ctx, func(done func(Message, error)) { c.core.SendMessage(engagementID, text, parentMessageID, done) })
 }
 
-// Messages is [Core.Messages].
+// Messages is [Core.Messages]. What Deliver got before belongs to the history, what it gets
+// after the call began does not.
 func (c *Client) Messages(ctx context.Context, engagementID string, size int) (Page, error) {
-	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, done) })
+	told, _ := c.told.Load(engagementID)
+	index, _ := told.(int64)
+	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, index, done) })
 }
 
 // Turn is [Core.Turn].

@@ -3,6 +3,8 @@ package sdk_test
 import (
 	"context"
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,6 +68,63 @@ func TestClient(t *testing.T) {
 		}
 		must(c.Shutdown(ctx, ""))
 		wantCode(t, c.Shutdown(ctx, ""), sdk.CodeNotInitialized)
+	})
+}
+
+// What waits for Deliver while history is asked for comes as events, and is not in the history.
+func TestClientHistory(t *testing.T) {
+	t.Run("PAGE-3 Deliver is behind", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			p := sdktest.New(sdktest.Options{AutoBot: true})
+			defer p.Close()
+			var told []string
+			release := make(chan struct{})
+			c := sdk.New(sdk.Options{Transport: p.Transport(), Deliver: func(e sdk.Event) {
+				if e.Type != sdk.EventMessageArrived {
+					return
+				}
+				told = append(told, e.Message.Body.Text)
+				if e.Message.Body.Text == "3" {
+					<-release
+				}
+			}})
+			if _, err := c.Init(t.Context(), p.Params(sdktest.Claims{}), sdk.Config{}); err != nil {
+				t.Fatal(err)
+			}
+			e, err := c.CreateEngagement(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bo := p.Agent("Bo")
+			bo.Accept(e.EngagementID)
+			for i := range 6 {
+				bo.Say(e.EngagementID, strconv.Itoa(i+1))
+			}
+			time.Sleep(time.Second)
+			before := len(told)
+			go func() {
+				time.Sleep(time.Second) // the answer is there, and waits for Deliver as well
+				close(release)
+			}()
+			page, err := c.Messages(t.Context(), e.EngagementID, 3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var history []string
+			for _, m := range page.Items {
+				history = append(history, m.Body.Text)
+			}
+			if got := strings.Join(history, " "); got != "3 2 1" {
+				t.Errorf("the history holds %q, Deliver had got %q", got, told[:before])
+			}
+			synctest.Wait()
+			if got := strings.Join(told[before:], " "); got != "4 5 6" {
+				t.Errorf("then Deliver got %q", got)
+			}
+			if err := c.Shutdown(t.Context(), ""); err != nil {
+				t.Error(err)
+			}
+		})
 	})
 }
 

@@ -26,6 +26,7 @@ type page struct {
 	mirror map[string]sdk.Engagement // what changes told
 	wall   atomic.Int64              // by how much the device's wall clock is ahead, a time.Duration
 	marks  []string                  // events and settlements in the order in which the page learnt of them
+	heard  map[string]int64          // by engagement: messageIndex of the last message heard of
 }
 
 func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
@@ -33,7 +34,7 @@ func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
 }
 
 func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, storage sdk.Storage) *page {
-	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}}
+	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}, heard: map[string]int64{}}
 	g.c = sdk.NewCore(sdk.Options{
 		WallClock: func() time.Time { return time.Now().Add(time.Duration(g.wall.Load())) },
 		Transport: transport,
@@ -44,6 +45,9 @@ func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, sto
 			}
 			if e.Type == "" {
 				return
+			}
+			if e.Message != nil {
+				g.heard[e.EngagementID] = e.Message.MessageIndex
 			}
 			g.events = append(g.events, e)
 			g.times = append(g.times, time.Now())

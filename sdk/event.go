@@ -127,6 +127,10 @@ type Cursor struct {
 	// Seen is the place in the event stream up to which the snapshot reaches, and Own
 	// the one up to which it holds this session's own messages.
 	Seen, Own wire.EventID
+	// UntoldFrom and UntoldTo are the messageIndex of the first and the last message that were
+	// raised before the snapshot was made and came to the page's handlers after that. There
+	// are none if UntoldTo is the less.
+	UntoldFrom, UntoldTo int64
 }
 
 // Direction is where to turn a page to.

@@ -139,11 +139,15 @@ func (c *chats) messageEvent(w *wire.Message) {
 		}
 	}
 	if e.member == memberInside {
-		c.raiseMessage(w)
+		c.raiseMessage(e, w)
 	}
 }
 
-func (c *chats) raiseMessage(w *wire.Message) {
+func (c *chats) raiseMessage(e *engagement, w *wire.Message) {
+	if e.raisedFrom == 0 {
+		e.raisedFrom = w.MessageIndex
+	}
+	e.raisedTo = w.MessageIndex
 	m := c.message(w)
 	t := EventMessageArrived
 	if w.SenderParticipantType == wire.ParticipantCustomer {

@@ -7,11 +7,11 @@ import (
 	"openchat/sdk/wire"
 )
 
-// newestPage reads the first page of a new snapshot. Its bound is the place in the
-// stream that the page's handlers have been told up to when it asked: what is
-// stored later comes as an event, and nothing comes both ways or neither (PAGE-3).
-// Messages that the page has sent and knows to be stored belong to it too.
-func (c *chats) newestPage(id string, size int, done func(Page, error)) {
+// newestPage reads the first page of a new snapshot. It holds what the page's handlers have
+// been told of when the page asked, told being the messageIndex of the last message of the
+// chat: what is told later comes as an event, and nothing comes both ways or neither
+// (PAGE-3). Messages that the page has sent and knows to be stored belong to it too.
+func (c *chats) newestPage(id string, size int, told int64, done func(Page, error)) {
 	if size < 1 || size > wire.MaxPageSize {
 		c.log.warn(CodePageSize, "")
 		size = wire.DefaultPageSize
@@ -32,6 +32,8 @@ func (c *chats) newestPage(id string, size int, done func(Page, error)) {
 	case e.member != memberLeft && e.liveFrom != 0:
 		at.Seen, at.Own = max(c.position, e.liveFrom), e.ownID
 	}
+	// Raised, and still on their way to the page's handlers.
+	at.UntoldFrom, at.UntoldTo = max(told+1, e.raisedFrom), e.raisedTo
 	cameIn := func() bool { return e.wasInside() || e.liveFrom != 0 }
 	outside := !cameIn()
 	var read func(list []wire.Message, older bool, err *Error)
@@ -139,14 +141,16 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 	})
 }
 
-// keep drops what is newer than the snapshot. session is the one whose own messages
-// belong to it as soon as they are known to be stored.
+// keep drops what is not of the snapshot: what is newer, and what the page had yet to be
+// told. session is the one whose own messages belong to it as soon as they are known to be
+// stored.
 func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 	kept := make([]wire.Message, 0, len(list))
 	for i := range list {
 		m := &list[i]
 		own := m.SessionID == session && m.EventID <= at.Own
-		if m.MessageIndex <= at.End && (m.EventID <= at.Seen || own) {
+		untold := at.UntoldFrom <= m.MessageIndex && m.MessageIndex <= at.UntoldTo
+		if m.MessageIndex <= at.End && (m.EventID <= at.Seen && !untold || own) {
 			kept = append(kept, *m)
 		}
 	}

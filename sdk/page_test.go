@@ -27,7 +27,7 @@ func TestPages(t *testing.T) {
 		})
 	}
 	first := func(g *page, id string, size int) (sdk.Page, error) {
-		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, done) })
+		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, g.heard[id], done) })
 	}
 	turn := func(g *page, p sdk.Page, to sdk.Direction) (sdk.Page, error) {
 		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Turn(p.Cursor, to, done) })
@@ -104,7 +104,7 @@ func TestPages(t *testing.T) {
 					bo.Say(id, "5")
 				}
 			})
-			g.c.Messages(id, 2, func(p sdk.Page, err error) {
+			g.c.Messages(id, 2, g.heard[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -170,7 +170,7 @@ func TestPagesCrossing(t *testing.T) {
 			}
 			meanwhile(g.p, "GET /engagements/", func(x *sdktest.Exchange) { x.Delay(time.Second) })
 			var page sdk.Page
-			g.c.Messages(id, 4, func(p sdk.Page, err error) {
+			g.c.Messages(id, 4, g.heard[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -206,7 +206,7 @@ func TestPagesCrossing(t *testing.T) {
 				bo.Say(id, "not told yet")
 			}
 			before := len(g.p.Requests())
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.heard[id], done) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -182,7 +182,7 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 			c.sent(e, n, m)
 		}
 		if e.member == memberInside {
-			c.raiseMessage(m)
+			c.raiseMessage(e, m)
 		}
 	}
 	e.reReadID = target

@@ -65,7 +65,7 @@ func TestResync(t *testing.T) {
 					return
 				}
 				if reads++; reads == 2 { // the first chat has been told
-					g.c.Messages(a, 10, func(p sdk.Page, _ error) { history = p })
+					g.c.Messages(a, 10, g.heard[a], func(p sdk.Page, _ error) { history = p })
 					x.Delay(time.Second)
 					x.Refuse(403, wire.ProblemForbidden, 0)
 				}

@@ -207,7 +207,7 @@ func (b *bridge) run(a arguments) error {
 		}
 		c.SendMessage(a.str(2), a.str(3), parent, settle(b, id, encodeMessage))
 	case "getMessages":
-		c.Messages(a.str(2), a.pageSize(3), settle(b, id, encodePage))
+		c.Messages(a.str(2), a.pageSize(3), int64(a.integer(4)), settle(b, id, encodePage))
 	case "turn":
 		cursor, err := parseCursor(a.str(2))
 		if err != nil {

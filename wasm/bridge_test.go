@@ -126,7 +126,7 @@ func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
 	p := newTestShim(t)
 	for i, c := range [][]any{
 		{"shutdown"}, {"createEngagement"}, {"getEngagements"}, {"getEngagementById", "x"}, {"join", "x"},
-		{"disconnect", "x"}, {"sendMessage", "x", "text"}, {"getMessages", "x"}, {"turn", "e d 10 1 2 3 4 5", "older"},
+		{"disconnect", "x"}, {"sendMessage", "x", "text"}, {"getMessages", "x"}, {"turn", "e d 10 1 2 3 4 5 6 7", "older"},
 	} {
 		args := append([]any{i + 1}, c[1:]...)
 		if v := p.command(c[0].(string), args...); !v.IsNull() {
@@ -291,7 +291,7 @@ func TestEncoding(t *testing.T) {
 	t.Run("PAGE-2 Page", func(t *testing.T) {
 		page := sdk.Page{
 			Items: []sdk.Message{*message, *message}, HasPrevious: true,
-			Cursor: sdk.Cursor{EngagementID: "e", DialogID: "d", Size: 10, Oldest: 1, Newest: 2, End: 1 << 40, Seen: 1<<64 - 1, Own: 7},
+			Cursor: sdk.Cursor{EngagementID: "e", DialogID: "d", Size: 10, Oldest: 1, Newest: 2, End: 1 << 40, Seen: 1<<64 - 1, Own: 7, UntoldFrom: 8, UntoldTo: 9},
 		}
 		// A member that is forgotten here would be lost between two pages.
 		for c, i := reflect.ValueOf(page.Cursor), 0; i < c.NumField(); i++ {
@@ -300,7 +300,7 @@ func TestEncoding(t *testing.T) {
 			}
 		}
 		text := text(encodePage, &page)
-		same(t, text, `{"items":[{`+messageMembers+`},{`+messageMembers+`}],"hasPrevious":true,"hasNext":false,"size":10,"cursor":"e d 10 1 2 1099511627776 18446744073709551615 7"}`)
+		same(t, text, `{"items":[{`+messageMembers+`},{`+messageMembers+`}],"hasPrevious":true,"hasNext":false,"size":10,"cursor":"e d 10 1 2 1099511627776 18446744073709551615 7 8 9"}`)
 		if c, err := parseCursor(parse(t, string(text)).Get("cursor").String()); err != nil || c != page.Cursor {
 			t.Errorf("the cursor comes back as %+v, %v", c, err)
 		}

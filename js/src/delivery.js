@@ -6,7 +6,7 @@ import { notify, settle } from "./bridge.js";
 import { callHandler } from "./handlers.js";
 import { print } from "./log.js";
 import { setPrototypeOf } from "./realm.js";
-import { endSession, engagementOf, userOf, withDates } from "./session.js";
+import { endSession, engagementOf, session, userOf, withDates } from "./session.js";
 import { runTask } from "./task.js";
 
 /** @typedef {import("./bridge.js").Item} Item */
@@ -67,6 +67,9 @@ const handle = (item) => {
     if (item.engagement) engagementOf(item.engagement);
     const payload = item.event === "INITIALIZED" ? userOf(item.payload) : withDates(item.payload);
     if (item.event === "SHUTDOWN") endSession();
+    const { engagementId, messageIndex } = /** @type {any} */ (payload);
+    const known = messageIndex && session._engagements.get(engagementId);
+    if (known) known._told = messageIndex;
     // Without a type the item only changes the engagement.
     if (item.event) callHandler(item.event, payload);
   }

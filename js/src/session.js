@@ -9,9 +9,13 @@ import { Date, Map, Promise, assign, defineProperty, ownKeys } from "./realm.js"
 /** @typedef {import("./bridge.js").PageRecord} PageRecord */
 
 /**
+ * What is known of an engagement: _told is the messageIndex of its last message that a handler
+ * was told of. What waits in the queue is not told: history does not hold it yet (PAGE-3).
+ * @typedef {{ _record: EngagementRecord, _object: PageEngagement, _told?: number }} Known
+ *
  * _engagements are by id; _user is null until init is over.
  * @returns {{
- *   _engagements: Map<string, { _record: EngagementRecord, _object: PageEngagement }>,
+ *   _engagements: Map<string, Known>,
  *   _user: AvayaCCaaSChatSDK.UserContext | null,
  * }}
  */
@@ -119,7 +123,7 @@ const newEngagement = (record) => {
     /** @param {unknown} text @param {unknown} parentMessageId */
     sendMessage: (text, parentMessageId) => act("sendMessage", [id, text, parentMessageId], withDates),
     /** @param {unknown} pageSize */
-    getMessages: (pageSize) => act("getMessages", [id, pageSize], (page) => newPageIterator(page, mine)),
+    getMessages: (pageSize) => act("getMessages", [id, pageSize, /** @type {Known} */ (mine._engagements.get(id))._told], (page) => newPageIterator(page, mine)),
   });
 };
 

@@ -190,6 +190,60 @@ func TestRowsPages(t *testing.T) {
 	})
 }
 
+// An event waits until the page has gone on from what was settled before it. How long that
+// takes is the browser's affair; here the test decides.
+func TestHistoryWhileEventsWait(t *testing.T) {
+	t.Parallel()
+	w := harness.Shared(t)
+	b := harness.NewTab(t, "customer")
+	b.OnNewDocument(`{
+		window.held = null; // tasks that wait; null: none has to
+		window.MessageChannel = class {
+			constructor() {
+				const run = () => this.port1.onmessage();
+				this.port1 = {};
+				this.port2 = { postMessage: () => { held ? held.push(run) : setTimeout(run) } };
+			}
+		};
+		const Native = WebSocket;
+		window.WebSocket = class extends Native {
+			constructor(...all) {
+				super(...all);
+				window.awaitFrame = (text) => new Promise((resolve) => {
+					this.addEventListener("message", ({ data }) => data.includes(text) && resolve());
+				});
+			}
+		};
+	}`)
+	customer := harness.NewCustomerID("wait")
+	w.OpenPage(b, w.Origin, "page.html", customer, harness.TokenOptions{}, `{}`)
+	id := harness.CreateEngagement(b)
+	agent := w.NewAgent(t, "Bo "+customer)
+	agent.Accept(id)
+	agent.Send(id, "told before")
+	b.WaitText("told before")
+	t.Run("PAGE-3 MSG-5 what waits for its handler comes as an event, and is not in the history", func(t *testing.T) {
+		b.JS(nil, `
+			t.e = await sdk.getEngagementById(%s);
+			held = [];
+			await t.e.sendMessage("mine");
+			t.arrived = awaitFrame("told after");`, id)
+		agent.Send(id, "told after")
+		b.JS(nil, `await t.arrived`)
+		asked := b.Mark()
+		b.Expect("PAGE-3", map[string]any{"history": []string{"mine", "told before"}, "waited": true, "again": []string{"told after", "mine"}}, `
+			const texts = (it) => it.items.map((m) => m.body.elementText.text);
+			const waited = held.length > 0;
+			const first = t.e.getMessages(2);
+			const tasks = held;
+			held = null;
+			tasks.forEach((run) => run());
+			return { history: texts(await first), waited, again: texts(await t.e.getMessages(2)) }`)
+		got := harness.Conversation{Tab: b, ID: id, Agent: agent}.Texts(b.Since(asked), "", "")
+		harness.ExpectTexts(t, "told after the history was asked for", got, []string{"mine", "told after"})
+	})
+}
+
 // A chat in which nobody has said a word cannot be had from the demo's gateway, whose
 // bot greets: the answer is the origin's.
 func TestRowsPagesEmpty(t *testing.T) {

@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 select=()
 if [ "${1:-}" = short ]; then
-	select=(-run '^Test(TabSeesErrors|InitToFirstBotMessage|SecondTab|RowsEngagementObject|RowsTokenRefused|RowsPagesEmpty|GatewayKilled|LeftPageNotKept|WidgetPage|DemoReadingIsActivity|GuideToken)$')
+	select=(-run '^Test(TabSeesErrors|InitToFirstBotMessage|SecondTab|RowsEngagementObject|RowsTokenRefused|RowsPagesEmpty|HistoryWhileEventsWait|Reload|GatewayKilled|LeftPageNotKept|WidgetPage|DemoReadingIsActivity|GuideToken)$')
 fi
 tests/setup/tools.sh
 failed=0

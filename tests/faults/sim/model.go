@@ -228,6 +228,7 @@ type view struct {
 	k      int // all before is heard or excused
 	left   bool
 	done   []bool          // heard
+	raised map[string]bool // ids of messages that came as events
 	paged  map[string]bool // ids of others' messages that were in a snapshot while the page was in
 	heard  int64           // newest index
 	active bool            // ENGAGEMENT_ACTIVE was heard, or it was in at the beginning
@@ -1016,7 +1017,7 @@ func (l *log) initialized(e *sdk.Event) {
 		}
 		v := l.views[id]
 		if v == nil {
-			v = &view{paged: map[string]bool{}}
+			v = &view{paged: map[string]bool{}, raised: map[string]bool{}}
 			l.views[id] = v
 			member[id] = l.mirror[id].EngagementStatus == wire.EngagementActive
 			v.active = member[id]
@@ -1327,6 +1328,7 @@ func (l *log) chat(e *sdk.Event) {
 			}
 		}
 		v.heard = max(v.heard, m.MessageIndex)
+		v.raised[m.MessageID] = true
 		if v.paged[m.MessageID] {
 			l.say("PAGE-3 %d was in a snapshot and comes as an event", m.MessageIndex)
 		}
@@ -1553,6 +1555,9 @@ func (l *log) seam(c *Call) {
 		// A page that went before, and comes back, may have sent as the same session.
 		if stored := l.j.stored[c.Chat]; stored[m.MessageIndex-1].SessionID != l.session {
 			v.paged[m.MessageID] = true
+			if v.raised[m.MessageID] && m.MessageIndex > c.Heard {
+				l.say("PAGE-3 %d came as an event after the call and is in the snapshot", m.MessageIndex)
+			}
 		}
 	}
 	for i := oldest; i <= c.Heard; i++ {

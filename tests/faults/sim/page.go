@@ -212,8 +212,8 @@ func (g *page) begin(c *Call) (settled func(error)) {
 // become due before it takes the next command; therefore the second of two such calls
 // counts, which nothing that is due at this instant can follow.
 func (g *page) mark(c *Call) {
-	g.c.Messages("", 1, nil)
-	g.c.Messages("", 1, func(_ sdk.Page, err error) {
+	g.c.Messages("", 1, 0, nil)
+	g.c.Messages("", 1, 0, func(_ sdk.Page, err error) {
 		g.gate()
 		c.Behind = g.l.record.length()
 		c.Gone = errors.Is(err, &sdk.Error{Code: sdk.CodeNotInitialized})
@@ -288,7 +288,7 @@ func (g *page) do(s Step) {
 		chat := g.chat(s.Pick)
 		c := &Call{Kind: doHistory, Chat: chat, Size: s.Code, Heard: g.heard[chat]}
 		end := g.begin(c)
-		g.c.Messages(chat, s.Code, func(p sdk.Page, err error) {
+		g.c.Messages(chat, s.Code, c.Heard, func(p sdk.Page, err error) {
 			c.Result = p
 			if err == nil {
 				g.iterators = append(g.iterators, c)

@@ -247,7 +247,7 @@ func (l *player) sleep(g *page, s Step) {
 	g.asleep = true
 	g.note(Entry{What: wasAsleep})
 	g.device.Sleep()
-	g.c.Messages("", -1, nil)
+	g.c.Messages("", -1, 0, nil)
 	l.later(g, s.For, Step{Step: sdktest.Step{Kind: endSleep, Code: s.Code}})
 }
 
