@@ -2,7 +2,8 @@ package sdk
 
 import (
 	"context"
-	"sync"
+	"maps"
+	"sync/atomic"
 
 	"openchat/sdk/wire"
 )
@@ -22,7 +23,9 @@ import (
 // Errors of the SDK are of type *[Error] and carry the code that a page sees.
 type Client struct {
 	core *Core
-	told sync.Map // by engagement id: messageIndex of the last message that Deliver got in this session
+	// told has by engagement the messageIndex of the last message that Deliver got in this
+	// session. Deliver's goroutine alone replaces the map, which is never changed.
+	told atomic.Pointer[map[string]*atomic.Int64]
 }
 
 // New returns a client without a session. It starts nothing.
@@ -39,13 +42,30 @@ func New(o Options) *Client {
 	return c
 }
 
+// lastTold returns where told keeps an engagement's last message, nil if there is none.
+func (c *Client) lastTold(engagementID string) *atomic.Int64 {
+	if told := c.told.Load(); told != nil {
+		return (*told)[engagementID]
+	}
+	return nil
+}
+
 // note takes in what an event tells of.
 func (c *Client) note(e *Event) {
 	switch {
 	case e.Message != nil:
-		c.told.Store(e.EngagementID, e.Message.MessageIndex)
+		last := c.lastTold(e.EngagementID)
+		if last == nil {
+			last = new(atomic.Int64)
+			told := map[string]*atomic.Int64{e.EngagementID: last}
+			if before := c.told.Load(); before != nil {
+				maps.Copy(told, *before)
+			}
+			c.told.Store(&told)
+		}
+		last.Store(e.Message.MessageIndex)
 	case e.Type == EventShutdown:
-		c.told.Clear()
+		c.told.Store(nil)
 	}
 }
 
@@ -106,9 +126,11 @@ func (c *Client) SendMessage(ctx context.Context, engagementID, text, parentMess
 // Messages is [Core.Messages]. What Deliver got before belongs to the history, what it gets
 // after the call began does not.
 func (c *Client) Messages(ctx context.Context, engagementID string, size int) (Page, error) {
-	told, _ := c.told.Load(engagementID)
-	index, _ := told.(int64)
-	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, index, done) })
+	told := int64(0)
+	if last := c.lastTold(engagementID); last != nil {
+		told = last.Load()
+	}
+	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, told, done) })
 }
 
 // Turn is [Core.Turn].

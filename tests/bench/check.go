@@ -18,14 +18,14 @@ var bounds = []struct {
 	{"wasm, brotli, KB", mostWasm / kb},
 	{"wasm, raw, KB", mostRaw / kb},
 	{"functions compiled before the first request", 431},
-	{"allocations an event", 12.5},
-	{"allocations a message sent", 35},
-	{"crossings an event that comes alone", 48}, // two of three are the runtime's looks at the clock
-	{"crossings an event among many", 4.5},
-	{"crossings a message sent, its event included", 205}, // its answer is read also where its event was first
+	{"allocations an event", 5.25},
+	{"allocations a message sent", 31.6},
+	{"crossings an event that comes alone", 47.6},         // two of three are the runtime's looks at the clock
+	{"crossings an event among many", 2.1},                // by how many come at once
+	{"crossings a message sent, its event included", 199}, // its answer is read also where its event was first
 	{"times that a frame is parsed by JavaScript", 0},
-	{"texts that JavaScript parses an event that comes alone", 1.05}, // the core's word of it
-	{"texts that JavaScript parses an event among many", 0.1},
+	{"texts that JavaScript parses an event that comes alone", 1.02}, // the core's word of it
+	{"texts that JavaScript parses an event among many", 0.06},
 }
 
 const (
