@@ -31,6 +31,7 @@ func TestInit(t *testing.T) {
 		})
 	})
 
+	const noAppkey = "INIT-4 no appkey"
 	bad := []struct {
 		name   string
 		change func(*sdk.InitParams)
@@ -45,7 +46,7 @@ func TestInit(t *testing.T) {
 		{"INIT-2 unknown to the server", func(p *sdk.InitParams) { p.IntegrationID = "00000000-0000-4000-8000-000000000000" }, 307},
 		{"INIT-3 no token", func(p *sdk.InitParams) { p.Token = "" }, 308},
 		{"INIT-3 no JWT", func(p *sdk.InitParams) { p.Token = "a.b" }, 305},
-		{"INIT-4 no appkey", func(p *sdk.InitParams) { p.Appkey = "" }, 302},
+		{noAppkey, func(p *sdk.InitParams) { p.Appkey = "" }, 302},
 		{"INIT-5 key too long", func(p *sdk.InitParams) {
 			p.SessionParameters = map[string]string{strings.Repeat("k", 65): "v"}
 		}, 322},
@@ -61,6 +62,10 @@ func TestInit(t *testing.T) {
 				b.change(&params)
 				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
 				wantCode(t, err, b.code)
+				// The server would say the same, after a call.
+				if n := len(p.Requests()); b.name == noAppkey && n > 0 {
+					t.Errorf("%d calls were made", n)
+				}
 				g.init(sdktest.Claims{}, sdk.Config{}) // INIT-9: as before it
 				g.end()
 			})
@@ -414,6 +419,25 @@ func TestSession(t *testing.T) {
 			if len(p.Storage().Content()) != 0 {
 				t.Error("the session id is still stored")
 			}
+		})
+	})
+	t.Run("INIT-6 what is wrong with the config is said at ERROR the first time, as a warning later", func(t *testing.T) {
+		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
+			g := newPage(t, p, p.Storage())
+			said := func() int { return strings.Count(strings.Join(g.logs, "\n"), "ACS-207") }
+			for range 2 {
+				g.init(sdktest.Claims{}, sdk.Config{ReconnectionTimeout: time.Second})
+				if n := said(); n != 1 {
+					t.Errorf("said %d times", n)
+				}
+				g.end()
+			}
+			g.c.SetLogLevel(sdk.LogWarn)
+			g.init(sdktest.Claims{}, sdk.Config{ReconnectionTimeout: time.Second, LogLevel: sdk.LogWarn})
+			if n := said(); n != 2 {
+				t.Errorf("with warnings on it was said %d times", n)
+			}
+			g.end()
 		})
 	})
 	t.Run("SES-3 no sessionStorage", func(t *testing.T) {

@@ -33,6 +33,35 @@ func TestMessages(t *testing.T) {
 		})
 	})
 
+	t.Run("MSG-1 MSG-3 500 messages of a chat may wait, the next is refused at once", func(t *testing.T) {
+		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
+			id := g.chat()
+			first := true
+			g.p.OnRequest(func(x *sdktest.Exchange) {
+				if first {
+					x.Delay(time.Second)
+				}
+				first = false
+			})
+			var failed, settled int
+			for n := range 501 {
+				g.c.SendMessage(id, strconv.Itoa(n+1), "", func(_ sdk.Message, err error) {
+					settled++
+					if err != nil {
+						wantCode(t, err, sdk.CodeConstraintViolation)
+						failed++
+						if settled != 1 || n != 500 {
+							t.Errorf("message %d is refused, %d calls had settled", n+1, settled-1)
+						}
+					}
+				})
+			}
+			time.Sleep(2 * time.Minute)
+			if list := g.p.Messages(id); settled != 501 || failed != 1 || len(list) != 500 || list[499].Body.Text != "500" {
+				t.Errorf("%d settled, %d were refused, %d are stored", settled, failed, len(list))
+			}
+		})
+	})
 	t.Run("MSG-3 the order of the calls, nothing awaited", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
