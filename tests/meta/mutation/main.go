@@ -13,9 +13,10 @@
 // more, a fault in sdk/, web/ or js/pack meets the native tests of its package, and one in web/
 // those of the whole gateway. What these do not catch, and faults in wasm/ and in the shim, meets
 // the built artefact in Chromium: first the tests that seem to be of it by their words, then those
-// that name the rows it breaks, then all that run in Chromium. A test must fail twice to count, one in Chromium the second time while no other
-// runs, so that one that is only slow catches nothing. At the end each test that has caught
-// something runs without any fault, and must pass.
+// that name the rows it breaks, then all that run in Chromium. A test that is not known to catch
+// a fault must fail twice to count, one in Chromium the second time while no other runs, so that
+// one that is only slow catches nothing. At the end each test that has caught something runs
+// without any fault, and must pass.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
 // follows its code when that is renamed or moved (match.go). One whose code is gone, or may
@@ -523,13 +524,19 @@ func (c tree) confirm(ctx context.Context, pkg string, names []string, name stri
 	return c.run(ctx, pkg, names, nil)
 }
 
-// again runs the test that caught a fault last.
+// again runs the test that caught a fault last. It failed twice then, so that once is enough.
 func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
 	name := last.function()
 	if name == "" {
 		return by, nil
 	}
-	return c.catches(ctx, last.pkg, []string{name})
+	turns.RLock()
+	defer turns.RUnlock()
+	failed, err := c.run(ctx, last.pkg, []string{name}, nil)
+	if err != nil || failed == "" {
+		return by, err
+	}
+	return catch{last.pkg, failed}, nil
 }
 
 // run runs test functions of a package in its way; nil for all but those to skip. It returns the
