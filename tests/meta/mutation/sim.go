@@ -23,7 +23,7 @@ var simulated = []string{
 	"STREAM-4 a silent connection is found dead after 80 seconds",
 	"STREAM-5 online waits for the next attempt",
 	"STREAM-7 what was lost for good is not re-read",
-	"STREAM-7 what a chat's last minute held is lost when it ended meanwhile",
+	"STREAM-7 newer events overtake those that were missed",
 	"EV-12 frames are handled while init still reads the chats",
 	"EV-14 SHUTDOWN twice",
 	"IDLE-2 activity in the grace period leaves it running",
