@@ -8,6 +8,7 @@
 //	go run ./tests/meta/mutation -refresh        rewrites faults.go: files, functions and names as they are today
 //	go run ./tests/meta/mutation -sim            some faults, and the simulation (tests/faults/sim) only
 //	go run ./tests/meta/mutation -record         all, and writes which test caught which into caught.tsv
+//	go run ./tests/meta/mutation -record -new    those that are not in caught.tsv
 //
 // A fault first meets the test that caught it last (caught.tsv). Where that is not known any
 // more, a fault in sdk/, web/ or js/pack meets the native tests of its package, and one in web/
@@ -75,6 +76,7 @@ func main() {
 	renew := flag.Bool("refresh", false, "write the places and names of today into faults.go")
 	workers := flag.Int("workers", runtime.NumCPU(), "test `runs` at once")
 	keep := flag.Bool("record", false, "write what caught each fault into "+recordFile)
+	fresh := flag.Bool("new", false, "plant only faults that "+recordFile+" does not know")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -85,7 +87,7 @@ func main() {
 		}
 		return
 	}
-	good, err := run(ctx, *only, *native, *list, *sim, *keep, *workers)
+	good, err := run(ctx, *only, *native, *list, *sim, *keep, *fresh, *workers)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutation:", err)
 	}
@@ -94,7 +96,7 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, workers int) (good bool, err error) {
+func run(ctx context.Context, only string, nativeOnly, list, sim, keep, fresh bool, workers int) (good bool, err error) {
 	code, err := readCode(os.DirFS("."))
 	if err != nil {
 		return false, err
@@ -112,6 +114,13 @@ func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, wor
 	chosen, err := choose(all, only)
 	if err != nil {
 		return false, err
+	}
+	known, err := readRecord(keep)
+	if err != nil {
+		return false, err
+	}
+	if fresh {
+		chosen = slices.DeleteFunc(chosen, func(f mutant) bool { return known.of(f) != catch{} })
 	}
 	if list {
 		printList(os.Stdout, chosen)
@@ -138,10 +147,6 @@ func run(ctx context.Context, only string, nativeOnly, list, sim, keep bool, wor
 	if sim {
 		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
 		return err == nil && report(os.Stdout, chosen, verdicts, false), err
-	}
-	known, err := readRecord(keep)
-	if err != nil {
-		return false, err
 	}
 	verdicts := make([]verdict, len(chosen))
 	if err := runNative(ctx, copies, chosen, verdicts, known); err != nil {
@@ -516,7 +521,7 @@ func (c tree) confirm(ctx context.Context, pkg string, names []string, name stri
 		names = []string{name}
 	}
 	turn := turns.RLocker()
-	if inChromium(pkg) {
+	if inChromium(pkg) && pkg != "wasm" && pkg != "js" { // whose tests wait for nothing but the page
 		turn = &turns
 	}
 	turn.Lock()
