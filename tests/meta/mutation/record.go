@@ -32,7 +32,7 @@ func (c catch) String() string {
 func (c catch) function() string {
 	name, _, _ := strings.Cut(c.test, "/")
 	name, _, _ = strings.Cut(name, " ")
-	if !strings.HasPrefix(name, "Test") {
+	if !strings.HasPrefix(name, "Test") && !strings.HasPrefix(name, "Fuzz") {
 		return ""
 	}
 	return name
