@@ -338,7 +338,7 @@ func TestChatsPages(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		in   func(c *chatsTest)
-		want string // of messages at 3, 8 and 12, read at position 10
+		want string // of messages at 3, 8 and 12, read at position 10, when the page had been told of 2
 	}{
 		{"outside", func(c *chatsTest) { c.merge(snapshot(1, chatA, wire.EngagementPending)) }, "12 8 3"},
 		{"inside", func(c *chatsTest) { c.active(5, chatA) }, "8 3"},
@@ -352,13 +352,30 @@ func TestChatsPages(t *testing.T) {
 			c.active(5, chatA)
 			c.engagements[chatA].ownID = 12
 		}, "12 8 3"},
+		{"raised, and not told", func(c *chatsTest) {
+			c.active(2, chatA)
+			for index := int64(3); index <= 8; index++ {
+				c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: index})
+			}
+		}, ""},
+		{"left, and not told of all", func(c *chatsTest) {
+			c.active(2, chatA)
+			c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: 3})
+			c.engagements[chatA].setLeft()
+		}, "12 8"},
+		{"raised with a gap, and not told", func(c *chatsTest) {
+			c.active(1, chatA)
+			for _, index := range []int64{2, 8} {
+				c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: index})
+			}
+		}, "3"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newChatsTest(t)
 			test.in(c)
 			c.position = 10
 			var got []string
-			c.newestPage(chatA, 10, 0, func(p Page, err error) {
+			c.newestPage(chatA, 10, 2, func(p Page, err error) {
 				for _, m := range p.Items {
 					got = append(got, fmt.Sprint(m.MessageIndex))
 				}

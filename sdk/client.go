@@ -23,8 +23,9 @@ import (
 // Errors of the SDK are of type *[Error] and carry the code that a page sees.
 type Client struct {
 	core *Core
-	// told has by engagement the messageIndex of the last message that Deliver got in this
-	// session. Deliver's goroutine alone replaces the map, which is never changed.
+	// told holds, for each engagement, the messageIndex of the last message that was given to
+	// Deliver in this session. The goroutine that calls Deliver replaces the map, and nobody
+	// changes one.
 	told atomic.Pointer[map[string]*atomic.Int64]
 }
 
@@ -123,8 +124,8 @@ func (c *Client) SendMessage(ctx context.Context, engagementID, text, parentMess
 	return Await(ctx, func(done func(Message, error)) { c.core.SendMessage(engagementID, text, parentMessageID, done) })
 }
 
-// Messages is [Core.Messages]. What Deliver got before belongs to the history, what it gets
-// after the call began does not.
+// Messages is [Core.Messages]. A message belongs to the history if its call of Deliver had begun
+// when Messages was called; those after it do not.
 func (c *Client) Messages(ctx context.Context, engagementID string, size int) (Page, error) {
 	told := int64(0)
 	if last := c.lastTold(engagementID); last != nil {

@@ -39,8 +39,8 @@ type engagement struct {
 	// reReadID is up to where a re-reading has raised the messages, be the rest of it still
 	// under way or have failed.
 	reReadID wire.EventID
-	// raisedFrom and raisedTo are the messageIndex of the first and the last message that were
-	// raised; 0: none.
+	// raisedFrom and raisedTo are the messageIndex of the first and the last message of those
+	// that were raised without a gap; 0: none.
 	raisedFrom, raisedTo int64
 	// ownID is the newest message that a send has resolved with.
 	ownID wire.EventID

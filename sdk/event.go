@@ -127,9 +127,9 @@ type Cursor struct {
 	// Seen is the place in the event stream up to which the snapshot reaches, and Own
 	// the one up to which it holds this session's own messages.
 	Seen, Own wire.EventID
-	// UntoldFrom and UntoldTo are the messageIndex of the first and the last message that were
-	// raised before the snapshot was made and came to the page's handlers after that. There
-	// are none if UntoldTo is the less.
+	// UntoldFrom and UntoldTo are the messageIndex of the first and the last message that had
+	// been raised when the snapshot was made, but had not come to the page's handlers. There is
+	// none if UntoldTo is smaller.
 	UntoldFrom, UntoldTo int64
 }
 

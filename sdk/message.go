@@ -144,7 +144,8 @@ func (c *chats) messageEvent(w *wire.Message) {
 }
 
 func (c *chats) raiseMessage(e *engagement, w *wire.Message) {
-	if e.raisedFrom == 0 {
+	// What a re-reading has left out does not come as events (STREAM-7).
+	if e.raisedFrom == 0 || w.MessageIndex > e.raisedTo+1 {
 		e.raisedFrom = w.MessageIndex
 	}
 	e.raisedTo = w.MessageIndex

@@ -7,10 +7,11 @@ import (
 	"openchat/sdk/wire"
 )
 
-// newestPage reads the first page of a new snapshot. It holds what the page's handlers have
-// been told of when the page asked, told being the messageIndex of the last message of the
-// chat: what is told later comes as an event, and nothing comes both ways or neither
-// (PAGE-3). Messages that the page has sent and knows to be stored belong to it too.
+// newestPage reads the first page of a new snapshot. Its bound is what the page's handlers had
+// been told when the page asked; told is the messageIndex of the last message of the chat that
+// they had been told of, 0 for none. What they are told later comes as an event, and nothing
+// comes both ways or neither (PAGE-3). Messages that the page has sent and knows to be stored
+// belong to it too.
 func (c *chats) newestPage(id string, size int, told int64, done func(Page, error)) {
 	if size < 1 || size > wire.MaxPageSize {
 		c.log.warn(CodePageSize, "")
@@ -32,7 +33,7 @@ func (c *chats) newestPage(id string, size int, told int64, done func(Page, erro
 	case e.member != memberLeft && e.liveFrom != 0:
 		at.Seen, at.Own = max(c.position, e.liveFrom), e.ownID
 	}
-	// Raised, and still on their way to the page's handlers.
+	// These were raised, and are still on their way to the page's handlers.
 	at.UntoldFrom, at.UntoldTo = max(told+1, e.raisedFrom), e.raisedTo
 	cameIn := func() bool { return e.wasInside() || e.liveFrom != 0 }
 	outside := !cameIn()
@@ -124,6 +125,9 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 			list = append(kept, list...)
 		}
 		n := len(p.Messages)
+		// What is older than a message that is here as the page's own only may all be newer than
+		// the snapshot: then only a further message shows that there is an older page.
+		unsure := to == Older && more && len(list) == at.Size && !at.reaches(&list[0])
 		if extra := len(list) - at.Size; extra > 0 {
 			more = true
 			if to == Newer {
@@ -132,7 +136,7 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 				list = list[extra:]
 			}
 		}
-		if len(list) >= at.Size || !more || n == 0 || to == Newer && p.Messages[n-1].MessageIndex >= at.End {
+		if len(list) >= at.Size && !unsure || !more || n == 0 || to == Newer && p.Messages[n-1].MessageIndex >= at.End {
 			then(list, more, nil)
 			return
 		}
@@ -149,12 +153,18 @@ func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 	for i := range list {
 		m := &list[i]
 		own := m.SessionID == session && m.EventID <= at.Own
-		untold := at.UntoldFrom <= m.MessageIndex && m.MessageIndex <= at.UntoldTo
-		if m.MessageIndex <= at.End && (m.EventID <= at.Seen && !untold || own) {
+		if m.MessageIndex <= at.End && (at.reaches(m) || own) {
 			kept = append(kept, *m)
 		}
 	}
 	return kept
+}
+
+// reaches reports whether the page's handlers had been told of m when the snapshot was made, or
+// would never be.
+func (at *Cursor) reaches(m *wire.Message) bool {
+	untold := at.UntoldFrom <= m.MessageIndex && m.MessageIndex <= at.UntoldTo
+	return m.EventID <= at.Seen && !untold
 }
 
 // page gives messages in rising order the page's shape.

@@ -192,6 +192,32 @@ func TestPagesCrossing(t *testing.T) {
 			}
 		})
 	})
+	t.Run("PAGE-2 PAGE-3 all that is older has yet to be told: there is no older page", func(t *testing.T) {
+		for name, o := range map[string]sdktest.Options{
+			"raised":         {},
+			"not raised yet": {Latency: time.Millisecond, StreamLatency: 2 * time.Second},
+		} {
+			t.Run(name, func(t *testing.T) {
+				started(t, o, func(t *testing.T, g *page) {
+					id := g.chat()
+					time.Sleep(5 * time.Second)
+					bo := g.p.Agent("Bo")
+					bo.Accept(id)
+					for i := range 3 {
+						bo.Say(id, fmt.Sprint(i+1))
+					}
+					if _, err := g.send(id, "mine"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 1, 0, done) })
+					if err != nil || len(p.Items) != 1 || p.Items[0].Body.Text != "mine" || p.HasPrevious {
+						t.Errorf("%+v, %v", p, err)
+					}
+				})
+			})
+		}
+	})
 	t.Run("PAGE-1 however much of a chat is not told yet, a page of history takes two calls", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()

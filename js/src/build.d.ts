@@ -6,7 +6,7 @@ declare const VERSION: string;
 declare const BUILD: string;
 /** The wasm's hash, as Subresource Integrity writes it. */
 declare const INTEGRITY: string;
-/** Whether the wasm is a snapshot of the program; false: it starts the program from its begin. */
+/** Whether the wasm is a snapshot of the program; false: the program starts with the page. */
 declare const FROM_SNAPSHOT: boolean;
 /**
  * The values of JavaScript that Go holds in the wasm, behind the fixed ones of wasm_exec.js: how

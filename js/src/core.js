@@ -32,7 +32,7 @@ let line = ""; // of the runtime's, as far as it has come
 
 // Go's fs: only the runtime's last words come to it, in pieces of lines.
 const fs = {
-  // The program reads them at its begin, which a snapshot has behind it.
+  // The program reads them when it starts, which it has done before the snapshot was taken.
   constants: FROM_SNAPSHOT ? {} : { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
   /**
    * @param {number} fd

@@ -9,10 +9,12 @@ import { Date, Map, Promise, assign, defineProperty, ownKeys } from "./realm.js"
 /** @typedef {import("./bridge.js").PageRecord} PageRecord */
 
 /**
- * What is known of an engagement: _told is the messageIndex of its last message that a handler
- * was told of. What waits in the queue is not told: history does not hold it yet (PAGE-3).
+ * What is known of an engagement. _told is the messageIndex of the last message that was given to
+ * its handler: history does not hold what still waits in the queue (PAGE-3).
  * @typedef {{ _record: EngagementRecord, _object: PageEngagement, _told?: number }} Known
- *
+ */
+
+/**
  * _engagements are by id; _user is null until init is over.
  * @returns {{
  *   _engagements: Map<string, Known>,

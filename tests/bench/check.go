@@ -21,7 +21,7 @@ var bounds = []struct {
 	{"allocations an event", 5.25},
 	{"allocations a message sent", 31.6},
 	{"crossings an event that comes alone", 47.6},         // two of three are the runtime's looks at the clock
-	{"crossings an event among many", 2.1},                // by how many come at once
+	{"crossings an event among many", 2.1},                // the fewer, the more events come at once
 	{"crossings a message sent, its event included", 199}, // its answer is read also where its event was first
 	{"times that a frame is parsed by JavaScript", 0},
 	{"texts that JavaScript parses an event that comes alone", 1.02}, // the core's word of it

@@ -222,7 +222,7 @@ func TestHistoryWhileEventsWait(t *testing.T) {
 	agent.Accept(id)
 	agent.Send(id, "told before")
 	b.WaitText("told before")
-	t.Run("PAGE-3 MSG-5 what waits for its handler comes as an event, and is not in the history", func(t *testing.T) {
+	t.Run("PAGE-3 MSG-5 of others, what waits for its handler comes as an event, and is not in the history", func(t *testing.T) {
 		b.JS(nil, `
 			t.e = await sdk.getEngagementById(%s);
 			held = [];

@@ -13,11 +13,11 @@
 // A fault first meets the test that caught it last (caught.tsv). Where that is not known any
 // more, a fault in sdk/, web/ or js/pack meets the native tests of its package, and one in web/
 // those of the whole gateway. What these do not catch, and faults in wasm/ and in the shim, meets
-// the built artefact in Chromium: first the tests that seem to be of it by their words, then those
-// that name the rows it breaks, then all that run in Chromium. A test that is not known to catch
-// a fault must fail twice to count, one in Chromium the second time while no other runs, so that
-// one that is only slow catches nothing. At the end each test that has caught something runs
-// without any fault, and must pass.
+// the built artefact in Chromium: first the tests whose words are most like the fault's, then those
+// that name the rows it breaks, then all that run in Chromium. A test must fail twice to count. One
+// that runs the whole product in Chromium, and is not known to catch the fault, fails the second
+// time while no other test is run for a fault, so that one that is only slow catches nothing. At
+// the end each test that has caught something runs without any fault, and must pass.
 //
 // It prints a table, then "N of M caught", and exits with 1 when one survived. A fault
 // follows its code when that is renamed or moved (match.go). One whose code is gone, or may
@@ -350,8 +350,8 @@ func (c tree) fill(ctx context.Context) error {
 	return nil
 }
 
-// waitLess makes the tests of a copy wait for a third of the time: most faults show by what does
-// not come, and without one it comes within seconds.
+// waitLess makes the tests of a copy wait for a third of the time. Most faults show because
+// something does not come; what comes, comes within seconds.
 func (c tree) waitLess() error {
 	const long, short = "const Timeout = 60 * time.Second", "const Timeout = 20 * time.Second"
 	name := filepath.Join(string(c), "tests", "harness", "process.go")
@@ -480,8 +480,8 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err erro
 	return by, nil
 }
 
-// turns lets tests run side by side, and those that confirm a catch in Chromium alone, or beside a
-// run of all tests, which nobody waits for.
+// turns lets tests run side by side, and those that confirm a catch in Chromium alone. Runs of all
+// tests of a package take no turn: they take minutes, for which all others would wait.
 var turns sync.RWMutex
 
 // catches runs test functions of a package; nil for all. A failure is a catch when the test fails
@@ -529,7 +529,8 @@ func (c tree) confirm(ctx context.Context, pkg string, names []string, name stri
 	return c.run(ctx, pkg, names, nil)
 }
 
-// again runs the test that caught a fault last. It failed twice then, so that once is enough.
+// again runs the test that caught a fault last. It must fail twice, as in catches, but nobody
+// waits for a turn alone.
 func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
 	name := last.function()
 	if name == "" {
@@ -538,6 +539,9 @@ func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
 	turns.RLock()
 	defer turns.RUnlock()
 	failed, err := c.run(ctx, last.pkg, []string{name}, nil)
+	if err == nil && failed != "" && !(isCore(last.pkg) && !strings.HasSuffix(failed, crash)) {
+		failed, err = c.run(ctx, last.pkg, []string{name}, nil)
+	}
 	if err != nil || failed == "" {
 		return by, err
 	}
