@@ -2,7 +2,9 @@ package js_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +30,24 @@ var thenScripts = map[string]string{
 			"resetTimer", "retryConnection"]) first[f + " while init"] = failure(() => sdk[f]("x"));
 	`,
 	"worker.js": `importScripts("/sdk/good/` + script + `"); postMessage(typeof self.AvayaCCaaSChatSDK);`,
+	// A page whose macrotasks wait for as long as held is an array, and which sees what comes.
+	"held.js": `
+		window.held = null;
+		window.MessageChannel = class {
+			constructor() {
+				const run = () => this.port1.onmessage();
+				this.port1 = {};
+				this.port2 = { postMessage: () => { held ? held.push(run) : setTimeout(run) } };
+			}
+		};
+		const Native = WebSocket;
+		window.WebSocket = class extends Native {
+			constructor(...all) {
+				super(...all);
+				window.frameWith = (text) => new Promise((resolve) => this.addEventListener("message", ({data}) => data.includes(text) && resolve()));
+			}
+		};
+	`,
 	// A page with globals of its own, under the names that Go's glue uses.
 	"names.js": `window.Go = "mine"; window.fs = "mine"; window.process = { env: "mine" }; window.path = "mine";`,
 }
@@ -168,6 +188,27 @@ func TestHandlers(t *testing.T) {
 			sdk.on("EVENT_STREAM_CONNECTING", async () => { calls.push("in"); await gate; calls.push("out") });
 			sdk.on("INITIALIZED", () => calls.push("initialized"));
 			await sdk.init(params); open(); await sdk.shutdown(); return calls`, []string{"in", "initialized", "out"})
+	})
+	t.Run("EV-12 a page that was far behind hears of everything, once and in order", func(t *testing.T) {
+		const messages = 2500 // more than the shim's queue and the core's outbox take together
+		b := s.open(t, "/page?script=/then/held.js&script=/sdk/good/"+script)
+		b.want(`await sdk.init(params);
+			window.heard = [];
+			const all = new Promise((done) => sdk.on("MESSAGE_ARRIVED", (m) => heard.push(m.body.elementText.text) === `+strconv.Itoa(messages)+` && done()));
+			window.heardAll = Promise.race([all, new Promise((late) => setTimeout(late, 20000))]);
+			const engagement = await sdk.createEngagement();
+			window.allCame = frameWith("message `+strconv.Itoa(messages)+`.");
+			held = [];
+			await engagement.sendMessage("What has been answered holds up what comes");
+			return held.length`, 1)
+		chats := s.gateway.Engagements()
+		var want []string
+		for n := range messages {
+			want = append(want, fmt.Sprintf("message %d.", n+1))
+			s.gateway.Send(wire.Message{EngagementID: chats[len(chats)-1].EngagementID, Body: harness.PlainText(want[n])}, harness.Bob)
+		}
+		b.want(`await allCame; const before = heard.length; const tasks = held; held = null; tasks.forEach((run) => run()); await heardAll;
+			await sdk.shutdown(); return [before, heard]`, []any{0, want})
 	})
 	t.Run("a handler may call the SDK, also what throws", func(t *testing.T) {
 		at(t).want(`const got = []; sdk.off();

@@ -140,9 +140,6 @@ func run(ctx context.Context, only string, nativeOnly, list, sim, keep, fresh bo
 		if _, err := copies[i].plant(quick); err != nil {
 			return false, err
 		}
-		if err := copies[i].waitLess(); err != nil {
-			return false, err
-		}
 	}
 	if sim {
 		verdicts, err := simulation(ctx, chosen, copies, simSeeds)
@@ -348,21 +345,6 @@ func (c tree) fill(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// waitLess makes the tests of a copy wait for a third of the time. Most faults show because
-// something does not come; what comes, comes within seconds.
-func (c tree) waitLess() error {
-	const long, short = "const Timeout = 60 * time.Second", "const Timeout = 20 * time.Second"
-	name := filepath.Join(string(c), "tests", "harness", "process.go")
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	if !bytes.Contains(text, []byte(long)) {
-		return fmt.Errorf("%s has no %q", name, long)
-	}
-	return os.WriteFile(name, bytes.Replace(text, []byte(long), []byte(short), 1), 0o666)
 }
 
 // plant plants a fault; remove takes it out again.
