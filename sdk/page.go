@@ -43,10 +43,14 @@ func (c *chats) newestPage(id string, size int, told int64, done func(Page, erro
 		case err != nil:
 			refuse(err)
 			return
-		case outside && cameIn():
-			// It came in meanwhile; what is stored since comes as events.
+		case outside && (cameIn() || e.raisedTo > at.UntoldTo):
+			// It came in meanwhile, and may be out again; what was stored since came or comes as
+			// events.
 			outside = false
-			at.Seen = e.liveFrom
+			if cameIn() {
+				at.Seen = e.liveFrom
+			}
+			at.UntoldFrom, at.UntoldTo = e.raisedFrom, e.raisedTo
 			kept := at.keep(c.session, list)
 			if len(kept) < len(list) && older {
 				rest := at

@@ -160,7 +160,7 @@ func TestPages(t *testing.T) {
 
 // History and events that cross on their way.
 func TestPagesCrossing(t *testing.T) {
-	t.Run("PAGE-3 history of a chat that is joined while it is read", func(t *testing.T) {
+	joinedMeanwhile := func(t *testing.T, then func(bo *sdktest.Agent, id string)) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
 			id := g.create()
 			bo := g.p.Agent("Bo")
@@ -179,6 +179,7 @@ func TestPagesCrossing(t *testing.T) {
 			g.join(id)
 			bo.Say(id, "news 1")
 			bo.Say(id, "news 2")
+			then(bo, id)
 			time.Sleep(5 * time.Second)
 			var history []string
 			for _, m := range page.Items {
@@ -191,6 +192,12 @@ func TestPagesCrossing(t *testing.T) {
 				t.Errorf("told %s, want %s", got, want)
 			}
 		})
+	}
+	t.Run("PAGE-3 history of a chat that is joined while it is read", func(t *testing.T) {
+		joinedMeanwhile(t, func(*sdktest.Agent, string) {})
+	})
+	t.Run("PAGE-3 history of a chat that is joined and ends while it is read", func(t *testing.T) {
+		joinedMeanwhile(t, func(bo *sdktest.Agent, id string) { bo.End(id) })
 	})
 	t.Run("PAGE-2 PAGE-3 all that is older has yet to be told: there is no older page", func(t *testing.T) {
 		for name, o := range map[string]sdktest.Options{

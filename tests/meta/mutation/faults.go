@@ -824,8 +824,11 @@ var faults = []fault{
 		`	if extra := len(list) - at.Size; extra > 0 {`,
 		`	if extra := len(list) - at.Size + 1; list != nil && extra > 0 {`},
 	{"PAGE-3 history of a chat that is joined while it is read holds what comes as events", "sdk/page.go", "chats.newestPage",
-		`		case outside && cameIn():`,
+		`		case outside && (cameIn() || e.raisedTo > at.UntoldTo):`,
 		`		case outside && list == nil:`},
+	{"PAGE-3 history of a chat that is joined and ends while it is read holds what came as events", "sdk/page.go", "chats.newestPage",
+		`(cameIn() || e.raisedTo > at.UntoldTo)`,
+		`cameIn()`},
 	{"ENG-5 MSG-6 a chat whose disconnect fails stays silent", "sdk/chats.go", "chats.apply",
 		`		if e.member >= memberLeft {
 			return // disconnected before`,
