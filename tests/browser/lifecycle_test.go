@@ -222,7 +222,7 @@ func TestBackForwardCache(t *testing.T) {
 func TestLeftPageNotKept(t *testing.T) {
 	t.Parallel()
 	if harness.Has(harness.KeepingPages) {
-		t.Skip("this engine keeps the page: see TestBackForwardCache")
+		t.Skip("this engine keeps the page, as Chromium and WebKit do (https://webkit.org/blog/427/webkit-page-cache-i-the-basics/): see TestBackForwardCache")
 	}
 	w := harness.Shared(t)
 	t.Run("SES-1 STREAM-3 MSG-6 away, and back to a new page in the same session", func(t *testing.T) {
