@@ -30,24 +30,7 @@ var thenScripts = map[string]string{
 			"resetTimer", "retryConnection"]) first[f + " while init"] = failure(() => sdk[f]("x"));
 	`,
 	"worker.js": `importScripts("/sdk/good/` + script + `"); postMessage(typeof self.AvayaCCaaSChatSDK);`,
-	// A page whose macrotasks wait for as long as held is an array, and which sees what comes.
-	"held.js": `
-		window.held = null;
-		window.MessageChannel = class {
-			constructor() {
-				const run = () => this.port1.onmessage();
-				this.port1 = {};
-				this.port2 = { postMessage: () => { held ? held.push(run) : setTimeout(run) } };
-			}
-		};
-		const Native = WebSocket;
-		window.WebSocket = class extends Native {
-			constructor(...all) {
-				super(...all);
-				window.frameWith = (text) => new Promise((resolve) => this.addEventListener("message", ({data}) => data.includes(text) && resolve()));
-			}
-		};
-	`,
+	"held.js":   harness.HoldTasks,
 	// A page with globals of its own, under the names that Go's glue uses.
 	"names.js": `window.Go = "mine"; window.fs = "mine"; window.process = { env: "mine" }; window.path = "mine";`,
 }

@@ -196,25 +196,7 @@ func TestHistoryWhileEventsWait(t *testing.T) {
 	t.Parallel()
 	w := harness.Shared(t)
 	b := harness.NewTab(t, "customer")
-	b.OnNewDocument(`{
-		window.held = null; // tasks that wait; null: none has to
-		window.MessageChannel = class {
-			constructor() {
-				const run = () => this.port1.onmessage();
-				this.port1 = {};
-				this.port2 = { postMessage: () => { held ? held.push(run) : setTimeout(run) } };
-			}
-		};
-		const Native = WebSocket;
-		window.WebSocket = class extends Native {
-			constructor(...all) {
-				super(...all);
-				window.awaitFrame = (text) => new Promise((resolve) => {
-					this.addEventListener("message", ({ data }) => data.includes(text) && resolve());
-				});
-			}
-		};
-	}`)
+	b.OnNewDocument(harness.HoldTasks)
 	customer := harness.NewCustomerID("wait")
 	w.OpenPage(b, w.Origin, "page.html", customer, harness.TokenOptions{}, `{}`)
 	id := harness.CreateEngagement(b)
@@ -227,7 +209,7 @@ func TestHistoryWhileEventsWait(t *testing.T) {
 			t.e = await sdk.getEngagementById(%s);
 			held = [];
 			await t.e.sendMessage("mine");
-			t.arrived = awaitFrame("told after");`, id)
+			t.arrived = frameWith("told after");`, id)
 		agent.Send(id, "told after")
 		b.JS(nil, `await t.arrived`)
 		asked := b.Mark()

@@ -467,8 +467,8 @@ func (c tree) caughtInBrowser(ctx context.Context, f mutant) (by catch, err erro
 var turns sync.RWMutex
 
 // catches runs test functions of a package; nil for all. A failure is a catch when the test fails
-// once more; one of the core's at once, for their time is virtual, unless it broke off. A test that
-// then passes is left out, and the others go on.
+// once more, or at once where that is enough. A test that then passes is left out, and the others
+// go on.
 func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch, err error) {
 	var unsteady []string
 	for {
@@ -483,7 +483,7 @@ func (c tree) catches(ctx context.Context, pkg string, names []string) (by catch
 		if err != nil || failed == "" {
 			return by, err
 		}
-		if isCore(pkg) && strings.HasPrefix(failed, "Test") && !strings.HasSuffix(failed, crash) {
+		if onceIsEnough(pkg, failed) {
 			return catch{pkg, failed}, nil
 		}
 		name := catch{pkg, failed}.function()
@@ -521,13 +521,19 @@ func (c tree) again(ctx context.Context, last catch) (by catch, err error) {
 	turns.RLock()
 	defer turns.RUnlock()
 	failed, err := c.run(ctx, last.pkg, []string{name}, nil)
-	if err == nil && failed != "" && !(isCore(last.pkg) && !strings.HasSuffix(failed, crash)) {
+	if err == nil && failed != "" && !onceIsEnough(last.pkg, failed) {
 		failed, err = c.run(ctx, last.pkg, []string{name}, nil)
 	}
 	if err != nil || failed == "" {
 		return by, err
 	}
 	return catch{last.pkg, failed}, nil
+}
+
+// onceIsEnough reports whether a test's first failure is a catch: the core's tests run in virtual
+// time, so that only one that broke off may have been slow.
+func onceIsEnough(pkg, failed string) bool {
+	return isCore(pkg) && strings.HasPrefix(failed, "Test") && !strings.HasSuffix(failed, crash)
 }
 
 // run runs test functions of a package in its way; nil for all but those to skip. It returns the
