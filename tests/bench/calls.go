@@ -17,7 +17,7 @@ func measureCalls(ctx context.Context, o options) (r report, err error) {
 	for run := range o.runs {
 		var took struct{ Ours, Raw []float64 }
 		err := func() error {
-			t, err := openTab(browser, s.url+"/pages/sdk.html", true)
+			t, err := openTab(browser, s.url+"/pages/"+sdkPage, true)
 			if err != nil {
 				return err
 			}

@@ -219,7 +219,7 @@ func (s *site) memoryIn(ctx context.Context, b *harness.EngineBrowser, subjects 
 		if err := note(bare.name, "bareMemory.buffer.byteLength"); err != nil {
 			return err
 		}
-		if err := open(ctx, p, s.url+"/pages/sdk.html"); err != nil {
+		if err := open(ctx, p, s.url+"/pages/"+sdkPage); err != nil {
 			return err
 		}
 		c := s.newChat()

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,9 +18,11 @@ var rates = []struct {
 	messages  int
 }{{10, 20}, {100, 200}, {1000, 1000}}
 
+type client struct{ name, page, connect string }
+
 // clients hand the same messages to the same handler of a page.
-var clients = []struct{ name, page, connect string }{
-	{"ours", "sdk.html", "ours"},
+var clients = []client{
+	{"ours", sdkPage, "ours"},
 	{"raw", "bare.html", "raw"},
 	{"centrifuge", "centrifuge.html", "centrifuge"},
 }
@@ -30,7 +33,7 @@ func measureEvents(ctx context.Context, o options) (r report, err error) {
 		return r, err
 	}
 	defer end()
-	contenders := clients
+	contenders := slices.Clone(clients)
 	var missing []string
 	peer, err := bundle(ctx, peerNamed("centrifuge"), o.log)
 	if err != nil {
@@ -40,6 +43,13 @@ func measureEvents(ctx context.Context, o options) (r report, err error) {
 		contenders = contenders[:2]
 	} else {
 		s.add("/peers/centrifuge.js", peer.code, nil)
+	}
+	builds, err := s.addBuilds(o.beside)
+	if err != nil {
+		return r, err
+	}
+	for _, b := range builds {
+		contenders = append(contenders, client{b.name, b.page, "ours"})
 	}
 	all := series{}
 	for run := range o.runs {

@@ -4,8 +4,9 @@
 //	go run ./tests/bench                       all sections, as make bench
 //	go run ./tests/bench -only 'load|events'   those whose names match
 //	go run ./tests/bench -runs 1               quick, for whoever writes a section
-//	go run ./tests/bench -only start -beside ../main/dist
-//	                                           how soon this build starts, and another
+//	go run ./tests/bench -only '^(start|events)$' -beside ../main/dist
+//	                                           how soon this build starts, how many events it
+//	                                           takes, and the same of another build
 //	go run ./tests/bench -check                what does not depend on the machine
 //	go run ./tests/bench -write tests/BENCH.md also writes what it prints
 //
@@ -51,7 +52,7 @@ var sections = []section{
 // options are what the command line says to every section.
 type options struct {
 	runs   int       // interleaved runs of which the median counts, at least 1
-	beside string    // folders of other builds, separated by commas, which start is measured beside, too
+	beside string    // folders of other builds, separated by commas, which start and events measure, too
 	log    io.Writer // progress, for whoever waits
 }
 
@@ -89,7 +90,7 @@ func main() {
 	only := flag.String("only", "", "measure only sections whose name matches this `regexp`")
 	runs := flag.Int("runs", 7, "interleaved `runs`, of which the median counts")
 	check := flag.Bool("check", false, "measure only what does not depend on the machine, and compare it with the committed bounds")
-	beside := flag.String("beside", "", "let the section start measure other builds, too, in these `folders` with commas between")
+	beside := flag.String("beside", "", "let the sections start and events measure other builds, too, in these `folders` with commas between")
 	write := flag.String("write", "", "write the report to this `file`, too")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -54,7 +54,7 @@ func measurePage(browser context.Context, s *site, all series) error {
 	if err != nil {
 		return err
 	}
-	t, c, l, err := s.openChat(browser, "sdk.html", "ours")
+	t, c, l, err := s.openChat(browser, sdkPage, "ours")
 	if err != nil {
 		return err
 	}

@@ -103,6 +103,30 @@ func (s *site) addSDK(at, dir string) error {
 	return nil
 }
 
+// build is one of the SDK that is measured beside the present one.
+type build struct {
+	name         string
+	script, page string // their paths; the page is sdk.html with that script
+}
+
+// addBuilds serves the builds in these folders, which are separated by commas.
+func (s *site) addBuilds(folders string) (all []build, err error) {
+	page, err := pages.ReadFile("pages/" + sdkPage)
+	if err != nil {
+		return nil, err
+	}
+	for i, dir := range strings.FieldsFunc(folders, func(r rune) bool { return r == ',' }) {
+		at := fmt.Sprintf("/beside/%d/", i)
+		if err := s.addSDK(at, dir); err != nil {
+			return nil, err
+		}
+		b := build{name: "ours, " + dir, script: at + sdkScript, page: fmt.Sprintf("beside%d.html", i)}
+		s.add("/pages/"+b.page, bytes.ReplaceAll(page, []byte("/sdk/"+sdkScript), []byte(b.script)), nil)
+		all = append(all, b)
+	}
+	return all, nil
+}
+
 // Close ends the server and all its connections.
 func (s *site) Close() {
 	s.server.Close()
@@ -116,6 +140,7 @@ func (s *site) Close() {
 const (
 	sdkScript = "avaya-ccaas-chat-sdk.js"
 	sdkWasm   = "avaya-ccaas-chat-sdk.wasm"
+	sdkPage   = "sdk.html" // a page that loads it
 )
 
 var mimeTypes = map[string]string{

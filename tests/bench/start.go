@@ -19,14 +19,11 @@ func (s *site) startSubjects(ctx context.Context, beside string) (subjects []sub
 		s.ours("ours", "/sdk/"+sdkScript),
 		{name: "bare Go", src: "/bare/bare.js", how: "bare", argument: func() any { return nil }},
 	}
-	for i, dir := range strings.FieldsFunc(beside, func(r rune) bool { return r == ',' }) {
-		at := fmt.Sprintf("/beside/%d/", i)
-		if err := s.addSDK(at, dir); err != nil {
-			return nil, err
-		}
-		subjects = append(subjects, s.ours("ours, "+dir, at+sdkScript))
+	builds, err := s.addBuilds(beside)
+	for _, b := range builds {
+		subjects = append(subjects, s.ours(b.name, b.script))
 	}
-	return subjects, nil
+	return subjects, err
 }
 
 // ours is the SDK, from where its script is.
