@@ -54,7 +54,7 @@ let pause = FIRST_PAUSE;
 /** @type {State} */
 const none = {
   session: { status: "opening", error: undefined, failure: undefined, user: undefined, reopen },
-  chat: { engagement: undefined, status: undefined, participants: [], error: undefined, start },
+  chat: { engagement: undefined, status: undefined, participants: [], error: undefined, start, retry },
   log: { messages: [], hasOlder: false, error: undefined, send, loadOlder },
 };
 let state = none;
@@ -110,17 +110,16 @@ const add = (list) => {
 };
 
 /**
- * Shows a chat, and its newest messages.
+ * Joins a chat where this session is not in it yet, and shows it with its newest messages.
  * @param {Engagement} engagement
- * @param {boolean} join whether this session must still enter it
  */
-const enter = async (engagement, join) => {
+const enter = async (engagement) => {
   const isShown = () => opened && state.chat.engagement === engagement;
   setHistory(undefined);
   set({ chat: assign({}, none.chat, { engagement }), log: none.log });
   changed();
   try {
-    if (join) await engagement.join();
+    if (engagement.engagementStatus === "PENDING") await engagement.join();
   } catch (e) {
     if (isShown()) set({ chat: { error: errorOf(e) } });
     return;
@@ -139,8 +138,14 @@ const enter = async (engagement, join) => {
 /** @type {ChatEngagement["start"]} */
 async function start(parameters) {
   const engagement = await sdk.createEngagement(parameters);
-  enter(engagement, false);
+  enter(engagement);
   return engagement;
+}
+
+/** @type {ChatEngagement["retry"]} */
+function retry() {
+  const { chat, log } = state;
+  if (chat.engagement && (chat.error || log.error)) enter(chat.engagement);
 }
 
 /** @type {ChatMessages["send"]} */
@@ -273,7 +278,7 @@ const open = async () => {
     if (!isWanted()) return;
     set({ session: { status: "open", user } });
     const ongoing = user.engagements.find((one) => one.engagementStatus === "ACTIVE") || user.engagements[0];
-    if (ongoing) enter(ongoing, ongoing.engagementStatus === "PENDING");
+    if (ongoing) enter(ongoing);
   } catch (e) {
     if (!isWanted()) return;
     ended = true;

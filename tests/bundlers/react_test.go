@@ -513,6 +513,24 @@ func TestReactErrors(t *testing.T) {
 		count(t, "sessions ended", &p.ended, 1)
 		b.Eval(nil, `mount({part: "chat", name: "a"})`)
 		b.WaitUntil("the failure", `document.querySelector("[role=status]")?.textContent.includes("Constraint Violation Error")`)
+
+		// It can be joined now, and its history cannot be read.
+		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/messages") {
+				harness.WriteProblem(rw, 400, "by-the-test", "cursor")
+				return true
+			}
+			return false
+		})
+		b.Eval(nil, `document.querySelector("#retry").click()`)
+		b.WaitUntil("the chat", `document.querySelector("#say") && document.querySelector("#retry")`)
+		p.refuses(nil)
+		b.Eval(nil, `document.querySelector("#retry").click()`)
+		b.WaitUntil("the messages", `document.querySelector("li") && !document.querySelector("#retry")`)
+		var problem string
+		if b.Eval(&problem, `document.querySelector("[role=status]").textContent`); problem != "" {
+			t.Errorf("the page says %q", problem)
+		}
 	})
 }
 

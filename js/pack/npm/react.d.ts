@@ -38,10 +38,15 @@ export interface ChatEngagement {
   readonly status: AvayaCCaaSChatSDK.EngagementStatus | undefined;
   /** Who is in the chat. */
   readonly participants: readonly AvayaCCaaSChatSDK.Participant[];
-  /** Why the ongoing chat could not be joined. */
+  /** Why the ongoing chat could not be joined: see `retry`. */
   readonly error: ChatError | undefined;
   /** Starts a chat, which is then the one that the hooks show. It rejects as `createEngagement` does. */
   start(engagementParameters?: AvayaCCaaSChatSDK.MappedData): Promise<AvayaCCaaSChatSDK.Engagement>;
+  /**
+   * Joins the chat and reads its newest messages again, where one of these has failed: while there is an
+   * `error`, here or of {@link useMessages}. Else it does nothing. What fails again is in `error` again.
+   */
+  retry(): void;
 }
 
 /** The messages of the chat, as {@link useMessages} shows them. */
@@ -50,7 +55,7 @@ export interface ChatMessages {
   readonly messages: readonly AvayaCCaaSChatSDK.Message[];
   /** Whether the history has older messages than these. */
   readonly hasOlder: boolean;
-  /** Why the history could not be read. */
+  /** Why the history could not be read: {@link ChatEngagement.retry} reads it again. */
   readonly error: ChatError | undefined;
   /** Sends a text, as the chat's `sendMessage` does; rejects with ACS-313 where there is no chat. */
   send(text: string, parentMessageId?: string): Promise<AvayaCCaaSChatSDK.Message>;
