@@ -66,7 +66,8 @@ var kinds = []string{".js", ".wasm", ".d.ts"}
 func main() {
 	var p pack
 	release := flag.Bool("release", false, "write js/pack/packages.txt, with which -sizes compares")
-	sizes := flag.Bool("sizes", false, "print the sizes of what is in -out, and fail over a bound")
+	bounds := flag.Bool("bounds", false, "print the sizes of what is in -out, and fail over a bound")
+	sizes := flag.Bool("sizes", false, "the same, and what each step of the build takes away, and which packages make the wasm")
 	trace := flag.Bool("trace", false, "read a log, and print it with functions, files and lines in its tracebacks")
 	flag.StringVar(&p.packageName, "package", "", "the npm package's name, to be set in what is in -out")
 	flag.StringVar(&p.version, "version", "", "SemVer of the build")
@@ -79,9 +80,11 @@ func main() {
 	p.warnings = os.Stderr
 	run := p.run
 	switch {
+	case *bounds:
+		run = func() error { return printSizes(os.Stdout, p.out) }
 	case *sizes:
 		run = func() error {
-			return errors.Join(printSizes(os.Stdout, p.out), p.printSteps(os.Stdout), printPackages(os.Stdout))
+			return errors.Join(printSizes(os.Stdout, p.out), p.printSteps(os.Stdout, brotliWriter), printPackages(os.Stdout))
 		}
 	case *release:
 		run = writePackages
@@ -506,8 +509,9 @@ func writeCompressed(path string, content []byte, writer func(io.Writer) (io.Wri
 	return os.WriteFile(path, packed, 0o644)
 }
 
-// printSteps prints what each step between the toolchain's wasm and the shipped one takes away.
-func (p *pack) printSteps(w io.Writer) error {
+// printSteps prints what each step between the toolchain's wasm and the shipped one takes away,
+// of the raw file and of what writer makes of it.
+func (p *pack) printSteps(w io.Writer, writer func(io.Writer) (io.WriteCloser, error)) error {
 	dir, err := os.MkdirTemp("", "pack")
 	if err != nil {
 		return err
@@ -525,7 +529,7 @@ func (p *pack) printSteps(w io.Writer) error {
 	fmt.Fprintf(w, "\n%-60s %10s %10s %10s %10s   bytes\n", "the wasm, step by step", "raw", "", "brotli", "")
 	var raw, packed int
 	step := func(name string) error {
-		brotli, err := compressed(wasm, brotliWriter)
+		brotli, err := compressed(wasm, writer)
 		if err != nil {
 			return err
 		}

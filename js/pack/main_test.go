@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -305,6 +307,28 @@ func TestSizes(t *testing.T) {
 	write(t, react, noise[:reactBound+1])
 	if err := printSizes(io.Discard, out); err == nil || !strings.Contains(err.Error(), "npm/react.mjs is ") {
 		t.Errorf("the entry for React is over its bound: %v", err)
+	}
+}
+
+// Each step takes something away, of the file and of what is sent of it.
+func TestSteps(t *testing.T) {
+	t.Chdir("../..")
+	var out bytes.Buffer
+	fast := func(w io.Writer) (io.WriteCloser, error) { return brotli.NewWriterLevel(w, brotli.BestSpeed), nil }
+	if err := (&pack{goVersion: runtime.Version()}).printSteps(&out, fast); err != nil {
+		t.Fatal(err)
+	}
+	steps := regexp.MustCompile(`(?m)^(as the toolchain|snapshot,|strip,).*?\d+ +(?:([-+]\d+) +)?\d+ +([-+]\d+)?$`).FindAllStringSubmatch(out.String(), -1)
+	if len(steps) != 3 {
+		t.Fatalf("the steps are\n%s", &out)
+	}
+	for _, s := range steps[1:] {
+		if !strings.HasPrefix(s[3], "-") {
+			t.Errorf("%s takes nothing away of what is sent: %s", s[1], s[0])
+		}
+	}
+	if raw := steps[2][2]; !strings.HasPrefix(raw, "-") {
+		t.Errorf("strip takes nothing away of the file: %s", steps[2][0])
 	}
 }
 

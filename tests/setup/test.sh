@@ -17,7 +17,7 @@ tests/setup/chromium.sh
 engines=$!
 ./build.sh
 tests/setup/lint.sh
-go run ./js/pack -sizes
+go run ./js/pack -bounds
 wait $engines || { cat "$work/engines" >&2; exit 1; }
 
 failed=0
