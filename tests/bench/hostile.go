@@ -35,7 +35,7 @@ type hostility struct {
 
 var (
 	fullHostility  = hostility{2000, 10, 100, 800, 12 * time.Second, 4 * time.Second, 100}
-	shortHostility = hostility{200, 10, 50, 20, 2 * time.Second, 2 * time.Second, 20}
+	shortHostility = hostility{200, 10, 50, 20, 2 * time.Second, time.Second, 20}
 )
 
 // victims is what is measured with: gateways of one account, with the quotas as they are shipped.

@@ -72,7 +72,8 @@ func StartBrowser(parent context.Context, more ...chromedp.ExecAllocatorOption) 
 		chromedp.Flag("disable-quic", true),
 		// Every window loads the address bar's list beforehand, a page of 400 modules: most
 		// of what the machine then does, and no visitor's page waits for it.
-		chromedp.Flag("disable-features", "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup"),
+		// The process that it keeps ready for the next page would be started for each page, too.
+		chromedp.Flag("disable-features", "WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess"),
 		// Tabs of other tests must not be slowed down for being hidden.
 		chromedp.Flag("disable-background-timer-throttling", true),
 		chromedp.Flag("disable-backgrounding-occluded-windows", true),
