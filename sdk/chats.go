@@ -163,7 +163,7 @@ func (c *chats) create(parameters map[string]string, done func(Engagement, error
 	body := wire.CreateEngagement{SessionID: c.session, EngagementParameters: parameters, CorrelationID: key}
 	n := &creation{done: done}
 	n.call = &call{
-		name: "create engagement", method: "POST", path: "/engagements", body: body.Append(nil), failure: CodeUpdateFailed,
+		name: "create engagement", method: "POST", path: wire.EngagementsPath, body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
 			delete(c.creating, key)
 			w, bad := wire.DecodeEngagement(a.body)
@@ -228,7 +228,7 @@ func (c *chats) list(done func([]Engagement, error)) {
 // listCall is the call that reads all ongoing chats.
 func (c *chats) listCall(then func([]wire.Engagement, *Error)) *call {
 	return &call{
-		name: "list engagements", method: "GET", path: "/engagements?sessionId=" + c.session,
+		name: "list engagements", method: "GET", path: wire.EngagementsPath + "?" + wire.FieldSessionID + "=" + c.session,
 		then: func(a answer) {
 			v, bad := wire.DecodeEngagements(a.body)
 			then(v, a.check("listing engagements", bad, true))
@@ -249,7 +249,7 @@ func (c *chats) join(id string, done func(Engagement, error)) *Error {
 	}
 	body := wire.EngagementCall{SessionID: c.session, DialogID: e.dialogID, CorrelationID: c.newID()}
 	c.add(chatRequest).call = &call{
-		name: "join engagement", method: "POST", path: "/engagements/" + id + ":join", body: body.Append(nil), failure: CodeUpdateFailed,
+		name: "join engagement", method: "POST", path: wire.EngagementsPath + "/" + id + ":" + wire.JoinVerb, body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
 			w, bad := wire.DecodeEngagement(a.body)
 			err := a.check("joining an engagement", bad, w.EngagementID == id)
@@ -287,7 +287,7 @@ func (c *chats) disconnect(id string, reason wire.Reason, done func(Engagement, 
 	e.status = wire.EngagementTerminating
 	c.changed(e)
 	c.add(chatRequest).call = &call{
-		name: "disconnect engagement", method: "POST", path: "/engagements/" + id + ":disconnect", body: body.Append(nil), failure: CodeUpdateFailed,
+		name: "disconnect engagement", method: "POST", path: wire.EngagementsPath + "/" + id + ":" + wire.DisconnectVerb, body: body.Append(nil), failure: CodeUpdateFailed,
 		then: func(a answer) {
 			w, bad := wire.DecodeEngagement(a.body)
 			if err := a.check("disconnecting an engagement", bad, w.EngagementID == id); err != nil {

@@ -14,7 +14,7 @@ func (s *session) begin() {
 		return
 	}
 	s.request(&call{
-		name: "resume session", method: "GET", path: "/sessions/" + id, until: s.initEnd, initial: true,
+		name: "resume session", method: "GET", path: wire.SessionsPath + "/" + id, until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if a.err == nil && a.status == 200 {
 				info, err := wire.DecodeSession(a.body)
@@ -45,7 +45,7 @@ func (s *session) createSession() {
 	}
 	s.resumed = false
 	s.request(&call{
-		name: "create session", method: "POST", path: "/sessions", body: body.Append(nil), until: s.initEnd, initial: true,
+		name: "create session", method: "POST", path: wire.SessionsPath, body: body.Append(nil), until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if a.err != nil {
 				s.initFailed(a.err)
@@ -143,7 +143,7 @@ func (s *session) initFailed(err *Error) {
 func (s *session) shutdown(reason wire.Reason, done func()) {
 	s.stop(closing, fail(CodeNotInitialized, "the session was shut down"))
 	s.request(&call{
-		name: "end session", method: "DELETE", path: "/sessions/" + s.id + "?reason=" + string(reason),
+		name: "end session", method: "DELETE", path: wire.SessionsPath + "/" + s.id + "?" + wire.FieldReason + "=" + string(reason),
 		until: s.clock.now() + shutdownTimeout,
 		then: func(a answer) {
 			if a.err != nil {

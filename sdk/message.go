@@ -55,7 +55,7 @@ func (c *chats) send(id, text, parent string, now instant, done func(Message, er
 // post sends the head of the queue.
 func (c *chats) post(e *engagement, m *send) {
 	m.call = &call{
-		name: "send message", method: "POST", path: "/engagements/" + e.id + "/messages", body: m.body, until: m.until, failure: CodeUpdateFailed,
+		name: "send message", method: "POST", path: wire.EngagementsPath + "/" + e.id + wire.MessagesPath, body: m.body, until: m.until, failure: CodeUpdateFailed,
 		then: func(a answer) {
 			w, bad := wire.DecodeMessage(a.body)
 			err := a.check("sending a message", bad, w.MessageIndex > 0)

@@ -111,9 +111,9 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 	query := ""
 	switch {
 	case to == Newer:
-		query = "&after=" + strconv.FormatInt(at.Newest, 10)
+		query = "&" + wire.FieldAfter + "=" + strconv.FormatInt(at.Newest, 10)
 	case at.Oldest > 0:
-		query = "&before=" + strconv.FormatInt(at.Oldest, 10)
+		query = "&" + wire.FieldBefore + "=" + strconv.FormatInt(at.Oldest, 10)
 	}
 	c.fetch(rest, query, func(p wire.MessagePage, err *Error) {
 		if err != nil {
@@ -188,7 +188,8 @@ func (c *chats) page(at Cursor, list []wire.Message, older, newer bool) Page {
 func (c *chats) fetch(at Cursor, query string, then func(wire.MessagePage, *Error)) {
 	c.add(chatRequest).call = &call{
 		name: "read messages", method: "GET",
-		path: "/engagements/" + at.EngagementID + "/messages?dialogId=" + at.DialogID + "&pageSize=" + strconv.Itoa(at.Size) + query,
+		path: wire.EngagementsPath + "/" + at.EngagementID + wire.MessagesPath + "?" + wire.FieldDialogID + "=" + at.DialogID +
+			"&" + wire.FieldPageSize + "=" + strconv.Itoa(at.Size) + query,
 		then: func(a answer) {
 			v, bad := wire.DecodeMessagePage(a.body)
 			then(v, a.check("reading messages", bad, true))

@@ -19,7 +19,7 @@ func (s *session) runStream(now instant) {
 		case streamEmit:
 			s.emit(o.event)
 		case streamDial:
-			s.connection = dial(s.c.o.Transport, "ws"+s.base[len("http"):]+"/sessions/"+s.id+"/events", epoch, s.dialed)
+			s.connection = dial(s.c.o.Transport, "ws"+s.base[len("http"):]+wire.SessionsPath+"/"+s.id+wire.EventsPath, epoch, s.dialed)
 		case streamDrop:
 			s.connection.drop(o.code)
 			s.chats.stopReread()

@@ -185,28 +185,28 @@ func (c *call) read(r Response) answer {
 	switch r.Status {
 	case 401, 403:
 		code = CodeTokenInvalid
-		if a.problem.Has("appkey") {
+		if a.problem.Has(wire.HeaderAppkey) {
 			code = CodeInitParams
 		}
 	case 404:
 		code = CodeUnexpectedAnswer // not the gateway's 404: that names what is missing
 		switch {
-		case a.problem.Has("sessionId"):
+		case a.problem.Has(wire.FieldSessionID):
 			code = CodeNoSession
-		case a.problem.Has("integrationId"):
+		case a.problem.Has(wire.FieldIntegrationID):
 			code = CodeIntegrationID
-		case a.problem.Has("engagementId"):
+		case a.problem.Has(wire.FieldEngagementID):
 			code = CodeNoEngagement
 		}
 	case 409:
 		code = CodeUnexpectedAnswer // nor its 409
-		if a.problem.Has("sessionId") || a.problem.Has("engagementId") {
+		if a.problem.Has(wire.FieldSessionID) || a.problem.Has(wire.FieldEngagementID) {
 			code = CodeNotActive
 		}
 	case 400:
 		code = CodeConstraintViolation
 		switch {
-		case a.problem.Has("integrationId"):
+		case a.problem.Has(wire.FieldIntegrationID):
 			code = CodeIntegrationID
 		case a.problem.Type == "":
 			code = CodeUnexpectedAnswer

@@ -111,7 +111,7 @@ func (c *chats) rereadNext(r *rereading) {
 func (c *chats) missed(at Cursor, list []wire.Message, before int64, pages int, then func([]wire.Message, *Error)) {
 	query := ""
 	if before > 0 {
-		query = "&before=" + strconv.FormatInt(before, 10)
+		query = "&" + wire.FieldBefore + "=" + strconv.FormatInt(before, 10)
 	}
 	last := c.position
 	if e := c.engagements[at.EngagementID]; e != nil {

@@ -12,6 +12,29 @@ const (
 	TokenPrefix = "jwt."
 )
 
+// Calls, below BasePath. The ones about a session or a chat have its id after the path and a slash;
+// MessagesPath and EventsPath follow that, and JoinVerb and DisconnectVerb with a colon before them.
+const (
+	SessionsPath    = "/sessions"
+	EngagementsPath = "/engagements"
+	MessagesPath    = "/messages" // of an engagement
+	EventsPath      = "/events"   // of a session
+	JoinVerb        = "join"
+	DisconnectVerb  = "disconnect"
+)
+
+// Members of queries, and members that problems name in their violations.
+const (
+	FieldSessionID     = "sessionId"
+	FieldIntegrationID = "integrationId"
+	FieldEngagementID  = "engagementId"
+	FieldDialogID      = "dialogId"
+	FieldReason        = "reason"
+	FieldPageSize      = "pageSize"
+	FieldBefore        = "before" // a messageIndex, as FieldAfter
+	FieldAfter         = "after"
+)
+
 // EngagementStatus is the state of an engagement as one session sees it.
 type EngagementStatus string
 

@@ -225,3 +225,22 @@ func decodes[T any](decode func([]byte) (T, error)) func([]byte) error {
 		return err
 	}
 }
+
+// What problems name, and queries have, is spelled as the members of bodies.
+func TestFieldsAreMembers(t *testing.T) {
+	for _, c := range []struct {
+		of           any
+		member, name string
+	}{
+		{wire.EngagementCall{}, "SessionID", wire.FieldSessionID},
+		{wire.EngagementCall{}, "DialogID", wire.FieldDialogID},
+		{wire.EngagementCall{}, "Reason", wire.FieldReason},
+		{wire.Engagement{}, "EngagementID", wire.FieldEngagementID},
+		{wire.CreateSession{}, "IntegrationID", wire.FieldIntegrationID},
+	} {
+		f, _ := reflect.TypeOf(c.of).FieldByName(c.member)
+		if tag, _, _ := strings.Cut(f.Tag.Get("wire"), ","); tag != c.name {
+			t.Errorf("%s is %q in bodies and %q elsewhere", c.member, tag, c.name)
+		}
+	}
+}

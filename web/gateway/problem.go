@@ -22,7 +22,7 @@ func hasEnded() *httpapi.Problem {
 }
 
 func notIn() *httpapi.Problem {
-	return httpapi.Conflict("sessionId", "This session is not in the engagement.")
+	return httpapi.Conflict(wire.FieldSessionID, "This session is not in the engagement.")
 }
 
 // tokenProblem turns an error of the verifier into what the caller receives.

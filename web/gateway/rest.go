@@ -19,16 +19,16 @@ import (
 // routes is the table of all calls.
 func (g *Gateway) routes() http.Handler {
 	mux := http.NewServeMux()
-	base := wire.BasePath
-	mux.Handle("POST "+base+"/sessions", g.customer(g.createSession))
-	mux.Handle("GET "+base+"/sessions/{id}", g.customer(g.getSession))
-	mux.Handle("DELETE "+base+"/sessions/{id}", g.customer(g.endSession))
-	mux.Handle("GET "+base+"/engagements", g.customer(g.listEngagements))
-	mux.Handle("POST "+base+"/engagements", g.customer(g.createEngagement))
-	mux.Handle("POST "+base+"/engagements/{action}", g.customer(g.act))
-	mux.Handle("POST "+base+"/engagements/{id}/messages", g.customer(g.send))
-	mux.Handle("GET "+base+"/engagements/{id}/messages", g.customer(g.page))
-	mux.Handle("GET "+base+"/sessions/{id}/events", g.api.CORS(http.HandlerFunc(g.stream)))
+	base, sessions, engagements := wire.BasePath, wire.BasePath+wire.SessionsPath, wire.BasePath+wire.EngagementsPath
+	mux.Handle("POST "+sessions, g.customer(g.createSession))
+	mux.Handle("GET "+sessions+"/{id}", g.customer(g.getSession))
+	mux.Handle("DELETE "+sessions+"/{id}", g.customer(g.endSession))
+	mux.Handle("GET "+engagements, g.customer(g.listEngagements))
+	mux.Handle("POST "+engagements, g.customer(g.createEngagement))
+	mux.Handle("POST "+engagements+"/{action}", g.customer(g.act))
+	mux.Handle("POST "+engagements+"/{id}"+wire.MessagesPath, g.customer(g.send))
+	mux.Handle("GET "+engagements+"/{id}"+wire.MessagesPath, g.customer(g.page))
+	mux.Handle("GET "+sessions+"/{id}"+wire.EventsPath, g.api.CORS(http.HandlerFunc(g.stream)))
 	mux.Handle("OPTIONS "+base+"/", g.api.CORS(http.HandlerFunc(g.api.Preflight)))
 	mux.Handle("POST "+base+"/accounts/{account}/tokens", g.server(httpapi.CallTime, "mint", g.mintForServer))
 	none := g.api.CORS(g.api.Handle(func(*http.Request) (httpapi.Answer, error) { return httpapi.Answer{}, noSuchCall() }))
@@ -208,7 +208,7 @@ func (g *Gateway) getSession(r *http.Request) (httpapi.Answer, error) {
 }
 
 func (g *Gateway) endSession(r *http.Request) (httpapi.Answer, error) {
-	reason := wire.Reason(r.URL.Query().Get("reason"))
+	reason := wire.Reason(r.URL.Query().Get(wire.FieldReason))
 	if err := checkReason(&reason); err != nil {
 		return httpapi.Answer{}, err
 	}
@@ -229,9 +229,9 @@ func (g *Gateway) endSession(r *http.Request) (httpapi.Answer, error) {
 }
 
 func (g *Gateway) listEngagements(r *http.Request) (httpapi.Answer, error) {
-	id := r.URL.Query().Get("sessionId")
+	id := r.URL.Query().Get(wire.FieldSessionID)
 	if id == "" {
-		return httpapi.Answer{}, httpapi.Missing("sessionId")
+		return httpapi.Answer{}, httpapi.Missing(wire.FieldSessionID)
 	}
 	s, err := g.session(r.Context(), id)
 	if err != nil {
@@ -262,7 +262,7 @@ func (g *Gateway) createEngagement(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	if in.SessionID == "" {
-		return httpapi.Answer{}, httpapi.Missing("sessionId")
+		return httpapi.Answer{}, httpapi.Missing(wire.FieldSessionID)
 	}
 	if err := httpapi.Parameters("engagementParameters", in.EngagementParameters); err != nil {
 		return httpapi.Answer{}, err
@@ -300,10 +300,10 @@ func (g *Gateway) createEngagement(r *http.Request) (httpapi.Answer, error) {
 // act is :join and :disconnect, whose verb is a part of the last path segment.
 func (g *Gateway) act(r *http.Request) (httpapi.Answer, error) {
 	id, verb, _ := strings.Cut(r.PathValue("action"), ":")
-	if verb != "join" && verb != "disconnect" {
+	if verb != wire.JoinVerb && verb != wire.DisconnectVerb {
 		return httpapi.Answer{}, noSuchCall()
 	}
-	r.Pattern = "POST " + wire.BasePath + "/engagements/{id}:" + verb
+	r.Pattern = "POST " + wire.BasePath + wire.EngagementsPath + "/{id}:" + verb
 	in, err := httpapi.Decode(r, wire.DecodeEngagementCall)
 	if err != nil {
 		return httpapi.Answer{}, err
@@ -311,7 +311,7 @@ func (g *Gateway) act(r *http.Request) (httpapi.Answer, error) {
 	if err := httpapi.CorrelationID(in.CorrelationID); err != nil {
 		return httpapi.Answer{}, err
 	}
-	if verb == "disconnect" {
+	if verb == wire.DisconnectVerb {
 		if err := checkReason(&in.Reason); err != nil {
 			return httpapi.Answer{}, err
 		}
@@ -321,7 +321,7 @@ func (g *Gateway) act(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	change := join
-	if verb == "disconnect" {
+	if verb == wire.DisconnectVerb {
 		change = disconnect
 	}
 	now, err := g.store.Update(r.Context(), s.Customer, e.EngagementID, func(e *store.Engagement) ([]wire.Event, error) {
@@ -415,7 +415,7 @@ func (g *Gateway) page(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	query := r.URL.Query()
-	if err := checkDialog(query.Get("dialogId"), e); err != nil {
+	if err := checkDialog(query.Get(wire.FieldDialogID), e); err != nil {
 		return httpapi.Answer{}, err
 	}
 	q, err := httpapi.Page(query)
@@ -574,7 +574,7 @@ func (g *Gateway) session(ctx context.Context, id string) (store.Session, error)
 func (g *Gateway) sessionOf(ctx context.Context, c *caller, id string) (store.Session, error) {
 	s, err := g.store.Session(ctx, c.Customer, strings.ToLower(id))
 	if errors.Is(err, store.ErrNotFound) || err == nil && s.IntegrationID != c.IntegrationID {
-		return s, notFound("sessionId")
+		return s, notFound(wire.FieldSessionID)
 	}
 	return s, err
 }
@@ -593,7 +593,7 @@ func (g *Gateway) engagement(ctx context.Context, c *caller, id string) (*store.
 // both returns the session and the engagement that a call is about.
 func (g *Gateway) both(ctx context.Context, sessionID, engagementID, dialogID string) (s store.Session, e *store.Engagement, err error) {
 	if sessionID == "" {
-		return s, nil, httpapi.Missing("sessionId")
+		return s, nil, httpapi.Missing(wire.FieldSessionID)
 	}
 	if s, err = g.session(ctx, sessionID); err != nil {
 		return s, nil, err
@@ -636,17 +636,17 @@ func checkReason(reason *wire.Reason) error {
 		*reason = wire.ReasonUserClosed
 	}
 	if !reason.Valid() {
-		return httpapi.Invalid("reason", "must be USER_CLOSED, USER_INACTIVE or SYSTEM_CLOSED", wire.ViolationPattern)
+		return httpapi.Invalid(wire.FieldReason, "must be USER_CLOSED, USER_INACTIVE or SYSTEM_CLOSED", wire.ViolationPattern)
 	}
 	return nil
 }
 
 func checkDialog(dialogID string, e *store.Engagement) error {
 	if dialogID == "" {
-		return httpapi.Missing("dialogId")
+		return httpapi.Missing(wire.FieldDialogID)
 	}
 	if !strings.EqualFold(dialogID, e.DialogID) {
-		return httpapi.Invalid("dialogId", "must be the engagement's", wire.ViolationPattern)
+		return httpapi.Invalid(wire.FieldDialogID, "must be the engagement's", wire.ViolationPattern)
 	}
 	return nil
 }

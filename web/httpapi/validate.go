@@ -95,18 +95,18 @@ func Between(low, high int) string { return strconv.Itoa(low) + "–" + strconv.
 // each a messageIndex.
 func Page(values url.Values) (store.Query, error) {
 	q := store.Query{Size: wire.DefaultPageSize}
-	if err := number(values, "pageSize", 1, wire.MaxPageSize, func(n int64) { q.Size = int(n) }); err != nil {
+	if err := number(values, wire.FieldPageSize, 1, wire.MaxPageSize, func(n int64) { q.Size = int(n) }); err != nil {
 		return q, err
 	}
-	if err := number(values, "before", 1, math.MaxInt64, func(n int64) { q.Before = n }); err != nil {
+	if err := number(values, wire.FieldBefore, 1, math.MaxInt64, func(n int64) { q.Before = n }); err != nil {
 		return q, err
 	}
 	fromStart := false // after=0, which the store takes for absent
-	if err := number(values, "after", 0, math.MaxInt64, func(n int64) { q.After, fromStart = n, n == 0 }); err != nil {
+	if err := number(values, wire.FieldAfter, 0, math.MaxInt64, func(n int64) { q.After, fromStart = n, n == 0 }); err != nil {
 		return q, err
 	}
 	if q.Before > 0 && (q.After > 0 || fromStart) {
-		return q, Invalid("after", "cannot be given together with before", wire.ViolationPattern)
+		return q, Invalid(wire.FieldAfter, "cannot be given together with before", wire.ViolationPattern)
 	}
 	if fromStart {
 		q.Before = int64(q.Size) + 1
