@@ -122,6 +122,9 @@ func (s *Store) Erase(ctx context.Context, c Customer, until time.Time) (deleted
 			deleted++
 		}
 	}
+	if err := s.disk.change(); err != nil {
+		return deleted, false, err
+	}
 	s.forgetErased(c)
 	if text, err := json.Marshal(c); err == nil {
 		s.Announce(topicErased, text)

@@ -81,6 +81,7 @@ func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, 
 	}
 	f := &follower{s: s, ring: newRing(s.cfg.RingEntries, s.cfg.RingBytes, start-1), last: last, reached: make(chan struct{}), ended: make(chan struct{})}
 	f.newest.Store(start - 1)
+	s.disk.begin(last)
 	following, cancel := context.WithCancel(s.ctx)
 	f.cancel = cancel
 	go f.run(following)
@@ -166,6 +167,11 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			f.complete()
 		}
 	}()
+	// Nobody may learn of what is not kept.
+	if err := f.s.disk.confirm(f.s.ctx, meta.Sequence.Stream); err != nil {
+		f.s.health.look()
+		return false
+	}
 	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {
 		e, err := f.s.next(f.s.ctx, allEntries, sequence)
 		if err != nil && !errors.Is(err, ErrNotFound) {

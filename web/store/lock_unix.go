@@ -10,8 +10,9 @@ import (
 )
 
 // lockDir keeps a second process out of the data folder: two servers writing the
-// same files would ruin them. The lock goes with the process, also by kill -9.
-func lockDir(dir string) (unlock func(), err error) {
+// same files would ruin them. The file that it returns is empty, and holds the
+// lock while it is open; the lock goes with the process, also by kill -9.
+func lockDir(dir string) (lock *os.File, err error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -23,5 +24,5 @@ func lockDir(dir string) (unlock func(), err error) {
 		}
 		return nil, err
 	}
-	return func() { f.Close() }, nil
+	return f, nil
 }

@@ -53,7 +53,8 @@ type Store struct {
 	cfg        Config
 	log        *slog.Logger
 	server     *embedded // nil with an external one
-	unlock     func()    // frees the data folder
+	lockFile   *os.File  // keeps other processes out of the data folder; nil with an external server
+	disk       *disk     // nil with an external server
 	health     *health
 	conns                    // to NATS
 	options    []nats.Option // of an external server's connections
@@ -292,7 +293,7 @@ func (s *Store) serve() error {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		s.unlock, err = lockDir(dir)
+		s.lockFile, err = lockDir(dir)
 	}
 	if err != nil {
 		var path *os.PathError
@@ -304,6 +305,7 @@ func (s *Store) serve() error {
 		}
 		return fmt.Errorf("store: cannot use the data folder %s: %w; name another or make this one writable and free", s.cfg.Dir, err)
 	}
+	s.disk = newDisk(s.lockFile)
 	maxStore := s.cfg.MaxStore
 	if maxStore == 0 {
 		maxStore = math.MaxInt64 / 2 // or the server takes 75 % of what is free now
@@ -366,8 +368,8 @@ func (s *Store) Close() error {
 	if s.server != nil {
 		s.server.stop()
 	}
-	if s.unlock != nil {
-		s.unlock()
+	if s.lockFile != nil {
+		s.lockFile.Close()
 	}
 	return nil
 }
@@ -551,6 +553,9 @@ func (s *Store) publish(ctx context.Context, c Customer, subject string, data []
 			ack, err := s.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data, Header: maps.Clone(header)}, options...)
 			if err == nil {
 				sequence, duplicate = ack.Sequence, ack.Duplicate
+				err = s.disk.confirm(ctx, sequence)
+			}
+			if err == nil {
 				s.noteWritten(sequence)
 			}
 			return err
@@ -571,14 +576,7 @@ func aboutEntry(span *tracing.Span, c Customer, subject string) {
 }
 
 // noteWritten notes that this process has stored an entry of that sequence.
-func (s *Store) noteWritten(sequence uint64) {
-	for {
-		old := s.written.Load()
-		if old >= sequence || s.written.CompareAndSwap(old, sequence) {
-			return
-		}
-	}
-}
+func (s *Store) noteWritten(sequence uint64) { raise(&s.written, sequence) }
 
 // findOwnWrite reports, after errConflict, whether the entry stored after expected is that of
 // this write after all, its acknowledgement having been lost.
@@ -588,6 +586,9 @@ func (s *Store) findOwnWrite(ctx context.Context, subject string, expected uint6
 		return 0, false, nil
 	}
 	if err != nil || e.header.Get(headerWrite) != write {
+		return 0, false, err
+	}
+	if err := s.disk.confirm(ctx, e.sequence); err != nil {
 		return 0, false, err
 	}
 	s.noteWritten(e.sequence)
