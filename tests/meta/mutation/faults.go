@@ -32,6 +32,12 @@ var faults = []fault{
 	{"MSG-1 React: a message that was answered and raised is shown twice", "js/react.js", "add",
 		`[message.messageIndex, message]`,
 		`[message, message]`},
+	{"STORE-1 what fsync has promised counts as kept", "web/store/disk.go", "disk.change",
+		`err := d.file.Truncate(0)`,
+		`err := error(nil)`},
+	{"STORE-1 who follows learns of what may not be kept", "web/store/follow.go", "follower.receive",
+		`err := f.s.disk.confirm(f.s.ctx, meta.Sequence.Stream)`,
+		`err := error(nil)`},
 	{"STORE-1 a reading waits for entries that are removed meanwhile", "web/store/read.go", "Store.read",
 		`waiting = now != before || !hasDelivered(ctx, consumer, now)`,
 		`waiting = now >= before`},
@@ -342,7 +348,7 @@ var faults = []fault{
 		` && sent >= c.movedAt`,
 		""},
 	{"NS-10 INIT-4 an appkey that is refused reads as a bad token", "sdk/rest.go", "call.read",
-		`		if a.problem.Has("appkey") {
+		`		if a.problem.Has(wire.HeaderAppkey) {
 			code = CodeInitParams
 		}
 `,
@@ -628,9 +634,9 @@ var faults = []fault{
 		"failBecause(CodeUnexpectedAnswer, c.name, o.err)"},
 	{"INIT-2 an unknown integrationId is no session", "sdk/rest.go", "call.read",
 		`			code = CodeIntegrationID
-		case a.problem.Has("engagementId"):`,
+		case a.problem.Has(wire.FieldEngagementID):`,
 		`			code = CodeNoSession
-		case a.problem.Has("engagementId"):`},
+		case a.problem.Has(wire.FieldEngagementID):`},
 	{"INIT-3 a token that the server refuses is an unexpected answer", "sdk/rest.go", "call.read",
 		`	case 401, 403:
 		code = CodeTokenInvalid`,

@@ -132,6 +132,9 @@ var rivals = map[string][]rival{
 	"JWT-5 a 401 is tried again and again": {
 		{"rest.ended", "c . inDoubt = true"},
 	},
+	"INIT-2 an unknown integrationId is no session": {
+		{"call.read", "code = CodeNoSession ; case a . problem . Has ( wire . FieldIntegrationID ) :"},
+	},
 	"SHUT-3 a session that a call finds gone stays": {
 		{"session.listInInit", "case err . Code == CodeNoSession :"},
 	},
