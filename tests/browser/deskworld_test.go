@@ -402,8 +402,8 @@ func audit(b *harness.Tab, state string) {
 func (p *workplace) focused(selector string) {
 	p.T.Helper()
 	p.Eval(nil, `new Promise((done) => {
-		const look = () => (document.activeElement?.matches(%s) ? done() : requestAnimationFrame(look));
-		look();
+		const checkFocus = () => (document.activeElement?.matches(%s) ? done() : requestAnimationFrame(checkFocus));
+		checkFocus();
 	})`, selector)
 }
 

@@ -595,8 +595,8 @@ func (t *webkitTab) SetSize(ctx context.Context, width, height int64, _ bool) er
 	}); err != nil {
 		return err
 	}
-	return t.script(ctx, nil, `const look = () => innerWidth === arguments[0] && innerHeight === arguments[1] ? done(null) : requestAnimationFrame(look);
-		look();`, width, height)
+	return t.script(ctx, nil, `const checkSize = () => innerWidth === arguments[0] && innerHeight === arguments[1] ? done(null) : requestAnimationFrame(checkSize);
+		checkSize();`, width, height)
 }
 
 func (t *webkitTab) SetOffline(ctx context.Context, offline bool) error {

@@ -73,7 +73,7 @@
     // place is answered with the middle of an element, once that can be seen and stands still.
     place(selector, done) {
       let before = "";
-      const look = () => {
+      const checkPlace = () => {
         const e = apply(querySelector, document, [selector]);
         if (e) apply(scrollIntoView, e, [{ block: "nearest", inline: "nearest", behavior: "instant" }]);
         const box = e && apply(getBoundingClientRect, e, []);
@@ -81,9 +81,9 @@
         const place = seen ? stringify({ x: floor(box.left + box.width / 2), y: floor(box.top + box.height / 2) }) : "";
         if (place && place === before) return done(place);
         before = place;
-        apply(real.requestAnimationFrame, window, [look]);
+        apply(real.requestAnimationFrame, window, [checkPlace]);
       };
-      look();
+      checkPlace();
     },
     insert: (words) => apply(execCommand, document, ["insertText", false, words]),
     // network says what the proxy does: the engine itself finds out nothing.

@@ -621,7 +621,7 @@ func TestNothingIsCached(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 1, 60 })
 	c := w.chat("ann")
 	seen := map[int]bool{}
-	look := func(what string, r reply) {
+	checkUncached := func(what string, r reply) {
 		t.Helper()
 		seen[r.status] = true
 		if got := r.header.Get("Cache-Control"); got != "no-store" {
@@ -652,17 +652,17 @@ func TestNothingIsCached(t *testing.T) {
 		{"OPTIONS", "/engagements", "", ""},
 		{"DELETE", s, c.token, ""},
 	} {
-		look(x.method+" "+x.path, w.call(x.method, x.path, x.token, x.body))
+		checkUncached(x.method+" "+x.path, w.call(x.method, x.path, x.token, x.body))
 	}
-	look("a page of another origin", w.call("GET", "/engagements", c.token, "", "Origin", "https://evil.example"))
-	look("an event stream without an upgrade", w.call("GET", s+"/events", c.token, "", "Sec-WebSocket-Protocol", wire.Subprotocol))
-	look("health", w.request("GET", "/healthz", "", ""))
-	look("no call", w.request("GET", "/nothing", "", ""))
+	checkUncached("a page of another origin", w.call("GET", "/engagements", c.token, "", "Origin", "https://evil.example"))
+	checkUncached("an event stream without an upgrade", w.call("GET", s+"/events", c.token, "", "Sec-WebSocket-Protocol", wire.Subprotocol))
+	checkUncached("health", w.request("GET", "/healthz", "", ""))
+	checkUncached("no call", w.request("GET", "/nothing", "", ""))
 	for range 60 {
-		look("one of many", w.call("GET", "/engagements", c.token, ""))
+		checkUncached("one of many", w.call("GET", "/engagements", c.token, ""))
 	}
 	w.g.drain.Leave()
-	look("going away", w.call("GET", "/engagements", c.token, ""))
+	checkUncached("going away", w.call("GET", "/engagements", c.token, ""))
 	for _, status := range []int{200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 503} {
 		if !seen[status] {
 			t.Errorf("no answer had status %d", status)

@@ -1491,7 +1491,7 @@ var faults = []fault{
 		`if k.id == "" || k.id == kid {`,
 		`if k.id != "-" {`},
 	{"OPS-3 a published key that is not known yet is not looked for", "web/gateway/auth.go", "verifier.candidates",
-		`if keys = v.look(ctx, kid); len(keys) == 0 {`,
+		`if keys = v.fetchKeys(ctx, kid); len(keys) == 0 {`,
 		`if keys = nil; len(keys) == 0 {`},
 	{"OPS-3 the key of one account signs for another", "web/gateway/auth.go", "verifier.verify",
 		`func(k verifyKey) bool { return k.accounts.Has(c.Account) })`,
