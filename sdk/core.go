@@ -296,10 +296,10 @@ func (c *Core) SendMessage(engagementID, text, parentMessageID string, done func
 }
 
 // Messages reads the newest page of history (PAGE-*). A size out of 1 to 50 is
-// logged as ACS-211 and means 10. told is the messageIndex of the engagement's last message
+// logged as ACS-211 and means 10. delivered is the messageIndex of the engagement's last message
 // whose event the caller has taken in, 0 if there was none in this session yet: later messages
 // come as events and are not in the history (PAGE-3). Errors: 310, 316, 321.
-func (c *Core) Messages(engagementID string, size int, told int64, done func(Page, error)) {
+func (c *Core) Messages(engagementID string, size int, delivered int64, done func(Page, error)) {
 	if done == nil {
 		done = ignorePage
 	}
@@ -307,7 +307,7 @@ func (c *Core) Messages(engagementID string, size int, told int64, done func(Pag
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.chats.newestPage(engagementID, size, told, done)
+		s.chats.newestPage(engagementID, size, delivered, done)
 		return nil
 	}, func(err *Error) { done(Page{}, err) })
 }

@@ -205,8 +205,8 @@ func (g *page) ofTypes(types ...sdk.EventType) (list []sdk.Event, at []time.Time
 	return list, at
 }
 
-// told lists the chat events that a page heard, with who or what they were about.
-func (g *page) told() string {
+// chatEvents lists the chat events that a page received, with who or what they were about.
+func (g *page) chatEvents() string {
 	var list []string
 	for _, e := range g.events {
 		switch {

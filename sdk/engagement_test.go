@@ -258,7 +258,7 @@ func TestEngagementEdges(t *testing.T) {
 			}
 		})
 	})
-	t.Run("ENG-9 nothing is told of a chat that another session is in", func(t *testing.T) {
+	t.Run("ENG-9 nothing is delivered of a chat that another session is in", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			h := newPage(t, g.p, nil)
@@ -321,8 +321,8 @@ func TestEngagementCrossing(t *testing.T) {
 			}
 			bo.Say(id, "still here?")
 			time.Sleep(5 * time.Second)
-			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, still here?"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann, ADDED Bo, still here?"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -347,7 +347,7 @@ func TestEngagementCrossing(t *testing.T) {
 			g.clear()
 			g.p.Restart(false) // continuity is lost, so the chats are read again
 			time.Sleep(time.Minute)
-			if got := g.told(); got != "" {
+			if got := g.chatEvents(); got != "" {
 				t.Errorf("delivered after the chat's end: %s", got)
 			}
 		})

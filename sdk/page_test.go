@@ -189,7 +189,7 @@ func TestPagesCrossing(t *testing.T) {
 				t.Errorf("the page holds %s, want %s", got, want)
 			}
 			if got, want := strings.Join(g.texts(sdk.EventMessageArrived), ", "), "news 1, news 2"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	}
@@ -199,7 +199,7 @@ func TestPagesCrossing(t *testing.T) {
 	t.Run("PAGE-3 history of a chat that is joined and ends while it is read", func(t *testing.T) {
 		joinedMeanwhile(t, func(bo *sdktest.Agent, id string) { bo.End(id) })
 	})
-	t.Run("PAGE-2 PAGE-3 all that is older has yet to be told: there is no older page", func(t *testing.T) {
+	t.Run("PAGE-2 PAGE-3 all that is older has yet to be delivered: there is no older page", func(t *testing.T) {
 		for name, o := range map[string]sdktest.Options{
 			"raised":         {},
 			"not raised yet": {Latency: time.Millisecond, StreamLatency: 2 * time.Second},
@@ -225,7 +225,7 @@ func TestPagesCrossing(t *testing.T) {
 			})
 		}
 	})
-	t.Run("PAGE-1 however much of a chat is not told yet, a page of history takes two calls", func(t *testing.T) {
+	t.Run("PAGE-1 however much of a chat is not delivered yet, a page of history takes two calls", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			bo := g.p.Agent("Bo")
@@ -236,7 +236,7 @@ func TestPagesCrossing(t *testing.T) {
 			time.Sleep(time.Second)
 			g.p.Silence()
 			for range 40 {
-				bo.Say(id, "not told yet")
+				bo.Say(id, "not delivered yet")
 			}
 			before := len(g.p.Requests())
 			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.heard[id], done) })

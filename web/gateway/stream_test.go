@@ -18,8 +18,8 @@ import (
 	"openchat/web/store"
 )
 
-// told says what an event frame tells, in few words.
-func told(f wire.ServerFrame) string {
+// eventText says in few words what an event frame holds.
+func eventText(f wire.ServerFrame) string {
 	e := f.Event
 	switch {
 	case f.Type != wire.FrameEvent:
@@ -36,7 +36,7 @@ func (c *client) expect(want ...string) (last wire.EventID) {
 	c.w.t.Helper()
 	for _, w := range want {
 		f := c.read()
-		if got := told(f); got != w {
+		if got := eventText(f); got != w {
 			c.w.t.Errorf("%q came, not %q", got, w)
 		}
 		if f.Type == wire.FrameEvent {
@@ -65,7 +65,7 @@ func TestStream(t *testing.T) {
 	bob.say("not for ann", "b")
 	t.Run("EV-13 the session that enters is told, no other", func(t *testing.T) {
 		f := one.read()
-		if told(f) != "ENGAGEMENT_ACTIVE" || f.Event.CorrelationID != "creation" || f.Event.EngagementID != ann.e.EngagementID || f.Event.DialogID != ann.e.DialogID || f.Event.SessionID != ann.session.SessionID || f.Event.Date.IsZero() {
+		if eventText(f) != "ENGAGEMENT_ACTIVE" || f.Event.CorrelationID != "creation" || f.Event.EngagementID != ann.e.EngagementID || f.Event.DialogID != ann.e.DialogID || f.Event.SessionID != ann.session.SessionID || f.Event.Date.IsZero() {
 			t.Errorf("%+v", f)
 		}
 		if f.ID <= ready.LastEventID {
@@ -76,7 +76,7 @@ func TestStream(t *testing.T) {
 	stored := ann.say("secret words", "m")
 	for _, s := range []*client{one, two} {
 		f := s.read()
-		if told(f) != "1 secret words" || f.ID != stored.EventID {
+		if eventText(f) != "1 secret words" || f.ID != stored.EventID {
 			t.Errorf("%+v", f)
 		}
 		f.Event.Message.EventID = f.ID
@@ -103,7 +103,7 @@ func TestStream(t *testing.T) {
 			t.Fatal(r.status)
 		}
 		got := one.closed(wire.CloseSessionGone)
-		if len(got) != 1 || told(got[0]) != "SESSION_TERMINATED" || got[0].Event.Reason != wire.ReasonUserClosed || got[0].Event.SessionID != ann.session.SessionID {
+		if len(got) != 1 || eventText(got[0]) != "SESSION_TERMINATED" || got[0].Event.Reason != wire.ReasonUserClosed || got[0].Event.SessionID != ann.session.SessionID {
 			t.Errorf("%+v", got)
 		}
 		again := w.dial(ann.session.SessionID)
