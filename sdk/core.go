@@ -33,7 +33,7 @@ type Options struct {
 	WallClock func() time.Time
 }
 
-// Wake tells the SDK that the world around it may have changed.
+// Wake tells the SDK that the state of the page or of its network may have changed.
 type Wake int
 
 // Wake-ups (STREAM-5, JWT-1).
