@@ -81,8 +81,8 @@ func (l *player) random() uint64 {
 	return l.source.Uint64()
 }
 
-// later plans a step of a page.
-func (l *player) later(g *page, d time.Duration, s Step) {
+// planStep plans a step of a page, or of nobody, in that time from now.
+func (l *player) planStep(g *page, d time.Duration, s Step) {
 	l.mu.Lock()
 	l.agenda = append(l.agenda, plan{time.Now().Add(d), g, s})
 	l.mu.Unlock()
@@ -139,10 +139,10 @@ func (l *player) until(end time.Time) {
 func (l *player) play() (left []string) {
 	for i := range l.life.Tabs {
 		l.slots = append(l.slots, l.newPage(i, sdktest.NewStorage()))
-		l.later(l.slots[i], time.Duration(i)*time.Second, Step{Step: sdktest.Step{Kind: doInit}})
+		l.planStep(l.slots[i], time.Duration(i)*time.Second, Step{Step: sdktest.Step{Kind: doInit}})
 	}
 	if l.life.KeepsTalking {
-		l.later(l.slots[0], time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
+		l.planStep(l.slots[0], time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
 	}
 	began := time.Now()
 	for _, s := range l.life.Steps {
@@ -169,7 +169,7 @@ func (l *player) happens(s Step) {
 	case refuseTokens:
 		l.p.RefuseTokens(true)
 		l.refused++
-		l.later(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
+		l.planStep(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
 	default:
 		l.weather.Do(s.Step)
 	}
@@ -217,11 +217,11 @@ func (l *player) act(g *page, s Step) {
 				g.do(Step{Step: sdktest.Step{Kind: doResetIdle}})
 			}
 		}
-		l.later(l.slots[0], time.Minute, s)
+		l.planStep(l.slots[0], time.Minute, s)
 		return
 	case g.asleep:
 		if s.Kind == endOffline || s.Kind == endStorage {
-			l.later(g, time.Second, s)
+			l.planStep(g, time.Second, s)
 		}
 		return
 	}
@@ -248,7 +248,7 @@ func (l *player) sleep(g *page, s Step) {
 	g.note(Entry{What: wasAsleep})
 	g.device.Sleep()
 	g.c.Messages("", -1, 0, nil)
-	l.later(g, s.For, Step{Step: sdktest.Step{Kind: endSleep, Code: s.Code}})
+	l.planStep(g, s.For, Step{Step: sdktest.Step{Kind: endSleep, Code: s.Code}})
 }
 
 // reload closes a page without a word, and loads it again in the same tab.
@@ -258,7 +258,7 @@ func (l *player) reload(g *page) {
 	n.storage.refused = g.storage.refused
 	l.slots[g.slot] = n
 	if l.life.KeepsTalking && g.slot == 0 {
-		l.later(n, time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
+		l.planStep(n, time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
 	}
 	n.do(Step{Step: sdktest.Step{Kind: doInit}})
 }
