@@ -322,7 +322,7 @@ func TestSession(t *testing.T) {
 			}})
 	})
 	t.Run("MSG-5 MESSAGE_DELIVERED comes after the page's await, however deep", func(t *testing.T) {
-		// The event is on the line before the answer, and the answer's await is three
+		// The event is sent before the answer, and the answer's await is three
 		// functions deep.
 		g.Received = func(wire.Message) { time.Sleep(50 * time.Millisecond) }
 		defer func() { g.Received = nil }()

@@ -374,7 +374,7 @@ func TestRowsInterleavings(t *testing.T) {
 			sum.Frames += r.Frames
 			sum.Lost += r.Lost
 		}
-		t.Logf("%d messages sent, %d events received of %d frames; %d events were on the line before their answer, %d answers were lost", sum.Sent, sum.Received, sum.Frames, sum.Before, sum.Lost)
+		t.Logf("%d messages sent, %d events received of %d frames; %d events were sent before their answer, %d answers were lost", sum.Sent, sum.Received, sum.Frames, sum.Before, sum.Lost)
 		if n == interleavings && (sum.Sent < 1000 || sum.Before < 100 || sum.Lost < 50) {
 			t.Error("the interleavings do not reach what they are to try")
 		}
