@@ -120,13 +120,13 @@ func snapshot(at wire.EventID, id string, status wire.EngagementStatus) *wire.En
 
 func engagementJSON(w *wire.Engagement) []byte { return w.Append(nil) }
 
-// What the page hears of a chat in each state of its membership.
+// What the page receives of a chat in each state of its membership.
 func TestChatsMembership(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		steps func(c *chatsTest)
-		state membership
-		hears string // of ACTIVE, a message, Bo's coming, the customer's going and the end
+		name     string
+		steps    func(c *chatsTest)
+		state    membership
+		receives string // of ACTIVE, a message, Bo's coming, the customer's going and the end
 	}{
 		{"outside", func(c *chatsTest) { c.merge(snapshot(1, chatA, wire.EngagementPending)) }, memberOutside,
 			"ACTIVE, hi, ADDED Agent, DISCONNECTED Ann, TERMINATED"},
@@ -170,7 +170,7 @@ func TestChatsMembership(t *testing.T) {
 			c.event(12, &wire.Event{Type: wire.EventParticipantAdded, EngagementID: chatA, Participant: wire.Participant{ParticipantID: "bo", ParticipantType: wire.ParticipantAgent}})
 			c.event(13, &wire.Event{Type: wire.EventParticipantDisconnected, EngagementID: chatA, Participant: wire.Participant{ParticipantID: "ann", ParticipantType: wire.ParticipantCustomer}})
 			c.terminated(14, chatA)
-			c.want(test.hears)
+			c.want(test.receives)
 			c.says(15, chatA, "after the end")
 			c.want("")
 		})

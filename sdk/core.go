@@ -122,7 +122,7 @@ func (c *Core) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 		return
 	}
 	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns
-	// them off by a word that is none (ACS-210) must hear of that still.
+	// them off by a word that is none (ACS-210) must still receive that.
 	level := c.logger.level.Load()
 	if cfg.LogLevel != "" {
 		level = int32(cfg.LogLevel.rank())

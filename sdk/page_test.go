@@ -27,7 +27,7 @@ func TestPages(t *testing.T) {
 		})
 	}
 	first := func(g *page, id string, size int) (sdk.Page, error) {
-		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, g.heard[id], done) })
+		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, g.delivered[id], done) })
 	}
 	turn := func(g *page, p sdk.Page, to sdk.Direction) (sdk.Page, error) {
 		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Turn(p.Cursor, to, done) })
@@ -97,14 +97,14 @@ func TestPages(t *testing.T) {
 		filled(t, 3, func(t *testing.T, g *page, id string, bo *sdktest.Agent) {
 			g.clear()
 			got := make(chan sdk.Page, 1)
-			// Stored before the answer is made, heard of after the question was asked.
+			// Stored before the answer is made, received after the question was asked.
 			g.p.OnRequest(func(x *sdktest.Exchange) {
 				if strings.HasSuffix(x.Path, "/messages") {
 					bo.Say(id, "4")
 					bo.Say(id, "5")
 				}
 			})
-			g.c.Messages(id, 2, g.heard[id], func(p sdk.Page, err error) {
+			g.c.Messages(id, 2, g.delivered[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -170,7 +170,7 @@ func TestPagesCrossing(t *testing.T) {
 			}
 			meanwhile(g.p, "GET /engagements/", func(x *sdktest.Exchange) { x.Delay(time.Second) })
 			var page sdk.Page
-			g.c.Messages(id, 4, g.heard[id], func(p sdk.Page, err error) {
+			g.c.Messages(id, 4, g.delivered[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -239,7 +239,7 @@ func TestPagesCrossing(t *testing.T) {
 				bo.Say(id, "not delivered yet")
 			}
 			before := len(g.p.Requests())
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.heard[id], done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.delivered[id], done) })
 			if err != nil {
 				t.Fatal(err)
 			}

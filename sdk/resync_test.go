@@ -65,7 +65,7 @@ func TestResync(t *testing.T) {
 					return
 				}
 				if reads++; reads == 2 { // the first chat has been delivered
-					g.c.Messages(a, 10, g.heard[a], func(p sdk.Page, _ error) { history = p })
+					g.c.Messages(a, 10, g.delivered[a], func(p sdk.Page, _ error) { history = p })
 					x.Delay(time.Second)
 					x.Refuse(403, wire.ProblemForbidden, 0)
 				}
@@ -77,7 +77,7 @@ func TestResync(t *testing.T) {
 				t.Errorf("received %s, want %s", got, want)
 			}
 			if len(history.Items) != 1 {
-				t.Errorf("the page had heard a message, its history holds %d", len(history.Items))
+				t.Errorf("the page had received a message, its history holds %d", len(history.Items))
 			}
 		})
 	})

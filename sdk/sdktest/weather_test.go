@@ -255,11 +255,11 @@ func TestRun(t *testing.T) {
 		p := sdktest.New(sdktest.Options{AutoBot: true})
 		defer p.Close()
 		d := p.Device()
-		var heard []int64
+		var received []int64
 		c := sdk.NewCore(sdk.Options{Transport: d.Transport(), Storage: p.Storage(), Deliver: func(e sdk.Event) {
 			d.Gate()
 			if e.Message != nil {
-				heard = append(heard, e.Message.MessageIndex)
+				received = append(received, e.Message.MessageIndex)
 			}
 		}})
 		if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
@@ -284,17 +284,17 @@ func TestRun(t *testing.T) {
 		w.Clear()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		for i, n := range heard {
+		for i, n := range received {
 			if n != int64(i+1) {
-				t.Fatalf("heard %v", heard)
+				t.Fatalf("received %v", received)
 			}
 		}
 		id := p.Engagements()[0].EngagementID
-		if stored := len(p.Messages(id)); len(heard) != stored || stored < 20 {
-			t.Errorf("heard %d of %d messages", len(heard), stored)
+		if stored := len(p.Messages(id)); len(received) != stored || stored < 20 {
+			t.Errorf("received %d of %d messages", len(received), stored)
 		}
-		if n := len(p.Events(p.Sessions()[0].SessionID)); n < len(heard) {
-			t.Errorf("%d events, and %d messages", n, len(heard))
+		if n := len(p.Events(p.Sessions()[0].SessionID)); n < len(received) {
+			t.Errorf("%d events, and %d messages", n, len(received))
 		}
 		c.Shutdown("", nil)
 		time.Sleep(10 * time.Second)

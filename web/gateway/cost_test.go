@@ -27,8 +27,8 @@ import (
 // session or every event dearer, and who gets far below one lowers it.
 const (
 	maxStreamMemory = 24 << 10 // bytes of heap and stacks, an idle stream
-	maxFanOutAllocs = 3        // an event that one stream hears
-	maxShareAllocs  = 0.05     // more for each further stream that hears it
+	maxFanOutAllocs = 3        // an event that one stream receives
+	maxShareAllocs  = 0.05     // more for each further stream that receives it
 	// More for a message that is not traced, where others are: none, but for what else the process does.
 	maxUntracedAllocs = 3
 	maxSendAllocs     = 750 // a message, from its request to its answer, the NATS server inside and the sender's stream included

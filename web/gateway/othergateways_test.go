@@ -73,7 +73,7 @@ func TestStreamsElsewhere(t *testing.T) {
 		}
 		alive(newer)
 	})
-	t.Run("SES-4 what is heard late of an older stream closes no newer one", func(t *testing.T) {
+	t.Run("SES-4 what is received late of an older stream closes no newer one", func(t *testing.T) {
 		ann := w.session("ann")
 		before := time.Now()
 		s := begin(w, ann, clientOne)

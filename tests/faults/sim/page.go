@@ -29,7 +29,7 @@ type page struct {
 	left      bool
 	slow      time.Duration
 	react     map[sdk.EventType][]Step
-	heard     map[string]int64 // newest index by chat
+	delivered map[string]int64 // newest index by chat
 	words     int
 	renewed   time.Duration   // when the token is or was last renewed
 	reads     []time.Duration // when frames came; the reader's own
@@ -61,7 +61,7 @@ func (s *tabStorage) Remove(key string) error {
 func (l *player) newPage(slot int, storage *sdktest.Storage) *page {
 	g := &page{
 		l: l, slot: slot, n: len(l.record.pages), device: l.p.Device(), storage: &tabStorage{Storage: storage},
-		react: map[sdk.EventType][]Step{}, heard: map[string]int64{},
+		react: map[sdk.EventType][]Step{}, delivered: map[string]int64{},
 	}
 	g.device.StepClock(l.clock)
 	g.c = sdk.NewCore(sdk.Options{
@@ -105,7 +105,7 @@ func (g *page) deliver(e sdk.Event) {
 		return
 	}
 	if e.Message != nil {
-		g.heard[e.EngagementID] = max(g.heard[e.EngagementID], e.Message.MessageIndex)
+		g.delivered[e.EngagementID] = max(g.delivered[e.EngagementID], e.Message.MessageIndex)
 	}
 	if e.EngagementID != "" {
 		g.know(e.EngagementID)
@@ -286,9 +286,9 @@ func (g *page) do(s Step) {
 		})
 	case doHistory:
 		chat := g.chat(s.Pick)
-		c := &Call{Kind: doHistory, Chat: chat, Size: s.Code, Heard: g.heard[chat]}
+		c := &Call{Kind: doHistory, Chat: chat, Size: s.Code, Delivered: g.delivered[chat]}
 		end := g.begin(c)
-		g.c.Messages(chat, s.Code, c.Heard, func(p sdk.Page, err error) {
+		g.c.Messages(chat, s.Code, c.Delivered, func(p sdk.Page, err error) {
 			c.Result = p
 			if err == nil {
 				g.iterators = append(g.iterators, c)
@@ -301,7 +301,7 @@ func (g *page) do(s Step) {
 		}
 		i := s.Pick % len(g.iterators)
 		from := g.iterators[i]
-		c := &Call{Kind: doTurn, Chat: from.Chat, From: &from.Result, Heard: from.Heard, To: sdk.Direction(s.Code)}
+		c := &Call{Kind: doTurn, Chat: from.Chat, From: &from.Result, Delivered: from.Delivered, To: sdk.Direction(s.Code)}
 		end := g.begin(c)
 		g.c.Turn(c.From.Cursor, c.To, func(p sdk.Page, err error) {
 			c.Result = p

@@ -308,7 +308,7 @@ func (l *player) end() (left []string) {
 	for _, g := range l.slots {
 		g.do(Step{Step: sdktest.Step{Kind: doList}})
 	}
-	for i := range 3 { // is everything heard that is said now?
+	for i := range 3 { // is everything delivered that is said now?
 		l.weather.Do(sdktest.Step{Kind: sdktest.AgentWrites, Code: i, Pick: i})
 	}
 	time.Sleep(10 * time.Second)

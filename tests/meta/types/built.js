@@ -47,7 +47,7 @@ const members = (path, value) => {
 
 // What a test waits for: the next event of a type that was not waited for yet.
 const events = {};
-const heard = (type, payload) => {
+const onEvent = (type, payload) => {
   record(type, payload);
   events[type] = events[type] || { come: [], waiting: [] };
   const waiting = events[type].waiting.shift();
@@ -72,7 +72,7 @@ const ACCOUNT = "3b7a3d3a-8d7e-4f5c-9f39-0f1f3f6f2a11";
 window.live = async () => {
   const sdk = window.AvayaCCaaSChatSDK;
   record("SDK", sdk);
-  for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => heard(type, payload));
+  for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => onEvent(type, payload));
 
   const user = await sdk.init({ hostURL: location.origin, integrationId: ACCOUNT, appkey: "key", token: token(3600), sessionParameters: { model: "ABC-123" } });
   await event("INITIALIZED");
@@ -107,7 +107,7 @@ window.live = async () => {
   sleep(301);
   await event("IDLE_TIMEOUT_EXPIRED");
   sdk.resetTimer();
-  sdk.on("IDLE_TIMEOUT", (payload) => heard("IDLE_TIMEOUT", payload));
+  sdk.on("IDLE_TIMEOUT", (payload) => onEvent("IDLE_TIMEOUT", payload));
   sleep(301);
   await event("IDLE_TIMEOUT");
   sdk.resetIdleTimeout();
