@@ -244,7 +244,7 @@ type webkitTab struct {
 
 	mu       sync.Mutex
 	document string         // the newest that has told something
-	received    map[string]int // how many of its reports, by document
+	received map[string]int // how many of its reports, by document
 }
 
 func openWebkitTab(name string, hear func(Signal)) (Driver, error) {

@@ -18,12 +18,12 @@ import (
 
 // player lets a life happen.
 type player struct {
-	life    *Life
-	p       *sdktest.Platform
-	weather *sdktest.Weather
-	record  *Record
-	slots   []*page // the page that is open in each tab
-	calm    bool    // the end of the life has come: pages only do what they are told
+	life   *Life
+	p      *sdktest.Platform
+	faults *sdktest.Faults
+	record *Record
+	slots  []*page // the page that is open in each tab
+	calm   bool    // the end of the life has come: pages only do what they are told
 
 	clock   time.Duration // by which the devices' wall clocks are ahead
 	token   string        // that the back end made last
@@ -65,7 +65,7 @@ func Play(t *testing.T, life *Life) (o Outcome) {
 		o.record = l.record
 		l.p = sdktest.New(life.Platform)
 		defer l.p.Close()
-		l.weather = l.p.Weather()
+		l.faults = l.p.Faults()
 		left := l.play()
 		o.Virtual = l.record.now()
 		o.Problems = Judge(life, l.record, l.p)
@@ -157,7 +157,7 @@ func (l *player) play() (left []string) {
 	return l.end()
 }
 
-// happens does a step of the weather.
+// happens does a step of the fault schedule.
 func (l *player) happens(s Step) {
 	switch s.Kind {
 	case stepClock:
@@ -171,7 +171,7 @@ func (l *player) happens(s Step) {
 		l.refused++
 		l.planStep(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
 	default:
-		l.weather.Do(s.Step)
+		l.faults.Do(s.Step)
 	}
 }
 
@@ -278,7 +278,7 @@ func (l *player) end() (left []string) {
 	l.mu.Lock()
 	l.agenda = nil
 	l.mu.Unlock()
-	l.weather.Clear()
+	l.faults.Clear()
 	l.p.RefuseTokens(false)
 	for _, g := range l.slots {
 		clear(g.react)
@@ -309,7 +309,7 @@ func (l *player) end() (left []string) {
 		g.do(Step{Step: sdktest.Step{Kind: doList}})
 	}
 	for i := range 3 { // is everything delivered that is said now?
-		l.weather.Do(sdktest.Step{Kind: sdktest.AgentWrites, Code: i, Pick: i})
+		l.faults.Do(sdktest.Step{Kind: sdktest.AgentWrites, Code: i, Pick: i})
 	}
 	time.Sleep(10 * time.Second)
 	synctest.Wait()
