@@ -172,13 +172,13 @@ func TestHandlers(t *testing.T) {
 			sdk.on("INITIALIZED", () => calls.push("initialized"));
 			await sdk.init(params); open(); await sdk.shutdown(); return calls`, []string{"in", "initialized", "out"})
 	})
-	t.Run("EV-12 a page that was far behind hears of everything, once and in order", func(t *testing.T) {
+	t.Run("EV-12 a page that was far behind receives everything, once and in order", func(t *testing.T) {
 		const messages = 2500 // more than the shim's queue and the core's outbox take together
 		b := s.open(t, "/page?script=/then/held.js&script=/sdk/good/"+script)
 		b.want(`await sdk.init(params);
-			window.heard = [];
-			const all = new Promise((done) => sdk.on("MESSAGE_ARRIVED", (m) => heard.push(m.body.elementText.text) === `+strconv.Itoa(messages)+` && done()));
-			window.heardAll = Promise.race([all, new Promise((late) => setTimeout(late, 20000))]);
+			window.received = [];
+			const all = new Promise((done) => sdk.on("MESSAGE_ARRIVED", (m) => received.push(m.body.elementText.text) === `+strconv.Itoa(messages)+` && done()));
+			window.receivedAll = Promise.race([all, new Promise((late) => setTimeout(late, 20000))]);
 			const engagement = await sdk.createEngagement();
 			window.allCame = frameWith("message `+strconv.Itoa(messages)+`.");
 			held = [];
@@ -190,8 +190,8 @@ func TestHandlers(t *testing.T) {
 			want = append(want, fmt.Sprintf("message %d.", n+1))
 			s.gateway.Send(wire.Message{EngagementID: chats[len(chats)-1].EngagementID, Body: harness.PlainText(want[n])}, harness.Bob)
 		}
-		b.want(`await allCame; const before = heard.length; const tasks = held; held = null; tasks.forEach((run) => run()); await heardAll;
-			await sdk.shutdown(); return [before, heard]`, []any{0, want})
+		b.want(`await allCame; const before = received.length; const tasks = held; held = null; tasks.forEach((run) => run()); await receivedAll;
+			await sdk.shutdown(); return [before, received]`, []any{0, want})
 	})
 	t.Run("a handler may call the SDK, also what throws", func(t *testing.T) {
 		at(t).want(`const got = []; sdk.off();
@@ -322,7 +322,7 @@ func TestSession(t *testing.T) {
 			}})
 	})
 	t.Run("MSG-5 MESSAGE_DELIVERED comes after the page's await, however deep", func(t *testing.T) {
-		// The event is on the line before the answer, and the answer's await is three
+		// The event is sent before the answer, and the answer's await is three
 		// functions deep.
 		g.Received = func(wire.Message) { time.Sleep(50 * time.Millisecond) }
 		defer func() { g.Received = nil }()

@@ -120,13 +120,13 @@ func snapshot(at wire.EventID, id string, status wire.EngagementStatus) *wire.En
 
 func engagementJSON(w *wire.Engagement) []byte { return w.Append(nil) }
 
-// What the page hears of a chat in each state of its membership.
+// What the page receives of a chat in each state of its membership.
 func TestChatsMembership(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		steps func(c *chatsTest)
-		state membership
-		hears string // of ACTIVE, a message, Bo's coming, the customer's going and the end
+		name     string
+		steps    func(c *chatsTest)
+		state    membership
+		receives string // of ACTIVE, a message, Bo's coming, the customer's going and the end
 	}{
 		{"outside", func(c *chatsTest) { c.merge(snapshot(1, chatA, wire.EngagementPending)) }, memberOutside,
 			"ACTIVE, hi, ADDED Agent, DISCONNECTED Ann, TERMINATED"},
@@ -170,7 +170,7 @@ func TestChatsMembership(t *testing.T) {
 			c.event(12, &wire.Event{Type: wire.EventParticipantAdded, EngagementID: chatA, Participant: wire.Participant{ParticipantID: "bo", ParticipantType: wire.ParticipantAgent}})
 			c.event(13, &wire.Event{Type: wire.EventParticipantDisconnected, EngagementID: chatA, Participant: wire.Participant{ParticipantID: "ann", ParticipantType: wire.ParticipantCustomer}})
 			c.terminated(14, chatA)
-			c.want(test.hears)
+			c.want(test.receives)
 			c.says(15, chatA, "after the end")
 			c.want("")
 		})
@@ -301,7 +301,7 @@ func TestChatsReread(t *testing.T) {
 		c.terminated(26, chatA)
 		c.want("")
 	})
-	t.Run("a chat that this session came into is told", func(t *testing.T) {
+	t.Run("a chat that this session came into is delivered", func(t *testing.T) {
 		c := setup(t)
 		b := snapshot(18, chatB, wire.EngagementActive)
 		b.Participants = []wire.Participant{{ParticipantID: "bo", ParticipantType: wire.ParticipantAgent}, {ParticipantID: "ann", ParticipantType: wire.ParticipantCustomer}}
@@ -338,7 +338,7 @@ func TestChatsPages(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		in   func(c *chatsTest)
-		want string // of messages at 3, 8 and 12, read at position 10, when the page had been told of 2
+		want string // of messages at 3, 8 and 12, read at position 10, when 2 had been delivered to the page
 	}{
 		{"outside", func(c *chatsTest) { c.merge(snapshot(1, chatA, wire.EngagementPending)) }, "12 8 3"},
 		{"inside", func(c *chatsTest) { c.active(5, chatA) }, "8 3"},
@@ -352,18 +352,18 @@ func TestChatsPages(t *testing.T) {
 			c.active(5, chatA)
 			c.engagements[chatA].ownID = 12
 		}, "12 8 3"},
-		{"raised, and not told", func(c *chatsTest) {
+		{"raised, and not delivered", func(c *chatsTest) {
 			c.active(2, chatA)
 			for index := int64(3); index <= 8; index++ {
 				c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: index})
 			}
 		}, ""},
-		{"left, and not told of all", func(c *chatsTest) {
+		{"left, and not all delivered", func(c *chatsTest) {
 			c.active(2, chatA)
 			c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: 3})
 			c.engagements[chatA].setLeft()
 		}, "12 8"},
-		{"raised with a gap, and not told", func(c *chatsTest) {
+		{"raised with a gap, and not delivered", func(c *chatsTest) {
 			c.active(1, chatA)
 			for _, index := range []int64{2, 8} {
 				c.raiseMessage(c.engagements[chatA], &wire.Message{EngagementID: chatA, MessageIndex: index})

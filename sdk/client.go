@@ -23,10 +23,10 @@ import (
 // Errors of the SDK are of type *[Error] and carry the code that a page sees.
 type Client struct {
 	core *Core
-	// told holds, for each engagement, the messageIndex of the last message that was given to
-	// Deliver in this session. The goroutine that calls Deliver replaces the map, and nobody
+	// delivered holds, for each engagement, the messageIndex of the last message that was given
+	// to Deliver in this session. The goroutine that calls Deliver replaces the map, and nobody
 	// changes one.
-	told atomic.Pointer[map[string]*atomic.Int64]
+	delivered atomic.Pointer[map[string]*atomic.Int64]
 }
 
 // New returns a client without a session. It starts nothing.
@@ -43,30 +43,31 @@ func New(o Options) *Client {
 	return c
 }
 
-// lastTold returns where told keeps an engagement's last message, nil if there is none.
-func (c *Client) lastTold(engagementID string) *atomic.Int64 {
-	if told := c.told.Load(); told != nil {
-		return (*told)[engagementID]
+// lastDelivered returns where delivered keeps the messageIndex of an engagement's last message,
+// nil if there is none.
+func (c *Client) lastDelivered(engagementID string) *atomic.Int64 {
+	if delivered := c.delivered.Load(); delivered != nil {
+		return (*delivered)[engagementID]
 	}
 	return nil
 }
 
-// note takes in what an event tells of.
+// note keeps what an event changes of that.
 func (c *Client) note(e *Event) {
 	switch {
 	case e.Message != nil:
-		last := c.lastTold(e.EngagementID)
+		last := c.lastDelivered(e.EngagementID)
 		if last == nil {
 			last = new(atomic.Int64)
-			told := map[string]*atomic.Int64{e.EngagementID: last}
-			if before := c.told.Load(); before != nil {
-				maps.Copy(told, *before)
+			delivered := map[string]*atomic.Int64{e.EngagementID: last}
+			if before := c.delivered.Load(); before != nil {
+				maps.Copy(delivered, *before)
 			}
-			c.told.Store(&told)
+			c.delivered.Store(&delivered)
 		}
 		last.Store(e.Message.MessageIndex)
 	case e.Type == EventShutdown:
-		c.told.Store(nil)
+		c.delivered.Store(nil)
 	}
 }
 
@@ -127,11 +128,11 @@ func (c *Client) SendMessage(ctx context.Context, engagementID, text, parentMess
 // Messages is [Core.Messages]. A message belongs to the history if its call of Deliver had begun
 // when Messages was called; those after it do not.
 func (c *Client) Messages(ctx context.Context, engagementID string, size int) (Page, error) {
-	told := int64(0)
-	if last := c.lastTold(engagementID); last != nil {
-		told = last.Load()
+	delivered := int64(0)
+	if last := c.lastDelivered(engagementID); last != nil {
+		delivered = last.Load()
 	}
-	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, told, done) })
+	return Await(ctx, func(done func(Page, error)) { c.core.Messages(engagementID, size, delivered, done) })
 }
 
 // Turn is [Core.Turn].

@@ -77,13 +77,13 @@ func TestClientHistory(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := sdktest.New(sdktest.Options{AutoBot: true})
 			defer p.Close()
-			var told []string
+			var delivered []string
 			release := make(chan struct{})
 			c := sdk.New(sdk.Options{Transport: p.Transport(), Deliver: func(e sdk.Event) {
 				if e.Type != sdk.EventMessageArrived {
 					return
 				}
-				told = append(told, e.Message.Body.Text)
+				delivered = append(delivered, e.Message.Body.Text)
 				if e.Message.Body.Text == "3" {
 					<-release
 				}
@@ -101,7 +101,7 @@ func TestClientHistory(t *testing.T) {
 				bo.Say(e.EngagementID, strconv.Itoa(i+1))
 			}
 			time.Sleep(time.Second)
-			before := len(told)
+			before := len(delivered)
 			go func() {
 				time.Sleep(time.Second) // the answer is there, and waits for Deliver as well
 				close(release)
@@ -115,10 +115,10 @@ func TestClientHistory(t *testing.T) {
 				history = append(history, m.Body.Text)
 			}
 			if got := strings.Join(history, " "); got != "3 2 1" {
-				t.Errorf("the history holds %q, Deliver had got %q", got, told[:before])
+				t.Errorf("the history holds %q, Deliver had got %q", got, delivered[:before])
 			}
 			synctest.Wait()
-			if got := strings.Join(told[before:], " "); got != "4 5 6" {
+			if got := strings.Join(delivered[before:], " "); got != "4 5 6" {
 				t.Errorf("then Deliver got %q", got)
 			}
 			if err := c.Shutdown(t.Context(), ""); err != nil {

@@ -27,13 +27,13 @@ type clock struct {
 	// low and high bound origin by what was measured. Zero: no bound.
 	low, high time.Time
 
-	offset  time.Duration // of the wall clock from the monotonic clock, when last read
-	moved   time.Duration // how far the wall clock has moved and no measurement has explained
-	movedAt instant       // when the wall clock was last seen to have moved
-	jumped  bool          // it has moved, and takeJump has not said so
-	slept   time.Duration // for how long the monotonic clock stood still, in all
-	silent  bool          // the server does not tell its time: a wall clock ahead is a sleep
-	told    bool          // the server has told its time on a stream
+	offset     time.Duration // of the wall clock from the monotonic clock, when last read
+	moved      time.Duration // how far the wall clock has moved and no measurement has explained
+	movedAt    instant       // when the wall clock was last seen to have moved
+	jumped     bool          // it has moved, and takeJump has not said so
+	slept      time.Duration // for how long the monotonic clock stood still, in all
+	silent     bool          // the server does not tell its time: a wall clock ahead is a sleep
+	fromStream bool          // the stream has given the server's time
 }
 
 // clockLead is the first instant of a clock's life: after zero, which is none, and longer

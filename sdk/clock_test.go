@@ -114,7 +114,7 @@ func TestWrongClock(t *testing.T) {
 			}
 		})
 	})
-	t.Run("JWT-8 IDLE-1 a ping that was answered before the sleep, and is heard after it, does not hide it", func(t *testing.T) {
+	t.Run("JWT-8 IDLE-1 a ping that was answered before the sleep, and is received after it, does not hide it", func(t *testing.T) {
 		started(t, sdktest.Options{StreamLatency: 10 * time.Millisecond}, func(t *testing.T, g *page) {
 			g.c.Wake(sdk.WakeVisible)         // pings
 			time.Sleep(15 * time.Millisecond) // the answer is on its way back

@@ -33,7 +33,7 @@ type Options struct {
 	WallClock func() time.Time
 }
 
-// Wake tells the SDK that the world around it may have changed.
+// Wake tells the SDK that the state of the page or of its network may have changed.
 type Wake int
 
 // Wake-ups (STREAM-5, JWT-1).
@@ -122,7 +122,7 @@ func (c *Core) Init(p InitParams, cfg Config, done func(UserContext, error)) {
 		return
 	}
 	// Whoever asks for warnings in the very config gets those of it, too. Whoever turns
-	// them off by a word that is none (ACS-210) must hear of that still.
+	// them off by a word that is none (ACS-210) must still receive that.
 	level := c.logger.level.Load()
 	if cfg.LogLevel != "" {
 		level = int32(cfg.LogLevel.rank())
@@ -296,10 +296,10 @@ func (c *Core) SendMessage(engagementID, text, parentMessageID string, done func
 }
 
 // Messages reads the newest page of history (PAGE-*). A size out of 1 to 50 is
-// logged as ACS-211 and means 10. told is the messageIndex of the engagement's last message
+// logged as ACS-211 and means 10. delivered is the messageIndex of the engagement's last message
 // whose event the caller has taken in, 0 if there was none in this session yet: later messages
 // come as events and are not in the history (PAGE-3). Errors: 310, 316, 321.
-func (c *Core) Messages(engagementID string, size int, told int64, done func(Page, error)) {
+func (c *Core) Messages(engagementID string, size int, delivered int64, done func(Page, error)) {
 	if done == nil {
 		done = ignorePage
 	}
@@ -307,7 +307,7 @@ func (c *Core) Messages(engagementID string, size int, told int64, done func(Pag
 		if err := s.checkReady(); err != nil {
 			return err
 		}
-		s.chats.newestPage(engagementID, size, told, done)
+		s.chats.newestPage(engagementID, size, delivered, done)
 		return nil
 	}, func(err *Error) { done(Page{}, err) })
 }

@@ -14,19 +14,19 @@ import (
 	"openchat/sdk/wire"
 )
 
-// page is what a web page would have: a client, and a log of what it heard.
+// page is what a web page would have: a client, and a log of what it received.
 type page struct {
-	t      *testing.T
-	p      *sdktest.Platform
-	c      *sdk.Core
-	events []sdk.Event
-	times  []time.Time
-	logs   []string
-	on     func(sdk.Event)
-	mirror map[string]sdk.Engagement // what changes told
-	wall   atomic.Int64              // by how much the device's wall clock is ahead, a time.Duration
-	marks  []string                  // events and settlements in the order in which the page learnt of them
-	heard  map[string]int64          // by engagement: messageIndex of the last message heard of
+	t         *testing.T
+	p         *sdktest.Platform
+	c         *sdk.Core
+	events    []sdk.Event
+	times     []time.Time
+	logs      []string
+	on        func(sdk.Event)
+	mirror    map[string]sdk.Engagement // made of what the events said
+	wall      atomic.Int64              // by how much the device's wall clock is ahead, a time.Duration
+	marks     []string                  // events and settlements in the order in which the page learnt of them
+	delivered map[string]int64          // by engagement: messageIndex of the last message that was delivered
 }
 
 func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
@@ -34,7 +34,7 @@ func newPage(t *testing.T, p *sdktest.Platform, storage sdk.Storage) *page {
 }
 
 func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, storage sdk.Storage) *page {
-	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}, heard: map[string]int64{}}
+	g := &page{t: t, p: p, mirror: map[string]sdk.Engagement{}, delivered: map[string]int64{}}
 	g.c = sdk.NewCore(sdk.Options{
 		WallClock: func() time.Time { return time.Now().Add(time.Duration(g.wall.Load())) },
 		Transport: transport,
@@ -47,7 +47,7 @@ func newPageOver(t *testing.T, p *sdktest.Platform, transport sdk.Transport, sto
 				return
 			}
 			if e.Message != nil {
-				g.heard[e.EngagementID] = e.Message.MessageIndex
+				g.delivered[e.EngagementID] = e.Message.MessageIndex
 			}
 			g.events = append(g.events, e)
 			g.times = append(g.times, time.Now())
@@ -134,7 +134,7 @@ func (g *page) send(id, text string) (sdk.Message, error) {
 	return sdk.Await(g.t.Context(), func(done func(sdk.Message, error)) { g.c.SendMessage(id, text, "", done) })
 }
 
-// wait lets virtual time pass, an hour at most, until the page has heard of type t.
+// wait lets virtual time pass, an hour at most, until the page has received type t.
 func (g *page) wait(types ...sdk.EventType) sdk.Event {
 	g.t.Helper()
 	seen := len(g.events)
@@ -179,7 +179,7 @@ func (g *page) typesOf() string {
 	return strings.Join(g.marks, " ")
 }
 
-// until lets virtual time pass, an hour at most, until the page has heard of an event.
+// until lets virtual time pass, an hour at most, until the page has received an event.
 func (g *page) until(match func(sdk.Event) bool) sdk.Event {
 	g.t.Helper()
 	for range 3600 {
@@ -189,7 +189,7 @@ func (g *page) until(match func(sdk.Event) bool) sdk.Event {
 		}
 		time.Sleep(time.Second)
 	}
-	g.t.Fatalf("not heard: %v", g.marks)
+	g.t.Fatalf("not received: %v", g.marks)
 	return sdk.Event{}
 }
 
@@ -205,8 +205,8 @@ func (g *page) ofTypes(types ...sdk.EventType) (list []sdk.Event, at []time.Time
 	return list, at
 }
 
-// told lists the chat events that a page heard, with who or what they were about.
-func (g *page) told() string {
+// chatEvents lists the chat events that a page received, with who or what they were about.
+func (g *page) chatEvents() string {
 	var list []string
 	for _, e := range g.events {
 		switch {
@@ -270,7 +270,7 @@ func TestArgumentEdges(t *testing.T) {
 			}
 		})
 	})
-	t.Run("ENG-8 INIT-5 parameters are refused before the gateway hears of them", func(t *testing.T) {
+	t.Run("ENG-8 INIT-5 parameters are refused before the gateway receives them", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			before := len(g.p.Requests())
 			for _, c := range []struct {

@@ -11,10 +11,10 @@ type membership int
 
 // The order matters: from memberLeft on, it has been disconnected.
 const (
-	memberOutside   membership = iota // the page hears nothing of the chat
+	memberOutside   membership = iota // the page receives nothing of the chat
 	memberCreated                     // this session has created it: the stream will say that it is in
 	memberJoined                      // join was answered: the stream will say that it is in
-	memberInside                      // the stream has said so: the page hears of everything (ENG-9)
+	memberInside                      // the stream has said so: the page receives everything (ENG-9)
 	memberLeft                        // only the chat's own end is still raised (ENG-5)
 	memberWithdrawn                   // left before the stream said that it was in: nothing is raised
 )

@@ -56,7 +56,7 @@ func TestEngagement(t *testing.T) {
 			bo.Say(id, "not for the second yet")
 			time.Sleep(time.Second)
 			if h.count(sdk.EventMessageArrived) != 0 {
-				t.Error("ENG-9: heard of a chat it is not in")
+				t.Error("ENG-9: received something of a chat it is not in")
 			}
 			_, err := h.send(id, "hi")
 			wantCode(t, err, 313)
@@ -179,7 +179,7 @@ func TestEngagementEdges(t *testing.T) {
 		_, err := sdk.Await(g.t.Context(), func(done func(sdk.Engagement, error)) { g.c.Disconnect(id, reason, done) })
 		return err
 	}
-	t.Run("ENG-4 ENG-5 MSG-1 what can not be is refused before the gateway hears of it", func(t *testing.T) {
+	t.Run("ENG-4 ENG-5 MSG-1 what can not be is refused before the gateway receives it", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			refused := func(code sdk.Code, call func() error) {
@@ -258,7 +258,7 @@ func TestEngagementEdges(t *testing.T) {
 			}
 		})
 	})
-	t.Run("ENG-9 nothing is told of a chat that another session is in", func(t *testing.T) {
+	t.Run("ENG-9 nothing is delivered of a chat that another session is in", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			h := newPage(t, g.p, nil)
@@ -272,7 +272,7 @@ func TestEngagementEdges(t *testing.T) {
 			bo.End(id)
 			time.Sleep(time.Second)
 			if len(h.events) != 0 {
-				t.Errorf("heard %s", h.typesOf())
+				t.Errorf("received %s", h.typesOf())
 			}
 			h.end()
 		})
@@ -321,8 +321,8 @@ func TestEngagementCrossing(t *testing.T) {
 			}
 			bo.Say(id, "still here?")
 			time.Sleep(5 * time.Second)
-			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, still here?"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann, ADDED Bo, still here?"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -347,7 +347,7 @@ func TestEngagementCrossing(t *testing.T) {
 			g.clear()
 			g.p.Restart(false) // continuity is lost, so the chats are read again
 			time.Sleep(time.Minute)
-			if got := g.told(); got != "" {
+			if got := g.chatEvents(); got != "" {
 				t.Errorf("delivered after the chat's end: %s", got)
 			}
 		})

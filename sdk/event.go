@@ -127,10 +127,10 @@ type Cursor struct {
 	// Seen is the place in the event stream up to which the snapshot reaches, and Own
 	// the one up to which it holds this session's own messages.
 	Seen, Own wire.EventID
-	// UntoldFrom and UntoldTo are the messageIndex of the first and the last message that had
-	// been raised when the snapshot was made, but had not come to the page's handlers. There is
-	// none if UntoldTo is smaller.
-	UntoldFrom, UntoldTo int64
+	// UndeliveredFrom and UndeliveredTo are the messageIndex of the first and the last message
+	// that had been raised when the snapshot was made, but had not been delivered to the page's
+	// handlers. There is none if UndeliveredTo is smaller.
+	UndeliveredFrom, UndeliveredTo int64
 }
 
 // Direction is where to turn a page to.

@@ -82,7 +82,7 @@ func TestIdleEdges(t *testing.T) {
 			return err
 		}},
 		{"getMessages", false, func(g *page, id string) error {
-			_, err := sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.heard[id], done) })
+			_, err := sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.delivered[id], done) })
 			return err
 		}},
 		{"setJwtToken", false, func(g *page, _ string) error {

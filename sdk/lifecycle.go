@@ -188,7 +188,7 @@ func (s *session) finish(reason wire.Reason, done func()) {
 	s.enqueue(done)
 }
 
-// crashed turns a bug in this package into an end that the page hears of, instead
+// crashed turns a bug in this package into an end that the page receives, instead
 // of a page that is silently dead.
 func (s *session) crashed() {
 	cause := recover()

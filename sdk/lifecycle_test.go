@@ -241,7 +241,7 @@ func TestInitEdges(t *testing.T) {
 			}
 		})
 	})
-	t.Run("EV-12 ENG-9 SES-1 what happens while init reads the chats is told after INITIALIZED", func(t *testing.T) {
+	t.Run("EV-12 ENG-9 SES-1 what happens while init reads the chats is delivered after INITIALIZED", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			store := p.Storage()
 			g := newPage(t, p, store)

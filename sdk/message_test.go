@@ -333,7 +333,7 @@ func TestMessageEdges(t *testing.T) {
 			h := newPage(t, g.p, nil)
 			h.init(sdktest.Claims{Name: "Ann"}, sdk.Config{})
 			defer h.end()
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { h.c.Messages(id, 4, h.heard[id], done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { h.c.Messages(id, 4, h.delivered[id], done) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -360,7 +360,7 @@ func TestMessageEdges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, g.heard[id], done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, g.delivered[id], done) })
 			if err != nil || len(g.events) != 0 || len(p.Items) != 1 || p.Items[0].MessageID != sent.MessageID {
 				t.Errorf("%+v, %v, after %s", p.Items, err, g.typesOf())
 			}
@@ -372,7 +372,7 @@ func TestMessageEdges(t *testing.T) {
 			if _, err := g.send(id, "alone"); err != nil {
 				t.Fatal(err)
 			}
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, g.heard[id], done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 4, g.delivered[id], done) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,12 +7,11 @@ import (
 	"openchat/sdk/wire"
 )
 
-// newestPage reads the first page of a new snapshot. Its bound is what the page's handlers had
-// been told when the page asked; told is the messageIndex of the last message of the chat that
-// they had been told of, 0 for none. What they are told later comes as an event, and nothing
-// comes both ways or neither (PAGE-3). Messages that the page has sent and knows to be stored
-// belong to it too.
-func (c *chats) newestPage(id string, size int, told int64, done func(Page, error)) {
+// newestPage reads the first page of a new snapshot. Its bound is what had been delivered to the
+// page's handlers when the page asked; delivered is the messageIndex of the chat's last such
+// message, 0 for none. What is delivered later comes as an event, and nothing comes both ways or
+// neither (PAGE-3). Messages that the page has sent and knows to be stored belong to it too.
+func (c *chats) newestPage(id string, size int, delivered int64, done func(Page, error)) {
 	if size < 1 || size > wire.MaxPageSize {
 		c.log.warn(CodePageSize, "")
 		size = wire.DefaultPageSize
@@ -34,7 +33,7 @@ func (c *chats) newestPage(id string, size int, told int64, done func(Page, erro
 		at.Seen, at.Own = max(c.position, e.liveFrom), e.ownID
 	}
 	// These were raised, and are still on their way to the page's handlers.
-	at.UntoldFrom, at.UntoldTo = max(told+1, e.raisedFrom), e.raisedTo
+	at.UndeliveredFrom, at.UndeliveredTo = max(delivered+1, e.raisedFrom), e.raisedTo
 	cameIn := func() bool { return e.wasInside() || e.liveFrom != 0 }
 	outside := !cameIn()
 	var read func(list []wire.Message, older bool, err *Error)
@@ -43,14 +42,14 @@ func (c *chats) newestPage(id string, size int, told int64, done func(Page, erro
 		case err != nil:
 			refuse(err)
 			return
-		case outside && (cameIn() || e.raisedTo > at.UntoldTo):
+		case outside && (cameIn() || e.raisedTo > at.UndeliveredTo):
 			// It came in meanwhile, and may be out again; what was stored since came or comes as
 			// events.
 			outside = false
 			if cameIn() {
 				at.Seen = e.liveFrom
 			}
-			at.UntoldFrom, at.UntoldTo = e.raisedFrom, e.raisedTo
+			at.UndeliveredFrom, at.UndeliveredTo = e.raisedFrom, e.raisedTo
 			kept := at.keep(c.session, list)
 			if len(kept) < len(list) && older {
 				rest := at
@@ -149,8 +148,8 @@ func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(
 	})
 }
 
-// keep drops what is not of the snapshot: what is newer, and what the page had yet to be
-// told. session is the one whose own messages belong to it as soon as they are known to be
+// keep drops what is not of the snapshot: what is newer, and what had yet to be delivered to
+// the page. session is the one whose own messages belong to it as soon as they are known to be
 // stored.
 func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 	kept := make([]wire.Message, 0, len(list))
@@ -164,11 +163,11 @@ func (at *Cursor) keep(session string, list []wire.Message) []wire.Message {
 	return kept
 }
 
-// reaches reports whether the page's handlers had been told of m when the snapshot was made, or
-// would never be.
+// reaches reports whether m had been delivered to the page's handlers when the snapshot was made,
+// or never would be.
 func (at *Cursor) reaches(m *wire.Message) bool {
-	untold := at.UntoldFrom <= m.MessageIndex && m.MessageIndex <= at.UntoldTo
-	return m.EventID <= at.Seen && !untold
+	undelivered := at.UndeliveredFrom <= m.MessageIndex && m.MessageIndex <= at.UndeliveredTo
+	return m.EventID <= at.Seen && !undelivered
 }
 
 // page gives messages in rising order the page's shape.

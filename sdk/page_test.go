@@ -27,7 +27,7 @@ func TestPages(t *testing.T) {
 		})
 	}
 	first := func(g *page, id string, size int) (sdk.Page, error) {
-		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, g.heard[id], done) })
+		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, size, g.delivered[id], done) })
 	}
 	turn := func(g *page, p sdk.Page, to sdk.Direction) (sdk.Page, error) {
 		return sdk.Await(g.t.Context(), func(done func(sdk.Page, error)) { g.c.Turn(p.Cursor, to, done) })
@@ -97,14 +97,14 @@ func TestPages(t *testing.T) {
 		filled(t, 3, func(t *testing.T, g *page, id string, bo *sdktest.Agent) {
 			g.clear()
 			got := make(chan sdk.Page, 1)
-			// Stored before the answer is made, heard of after the question was asked.
+			// Stored before the answer is made, received after the question was asked.
 			g.p.OnRequest(func(x *sdktest.Exchange) {
 				if strings.HasSuffix(x.Path, "/messages") {
 					bo.Say(id, "4")
 					bo.Say(id, "5")
 				}
 			})
-			g.c.Messages(id, 2, g.heard[id], func(p sdk.Page, err error) {
+			g.c.Messages(id, 2, g.delivered[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -170,7 +170,7 @@ func TestPagesCrossing(t *testing.T) {
 			}
 			meanwhile(g.p, "GET /engagements/", func(x *sdktest.Exchange) { x.Delay(time.Second) })
 			var page sdk.Page
-			g.c.Messages(id, 4, g.heard[id], func(p sdk.Page, err error) {
+			g.c.Messages(id, 4, g.delivered[id], func(p sdk.Page, err error) {
 				if err != nil {
 					t.Error(err)
 				}
@@ -189,7 +189,7 @@ func TestPagesCrossing(t *testing.T) {
 				t.Errorf("the page holds %s, want %s", got, want)
 			}
 			if got, want := strings.Join(g.texts(sdk.EventMessageArrived), ", "), "news 1, news 2"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	}
@@ -199,7 +199,7 @@ func TestPagesCrossing(t *testing.T) {
 	t.Run("PAGE-3 history of a chat that is joined and ends while it is read", func(t *testing.T) {
 		joinedMeanwhile(t, func(bo *sdktest.Agent, id string) { bo.End(id) })
 	})
-	t.Run("PAGE-2 PAGE-3 all that is older has yet to be told: there is no older page", func(t *testing.T) {
+	t.Run("PAGE-2 PAGE-3 all that is older has yet to be delivered: there is no older page", func(t *testing.T) {
 		for name, o := range map[string]sdktest.Options{
 			"raised":         {},
 			"not raised yet": {Latency: time.Millisecond, StreamLatency: 2 * time.Second},
@@ -225,7 +225,7 @@ func TestPagesCrossing(t *testing.T) {
 			})
 		}
 	})
-	t.Run("PAGE-1 however much of a chat is not told yet, a page of history takes two calls", func(t *testing.T) {
+	t.Run("PAGE-1 however much of a chat is not delivered yet, a page of history takes two calls", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			bo := g.p.Agent("Bo")
@@ -236,10 +236,10 @@ func TestPagesCrossing(t *testing.T) {
 			time.Sleep(time.Second)
 			g.p.Silence()
 			for range 40 {
-				bo.Say(id, "not told yet")
+				bo.Say(id, "not delivered yet")
 			}
 			before := len(g.p.Requests())
-			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.heard[id], done) })
+			p, err := sdk.Await(t.Context(), func(done func(sdk.Page, error)) { g.c.Messages(id, 10, g.delivered[id], done) })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,7 +33,7 @@ func (s *session) runStream(now instant) {
 			s.serverTime(o.at, o.sentAt, now)
 		case streamOpened:
 			s.clock.silent = o.at.IsZero()
-			s.clock.told = s.clock.told || !s.clock.silent
+			s.clock.fromStream = s.clock.fromStream || !s.clock.silent
 			s.measure(o.at, time.Millisecond, o.sentAt)
 			s.tokens.accept(o.token)
 		case streamAccepted:
@@ -166,7 +166,7 @@ func (s *session) startAttempt(a attempt) {
 		Authorization: "Bearer " + wire.TrimTokenPrefix(c.token),
 		Appkey:        s.params.Appkey,
 		Body:          c.body,
-		WantDate:      !s.clock.told,
+		WantDate:      !s.clock.fromStream,
 	}
 	s.workers++
 	go func() {

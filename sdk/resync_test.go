@@ -11,7 +11,7 @@ import (
 )
 
 func TestResync(t *testing.T) {
-	t.Run("STREAM-7 what changes while the chats are read again is told once", func(t *testing.T) {
+	t.Run("STREAM-7 what changes while the chats are read again is delivered once", func(t *testing.T) {
 		started(t, sdktest.Options{}, func(t *testing.T, g *page) {
 			id := g.chat()
 			bo := g.p.Agent("Bo")
@@ -23,8 +23,8 @@ func TestResync(t *testing.T) {
 			g.p.Restart(false)
 			g.wait(sdk.EventMessageArrived)
 			time.Sleep(time.Second)
-			if got, want := g.told(), "ADDED Bo, hello"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ADDED Bo, hello"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -42,8 +42,8 @@ func TestResync(t *testing.T) {
 			g.p.Restart(false)
 			g.wait(sdk.EventEngagementTerminated)
 			time.Sleep(time.Second)
-			if got, want := g.told(), "bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -64,8 +64,8 @@ func TestResync(t *testing.T) {
 				if !strings.HasSuffix(x.Path, "/messages") {
 					return
 				}
-				if reads++; reads == 2 { // the first chat has been told
-					g.c.Messages(a, 10, g.heard[a], func(p sdk.Page, _ error) { history = p })
+				if reads++; reads == 2 { // the first chat has been delivered
+					g.c.Messages(a, 10, g.delivered[a], func(p sdk.Page, _ error) { history = p })
 					x.Delay(time.Second)
 					x.Refuse(403, wire.ProblemForbidden, 0)
 				}
@@ -73,11 +73,11 @@ func TestResync(t *testing.T) {
 			g.p.Restart(false)
 			g.p.Up()
 			time.Sleep(time.Minute)
-			if got, want := g.told(), "in the first, in the second"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "in the first, in the second"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 			if len(history.Items) != 1 {
-				t.Errorf("the page had heard a message, its history holds %d", len(history.Items))
+				t.Errorf("the page had received a message, its history holds %d", len(history.Items))
 			}
 		})
 	})
@@ -95,8 +95,8 @@ func TestResync(t *testing.T) {
 			bo.End(id)
 			g.p.Restart(false)
 			time.Sleep(2 * time.Minute)
-			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -111,8 +111,8 @@ func TestResync(t *testing.T) {
 			g.join(id)
 			g.p.Restart(false)
 			time.Sleep(2 * time.Minute)
-			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann, ADDED Bo"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -131,12 +131,12 @@ func TestResyncCrossing(t *testing.T) {
 			bo.End(id)
 			g.p.Restart(false)
 			time.Sleep(2 * time.Minute)
-			if got, want := g.told(), "ACTIVE, bye, TERMINATED"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, bye, TERMINATED"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
-	t.Run("STREAM-7 MSG-6 a chat that is joined and ends while the chats are read again is told once", func(t *testing.T) {
+	t.Run("STREAM-7 MSG-6 a chat that is joined and ends while the chats are read again is delivered once", func(t *testing.T) {
 		started(t, sdktest.Options{RouteDelay: -1}, func(t *testing.T, g *page) {
 			id := g.create()
 			bo := g.p.Agent("Bo")
@@ -150,8 +150,8 @@ func TestResyncCrossing(t *testing.T) {
 			bo.Say(id, "bye")
 			bo.End(id)
 			time.Sleep(time.Minute)
-			if got, want := g.told(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann, ADDED Bo, bye, DISCONNECTED Bo, DISCONNECTED Ann, TERMINATED"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 		})
 	})
@@ -167,8 +167,8 @@ func TestResyncCrossing(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(10 * time.Second)
-			if got, want := g.told(), "ACTIVE, ADDED Ann"; got != want {
-				t.Errorf("told %s, want %s", got, want)
+			if got, want := g.chatEvents(), "ACTIVE, ADDED Ann"; got != want {
+				t.Errorf("received %s, want %s", got, want)
 			}
 			for _, id := range []string{other, e.EngagementID} {
 				if _, err := g.send(id, "x"); err != nil {

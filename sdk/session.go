@@ -328,7 +328,7 @@ func (s *session) attemptEnded(o outcome) {
 		s.log.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now-c.sentAt), ", attempt ", strconv.Itoa(c.attempt))
 	}
 	// Once the stream has told the time, Date tells nothing better: it may be a proxy's.
-	if !s.clock.told && r.Status < 500 {
+	if !s.clock.fromStream && r.Status < 500 {
 		s.measure(r.Date, time.Second, c.sentAt)
 	}
 	// There may be another token to go on with: what the page has set meanwhile (JWT-5), or

@@ -522,7 +522,7 @@ func (st *stream) pageLeft() {
 	switch st.state {
 	case streamDialing, streamAuthorizing, streamOpen:
 		st.emitFailed(FailureServerUnreachable, "The page was left", 0)
-	case streamWaiting: // the page has heard that it is broken
+	case streamWaiting: // the page knows that it is broken
 	default:
 		return
 	}

@@ -36,7 +36,7 @@ func TestStream(t *testing.T) {
 			bo.Say(id, "five")
 			time.Sleep(time.Second)
 			if got := strings.Join(g.texts(sdk.EventMessageArrived), " "); got != "one two three four five" {
-				t.Errorf("heard %q", got)
+				t.Errorf("received %q", got)
 			}
 			// Each attempt: CONNECTING, then CONNECTED or FAILED.
 			var last sdk.EventType
@@ -241,7 +241,7 @@ func TestStream(t *testing.T) {
 			amy.Say(id, "newer")
 			time.Sleep(time.Second)
 			if got := g.texts(sdk.EventMessageArrived); !slices.Equal(got, append(want, "newer")) {
-				t.Errorf("heard %q", got)
+				t.Errorf("received %q", got)
 			}
 			if g.count(sdk.EventParticipantAdded) != 1 || g.count(sdk.EventParticipantDisconnected) != 1 {
 				t.Errorf("events %s", g.typesOf())
@@ -261,7 +261,7 @@ func TestStream(t *testing.T) {
 			g.p.Up()
 			g.wait(sdk.EventEngagementTerminated)
 			if got := strings.Join(g.texts(sdk.EventMessageArrived), " "); got != "bye" {
-				t.Errorf("heard %q", got)
+				t.Errorf("received %q", got)
 			}
 		})
 	})
@@ -381,7 +381,7 @@ func TestStreamEdges(t *testing.T) {
 			g.clear()
 			time.Sleep(time.Second)
 			if len(g.events) != 0 {
-				t.Errorf("heard again: %s", g.typesOf())
+				t.Errorf("received again: %s", g.typesOf())
 			}
 		})
 	})
@@ -501,7 +501,7 @@ func TestAway(t *testing.T) {
 				bo.Say(id, "meanwhile")
 				time.Sleep(time.Second)
 				if n := len(g.events); n != 1 || g.events[0].Type != sdk.EventStreamFailed || g.events[0].RetryAfter != 0 {
-					t.Errorf("it heard %s", g.typesOf())
+					t.Errorf("it received %s", g.typesOf())
 				}
 				g.clear()
 				begun := time.Now()
@@ -513,7 +513,7 @@ func TestAway(t *testing.T) {
 				}
 				g.wait(sdk.EventMessageArrived)
 				if got := g.texts(sdk.EventMessageArrived); len(got) != 1 || got[0] != "meanwhile" {
-					t.Errorf("it heard %q", got)
+					t.Errorf("it received %q", got)
 				}
 			})
 		})
@@ -544,7 +544,7 @@ func TestAway(t *testing.T) {
 			leave(t, g)
 			for i, e := range g.events {
 				if i > 0 && e.Type == sdk.EventStreamFailed && g.events[i-1].Type == sdk.EventStreamFailed {
-					t.Errorf("it heard %s", g.typesOf())
+					t.Errorf("it received %s", g.typesOf())
 				}
 			}
 			g.p.Up()

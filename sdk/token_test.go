@@ -166,7 +166,7 @@ func TestToken(t *testing.T) {
 				t.Errorf("%d dials, events %s", p.Dials(), g.typesOf())
 			}
 			if got := g.texts(sdk.EventMessageArrived); got[len(got)-1] != "hi" {
-				t.Errorf("heard %q", got)
+				t.Errorf("received %q", got)
 			}
 			g.end()
 		})
@@ -570,7 +570,7 @@ func TestTokenRefused(t *testing.T) {
 					f.Delay = 2 * time.Second
 				}
 			})
-			g.c.Messages(id, 10, g.heard[id], func(sdk.Page, error) {})
+			g.c.Messages(id, 10, g.delivered[id], func(sdk.Page, error) {})
 			synctest.Wait()
 			g.send(id, "refused")
 			if err := g.c.SetJWTToken(g.p.Token(sdktest.Claims{Name: "Ann", TTL: 30 * time.Second})); err != nil {

@@ -129,10 +129,10 @@ func playTranscript(t *testing.T, name string) {
 		}
 		return fmt.Sprintf("%08d-0000-4000-8000-000000000000", made)
 	}
-	g := &page{t: t, heard: map[string]int64{}}
+	g := &page{t: t, delivered: map[string]int64{}}
 	g.c = sdk.NewCore(sdk.Options{Transport: s, Storage: storage, Deliver: func(e sdk.Event) {
 		if e.Message != nil {
-			g.heard[e.EngagementID] = e.Message.MessageIndex
+			g.delivered[e.EngagementID] = e.Message.MessageIndex
 		}
 		if e.Type != "" {
 			g.events = append(g.events, e)
@@ -178,7 +178,7 @@ func playTranscript(t *testing.T, name string) {
 			g.c.SendMessage(vars["engagement"], rest, "", func(_ sdk.Message, err error) { done(err) })
 		case "getMessages":
 			size, _ := strconv.Atoi(rest)
-			g.c.Messages(vars["engagement"], size, g.heard[vars["engagement"]], func(p sdk.Page, err error) { items = len(p.Items); done(err) })
+			g.c.Messages(vars["engagement"], size, g.delivered[vars["engagement"]], func(p sdk.Page, err error) { items = len(p.Items); done(err) })
 		case "setJwtToken":
 			if err := g.c.SetJWTToken(scriptToken(2)); err != nil {
 				t.Fatal(err)

@@ -291,7 +291,7 @@ func TestEncoding(t *testing.T) {
 	t.Run("PAGE-2 Page", func(t *testing.T) {
 		page := sdk.Page{
 			Items: []sdk.Message{*message, *message}, HasPrevious: true,
-			Cursor: sdk.Cursor{EngagementID: "e", DialogID: "d", Size: 10, Oldest: 1, Newest: 2, End: 1 << 40, Seen: 1<<64 - 1, Own: 7, UntoldFrom: 8, UntoldTo: 9},
+			Cursor: sdk.Cursor{EngagementID: "e", DialogID: "d", Size: 10, Oldest: 1, Newest: 2, End: 1 << 40, Seen: 1<<64 - 1, Own: 7, UndeliveredFrom: 8, UndeliveredTo: 9},
 		}
 		// A member that is forgotten here would be lost between two pages.
 		for c, i := reflect.ValueOf(page.Cursor), 0; i < c.NumField(); i++ {

@@ -39,7 +39,7 @@ var commands = [...]struct {
 	{"join", []string{"engagementId"}, "sdk.Engagement"},
 	{"disconnect", []string{"engagementId", "reason"}, "sdk.Engagement"},
 	{"sendMessage", []string{"engagementId", "text", "parentMessageId"}, "sdk.Message"},
-	{"getMessages", []string{"engagementId", "size", "told"}, "sdk.Page"},
+	{"getMessages", []string{"engagementId", "size", "delivered"}, "sdk.Page"},
 	{"turn", []string{"cursor", `"older" or "newer"`}, "sdk.Page"},
 	// With the id 0, as all below:
 	{"setJwtToken", []string{"token"}, ""},

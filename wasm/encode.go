@@ -52,7 +52,7 @@ func failureOf(err error) (f failure) {
 func cursorText(c *sdk.Cursor) string {
 	b := append([]byte(c.EngagementID), ' ')
 	b = append(b, c.DialogID...)
-	for _, n := range []uint64{uint64(c.Size), uint64(c.Oldest), uint64(c.Newest), uint64(c.End), uint64(c.Seen), uint64(c.Own), uint64(c.UntoldFrom), uint64(c.UntoldTo)} {
+	for _, n := range []uint64{uint64(c.Size), uint64(c.Oldest), uint64(c.Newest), uint64(c.End), uint64(c.Seen), uint64(c.Own), uint64(c.UndeliveredFrom), uint64(c.UndeliveredTo)} {
 		b = strconv.AppendUint(append(b, ' '), n, 10)
 	}
 	return string(b)
@@ -72,6 +72,6 @@ func parseCursor(s string) (c sdk.Cursor, err error) {
 	}
 	c.Size, c.Oldest, c.Newest, c.End = int(n[0]), int64(n[1]), int64(n[2]), int64(n[3])
 	c.Seen, c.Own = wire.EventID(n[4]), wire.EventID(n[5])
-	c.UntoldFrom, c.UntoldTo = int64(n[6]), int64(n[7])
+	c.UndeliveredFrom, c.UndeliveredTo = int64(n[6]), int64(n[7])
 	return c, nil
 }

@@ -16,7 +16,7 @@ import { Error, Map, Promise, parse } from "./realm.js";
  *   join(engagementId: string): EngagementRecord,
  *   disconnect(engagementId: string, reason: unknown): EngagementRecord,
  *   sendMessage(engagementId: string, text: unknown, parentMessageId: unknown): MessageRecord,
- *   getMessages(engagementId: string, pageSize: unknown, told: number | undefined): PageRecord,
+ *   getMessages(engagementId: string, pageSize: unknown, delivered: number | undefined): PageRecord,
  *   turn(cursor: string, to: "older" | "newer"): PageRecord,
  * }} Calls
  *

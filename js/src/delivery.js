@@ -69,7 +69,7 @@ const handle = (item) => {
     if (item.event === "SHUTDOWN") endSession();
     const { engagementId, messageIndex } = /** @type {any} */ (payload);
     const known = messageIndex && session._engagements.get(engagementId);
-    if (known) known._told = messageIndex;
+    if (known) known._delivered = messageIndex;
     // Without a type the item only changes the engagement.
     if (item.event) callHandler(item.event, payload);
   }

@@ -9,9 +9,9 @@ import { Date, Map, Promise, assign, defineProperty, ownKeys } from "./realm.js"
 /** @typedef {import("./bridge.js").PageRecord} PageRecord */
 
 /**
- * What is known of an engagement. _told is the messageIndex of the last message that was given to
- * its handler: history does not hold what still waits in the queue (PAGE-3).
- * @typedef {{ _record: EngagementRecord, _object: PageEngagement, _told?: number }} Known
+ * What is known of an engagement. _delivered is the messageIndex of the last message that was given
+ * to its handler: history does not hold what still waits in the queue (PAGE-3).
+ * @typedef {{ _record: EngagementRecord, _object: PageEngagement, _delivered?: number }} Known
  */
 
 /**
@@ -125,7 +125,7 @@ const newEngagement = (record) => {
     /** @param {unknown} text @param {unknown} parentMessageId */
     sendMessage: (text, parentMessageId) => act("sendMessage", [id, text, parentMessageId], withDates),
     /** @param {unknown} pageSize */
-    getMessages: (pageSize) => act("getMessages", [id, pageSize, /** @type {Known} */ (mine._engagements.get(id))._told], (page) => newPageIterator(page, mine)),
+    getMessages: (pageSize) => act("getMessages", [id, pageSize, /** @type {Known} */ (mine._engagements.get(id))._delivered], (page) => newPageIterator(page, mine)),
   });
 };
 

@@ -252,7 +252,7 @@ func TestClose(t *testing.T) {
 	}
 	var closed websocket.CloseError
 	if err := <-got; !errors.As(err, &closed) || closed.Code != 4000 || closed.Reason != strings.Repeat("é", 61) {
-		t.Errorf("the server heard %v", err)
+		t.Errorf("the server received %v", err)
 	}
 	for _, f := range []string{"1", "2", "3"} {
 		if got := <-frames; got != f {

@@ -41,13 +41,13 @@
 //
 // # All of it, from a seed
 //
-// Forecast makes a schedule of such faults, and of agents that write, join, leave and
-// end; Weather lets it happen. A schedule is data: print it, store it, cut it down with
+// NewSchedule makes a schedule of such faults, and of agents that write, join, leave and
+// end; Faults makes it happen. A schedule is data: print it, store it, cut it down with
 // Shrink until only what matters is left, and play that again:
 //
-//	w := p.Weather()
-//	w.Run(ctx, sdktest.Forecast(seed, sdktest.Climate{Length: time.Hour}))
-//	w.Clear() // and then see whether all came right
+//	f := p.Faults()
+//	f.Run(ctx, sdktest.NewSchedule(seed, sdktest.ScheduleOptions{Length: time.Hour}))
+//	f.Clear() // and then see whether all came right
 //
 // Give the client a seeded sdk.Options.Random, and a seed plays the same life again but
 // for the order in which Go runs goroutines that are ready at the same virtual instant.

@@ -42,14 +42,14 @@ type Call struct {
 // Exchange is a call in the hands of an OnRequest hook. Without any of its methods
 // called, the platform answers.
 type Exchange struct {
-	Call                   // N, At, Method, Path, Query, Header and Body are set
-	delay    time.Duration // on the way there
-	late     time.Duration // on the way back
-	answer   *sdk.Response
-	lost     bool // before the platform acts
-	unheard  bool // after it acted
-	hanging  bool
-	hangBack bool
+	Call                       // N, At, Method, Path, Query, Header and Body are set
+	delay        time.Duration // on the way there
+	late         time.Duration // on the way back
+	answer       *sdk.Response
+	lost         bool // before the platform acts
+	isAnswerLost bool // after it acted
+	hanging      bool
+	hangBack     bool
 }
 
 // Respond answers instead of the platform, which never hears of the call.
@@ -71,7 +71,7 @@ func (x *Exchange) DelayAnswer(d time.Duration) { x.late = d }
 func (x *Exchange) Lose() { x.lost = true }
 
 // LoseAnswer lets the platform act, and loses its answer.
-func (x *Exchange) LoseAnswer() { x.unheard = true }
+func (x *Exchange) LoseAnswer() { x.isAnswerLost = true }
 
 // Hang loses the call without telling the client: nothing comes until its context
 // ends.

@@ -56,7 +56,7 @@ type Platform struct {
 	mu          sync.Mutex
 	faults      faults
 	closed      bool
-	downUntil   time.Time          // end of the weather's outages; zero: none
+	downUntil   time.Time          // end of the schedule's outages; zero: none
 	incarnation int                // counts restarts: a call that spans one has lost its connection
 	instants    map[int64]struct{} // at which something arrives
 	timers      map[*time.Timer]struct{}

@@ -64,7 +64,7 @@ func (t transport) Do(ctx context.Context, r sdk.Request) (sdk.Response, error) 
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.incarnation != incarnation || x.unheard {
+	if p.incarnation != incarnation || x.isAnswerLost {
 		return sdk.Response{}, ErrLost
 	}
 	call.Status = answer.Status

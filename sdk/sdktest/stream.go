@@ -28,17 +28,17 @@ type conn struct {
 	serverDone chan struct{} // closed when the server's end is over
 
 	// The server's end.
-	ended      bool
-	ready      bool // authenticated, and the session's stream
-	session    *session
-	customer   string
-	clientID   string
-	resumeFrom wire.EventID // of its authenticate; 0: begin now
-	expiry     time.Time    // of the token
-	sent       time.Time
-	received   time.Time
-	pinged     time.Time
-	heardSince chan struct{} // closed by the next frame, for who waits to see it alive; nil for nobody
+	ended        bool
+	ready        bool // authenticated, and the session's stream
+	session      *session
+	customer     string
+	clientID     string
+	resumeFrom   wire.EventID // of its authenticate; 0: begin now
+	expiry       time.Time    // of the token
+	sent         time.Time
+	received     time.Time
+	pinged       time.Time
+	receivedNext chan struct{} // closed by the next frame, for who waits to see it alive; nil for nobody
 }
 
 // pipe is one direction of a conn.
@@ -352,9 +352,9 @@ func (c *conn) receive(x parcel) (contender *conn) {
 	}
 	c.received = time.Now()
 	c.p.frames = append(c.p.frames, FrameLog{time.Now(), c.n, true, string(x.frame)})
-	if c.heardSince != nil {
-		close(c.heardSince)
-		c.heardSince = nil
+	if c.receivedNext != nil {
+		close(c.receivedNext)
+		c.receivedNext = nil
 	}
 	f, err := wire.DecodeClientFrame(x.frame)
 	if err != nil || len(x.frame) > wire.MaxClientFrame {
@@ -408,8 +408,8 @@ func (c *conn) authenticate(f wire.ClientFrame) (contender *conn) {
 	case old.clientID == f.ClientID:
 		old.end(wire.CloseSuperseded, "replaced by the same client")
 	default:
-		if old.heardSince == nil {
-			old.heardSince = make(chan struct{})
+		if old.receivedNext == nil {
+			old.receivedNext = make(chan struct{})
 		}
 		old.ping()
 		return old
@@ -421,14 +421,14 @@ func (c *conn) authenticate(f wire.ClientFrame) (contender *conn) {
 // contend waits whether the older connection is alive; the lock is not held.
 func (c *conn) contend(old *conn) {
 	c.p.mu.Lock()
-	heard := old.heardSince
+	received := old.receivedNext
 	c.p.mu.Unlock()
-	alive := heard == nil
-	if heard != nil {
+	alive := received == nil
+	if received != nil {
 		t := time.NewTimer(takeoverPatience)
 		defer t.Stop()
 		select {
-		case <-heard:
+		case <-received:
 			alive = true
 		case <-old.serverDone:
 		case <-c.serverDone:

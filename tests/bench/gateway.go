@@ -203,7 +203,7 @@ func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
 		return r, err
 	}
 	b.say("%.0f messages a second", most)
-	t.notes = append(t.notes, fmt.Sprintf("As fast as they are acknowledged, with %d calls under way: **%.0f messages a second**, sent, synced, and heard by %d sessions.",
+	t.notes = append(t.notes, fmt.Sprintf("As fast as they are acknowledged, with %d calls under way: **%.0f messages a second**, sent, synced, and received by %d sessions.",
 		atOnce, most, len(c.visitors)))
 	c.abandon(g.Process)
 	return report{[]table{t, long}, []goal{

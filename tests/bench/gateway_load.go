@@ -103,7 +103,7 @@ func (c *load) visit(ctx context.Context, customer, agent string) (*visitor, err
 			v.connected.Store(false)
 		case sdk.EventMessageArrived, sdk.EventMessageDelivered:
 			if w := c.window.Load(); w != nil {
-				w.heard(e.Message.Body.Text)
+				w.arrive(e.Message.Body.Text)
 			}
 		}
 	})
@@ -164,8 +164,8 @@ type window struct {
 	done    chan struct{}   // closed when all have
 }
 
-// heard takes a message's text.
-func (w *window) heard(text string) {
+// arrive notes that a message with that text has arrived.
+func (w *window) arrive(text string) {
 	var number int
 	rest, ok := strings.CutPrefix(text, w.name)
 	if _, err := fmt.Sscanf(rest, " %d ", &number); !ok || err != nil || number >= len(w.due) {
@@ -179,7 +179,7 @@ func (w *window) heard(text string) {
 // measured is what a window found.
 type measured struct {
 	latencies []float64 // in ms, of those that arrived
-	lost      int       // sent and not heard within the time to wait
+	lost      int       // sent and not received within the time to wait
 	lag       float64   // ms that the generator was late, 99th percentile
 }
 

@@ -240,8 +240,8 @@ func (s *site) newChat() *chat {
 	return c
 }
 
-// openChat opens a page whose client is in a chat of its own; frames go to it on the line.
-func (s *site) openChat(browser context.Context, page, client string) (t *tab, c *chat, l *line, err error) {
+// openChat opens a page whose client is in a chat of its own; frames go to it on the connection.
+func (s *site) openChat(browser context.Context, page, client string) (t *tab, c *chat, l *frameConn, err error) {
 	if t, err = openTab(browser, s.url+"/pages/"+page, true); err != nil {
 		return nil, nil, nil, err
 	}

@@ -26,11 +26,11 @@ type chat struct {
 	*harness.StandIn
 	url   string
 	mux   *http.ServeMux
-	lines chan *line // each connection beside the SDK's, once events may be sent on it
+	conns chan *frameConn // each connection beside the SDK's, once events may be sent on it
 }
 
-// line is a connection to a page.
-type line struct {
+// frameConn is a connection to a page, and how frames are written on it.
+type frameConn struct {
 	*harness.Connection
 	// wrap appends the frame's text around an event.
 	wrap func(dst []byte, id wire.EventID, event []byte) []byte
@@ -39,13 +39,13 @@ type line struct {
 	separator string
 }
 
-// asGateway is a line with the gateway's frames.
-func asGateway(c *harness.Connection) *line {
-	return &line{c, wire.AppendEventFrame, wire.FrameSeparator}
+// asGateway is a connection with the gateway's frames.
+func asGateway(c *harness.Connection) *frameConn {
+	return &frameConn{c, wire.AppendEventFrame, wire.FrameSeparator}
 }
 
 func newChat(url string) *chat {
-	c := &chat{StandIn: harness.NewStandIn(), url: url, mux: http.NewServeMux(), lines: make(chan *line, 1)}
+	c := &chat{StandIn: harness.NewStandIn(), url: url, mux: http.NewServeMux(), conns: make(chan *frameConn, 1)}
 	c.TellTime = true
 	c.Joining = []wire.Participant{harness.Customer, harness.Bob}
 	c.mux.Handle(wire.BasePath+"/", http.StripPrefix(wire.BasePath, c.StandIn))
@@ -55,7 +55,7 @@ func newChat(url string) *chat {
 			return
 		}
 		defer conn.CloseNow()
-		c.lines <- asGateway(conn)
+		c.conns <- asGateway(conn)
 		conn.Read(r.Context()) // until the page goes
 	})
 	c.mux.HandleFunc("GET /centrifuge", c.serveCentrifuge)
@@ -63,7 +63,7 @@ func newChat(url string) *chat {
 }
 
 // frames makes the event frames of the chat's next n messages, all by the agent.
-func (c *chat) frames(l *line, n int) [][]byte {
+func (c *chat) frames(l *frameConn, n int) [][]byte {
 	var e wire.Engagement
 	if all := c.Engagements(); len(all) > 0 {
 		e = all[len(all)-1]
@@ -87,7 +87,7 @@ func (c *chat) serveCentrifuge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
-	l := &line{conn, func(dst []byte, _ wire.EventID, event []byte) []byte {
+	l := &frameConn{conn, func(dst []byte, _ wire.EventID, event []byte) []byte {
 		dst = append(dst, `{"push":{"channel":"chat","pub":{"data":`...)
 		return append(append(dst, event...), "}}}"...)
 	}, "\n"}
@@ -109,7 +109,7 @@ func (c *chat) serveCentrifuge(w http.ResponseWriter, r *http.Request) {
 				err = l.Write(fmt.Appendf(nil, `{"id":%d,"connect":{"client":"a","version":"stand-in","ping":25,"pong":true}}`, m.ID))
 			case m.Subscribe != nil:
 				if err = l.Write(fmt.Appendf(nil, `{"id":%d,"subscribe":{}}`, m.ID)); err == nil {
-					c.lines <- l
+					c.conns <- l
 				}
 			}
 			if err != nil {
@@ -144,9 +144,9 @@ func clock() float64 {
 }
 
 // connected waits for the page's connection.
-func (c *chat) connected(ctx context.Context) (*line, error) {
+func (c *chat) connected(ctx context.Context) (*frameConn, error) {
 	select {
-	case l := <-c.lines:
+	case l := <-c.conns:
 		return l, nil
 	case conn := <-c.Opened:
 		return asGateway(conn), nil
@@ -157,7 +157,7 @@ func (c *chat) connected(ctx context.Context) (*line, error) {
 
 // blast sends all frames as fast as the page takes them, as many together as the gateway
 // would when they wait.
-func (l *line) blast(frames [][]byte) error {
+func (l *frameConn) blast(frames [][]byte) error {
 	var all, message []byte
 	for _, f := range frames {
 		if len(message) > 0 && len(message)+len(l.separator)+len(f) > wire.MaxServerFrame {
@@ -174,7 +174,7 @@ func (l *line) blast(frames [][]byte) error {
 }
 
 // pace sends the frames at a rate a second and returns when each was sent, as clock.
-func (l *line) pace(ctx context.Context, frames [][]byte, rate float64) ([]float64, error) {
+func (l *frameConn) pace(ctx context.Context, frames [][]byte, rate float64) ([]float64, error) {
 	sent := make([]float64, 0, len(frames))
 	begun := time.Now()
 	timer := time.NewTimer(0)

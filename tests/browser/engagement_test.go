@@ -201,12 +201,12 @@ func TestRowsEngagementLife(t *testing.T) {
 	// A handler looks at what its event changed.
 	b.JS(nil, `
 		t.seen = [];
-		const look = (type) => (t.react[type] = (p) => {
+		const recordEvents = (type) => (t.react[type] = (p) => {
 			const e = t.e || {};
 			t.seen.push([type, p.participant ? p.participant.participantType : "", e.engagementStatus,
 				(e.participants || []).map((p) => p.participantType).join("+")].join(" "));
 		});
-		["ENGAGEMENT_ACTIVE", "ENGAGEMENT_TERMINATED", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED"].forEach(look);`)
+		["ENGAGEMENT_ACTIVE", "ENGAGEMENT_TERMINATED", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED"].forEach(recordEvents);`)
 	var id string
 	t.Run("ENG-3 ENG-8 pending until the session is in", func(t *testing.T) {
 		f.NewestStream().Hold()

@@ -276,7 +276,7 @@ func TestRowsHandlers(t *testing.T) {
 	t.Run("EV-12 an async handler does not hold up the next event, one that never ends neither", func(t *testing.T) {
 		s.at(t).want([]string{"in 1", "in 2", "in 3", "out 2"}, `const got = []; let open; const gate = new Promise((r) => open = r);
 			sdk.on("MESSAGE_DELIVERED", async (m) => { const n = m.body.elementText.text; got.push("in " + n); hear("MESSAGE_DELIVERED", m); await (n === "1" ? new Promise(() => {}) : n === "2" ? gate : new Promise(() => {})); got.push("out " + n) });
-			for (const n of ["1", "2", "3"]) engagement.sendMessage(n).catch(() => {}); await new Promise((r) => { const look = async () => { while (got.length < 3) await sdk.getEngagements(); r() }; look() });
+			for (const n of ["1", "2", "3"]) engagement.sendMessage(n).catch(() => {}); await new Promise((r) => { const awaitThree = async () => { while (got.length < 3) await sdk.getEngagements(); r() }; awaitThree() });
 			open(); await task(); return got`)
 	})
 	t.Run("NS-11 EV-14 shutdown from a handler, init from SHUTDOWN's", func(t *testing.T) {
@@ -374,7 +374,7 @@ func TestRowsInterleavings(t *testing.T) {
 			sum.Frames += r.Frames
 			sum.Lost += r.Lost
 		}
-		t.Logf("%d messages sent, %d events received of %d frames; %d events were on the line before their answer, %d answers were lost", sum.Sent, sum.Received, sum.Frames, sum.Before, sum.Lost)
+		t.Logf("%d messages sent, %d events received of %d frames; %d events were sent before their answer, %d answers were lost", sum.Sent, sum.Received, sum.Frames, sum.Before, sum.Lost)
 		if n == interleavings && (sum.Sent < 1000 || sum.Before < 100 || sum.Lost < 50) {
 			t.Error("the interleavings do not reach what they are to try")
 		}

@@ -178,13 +178,13 @@ func TestRowsPages(t *testing.T) {
 		c.WaitText("later 3")
 		c.Expect("PAGE-3", map[string]any{"walked": true, "fresh": []string{"later 3", "later 2", "later 1"}}, `
 			const all = [];
-			const look = (it) => { for (const m of it.items) { all.push(m) } };
+			const collect = (it) => { for (const m of it.items) { all.push(m) } };
 			for (const it of [t.a, t.b, t.c]) {
-				look(it);
-				while (it.hasNext()) { await it.next(); look(it); }
+				collect(it);
+				while (it.hasNext()) { await it.next(); collect(it); }
 				if (it.items[0].messageIndex !== %s) return { walked: "newest " + it.items[0].messageIndex, fresh: [] };
-				for (let n = 0; n < 3 && it.hasPrevious(); n++) { await it.previous(); look(it); }
-				while (it.hasNext()) { await it.next(); look(it); }
+				for (let n = 0; n < 3 && it.hasPrevious(); n++) { await it.previous(); collect(it); }
+				while (it.hasNext()) { await it.next(); collect(it); }
 			}
 			return { walked: all.every((m) => m.messageIndex <= %s), fresh: t.texts(await t.e.getMessages(3)) }`, total, total)
 	})

@@ -81,7 +81,7 @@ func TestOffline(t *testing.T) {
 		for i := range 2 {
 			mark := c.Mark()
 			// Chromium holds back the frames of an open WebSocket; it does not close it. Firefox lets
-			// them pass: there the line does what no network would.
+			// them pass: there the proxy does not hold frames, which no network would do while it is away.
 			if passes {
 				f.NewestStream().Hold()
 			}

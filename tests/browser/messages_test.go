@@ -103,7 +103,7 @@ func TestRowsMessages(t *testing.T) {
 				ordered: other.messageIndex === resolved.messageIndex + 1,
 			}`, c.ID)
 	})
-	t.Run("MSG-2 a body, whatever the line carries", func(t *testing.T) {
+	t.Run("MSG-2 a body, whatever the protocol carries", func(t *testing.T) {
 		f.Rewrite(func(_ *harness.EventStream, up bool, frame []byte) []byte {
 			var m struct {
 				Event map[string]json.RawMessage `json:"event"`

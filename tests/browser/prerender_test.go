@@ -121,17 +121,17 @@ func (v *visitor) wait(name string, mark int) reported {
 	return decode[reported](v.T, list[mark:][lastNamed(list[mark:], name)])
 }
 
-// look returns the session that is stored where the page sees it, and whether the page was
+// storedSession returns the session that is stored where the page sees it, and whether the page was
 // prerendered.
-func (v *visitor) look() (session string, prerendered bool) {
+func (v *visitor) storedSession() (session string, prerendered bool) {
 	v.T.Helper()
 	mark := v.mark()
-	v.tell("look")
+	v.tell("session")
 	var found struct {
 		Session        string
 		WasPrerendered bool
 	}
-	if err := json.Unmarshal(v.wait("look", mark).Data, &found); err != nil {
+	if err := json.Unmarshal(v.wait("session", mark).Data, &found); err != nil {
 		v.T.Fatal(err)
 	}
 	return found.Session, found.WasPrerendered
@@ -185,13 +185,13 @@ func TestPrerender(t *testing.T) {
 			t.Fatalf("INIT-9: init came to %s", r.Data)
 		}
 		v.made("shown", 1, 1)
-		first, prerendered := v.look()
+		first, prerendered := v.storedSession()
 		if len(first) != 36 || !prerendered {
 			t.Fatalf("the stored session is %q; was the page prerendered: %v", first, prerendered)
 		}
 		var names []string
 		for _, e := range v.reports.All()[mark:] {
-			if e.Name != "look" {
+			if e.Name != "session" {
 				names = append(names, e.Name)
 			}
 		}
@@ -204,7 +204,7 @@ func TestPrerender(t *testing.T) {
 				v.tell(step)
 			}
 			v.wait("EVENT_STREAM_CONNECTED", mark)
-			if then, _ := v.look(); then != first {
+			if then, _ := v.storedSession(); then != first {
 				t.Errorf("SES-1: after %q the session is %q, was %q", way, then, first)
 			}
 			v.made(strings.Join(way, " and "), 1, 2+i)
@@ -215,7 +215,7 @@ func TestPrerender(t *testing.T) {
 		v := newVisitor(t, w)
 		v.tell("init")
 		v.wait("init", 0)
-		first, _ := v.look()
+		first, _ := v.storedSession()
 		v.prerender()
 		v.made("hidden", 1, 1)
 		mark := v.mark()
@@ -223,7 +223,7 @@ func TestPrerender(t *testing.T) {
 		if r := v.wait("init", mark); string(r.Data) != `"resolved"` {
 			t.Errorf("init came to %s", r.Data)
 		}
-		if then, prerendered := v.look(); then != first || !prerendered {
+		if then, prerendered := v.storedSession(); then != first || !prerendered {
 			t.Errorf("the session is %q, was %q; was the page prerendered: %v", then, first, prerendered)
 		}
 		v.made("shown", 1, 2)

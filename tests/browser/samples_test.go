@@ -830,15 +830,15 @@ func TestSamplesTopics(t *testing.T) {
 			return { known: texts.every((text) => text && !text.includes("a text")), different: new Set(texts).size, other }`)
 	})
 	step(t, &c, "NS-2 EV-2 fake-sdk.ts stands in for the SDK", func(t *testing.T) {
-		b.Expect("NS-2", map[string]any{"user": "Ann", "heard": []string{"second USER_CLOSED"}}, `
-			const { fakeSDK } = await import("/fake-sdk.js"), heard = [];
+		b.Expect("NS-2", map[string]any{"user": "Ann", "received": []string{"second USER_CLOSED"}}, `
+			const { fakeSDK } = await import("/fake-sdk.js"), received = [];
 			const { sdk: fake, raise } = fakeSDK(async () => ({ displayName: "Ann", engagements: [] }));
-			fake.on("SHUTDOWN", (e) => heard.push("first " + e.reason));
-			fake.on("SHUTDOWN", (e) => heard.push("second " + e.reason));
+			fake.on("SHUTDOWN", (e) => received.push("first " + e.reason));
+			fake.on("SHUTDOWN", (e) => received.push("second " + e.reason));
 			const user = await fake.init({});
 			raise("SHUTDOWN", { eventDate: new Date(), reason: "USER_CLOSED" });
 			raise("INITIALIZED", user);
-			return { user: user.displayName, heard }`)
+			return { user: user.displayName, received }`)
 	})
 	step(t, &c, "EV-5 IDLE-2 NS-8 idle.js warns, and the customer stays", func(t *testing.T) {
 		b.JS(nil, `
@@ -863,14 +863,14 @@ func TestSamplesTopics(t *testing.T) {
 		b.JS(nil, `sdk.resetIdleTimeout(); sdk.off("IDLE_TIMEOUT_EXPIRED")`)
 	})
 	step(t, &c, "ENG-4 EV-8 test-agent.js is the agent of a chat", func(t *testing.T) {
-		b.Expect("EV-8", map[string]any{"waiting": true, "heard": true, "last": "from the agent for tests"}, `
+		b.Expect("EV-8", map[string]any{"waiting": true, "received": true, "last": "from the agent for tests"}, `
 			const { signIn } = await import("/test-agent.js");
 			const agent = await signIn(location.origin, "Agent for tests"), id = %s;
 			const waiting = (await agent.waiting()).some((one) => one.engagementId === id);
 			await agent.accept(id);
 			await agent.say(id, "from the agent for tests");
 			const texts = await agent.texts(id);
-			return { waiting, heard: texts.includes("message 19"), last: texts.at(-1) }`, c.ID)
+			return { waiting, received: texts.includes("message 19"), last: texts.at(-1) }`, c.ID)
 		showsOnce(b, "from the agent for tests")
 	})
 	step(t, &c, "ENG-5 SHUT-1 leave.js ends the chat and the session", func(t *testing.T) {

@@ -50,7 +50,7 @@ func TestZones(t *testing.T) {
 					Pending   bool
 					Scheduled []string
 				}
-				if b.Eval(&r, `app.look()`); r.Pending || len(r.Scheduled) > 0 {
+				if b.Eval(&r, `app.tasks()`); r.Pending || len(r.Scheduled) > 0 {
 					t.Errorf("NS-1 %s the zone has pending macrotasks: %v; it was given %q", when, r.Pending, r.Scheduled)
 				}
 			}

@@ -466,14 +466,14 @@ func (t *firefoxTab) Click(ctx context.Context, selector string) error {
 		return err
 	}
 	find := `new Promise((done) => {
-		const look = () => {
+		const checkPlace = () => {
 			const e = document.querySelector(` + string(quoted) + `);
 			e?.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "instant" });
 			const box = e?.getBoundingClientRect();
 			if (box?.width > 0 && box.height > 0 && e.checkVisibility({ visibilityProperty: true })) done([box.left + box.width / 2, box.top + box.height / 2]);
-			else requestAnimationFrame(look);
+			else requestAnimationFrame(checkPlace);
 		};
-		look();
+		checkPlace();
 	})`
 	for {
 		var at [2]float64

@@ -244,7 +244,7 @@ type webkitTab struct {
 
 	mu       sync.Mutex
 	document string         // the newest that has told something
-	heard    map[string]int // how many of its reports, by document
+	received map[string]int // how many of its reports, by document
 }
 
 func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
@@ -317,7 +317,7 @@ func (u *webkitUser) opened(ctx context.Context, before []string) (window string
 }
 
 func (u *webkitUser) attach(window string, hear func(Signal)) Driver {
-	t := &webkitTab{user: u, window: window, tell: hear, heard: map[string]int{}, polled: make(chan struct{})}
+	t := &webkitTab{user: u, window: window, tell: hear, received: map[string]int{}, polled: make(chan struct{})}
 	t.ctx, t.end = context.WithCancel(context.Background())
 	go t.poll() // ends with Close
 	return t
@@ -399,16 +399,16 @@ type webkitReport struct {
 	Left  bool // before there was a value
 }
 
-// hear takes what a page reports and was not heard yet.
+// hear takes what a page reports and was not received yet.
 func (t *webkitTab) hear(r webkitReport) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.document = r.ID
 	for i, s := range r.Kept {
-		if r.From+i < t.heard[r.ID] {
+		if r.From+i < t.received[r.ID] {
 			continue
 		}
-		t.heard[r.ID] = r.From + i + 1
+		t.received[r.ID] = r.From + i + 1
 		switch s[0] {
 		case "called":
 			t.tell(Signal{Called, s[1], s[2]})
@@ -424,11 +424,11 @@ func (t *webkitTab) hear(r webkitReport) {
 	}
 }
 
-// known is the document that has told something last, and how much of it was heard.
-func (t *webkitTab) known() (document string, heard int) {
+// known is the document that has told something last, and how much of it was received.
+func (t *webkitTab) known() (document string, received int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.document, t.heard[t.document]
+	return t.document, t.received[t.document]
 }
 
 // poll asks the tab's pages for what they report, one question after the other: each is answered
@@ -437,13 +437,13 @@ func (t *webkitTab) poll() {
 	defer close(t.polled)
 	const most = 50 // that fail in a row: then it is not a page that was left
 	for failed := 0; failed < most; {
-		document, heard := t.known()
+		document, received := t.known()
 		var answer *string
 		err := t.script(t.ctx, &answer, `if (head) head.poll(arguments[0], arguments[1], done);
 			else {
 				const again = window[Symbol.for("tests: waits")] = () => done(null); // the head may be yet to come
 				addEventListener("pagehide", again);
-			}`, document, heard)
+			}`, document, received)
 		switch refused := (*webdriverError)(nil); {
 		case t.ctx.Err() != nil, errors.As(err, &refused) && (refused.code == "no such window" || refused.code == "invalid session id"):
 			return
@@ -509,7 +509,7 @@ func (t *webkitTab) Travel(ctx context.Context, by int) error {
 }
 
 func (t *webkitTab) Evaluate(ctx context.Context, expression string, _ Caller) (json.RawMessage, error) {
-	document, heard := t.known()
+	document, received := t.known()
 	var answer string
 	err := t.script(ctx, &answer, `const expression = () => (`+expression+`
 );
@@ -517,7 +517,7 @@ func (t *webkitTab) Evaluate(ctx context.Context, expression string, _ Caller) (
 		else (async () => {
 			try { done(JSON.stringify({ value: JSON.stringify(await expression()) })); }
 			catch (e) { done(JSON.stringify({ error: String(e) })); }
-		})();`, document, heard)
+		})();`, document, received)
 	if err != nil {
 		return nil, err
 	}
@@ -595,8 +595,8 @@ func (t *webkitTab) SetSize(ctx context.Context, width, height int64, _ bool) er
 	}); err != nil {
 		return err
 	}
-	return t.script(ctx, nil, `const look = () => innerWidth === arguments[0] && innerHeight === arguments[1] ? done(null) : requestAnimationFrame(look);
-		look();`, width, height)
+	return t.script(ctx, nil, `const checkSize = () => innerWidth === arguments[0] && innerHeight === arguments[1] ? done(null) : requestAnimationFrame(checkSize);
+		checkSize();`, width, height)
 }
 
 func (t *webkitTab) SetOffline(ctx context.Context, offline bool) error {

@@ -21,9 +21,9 @@
   let wake; // answers the poll that waits
 
   const report = (more) => stringify({ __proto__: null, id, from, kept, ...more });
-  const forget = (document, heard) => {
+  const forget = (document, received) => {
     if (document !== id) return;
-    const n = Math.min(heard - from, kept.length);
+    const n = Math.min(received - from, kept.length);
     if (n <= 0) return;
     for (let i = n; i < kept.length; i++) kept[i - n] = kept[i];
     kept.length -= n;
@@ -36,9 +36,9 @@
 
   const head = {
     put,
-    // poll is answered as soon as there is something that the test has not heard.
-    poll(document, heard, done) {
-      forget(document, heard);
+    // poll is answered as soon as there is something that the test has not received.
+    poll(document, received, done) {
+      forget(document, received);
       if (wake) wake();
       if (kept.length) return done(report());
       wake = async () => {
@@ -51,7 +51,7 @@
     leave() {},
     // evaluate answers with the value of an expression, and with what was reported until then. When
     // the page is left before, nobody would answer any more.
-    async evaluate(expression, document, heard, done) {
+    async evaluate(expression, document, received, done) {
       const left = () => done(report({ error: "the page was left", left: true }));
       apply(listen, window, ["pagehide", left]);
       let more;
@@ -62,7 +62,7 @@
         more = { error: text(e) + "\n" + text(e && e.stack) };
       }
       apply(ignore, window, ["pagehide", left]);
-      forget(document, heard);
+      forget(document, received);
       done(report(more));
     },
     // loaded ends when the page is loaded, and has reported that.
@@ -73,7 +73,7 @@
     // place is answered with the middle of an element, once that can be seen and stands still.
     place(selector, done) {
       let before = "";
-      const look = () => {
+      const checkPlace = () => {
         const e = apply(querySelector, document, [selector]);
         if (e) apply(scrollIntoView, e, [{ block: "nearest", inline: "nearest", behavior: "instant" }]);
         const box = e && apply(getBoundingClientRect, e, []);
@@ -81,9 +81,9 @@
         const place = seen ? stringify({ x: floor(box.left + box.width / 2), y: floor(box.top + box.height / 2) }) : "";
         if (place && place === before) return done(place);
         before = place;
-        apply(real.requestAnimationFrame, window, [look]);
+        apply(real.requestAnimationFrame, window, [checkPlace]);
       };
-      look();
+      checkPlace();
     },
     insert: (words) => apply(execCommand, document, ["insertText", false, words]),
     // network says what the proxy does: the engine itself finds out nothing.

@@ -93,7 +93,7 @@ func TestImportsBetweenSides(t *testing.T) {
 
 // The servers meet in the store only, and the store knows neither. What counts knows nothing
 // of what is counted.
-func TestWallsBetweenServers(t *testing.T) {
+func TestImportRulesOfServers(t *testing.T) {
 	banned := map[string][]string{
 		"openchat/web/metrics":  {"store", "jwks", "httpapi", "presence", "gateway", "desk", "tracing"},
 		"openchat/web/tracing":  {"store", "jwks", "httpapi", "presence", "gateway", "desk", "metrics"},

@@ -320,7 +320,7 @@ func (v *verifier) candidates(ctx context.Context, signed *signedClaims) jwt.Key
 		// The same key may be there several times, for different accounts.
 		signed.keys = keep(keys, signs)
 		if len(signed.keys) == 0 && kid != "" && !named {
-			if keys = v.look(ctx, kid); len(keys) == 0 {
+			if keys = v.fetchKeys(ctx, kid); len(keys) == 0 {
 				return nil, &unsigned{why: "a token of an unknown key", kid: kid}
 			}
 			signed.keys = keep(keys, signs)
@@ -356,8 +356,8 @@ func (v *verifier) known(kid string) (keys []verifyKey, named bool) {
 	return keys, named
 }
 
-// look looks for the kid in key sets that are read anew.
-func (v *verifier) look(ctx context.Context, kid string) (keys []verifyKey) {
+// fetchKeys returns the keys with that kid after it has had the key sets read anew.
+func (v *verifier) fetchKeys(ctx context.Context, kid string) (keys []verifyKey) {
 	for _, s := range v.sets {
 		for _, k := range s.set.Find(ctx, kid) {
 			if k.ID == kid {

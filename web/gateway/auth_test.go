@@ -40,10 +40,10 @@ func TestTokens(t *testing.T) {
 	ecKey, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	rsaPEM := publicPEM(t, rsaKey.Public())
 	secret := []byte("0123456789abcdef0123456789abcdef")
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Keys = []Key{{PEM: rsaPEM}}
 	})
-	demo := newWorld(t, func(c *Config) {
+	demo := newEnvironment(t, func(c *Config) {
 		c.Keys = []Key{{Secret: secret}}
 	})
 
@@ -265,7 +265,7 @@ func TestSigner(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			w := newWorld(t, func(c *Config) { c.Signer = s })
+			w := newEnvironment(t, func(c *Config) { c.Signer = s })
 			w.session("ann")
 		})
 	}
@@ -285,7 +285,7 @@ func TestSigner(t *testing.T) {
 	if _, err := NewSigner(SignerConfig{Secret: []byte(strings.Repeat("s", 32))}); err == nil {
 		t.Error("a signer without issuer was taken")
 	}
-	w := newWorld(t)
+	w := newEnvironment(t)
 	for name, edit := range map[string]func(*Claims){
 		"no customer":       func(c *Claims) { c.CustomerID = "" },
 		"long customer":     func(c *Claims) { c.CustomerID = strings.Repeat("x", 257) },
@@ -301,8 +301,8 @@ func TestSigner(t *testing.T) {
 }
 
 func TestMinting(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.GetJWTTime = 20 * time.Minute })
-	bare := newWorld(t, func(c *Config) { c.ServerCredential, c.EnableGetJWT = "", false })
+	w := newEnvironment(t, func(c *Config) { c.GetJWTTime = 20 * time.Minute })
+	bare := newEnvironment(t, func(c *Config) { c.ServerCredential, c.EnableGetJWT = "", false })
 	tokens := wire.BasePath + "/accounts/" + account + "/tokens"
 	body := `{"customerId":"ann","integrationId":"` + integration + `","customerName":"Ann","customerIdentifiers":{"emailAddresses":["a@b.example"]},"verifiedCustomer":true}`
 	server := []string{"Authorization", "Bearer " + serverSecret, "appkey", appkey}
@@ -324,7 +324,7 @@ func TestMinting(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		w       *world
+		w       *environment
 		path    string
 		body    string
 		headers []string

@@ -10,12 +10,12 @@ import (
 // it is neither closed nor pinged, at this gateway or at another.
 func TestForeignClaims(t *testing.T) {
 	url := natsServer(t)
-	here := newWorldOn(t, url)
-	other := newWorldOn(t, url, func(c *Config) { c.Signer = here.cfg.Signer })
+	here := newEnvironmentOn(t, url)
+	other := newEnvironmentOn(t, url, func(c *Config) { c.Signer = here.cfg.Signer })
 	foreign := here.token("ann", func(c *Claims) { c.IntegrationID = sameAccInt })
 	for _, x := range []struct {
 		name   string
-		at     *world
+		at     *environment
 		client string
 	}{
 		{"the same client", here, clientOne},

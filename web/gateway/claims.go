@@ -15,7 +15,7 @@ import (
 	"openchat/web/httpapi"
 )
 
-// tokenClaims is Claims on the line.
+// tokenClaims is Claims as a token holds them.
 type tokenClaims struct {
 	jwt.RegisteredClaims
 	Account       string              `json:"accountId"`

@@ -27,8 +27,8 @@ import (
 // session or every event dearer, and who gets far below one lowers it.
 const (
 	maxStreamMemory = 24 << 10 // bytes of heap and stacks, an idle stream
-	maxFanOutAllocs = 3        // an event that one stream hears
-	maxShareAllocs  = 0.05     // more for each further stream that hears it
+	maxFanOutAllocs = 3        // an event that one stream receives
+	maxShareAllocs  = 0.05     // more for each further stream that receives it
 	// More for a message that is not traced, where others are: none, but for what else the process does.
 	maxUntracedAllocs = 3
 	maxSendAllocs     = 750 // a message, from its request to its answer, the NATS server inside and the sender's stream included
@@ -40,7 +40,7 @@ func counting(c *Config) {
 }
 
 // silentClient is a stream's other end that costs this process hardly anything.
-func silentClient(t *testing.T, w *world, token, session string) net.Conn {
+func silentClient(t *testing.T, w *environment, token, session string) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(w.http.URL, "http://"))
 	if err != nil {
@@ -83,7 +83,7 @@ func inUse() int {
 }
 
 func TestStreamMemory(t *testing.T) {
-	w := newWorld(t, counting)
+	w := newEnvironment(t, counting)
 	const n = 400
 	tokens, sessions := make([]string, n), make([]string, n)
 	for i := range n {
@@ -164,7 +164,7 @@ func TestSendAllocations(t *testing.T) {
 }
 
 func sendAllocations(t *testing.T, traces *tracing.Tracer) float64 {
-	w := newWorld(t, counting, func(c *Config) { c.Logger, c.Traces = slog.New(slog.DiscardHandler), traces })
+	w := newEnvironment(t, counting, func(c *Config) { c.Logger, c.Traces = slog.New(slog.DiscardHandler), traces })
 	ann := w.chat("ann")
 	s, _ := ann.open(clientOne, 0)
 	path := wire.BasePath + "/engagements/" + ann.e.EngagementID + "/messages"

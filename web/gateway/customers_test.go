@@ -18,7 +18,7 @@ import (
 )
 
 // asServer makes a call with a server credential.
-func (w *world) asServer(method, path, credential string, headers ...string) reply {
+func (w *environment) asServer(method, path, credential string, headers ...string) reply {
 	w.t.Helper()
 	return w.call(method, path, "", "", append([]string{"Authorization", "Bearer " + credential}, headers...)...)
 }
@@ -46,7 +46,7 @@ func (r reply) lines(t *testing.T) (list []store.Exported) {
 }
 
 func TestACustomerIsExportedAndErased(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann, bob := w.chat("ann / ümlaut?#"), w.chat("bob")
 	for range 5 {
 		ann.say("secret words of ann", "")
@@ -113,7 +113,7 @@ func TestACustomerIsExportedAndErased(t *testing.T) {
 
 func TestOnlyTheAccountsServersExportAndErase(t *testing.T) {
 	const one = "credential-of-account-one"
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.ServerCredentials = []ServerCredential{{one, []string{account}}}
 	})
 	w.secrets = append(w.secrets, one)
@@ -158,7 +158,7 @@ func TestOnlyTheAccountsServersExportAndErase(t *testing.T) {
 
 // A customer may have any id, also one of which http.ServeMux makes something else.
 func TestCustomersOfUnusualIDsAreErased(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	for _, id := range []string{"/", "//", "..", "x/export", "{$}"} {
 		token := w.token(id)
 		w.request("POST", wire.BasePath+"/sessions", token, `{"integrationId":"`+integration+`"}`)

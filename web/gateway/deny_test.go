@@ -72,7 +72,7 @@ func TestDenyListRefusesLinesThatSayNothing(t *testing.T) {
 }
 
 func TestDenyListRefusesTokensAndCustomers(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.DenyList = denyList(t, "sub bob", "sub@"+otherAccount+" ann", "jti 1")
 	})
 	w.taken("another customer's", w.token("ann"), appkey)

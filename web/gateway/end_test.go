@@ -27,7 +27,7 @@ func (s endsFirst) Append(ctx context.Context, c store.Customer, engagementID st
 // is stored; a repeat of an earlier one is answered as that was.
 func TestMessageMeetsTheEnd(t *testing.T) {
 	// MSG-4
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	first := c.say("one", "first")
 	w.g.store = endsFirst{w.store, t}

@@ -11,7 +11,7 @@ import (
 // A session without stream and call is gone after its time, for calls and for streams, while one
 // with a stream stays, however long nothing is said; its customer's chats are there.
 func TestASessionWithoutStreamOrCallExpires(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.stop()
 	w.idle = 8 * time.Second // as little as a slow machine lets the one with a stream live
 	w.start()

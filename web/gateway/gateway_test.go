@@ -40,8 +40,8 @@ const (
 	unknownID     = "00000000-0000-4000-8000-000000000000"
 )
 
-// world is a gateway on a real socket with a real store.
-type world struct {
+// environment is a gateway on a real socket with a real store.
+type environment struct {
 	t     testing.TB
 	dir   string
 	url   string
@@ -79,19 +79,19 @@ func (b *safeBuffer) Reset() {
 	b.b.Reset()
 }
 
-func newWorld(t testing.TB, edit ...func(*Config)) *world {
+func newEnvironment(t testing.TB, edit ...func(*Config)) *environment {
 	t.Helper()
-	return newWorldOn(t, "", edit...)
+	return newEnvironmentOn(t, "", edit...)
 }
 
-// newWorldOn has its store at a NATS server, or with "" inside.
-func newWorldOn(t testing.TB, url string, edit ...func(*Config)) *world {
+// newEnvironmentOn has its store at a NATS server, or with "" inside.
+func newEnvironmentOn(t testing.TB, url string, edit ...func(*Config)) *environment {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, dir: t.TempDir(), url: url, key: key, log: &safeBuffer{}}
+	w := &environment{t: t, dir: t.TempDir(), url: url, key: key, log: &safeBuffer{}}
 	signer, err := NewSigner(SignerConfig{ID: "k1", PEM: privatePEM(t, key), Issuer: issuer, Audience: audience})
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func privatePEM(t testing.TB, key any) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-func (w *world) start() {
+func (w *environment) start() {
 	w.t.Helper()
 	var err error
 	w.store, err = store.Open(w.ctx(), store.Config{Dir: w.dir, URL: w.url, SessionIdle: w.idle, Logger: w.cfg.Logger, Traces: w.cfg.Traces})
@@ -142,7 +142,7 @@ func (w *world) start() {
 	w.http.Start()
 }
 
-func (w *world) stop() {
+func (w *environment) stop() {
 	if w.g == nil {
 		return
 	}
@@ -162,13 +162,13 @@ func (w *world) stop() {
 	}
 }
 
-func (w *world) ctx() context.Context {
+func (w *environment) ctx() context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	w.t.Cleanup(cancel)
 	return ctx
 }
 
-func (w *world) token(customer string, edit ...func(*Claims)) string {
+func (w *environment) token(customer string, edit ...func(*Claims)) string {
 	w.t.Helper()
 	c := Claims{CustomerID: customer, Account: account, IntegrationID: integration, CustomerName: "Name of " + customer, TTL: 15 * time.Minute}
 	for _, f := range edit {
@@ -197,7 +197,7 @@ func (r reply) problem() wire.Problem {
 
 // request makes a call; headers alternate names and values and come last, so that they
 // can replace the usual ones. An empty value takes the header away.
-func (w *world) request(method, path, token, body string, headers ...string) reply {
+func (w *environment) request(method, path, token, body string, headers ...string) reply {
 	w.t.Helper()
 	req, err := http.NewRequestWithContext(w.ctx(), method, w.http.URL+path, strings.NewReader(body))
 	if err != nil {
@@ -229,13 +229,13 @@ func (w *world) request(method, path, token, body string, headers ...string) rep
 	return reply{res.StatusCode, res.Header, b}
 }
 
-func (w *world) call(method, path, token, body string, headers ...string) reply {
+func (w *environment) call(method, path, token, body string, headers ...string) reply {
 	w.t.Helper()
 	return w.request(method, wire.BasePath+path, token, body, headers...)
 }
 
 // must is call for what has to succeed.
-func must[T any](w *world, decode func([]byte) (T, error), method, path, token, body string) T {
+func must[T any](w *environment, decode func([]byte) (T, error), method, path, token, body string) T {
 	w.t.Helper()
 	r := w.call(method, path, token, body)
 	if r.status >= 300 {
@@ -250,20 +250,20 @@ func must[T any](w *world, decode func([]byte) (T, error), method, path, token, 
 
 // chat is a customer with a session and, after begin, an engagement it is in.
 type chat struct {
-	w       *world
+	w       *environment
 	token   string
 	session wire.Session
 	e       wire.Engagement
 }
 
-func (w *world) session(customer string) *chat {
+func (w *environment) session(customer string) *chat {
 	w.t.Helper()
 	c := &chat{w: w, token: w.token(customer)}
 	c.session = must(w, wire.DecodeSession, "POST", "/sessions", c.token, `{"integrationId":"`+integration+`"}`)
 	return c
 }
 
-func (w *world) chat(customer string) *chat {
+func (w *environment) chat(customer string) *chat {
 	w.t.Helper()
 	c := w.session(customer)
 	c.e = must(w, wire.DecodeEngagement, "POST", "/engagements", c.token, `{"sessionId":"`+c.session.SessionID+`"}`)
@@ -291,12 +291,12 @@ func (c *chat) say(text, key string) wire.Message {
 
 // client is one end of an event stream.
 type client struct {
-	w    *world
+	w    *environment
 	conn *websocket.Conn
 	more []string // frames that came with one that was read
 }
 
-func (w *world) dial(sessionID string, headers ...string) *client {
+func (w *environment) dial(sessionID string, headers ...string) *client {
 	w.t.Helper()
 	c, _, err := w.tryDial(sessionID, wire.Subprotocol, headers...)
 	if err != nil {
@@ -305,7 +305,7 @@ func (w *world) dial(sessionID string, headers ...string) *client {
 	return c
 }
 
-func (w *world) tryDial(sessionID, protocol string, headers ...string) (*client, *http.Response, error) {
+func (w *environment) tryDial(sessionID, protocol string, headers ...string) (*client, *http.Response, error) {
 	h := http.Header{}
 	for i := 0; i < len(headers); i += 2 {
 		h.Set(headers[i], headers[i+1])
@@ -412,7 +412,7 @@ const (
 )
 
 func TestConfig(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	for _, c := range []struct {
 		want string
 		edit func(*Config)
@@ -450,7 +450,7 @@ func TestConfig(t *testing.T) {
 }
 
 func TestClose(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.session("ann")
 	s, _ := c.open(clientOne, 0)
 	waiting := w.dial(c.session.SessionID) // not authenticated
@@ -473,7 +473,7 @@ func TestClose(t *testing.T) {
 
 // A client that reads nothing must not hold up Close beyond its context.
 func TestCloseHanging(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.session("ann")
 	c.open(clientOne, 0) // never reads again, so never answers the close frame
 	ctx, cancel := context.WithTimeout(w.ctx(), 50*time.Millisecond)

@@ -53,7 +53,7 @@ func newKey(t *testing.T) (private ed25519.PrivateKey, public []byte) {
 
 // attempt says what becomes of a token, at REST and at a stream: the status and the
 // problem, and the close frame's reason.
-func (w *world) attempt(token, key string) (status int, p wire.Problem, reason string) {
+func (w *environment) attempt(token, key string) (status int, p wire.Problem, reason string) {
 	w.t.Helper()
 	r := w.call("GET", "/sessions/"+unknownID, token, "", "appkey", key)
 	s := w.dial(unknownID)
@@ -66,7 +66,7 @@ func (w *world) attempt(token, key string) (status int, p wire.Problem, reason s
 	return r.status, r.problem(), reason
 }
 
-func (w *world) taken(what, token, key string) {
+func (w *environment) taken(what, token, key string) {
 	w.t.Helper()
 	if status, p, reason := w.attempt(token, key); status != http.StatusNotFound {
 		w.t.Errorf("%s: refused with %d %+v, %q", what, status, p, reason)
@@ -78,7 +78,7 @@ func TestAKeyOfOneAccountSignsForNoOther(t *testing.T) {
 	two, twoPublic := newKey(t)
 	both, bothPublic := newKey(t)
 	shared, sharedPublic := newKey(t)
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Keys = []Key{
 			{PEM: onePublic, Accounts: []string{account}}, {PEM: twoPublic, Accounts: []string{otherAccount}},
 			{PEM: bothPublic, Accounts: []string{account, otherAccount}},
@@ -106,7 +106,7 @@ func TestAKeyOfOneAccountSignsForNoOther(t *testing.T) {
 func TestTheKidSelectsTheKey(t *testing.T) {
 	old, oldPublic := newKey(t)
 	young, youngPublic := newKey(t)
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Keys = []Key{{ID: "2025", PEM: oldPublic}, {ID: "2026", PEM: youngPublic}}
 	})
 	w.taken("the old key", signedBy(t, old, "2025"), appkey)
@@ -173,7 +173,7 @@ func TestKeysOfAKeySetAreFoundWhenTheyAreNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Signer, c.EnableGetJWT, c.KeySets = nil, false, []KeySet{{Set: set, Accounts: []string{account}}}
 	})
 	w.taken("a key that has not been read before", signedBy(t, one, "k-one"), appkey)
@@ -200,7 +200,7 @@ func TestKeysOfAKeySetAreFoundWhenTheyAreNeeded(t *testing.T) {
 }
 
 func TestAppkeysOverlapWhileTheyAreChanged(t *testing.T) {
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Tenants = append(c.Tenants, Tenant{account, strings.ToUpper(integration), "the-next-app-key"})
 	})
 	w.secrets = append(w.secrets, "the-next-app-key")
@@ -221,7 +221,7 @@ func TestAppkeysOverlapWhileTheyAreChanged(t *testing.T) {
 
 func TestAServerCredentialOfOneAccountGetsTokensOfNoOther(t *testing.T) {
 	const one, two = "credential-of-account-one", "credential-of-account-two"
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.ServerCredentials = []ServerCredential{{one, []string{account}}, {two, []string{otherAccount}}}
 	})
 	w.secrets = append(w.secrets, one, two)

@@ -29,10 +29,10 @@ func natsServer(t *testing.T) string {
 // Two gateways on one NATS server know of each other's streams.
 func TestStreamsElsewhere(t *testing.T) {
 	url := natsServer(t)
-	w := newWorldOn(t, url)
-	other := newWorldOn(t, url, func(c *Config) { c.Signer = w.cfg.Signer })
+	w := newEnvironmentOn(t, url)
+	other := newEnvironmentOn(t, url, func(c *Config) { c.Signer = w.cfg.Signer })
 	// begin opens a stream of the session at a gateway.
-	begin := func(at *world, ann *chat, clientID string) *client {
+	begin := func(at *environment, ann *chat, clientID string) *client {
 		t.Helper()
 		s, _ := (&chat{w: at, token: ann.token, session: ann.session}).open(clientID, 0)
 		return s
@@ -73,7 +73,7 @@ func TestStreamsElsewhere(t *testing.T) {
 		}
 		alive(newer)
 	})
-	t.Run("SES-4 what is heard late of an older stream closes no newer one", func(t *testing.T) {
+	t.Run("SES-4 what is received late of an older stream closes no newer one", func(t *testing.T) {
 		ann := w.session("ann")
 		before := time.Now()
 		s := begin(w, ann, clientOne)

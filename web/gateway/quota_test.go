@@ -49,7 +49,7 @@ func (r reply) is(t *testing.T, status int) {
 }
 
 func TestOngoingChats(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Quotas.CustomerChats, c.Quotas.AccountChats = 3, 5 })
+	w := newEnvironment(t, func(c *Config) { c.Quotas.CustomerChats, c.Quotas.AccountChats = 3, 5 })
 	ann, bob := w.session("ann"), w.session("bob")
 	var first reply
 	for i := range 3 {
@@ -78,7 +78,7 @@ func TestOngoingChats(t *testing.T) {
 }
 
 func TestChatsPerHour(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Quotas.CustomerChatsPerHour, c.Quotas.AccountChatsPerHour = 3, 5 })
+	w := newEnvironment(t, func(c *Config) { c.Quotas.CustomerChatsPerHour, c.Quotas.AccountChatsPerHour = 3, 5 })
 	ann, bob := w.session("ann"), w.session("bob")
 	for i := range 3 {
 		for _, status := range []int{201, 200, 200} { // repeats do not count
@@ -122,7 +122,7 @@ func TestWhatAnAccountIsRefusedCostsItsCustomersNothing(t *testing.T) {
 }
 
 func TestSessionsPerHour(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Quotas.CustomerSessionsPerHour, c.Quotas.AccountSessionsPerHour = 2, 3 })
+	w := newEnvironment(t, func(c *Config) { c.Quotas.CustomerSessionsPerHour, c.Quotas.AccountSessionsPerHour = 2, 3 })
 	create := func(token, key string) reply {
 		return w.call("POST", "/sessions", token, `{"integrationId":"`+integration+`","correlationId":"`+key+`"}`)
 	}
@@ -137,7 +137,7 @@ func TestSessionsPerHour(t *testing.T) {
 
 func TestBytesPerHour(t *testing.T) {
 	const size = 3000
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Quotas.CustomerBytesPerHour, c.Quotas.AccountBytesPerHour = 2*RecordBytes+4*size+size/2, 4*RecordBytes+5*size+size/2
 	})
 	ann, bob := w.chat("ann"), w.chat("bob")
@@ -156,7 +156,7 @@ func TestBytesPerHour(t *testing.T) {
 	say(bob, text, "1").is(t, 201)
 	say(bob, text, "2").refusedBy(t, 429, quotaBytes, "account")
 	t.Run("an empty text counts, too", func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.Quotas.CustomerBytesPerHour = 5*RecordBytes + 200 })
+		w := newEnvironment(t, func(c *Config) { c.Quotas.CustomerBytesPerHour = 5*RecordBytes + 200 })
 		ann := w.chat("ann")
 		for i := range 3 {
 			say := w.call("POST", "/engagements/"+ann.e.EngagementID+"/messages", ann.token, ann.body("x", fmt.Sprint(i)))
@@ -168,7 +168,7 @@ func TestBytesPerHour(t *testing.T) {
 
 // A call counts from its token until its answer has been written.
 func TestCallsInProgress(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Quotas.CustomerCalls = 2 })
+	w := newEnvironment(t, func(c *Config) { c.Quotas.CustomerCalls = 2 })
 	ann, bob := w.session("ann"), w.session("bob")
 	// begin makes a call without its body, and returns when the gateway waits for that.
 	begin := func() (net.Conn, *bufio.Reader) {

@@ -12,7 +12,7 @@ import (
 )
 
 func TestGuessesOfOneAddressAreLimitedAndLogged(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.FailureRate, c.FailureBurst = 0.0001, 20 })
+	w := newEnvironment(t, func(c *Config) { c.FailureRate, c.FailureBurst = 0.0001, 20 })
 	good := w.token("ann")
 	statuses := map[int]int{}
 	for i := range 100 {
@@ -37,7 +37,7 @@ func TestGuessesOfOneAddressAreLimitedAndLogged(t *testing.T) {
 
 func TestTheLogSaysWhySignedTokensAreRefused(t *testing.T) {
 	key, public := newKey(t)
-	w := newWorld(t, func(c *Config) { c.Keys = []Key{{ID: "mine", PEM: public, Accounts: []string{account}}} })
+	w := newEnvironment(t, func(c *Config) { c.Keys = []Key{{ID: "mine", PEM: public, Accounts: []string{account}}} })
 	page := []string{"Origin", allowedOrigin}
 	for range 5 {
 		w.call("GET", "/sessions/"+unknownID, w.token("ann"), "", append(page, "appkey", "wrong")...)

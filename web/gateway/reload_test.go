@@ -14,7 +14,7 @@ import (
 
 func TestATokenCountsForItsAgeOnly(t *testing.T) {
 	key, public := newKey(t)
-	w := newWorld(t, func(c *Config) {
+	w := newEnvironment(t, func(c *Config) {
 		c.Keys, c.MaxTokenAge = []Key{{PEM: public, Accounts: []string{account}}}, 2*time.Hour
 	})
 	now := time.Now()
@@ -44,9 +44,9 @@ func TestATokenCountsForItsAgeOnly(t *testing.T) {
 	open, _ := ann.open(clientOne, 0)
 	open.closed(wire.CloseTokenExpired)
 
-	any := newWorld(t, func(c *Config) { c.Keys, c.MaxTokenAge = []Key{{PEM: public}}, -1 })
+	any := newEnvironment(t, func(c *Config) { c.Keys, c.MaxTokenAge = []Key{{PEM: public}}, -1 })
 	any.taken("of any age", aged(now.Add(-1000*time.Hour).Unix(), time.Hour), appkey)
-	day := newWorld(t, func(c *Config) { c.Keys = []Key{{PEM: public}} })
+	day := newEnvironment(t, func(c *Config) { c.Keys = []Key{{PEM: public}} })
 	day.taken("of most of a day", aged(now.Add(-23*time.Hour).Unix(), time.Hour), appkey)
 	if r := day.call("GET", "/sessions/"+unknownID, aged(now.Add(-25*time.Hour).Unix(), time.Hour), ""); r.status != http.StatusUnauthorized {
 		t.Errorf("of more than a day: %d", r.status)
@@ -54,7 +54,7 @@ func TestATokenCountsForItsAgeOnly(t *testing.T) {
 }
 
 func TestMintedTokensCountNoLongerThanATokenMay(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.MaxTokenAge, c.GetJWTTime = 5*time.Minute, 30*time.Minute })
+	w := newEnvironment(t, func(c *Config) { c.MaxTokenAge, c.GetJWTTime = 5*time.Minute, 30*time.Minute })
 	for path, headers := range map[string][]string{
 		"/v1/getJWT": nil,
 		wire.BasePath + "/accounts/" + account + "/tokens": {"Authorization", "Bearer " + serverSecret, "appkey", appkey},
@@ -68,7 +68,7 @@ func TestMintedTokensCountNoLongerThanATokenMay(t *testing.T) {
 }
 
 // running is a customer with a stream.
-func (w *world) running(token string, headers ...string) *client {
+func (w *environment) running(token string, headers ...string) *client {
 	w.t.Helper()
 	c := &chat{w: w, token: token}
 	c.session = must(w, wire.DecodeSession, "POST", "/sessions", token, `{"integrationId":"`+integration+`"}`)
@@ -106,7 +106,7 @@ func TestReloadEndsTheStreamsOfWhatIsWithdrawn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, otherPublic := newKey(t)
-			w := newWorld(t, func(c *Config) { c.Keys = []Key{{PEM: ownPublic}, {PEM: otherPublic}} })
+			w := newEnvironment(t, func(c *Config) { c.Keys = []Key{{PEM: ownPublic}, {PEM: otherPublic}} })
 			token := signedBy(t, own, "", func(c jwt.MapClaims) { c["jti"] = "the-token" })
 			ann := w.running(token)
 			bob := w.running(w.token("bob"))
@@ -133,7 +133,7 @@ func TestReloadEndsTheStreamsOfWhatIsWithdrawn(t *testing.T) {
 }
 
 func TestReloadEndsStreamsOfOriginsThatAreWithdrawn(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	page := w.running(w.token("ann"), "Origin", allowedOrigin)
 	own := w.running(w.token("bob"), "Origin", w.http.URL)
 	server := w.running(w.token("eve"))
@@ -154,7 +154,7 @@ func TestReloadEndsStreamsOfOriginsThatAreWithdrawn(t *testing.T) {
 }
 
 func TestReloadThatIsRefusedChangesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := w.running(w.token("ann"), "Origin", allowedOrigin)
 	for name, change := range map[string]func(*Config){
 		"no tenants":         func(c *Config) { c.Tenants = nil },
@@ -180,7 +180,7 @@ func TestReloadThatIsRefusedChangesNothing(t *testing.T) {
 }
 
 func TestReloadChangesQuotasAndKeepsWhatHasBeenUsed(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.Quotas = Quotas{CustomerChatsPerHour: 3, CustomerChats: -1} })
+	w := newEnvironment(t, func(c *Config) { c.Quotas = Quotas{CustomerChatsPerHour: 3, CustomerChats: -1} })
 	c := w.session("ann")
 	create := func(want int) {
 		t.Helper()
@@ -211,7 +211,7 @@ func TestReloadChangesQuotasAndKeepsWhatHasBeenUsed(t *testing.T) {
 }
 
 func TestReloadOfWhatEveryTokenMustHaveHasAllComeBack(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := w.running(w.token("ann"))
 	next := w.cfg
 	next.MaxTokenAge = time.Hour
@@ -226,7 +226,7 @@ func TestAKeyThatASetLosesEndsItsStreams(t *testing.T) {
 	two, _ := newKey(t)
 	s := newKeyServer(t)
 	s.publish(t, "k-one", one, "k-two", two)
-	var w *world
+	var w *environment
 	set, err := jwks.New(jwks.Config{Source: s.URL, Changed: func() {
 		if w != nil {
 			w.g.CheckStreams()
@@ -238,7 +238,7 @@ func TestAKeyThatASetLosesEndsItsStreams(t *testing.T) {
 	if err := set.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w = newWorld(t, func(c *Config) { c.KeySets = []KeySet{{Set: set}} })
+	w = newEnvironment(t, func(c *Config) { c.KeySets = []KeySet{{Set: set}} })
 	ann := w.running(signedBy(t, one, "k-one"))
 	bob := w.running(signedBy(t, two, "k-two", func(c jwt.MapClaims) { c["sub"] = "bob" }))
 	s.publish(t)

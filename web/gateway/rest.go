@@ -439,7 +439,8 @@ func (g *Gateway) health(r *http.Request) (httpapi.Answer, error) {
 	return httpapi.Answer{Status: http.StatusOK, Body: []byte(`{"status":"ok"}`)}, nil
 }
 
-// tokenRequest is the body of the two calls that mint.
+// tokenRequest is the body of the two calls that mint. It is read as strictly as bodies are that
+// wire decodes: two ids that are not UTF-8 would be the same customer.
 type tokenRequest struct {
 	CustomerID    string           `json:"customerId"`
 	IntegrationID string           `json:"integrationId"`
@@ -449,8 +450,6 @@ type tokenRequest struct {
 	TTL           *float64         `json:"ttl"` // minutes
 }
 
-// decodeTokenRequest is as strict about JSON as wire's decoders: two ids that are not
-// UTF-8 would be the same customer.
 // check refuses what is missing or out of bounds.
 func (in *tokenRequest) check() error {
 	if in.CustomerID == "" {

@@ -30,7 +30,7 @@ func field(t testing.TB, body []byte, name string) string {
 }
 
 func TestSessions(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := w.token("ann")
 	create := func(body string) reply { return w.call("POST", "/sessions", ann, body) }
 	first := create(`{"integrationId":"` + integration + `","displayName":"ignored","sessionParameters":{"a":"b"},"correlationId":"k","unknown":[{}]}`)
@@ -158,7 +158,7 @@ func TestSessions(t *testing.T) {
 func ptr[T any](v T) *T { return &v }
 
 func TestEngagements(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.session("ann")
 	create := func(body string) reply { return w.call("POST", "/engagements", c.token, body) }
 	r := create(`{"sessionId":"` + c.session.SessionID + `","engagementParameters":{"topic":"tea"},"correlationId":"k"}`)
@@ -272,7 +272,7 @@ func TestEngagements(t *testing.T) {
 }
 
 func TestMessages(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	path := "/engagements/" + c.e.EngagementID + "/messages"
 	first := c.say("secret words", "k")
@@ -380,7 +380,7 @@ func TestMessages(t *testing.T) {
 
 // Whatever another customer names, they are told the same as of what does not exist.
 func TestIsolation(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := w.chat("ann")
 	ann.say("secret words", "k")
 	bob := w.chat("bob")
@@ -449,12 +449,12 @@ func TestIsolation(t *testing.T) {
 }
 
 func TestOrigins(t *testing.T) {
-	w := newWorld(t)
-	open := newWorld(t, func(c *Config) { c.AllowedOrigins = []string{"*"} })
+	w := newEnvironment(t)
+	open := newEnvironment(t, func(c *Config) { c.AllowedOrigins = []string{"*"} })
 	path := wire.BasePath + "/sessions/" + unknownID
 	own := w.http.URL
 	for _, c := range []struct {
-		w       *world
+		w       *environment
 		origin  string
 		allowed bool
 	}{
@@ -531,7 +531,7 @@ func TestOrigins(t *testing.T) {
 }
 
 func TestRate(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.01, 3 })
+	w := newEnvironment(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.01, 3 })
 	ann, bob := w.token("ann"), w.token("bob")
 	for i := range 5 {
 		r := w.call("GET", "/sessions/"+unknownID, ann, "")
@@ -557,7 +557,7 @@ func TestRate(t *testing.T) {
 
 // What a call costs the gateway grows with its answer, so long answers use up the rate as several calls do.
 func TestLongAnswersCountAsSeveralCalls(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.001, 60 })
+	w := newEnvironment(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.001, 60 })
 	pages := func(customer, text string) (served int) {
 		c := w.chat(customer)
 		for i := range 40 {
@@ -588,7 +588,7 @@ func TestCustomerWhoGoesOnWhileRefusedIsAnsweredLate(t *testing.T) {
 		"calls in progress": func(c *Config) { c.Quotas = Quotas{CustomerCalls: 1} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, edit)
+			w := newEnvironment(t, edit)
 			ann, bob := w.token("ann"), w.token("bob")
 			path := "/sessions/" + unknownID
 			if name == "rate" {
@@ -618,10 +618,10 @@ func TestCustomerWhoGoesOnWhileRefusedIsAnsweredLate(t *testing.T) {
 // Browsers remember that a page may call (preflights) only for calls that may be answered
 // from their cache, so it is the answers that forbid that.
 func TestNothingIsCached(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 1, 60 })
+	w := newEnvironment(t, func(c *Config) { c.RequestRate, c.RequestBurst = 1, 60 })
 	c := w.chat("ann")
 	seen := map[int]bool{}
-	look := func(what string, r reply) {
+	checkUncached := func(what string, r reply) {
 		t.Helper()
 		seen[r.status] = true
 		if got := r.header.Get("Cache-Control"); got != "no-store" {
@@ -652,17 +652,17 @@ func TestNothingIsCached(t *testing.T) {
 		{"OPTIONS", "/engagements", "", ""},
 		{"DELETE", s, c.token, ""},
 	} {
-		look(x.method+" "+x.path, w.call(x.method, x.path, x.token, x.body))
+		checkUncached(x.method+" "+x.path, w.call(x.method, x.path, x.token, x.body))
 	}
-	look("a page of another origin", w.call("GET", "/engagements", c.token, "", "Origin", "https://evil.example"))
-	look("an event stream without an upgrade", w.call("GET", s+"/events", c.token, "", "Sec-WebSocket-Protocol", wire.Subprotocol))
-	look("health", w.request("GET", "/healthz", "", ""))
-	look("no call", w.request("GET", "/nothing", "", ""))
+	checkUncached("a page of another origin", w.call("GET", "/engagements", c.token, "", "Origin", "https://evil.example"))
+	checkUncached("an event stream without an upgrade", w.call("GET", s+"/events", c.token, "", "Sec-WebSocket-Protocol", wire.Subprotocol))
+	checkUncached("health", w.request("GET", "/healthz", "", ""))
+	checkUncached("no call", w.request("GET", "/nothing", "", ""))
 	for range 60 {
-		look("one of many", w.call("GET", "/engagements", c.token, ""))
+		checkUncached("one of many", w.call("GET", "/engagements", c.token, ""))
 	}
 	w.g.drain.Leave()
-	look("going away", w.call("GET", "/engagements", c.token, ""))
+	checkUncached("going away", w.call("GET", "/engagements", c.token, ""))
 	for _, status := range []int{200, 201, 204, 400, 401, 403, 404, 409, 413, 429, 503} {
 		if !seen[status] {
 			t.Errorf("no answer had status %d", status)

@@ -27,13 +27,13 @@ import (
 
 // What strangers and hostile customers try, beside what auth_test.go (tokens),
 // rest_test.go (isolation, origins, bodies of one call) and stream_test.go (frames,
-// slow readers) have. Every world's log is searched for tokens, secrets and texts
+// slow readers) have. Every environment's log is searched for tokens, secrets and texts
 // when it stops.
 
 // A correlationId is the customer's own, in an integration: whoever else uses the same
 // one is neither answered with what is not theirs nor kept from making their own.
 func TestKeysAreEachCustomersOwn(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	elsewhere := func(c *Claims) { c.IntegrationID = sameAccInt }
 	otherTenant := func(c *Claims) { c.Account, c.IntegrationID = otherAccount, otherInt }
 	type who struct {
@@ -102,10 +102,10 @@ func TestKeysAreEachCustomersOwn(t *testing.T) {
 	})
 }
 
-// The same customer in two integrations of an account is in two worlds: what is said in
+// The same customer in two integrations of an account is two customers: what is said in
 // one is not on the other's streams, neither live nor resumed.
 func TestIntegrationsApart(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	here := w.chat("ann")
 	there := &chat{w: w, token: w.token("ann", func(c *Claims) { c.IntegrationID = sameAccInt })}
 	there.session = must(w, wire.DecodeSession, "POST", "/sessions", there.token, `{"integrationId":"`+sameAccInt+`"}`)
@@ -132,7 +132,7 @@ func TestIntegrationsApart(t *testing.T) {
 
 // Whatever the body of whatever call: an exact refusal, and nothing is made.
 func TestHostileBodies(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	paths := []string{
 		"/sessions", "/engagements", "/engagements/" + c.e.EngagementID + ":join",
@@ -194,7 +194,7 @@ func TestHostileBodies(t *testing.T) {
 }
 
 // exchange sends raw bytes and reads one answer, or its absence.
-func (w *world) exchange(t *testing.T, text string) (*http.Response, string) {
+func (w *environment) exchange(t *testing.T, text string) (*http.Response, string) {
 	t.Helper()
 	conn := w.raw(t)
 	if _, err := io.WriteString(conn, text); err != nil {
@@ -214,7 +214,7 @@ func (w *world) exchange(t *testing.T, text string) (*http.Response, string) {
 }
 
 // raw is a TCP connection to the gateway.
-func (w *world) raw(t *testing.T) net.Conn {
+func (w *environment) raw(t *testing.T) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", w.http.Listener.Addr().String())
 	if err != nil {
@@ -229,7 +229,7 @@ func (w *world) raw(t *testing.T) net.Conn {
 
 // Methods and paths that no client of ours sends.
 func TestHostileRequests(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	base := wire.BasePath
 	credentials := "Authorization: Bearer " + c.token + "\r\nappkey: " + appkey + "\r\n"
@@ -295,7 +295,7 @@ func TestHostileRequests(t *testing.T) {
 }
 
 // upgrade opens a stream by hand, to send what no WebSocket library does.
-func (w *world) upgrade(t *testing.T, sessionID string) (net.Conn, *bufio.Reader) {
+func (w *environment) upgrade(t *testing.T, sessionID string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 	conn := w.raw(t)
 	fmt.Fprintf(conn, "GET %s/sessions/%s/events HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: %s\r\n\r\n", wire.BasePath, sessionID, wire.Subprotocol)
@@ -381,7 +381,7 @@ func closedWith(r *bufio.Reader) int {
 
 // Frames that no client of ours sends, before and after it has authenticated.
 func TestHostileFrames(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.session("ann")
 	auth := string((&wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: appkey, ClientID: clientOne}).Append(nil))
 	for _, x := range []struct {
@@ -489,7 +489,7 @@ func cpuTime(t *testing.T) time.Duration {
 
 // Those who take their time. They all begin at once, since each is about seconds.
 func TestStallers(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	var wg sync.WaitGroup
 	for name, staller := range map[string]func(*testing.T){
@@ -555,7 +555,7 @@ func TestStallers(t *testing.T) {
 
 // awaitStreams waits until so many streams are counted at most. Streams end on goroutines of
 // their own: a client that has read the close frame is a little ahead of them.
-func (w *world) awaitStreams(most int) {
+func (w *environment) awaitStreams(most int) {
 	w.t.Helper()
 	deadline := time.After(time.Minute)
 	for w.g.sockets.Open() > most {
@@ -603,7 +603,7 @@ func TestWaiting(t *testing.T) {
 		{"behind a proxy, not an address", true, func(i int) string { return fmt.Sprintf("x%d", i) }, 3},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			w := newWorld(t, func(c *Config) { c.MaxWaiting, c.BehindProxy = 3, x.behind })
+			w := newEnvironment(t, func(c *Config) { c.MaxWaiting, c.BehindProxy = 3, x.behind })
 			var in []*client
 			for i := range 5 {
 				var headers []string
@@ -623,7 +623,7 @@ func TestWaiting(t *testing.T) {
 		})
 	}
 	t.Run("who has authenticated does not count", func(t *testing.T) {
-		w := newWorld(t, func(c *Config) { c.MaxWaiting = 1 })
+		w := newEnvironment(t, func(c *Config) { c.MaxWaiting = 1 })
 		for i := range 5 {
 			w.session(fmt.Sprint("customer ", i)).open(clientOne, 0)
 		}
@@ -638,7 +638,7 @@ func TestWaiting(t *testing.T) {
 // Tokens and texts put where they do not belong are not in the log either, at its most
 // talkative. What else is in it, and that it is not simply silent, the end checks.
 func TestSecretsOutOfPlace(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	c.say("secret words", "secret key")
 	w.secrets = append(w.secrets, "secret key", "Name of ann", "secret name", "secret topic", "secret value", "evil.example", "secret identifier")
@@ -688,7 +688,7 @@ func TestSecretsOutOfPlace(t *testing.T) {
 // Who has not authenticated, or asks for a session that is not theirs, leaves no line of
 // their own in the log, and no id of their choice.
 func TestStrangersInTheLog(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	w.secrets = append(w.secrets, unknownID)
 	ann := w.session("ann")
 	w.log.Reset()

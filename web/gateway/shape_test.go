@@ -19,7 +19,7 @@ import (
 // the value, and without the value.
 
 // sealed signs any text as a token's claims.
-func (w *world) sealed(claims string) string {
+func (w *environment) sealed(claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	signed := encode([]byte(`{"alg":"EdDSA","kid":"k1"}`)) + "." + encode([]byte(claims))
 	return signed + "." + encode(ed25519.Sign(w.key, []byte(signed)))
@@ -69,7 +69,7 @@ func keys(n int, value string) string {
 }
 
 func TestIdentifiers(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	tokens := wire.BasePath + "/accounts/" + account + "/tokens"
 	server := []string{"Authorization", "Bearer " + serverSecret, "appkey", appkey}
 	for _, c := range []struct {
@@ -152,7 +152,7 @@ func TestIdentifiers(t *testing.T) {
 
 // A value of another type, in whatever body: 400 names it. What is no JSON is that.
 func TestBodiesOfOtherShape(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	tokens := wire.BasePath + "/accounts/" + account + "/tokens"
 	at := wire.BasePath + "/engagements/" + c.e.EngagementID
@@ -204,7 +204,7 @@ func TestBodiesOfOtherShape(t *testing.T) {
 // A token that a known key has signed, with claims that are of no use: the refusal names
 // the claim, by REST and by the stream's close, and nothing of a token that nobody signed.
 func TestClaimsAreNamed(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ms := fmt.Sprint(time.Now().Add(time.Hour).UnixMilli())
 	soon := fmt.Sprint(time.Now().Add(time.Hour).Unix())
 	for _, c := range []struct {
@@ -272,7 +272,7 @@ func TestClaimsAreNamed(t *testing.T) {
 }
 
 func TestAppkeyIsNamed(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	good := w.token("ann")
 	for _, c := range []struct{ name, token, key, field string }{
 		{"wrong", good, "wrong", "appkey"},
@@ -332,7 +332,7 @@ func TestAppkeyIsNamed(t *testing.T) {
 // Every answer that a page may read says when it was made and, where it has to be waited,
 // for how long: the headers are there, and the page may read them.
 func TestPagesReadDateAndRetryAfter(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.01, 12 })
+	w := newEnvironment(t, func(c *Config) { c.RequestRate, c.RequestBurst = 0.01, 12 })
 	c := w.session("ann")
 	readable := func(name string, r reply, status int) {
 		t.Helper()

@@ -18,8 +18,8 @@ import (
 	"openchat/web/store"
 )
 
-// told says what an event frame tells, in few words.
-func told(f wire.ServerFrame) string {
+// eventText says in few words what an event frame holds.
+func eventText(f wire.ServerFrame) string {
 	e := f.Event
 	switch {
 	case f.Type != wire.FrameEvent:
@@ -36,7 +36,7 @@ func (c *client) expect(want ...string) (last wire.EventID) {
 	c.w.t.Helper()
 	for _, w := range want {
 		f := c.read()
-		if got := told(f); got != w {
+		if got := eventText(f); got != w {
 			c.w.t.Errorf("%q came, not %q", got, w)
 		}
 		if f.Type == wire.FrameEvent {
@@ -50,7 +50,7 @@ func (c *client) expect(want ...string) (last wire.EventID) {
 }
 
 func TestStream(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := w.session("ann")
 	second := w.session("ann")
 	bob := w.chat("bob")
@@ -65,7 +65,7 @@ func TestStream(t *testing.T) {
 	bob.say("not for ann", "b")
 	t.Run("EV-13 the session that enters is told, no other", func(t *testing.T) {
 		f := one.read()
-		if told(f) != "ENGAGEMENT_ACTIVE" || f.Event.CorrelationID != "creation" || f.Event.EngagementID != ann.e.EngagementID || f.Event.DialogID != ann.e.DialogID || f.Event.SessionID != ann.session.SessionID || f.Event.Date.IsZero() {
+		if eventText(f) != "ENGAGEMENT_ACTIVE" || f.Event.CorrelationID != "creation" || f.Event.EngagementID != ann.e.EngagementID || f.Event.DialogID != ann.e.DialogID || f.Event.SessionID != ann.session.SessionID || f.Event.Date.IsZero() {
 			t.Errorf("%+v", f)
 		}
 		if f.ID <= ready.LastEventID {
@@ -76,7 +76,7 @@ func TestStream(t *testing.T) {
 	stored := ann.say("secret words", "m")
 	for _, s := range []*client{one, two} {
 		f := s.read()
-		if told(f) != "1 secret words" || f.ID != stored.EventID {
+		if eventText(f) != "1 secret words" || f.ID != stored.EventID {
 			t.Errorf("%+v", f)
 		}
 		f.Event.Message.EventID = f.ID
@@ -103,7 +103,7 @@ func TestStream(t *testing.T) {
 			t.Fatal(r.status)
 		}
 		got := one.closed(wire.CloseSessionGone)
-		if len(got) != 1 || told(got[0]) != "SESSION_TERMINATED" || got[0].Event.Reason != wire.ReasonUserClosed || got[0].Event.SessionID != ann.session.SessionID {
+		if len(got) != 1 || eventText(got[0]) != "SESSION_TERMINATED" || got[0].Event.Reason != wire.ReasonUserClosed || got[0].Event.SessionID != ann.session.SessionID {
 			t.Errorf("%+v", got)
 		}
 		again := w.dial(ann.session.SessionID)
@@ -115,7 +115,7 @@ func TestStream(t *testing.T) {
 }
 
 func TestStreamFrames(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.AuthTimeout, c.FrameRate, c.FrameBurst = 300*time.Millisecond, 0.01, 5 })
+	w := newEnvironment(t, func(c *Config) { c.AuthTimeout, c.FrameRate, c.FrameBurst = 300*time.Millisecond, 0.01, 5 })
 	c := w.session("ann")
 	auth := string((&wire.ClientFrame{Type: wire.FrameAuthenticate, Token: c.token, Appkey: appkey, ClientID: clientOne}).Append(nil))
 	for _, x := range []struct {
@@ -167,7 +167,7 @@ func TestStreamFrames(t *testing.T) {
 }
 
 func TestStreamLimits(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.MaxStreams, c.MaxStreamsPerCustomer = 4, 2 })
+	w := newEnvironment(t, func(c *Config) { c.MaxStreams, c.MaxStreamsPerCustomer = 4, 2 })
 	ann := w.session("ann")
 	ann.open(clientOne, 0)
 	w.session("ann").open(clientOne, 0)
@@ -187,7 +187,7 @@ func TestStreamLimits(t *testing.T) {
 // The stream is opened and lost again and again while messages are stored: each comes
 // once and in order.
 func TestResume(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	const n = 300
 	said := make(chan struct{})
@@ -221,7 +221,7 @@ func TestResume(t *testing.T) {
 }
 
 func TestResumeAfterRestart(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	// From the join on, whether or not the gateway has followed the store up to it.
 	s, _ := c.open(clientOne, c.e.EventID)
@@ -268,7 +268,7 @@ func TestResumeAfterRestart(t *testing.T) {
 
 // A long replay goes through a short queue, and what happens meanwhile comes after.
 func TestResumeLong(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.QueueFrames = 16 })
+	w := newEnvironment(t, func(c *Config) { c.QueueFrames = 16 })
 	c := w.chat("ann")
 	for i := range 200 {
 		c.say(strings.Repeat("x", 1000), strconv.Itoa(i))
@@ -285,7 +285,7 @@ func TestResumeLong(t *testing.T) {
 }
 
 func TestTakeover(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.session("ann")
 	t.Run("by the same client", func(t *testing.T) {
 		older, _ := c.open(clientOne, 0)
@@ -359,7 +359,7 @@ func TestTakeover(t *testing.T) {
 }
 
 func TestExpiry(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	short := func(d time.Duration) string { return w.token("ann", holds(d)) }
 	open := func(token string) *client {
@@ -411,7 +411,7 @@ func TestExpiry(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.HeartbeatInterval = time.Second })
+	w := newEnvironment(t, func(c *Config) { c.HeartbeatInterval = time.Second })
 	c := w.session("ann")
 	t.Run("STREAM-4 a silent client is pinged, then closed", func(t *testing.T) {
 		begun := time.Now()
@@ -440,7 +440,7 @@ func TestHeartbeat(t *testing.T) {
 
 // Frames that wait together come as few messages as their bound allows, in order.
 func TestFramesTogether(t *testing.T) {
-	w := newWorld(t)
+	w := newEnvironment(t)
 	c := w.chat("ann")
 	s, _ := c.open(clientOne, c.e.EventID) // the chat's own events are not to come between
 	w.g.hub.mu.Lock()
@@ -490,7 +490,7 @@ func TestFramesTogether(t *testing.T) {
 // A client that does not read is cut when its queue is full; it comes back and gets
 // the rest. Nobody else notices.
 func TestSlowReader(t *testing.T) {
-	w := newWorld(t, func(c *Config) { c.QueueFrames, c.QueueBytes = 16, 128<<10 })
+	w := newEnvironment(t, func(c *Config) { c.QueueFrames, c.QueueBytes = 16, 128<<10 })
 	c := w.chat("ann")
 	other := w.session("ann")
 	fast, _ := other.open(clientTwo, c.e.EventID)

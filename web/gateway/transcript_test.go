@@ -29,7 +29,7 @@ func playTranscript(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t)
+	w := newEnvironment(t)
 	ann := func(c *Claims) { c.CustomerName = "Ann" }
 	vars := wiretest.Vars{"integration": integration, "appkey": appkey, "token": w.token("ann", ann), "agent": uuid.NewString()}
 	makeUp := func(name string) string {

@@ -92,7 +92,7 @@ func FuzzEntry(f *testing.F) {
 		} else if !strings.HasPrefix(subject, engagementSubject(e.Customer, e.EngagementID)) || e.EventID != after(7) {
 			t.Fatalf("under %q an engagement %+v", subject, e)
 		} else {
-			// What the doors do with it.
+			// What both servers do with it.
 			e.View("s", 0)
 			e.In("s")
 			e.Enter(Session{})

@@ -44,8 +44,8 @@ type health struct {
 	reserve int64                // bytes of the file system that are left free
 	reason  atomic.Pointer[gone] // why nothing can be written; nil: it can
 
-	suspect atomic.Bool   // something has failed since the last look
-	wake    chan struct{} // asks for a look before the next is due
+	suspect atomic.Bool   // something has failed since the last check
+	wake    chan struct{} // asks for a check before the next is due
 	failed  chan error    // receives once; see Store.Failed
 	gauges  [2]gauge      // of the file system, of Config.MaxStore
 
@@ -147,13 +147,13 @@ func (h *health) write(ctx context.Context, publish func(context.Context) error)
 	defer context.AfterFunc(writing, cancel)()
 	err := publish(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, ErrNoWrites) {
-		h.look()
+		h.requestCheck()
 	}
 	return err
 }
 
-// look asks for a look at the server and the disk.
-func (h *health) look() {
+// requestCheck asks for a check of the server and the disk before the next is due.
+func (h *health) requestCheck() {
 	h.suspect.Store(true)
 	select {
 	case h.wake <- struct{}{}:

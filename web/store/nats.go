@@ -179,7 +179,7 @@ func (s *Store) open(ctx context.Context) error {
 	var err, refused error
 	s.health.keepReserve()
 	if s.server != nil {
-		s.server.complaint.Store(new(s.health.look))
+		s.server.complaint.Store(new(s.health.requestCheck))
 	}
 	// A cluster that has just been started has no leader for a while.
 	err = s.persist(ctx, func(ctx context.Context) error {

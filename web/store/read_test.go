@@ -36,10 +36,10 @@ func TestConsumersThatGoAreReplaced(t *testing.T) {
 	session := newSession(t, s, ann, "s")
 	e := newChat(t, s, session, "e")
 	caughtUp(t, s)
-	heard := make(chan string, 8)
+	received := make(chan string, 8)
 	if err := s.Follow(ctx, func(e Entry) {
 		if e.Message != nil {
-			heard <- e.Message.Body.Text
+			received <- e.Message.Body.Text
 		}
 	}); err != nil {
 		t.Fatal(err)
@@ -49,8 +49,8 @@ func TestConsumersThatGoAreReplaced(t *testing.T) {
 		if _, _, err := s.Append(ctx, ann, e.EngagementID, from(session, text, text)); err != nil {
 			t.Fatal(err)
 		}
-		if got := receive(t, heard); got != text {
-			t.Fatalf("heard %q, not %q", got, text)
+		if got := receive(t, received); got != text {
+			t.Fatalf("received %q, not %q", got, text)
 		}
 	}
 	say("before")

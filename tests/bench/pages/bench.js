@@ -42,10 +42,10 @@ bench.clockOffset = async () => {
     const answer = new Promise((resolve) => (socket.onmessage = (e) => resolve([performance.now(), +e.data])));
     const asked = performance.now();
     socket.send("?");
-    const [heard, server] = await answer;
-    if (heard - asked < least) {
-      least = heard - asked;
-      offset = server - (heard + asked) / 2;
+    const [answered, server] = await answer;
+    if (answered - asked < least) {
+      least = answered - asked;
+      offset = server - (answered + asked) / 2;
     }
   }
   socket.close();

@@ -30,13 +30,13 @@
   const mapOf = (holdsNull) => Object.values(go).find((v) => v instanceof Map && v.has(null) === holdsNull);
 
   window.core = {
-    // look tells what there is now. memory: bytes of the wasm's linear memory, which never
+    // counts tells what there is now. memory: bytes of the wasm's linear memory, which never
     // shrinks: the most that was ever needed. values: JavaScript values that Go holds; it
     // lets go of those it no longer needs when its own collector runs. funcs: how many of
     // them are js.Funcs; made: how many js.Funcs there ever were,
     // but for the command, which the wasm begins with. timers: those the Go
     // runtime waits for.
-    look: () => ({
+    counts: () => ({
       memory: memory.buffer.byteLength,
       values: mapOf(true).size,
       funcs: [...wrappers].filter((f) => mapOf(true).has(f)).length,

@@ -1,12 +1,12 @@
-// Random lives of a page on the mixed line. Each has one chat; the page sends in all
-// the ways that pages do, the agent talks, people come and go, handlers are slow,
-// broken or busy. What must hold: every event once and in order (EV-12, MSG-6), the
+// Random lives of a page whose gateway answers in mixed order. Each has one chat; the page
+// sends in all the ways that pages do, the agent talks, people come and go, handlers are
+// slow, broken or busy. What must hold: every event once and in order (EV-12, MSG-6), the
 // sends in the order of the calls (MSG-3), and each MESSAGE_DELIVERED of a message of
 // this page after the page's await went on (MSG-5).
 (() => {
   "use strict";
   const sdk = window.AvayaCCaaSChatSDK;
-  const line = window.mixed;
+  const gateway = window.mixed;
   const never = new Promise(() => {});
   const generator = (seed) => () => { // mulberry32
     let z = (seed += 0x6d2b79f5);
@@ -26,7 +26,7 @@
 
   let initialized;
   const life = async (seed, sum) => {
-    const r = line.random = generator(seed);
+    const r = gateway.random = generator(seed);
     const dice = (n) => Math.floor(r() * n);
     const log = [], failures = [], pending = [];
     const fail = (what) => failures.push("seed " + seed + ": " + what);
@@ -96,7 +96,7 @@
     const engagement = await sdk.createEngagement();
     await active;
     await joined;
-    line.sent = [];
+    gateway.sent = [];
     for (const type of ["MESSAGE_ARRIVED", "MESSAGE_DELIVERED", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED"]) sdk.on(type, (p) => handle(type, p));
 
     let guests = [];
@@ -105,14 +105,14 @@
         case 0: case 1: submit(); break;
         case 2: await submit(); break;
         case 3: submit(); submit(); submit(); break;
-        case 4: case 5: line.say("agent " + seed + "." + ++said); break;
+        case 4: case 5: gateway.say("agent " + seed + "." + ++said); break;
         case 6: {
           const guest = { participantId: crypto.randomUUID(), participantType: "AGENT", displayName: "Guest" };
           guests.push(guest);
-          line.raise("PARTICIPANT_ADDED", guest);
+          gateway.raise("PARTICIPANT_ADDED", guest);
           break;
         }
-        case 7: if (guests.length) line.raise("PARTICIPANT_DISCONNECTED", guests.splice(dice(guests.length), 1)[0]); break;
+        case 7: if (guests.length) gateway.raise("PARTICIPANT_DISCONNECTED", guests.splice(dice(guests.length), 1)[0]); break;
         case 8: await called(() => sdk.getEngagements()); break;
       }
       for (let tasks = dice(4); tasks > 1; tasks--) await task();
@@ -124,36 +124,36 @@
       await called(() => sdk.getEngagements());
       await task();
     }
-    line.say("the end " + seed);
+    gateway.say("the end " + seed);
     await over;
     await task();
 
     const received = log.filter((l) => !l.startsWith("await "));
     // What handlers sent after the last look is still to come, and comes in order.
-    if (received.join("\n") !== line.sent.slice(0, received.length).join("\n") || received.length < line.sent.indexOf("MESSAGE_ARRIVED the end " + seed) + 1) {
-      fail("EV-12 MSG-6: the line had\n  " + line.sent.join("\n  ") + "\nand the page received\n  " + received.join("\n  "));
+    if (received.join("\n") !== gateway.sent.slice(0, received.length).join("\n") || received.length < gateway.sent.indexOf("MESSAGE_ARRIVED the end " + seed) + 1) {
+      fail("EV-12 MSG-6: the gateway sent\n  " + gateway.sent.join("\n  ") + "\nand the page received\n  " + received.join("\n  "));
     }
-    const mine = line.sent.filter((l) => l.startsWith("MESSAGE_DELIVERED ")).map((l) => l.slice(18));
+    const mine = gateway.sent.filter((l) => l.startsWith("MESSAGE_DELIVERED ")).map((l) => l.slice(18));
     if (mine.join() !== calls.slice(0, mine.length).join()) fail("MSG-3: called in the order " + calls + ", stored in the order " + mine);
     for (const type of ["MESSAGE_ARRIVED", "MESSAGE_DELIVERED", "PARTICIPANT_ADDED", "PARTICIPANT_DISCONNECTED"]) sdk.off(type);
     await Promise.all(pending);
     const gone = new Promise((resolve) => sdk.on("ENGAGEMENT_TERMINATED", resolve));
-    line.end();
+    gateway.end();
     await gone;
     sum.sent += calls.length;
-    sum.frames += line.sent.length;
+    sum.frames += gateway.sent.length;
     return failures;
   };
 
   // interleave lives n lives, from the seed first on, up to the first that fails.
   window.interleave = async (first, n) => {
-    const sum = { sent: 0, received: 0, frames: 0, before: line.before, lost: line.lost, failures: [] };
+    const sum = { sent: 0, received: 0, frames: 0, before: gateway.before, lost: gateway.lost, failures: [] };
     if (!initialized) {
-      line.random = generator(first);
+      gateway.random = generator(first);
       sdk.setLogLevel("OFF"); // of the mistakes that handlers make on purpose
       await (initialized = sdk.init({ hostURL: location.origin, integrationId, token, appkey: "key" }, { idleTimeout: 0 }));
     }
     for (let seed = first; seed < first + n && !sum.failures.length; seed++) sum.failures = await life(seed, sum);
-    return { ...sum, before: line.before - sum.before, lost: line.lost - sum.lost };
+    return { ...sum, before: gateway.before - sum.before, lost: gateway.lost - sum.lost };
   };
 })();

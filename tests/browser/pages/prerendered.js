@@ -41,7 +41,7 @@
         level: await failure(async () => sdk.setLogLevel("LOUD")),
       });
     },
-    look: () => report("look", {
+    session: () => report("session", {
       session: sessionStorage.getItem("ccaasClientSessionId") || "",
       wasPrerendered: performance.getEntriesByType("navigation")[0].activationStart > 0,
     }),

@@ -8,7 +8,7 @@
 
   const hear = (type, payload) => {
     received.push({ type, payload });
-    waiting = waiting.filter((look) => !look());
+    waiting = waiting.filter((resolveIfHere) => !resolveIfHere());
   };
   const listen = () => {
     for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => hear(type, payload));
@@ -17,21 +17,21 @@
 
   // event waits for the n-th event of a type since forget.
   const event = (type, n = 1) => new Promise((resolve) => {
-    const look = () => {
+    const resolveIfHere = () => {
       const found = received.filter((h) => h.type === type)[n - 1];
       if (found) resolve(found.payload);
       return found;
     };
-    if (!look()) waiting.push(look);
+    if (!resolveIfHere()) waiting.push(resolveIfHere);
   });
   // text waits for the message with these words.
   const text = (words) => new Promise((resolve) => {
-    const look = () => {
+    const resolveIfHere = () => {
       const found = received.find((h) => h.payload.body && h.payload.body.elementText.text === words);
       if (found) resolve(found.payload);
       return found;
     };
-    if (!look()) waiting.push(look);
+    if (!resolveIfHere()) waiting.push(resolveIfHere);
   });
 
   // outcome says how a call ended: "returns", "resolves", "throws …" or "rejects …".

@@ -33,6 +33,6 @@
     call: (f) => new Promise((resolve, reject) => zone.run(() => f(SDK).then((value) => resolve({ value, zone: Zone.current.name }), reject))),
     tell: (f) => zone.run(f, null, [SDK]),
     hear: (type) => other.run(hear, null, [type]),
-    look: () => ({ pending, scheduled }),
+    tasks: () => ({ pending, scheduled }),
   };
 })();

@@ -24,10 +24,10 @@ type agent struct {
 	desk     *harness.Desk
 	pad      string // after each text
 
-	news                      // of the books and sends
-	books   map[string]*heard // of its chats, by engagementId
+	news                         // of the books and sends
+	books   map[string]*received // of its chats, by engagementId
 	sent    []*said
-	feed    string   // the last that was heard of it
+	feed    string   // the last that was received of it
 	repeats int      // calls that were repeated
 	wrong   []string // what a connection's frames must not be: messages twice, or left out
 	cuts    int
@@ -37,7 +37,7 @@ func newAgent(w *platform, n int) *agent {
 	return &agent{
 		name: fmt.Sprintf("agent-%d", n), id: uuid.NewString(), w: w,
 		desk:  w.account.Desk(w.url, &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8}}),
-		books: map[string]*heard{},
+		books: map[string]*received{},
 	}
 }
 
@@ -81,7 +81,7 @@ func (a *agent) attempt(ctx context.Context, method, path string, body any) ([]b
 // accept takes a chat.
 func (a *agent) accept(ctx context.Context, chat string) error {
 	a.mu.Lock()
-	a.books[chat] = &heard{who: a.name, chat: chat}
+	a.books[chat] = &received{who: a.name, chat: chat}
 	a.mu.Unlock()
 	_, err := a.call(ctx, "POST", "/engagements/"+chat+":accept", map[string]string{"agentId": a.id, "agentName": a.name})
 	return err
@@ -219,8 +219,8 @@ func (a *agent) note(m *wire.Message) error {
 	return nil
 }
 
-// heardUpTo waits for the message of that index.
-func (a *agent) heardUpTo(ctx context.Context, chat string, index int64) bool {
+// receivedUpTo waits for the message of that index.
+func (a *agent) receivedUpTo(ctx context.Context, chat string, index int64) bool {
 	return a.until(ctx, func() bool { return a.books[chat].last() >= index })
 }
 

@@ -389,7 +389,7 @@ func (r *run) fail(failing, ctx context.Context, p *harness.Process, choices *ra
 	}
 }
 
-// settle waits until everything that was said has settled and is heard, and judges.
+// settle waits until everything that was said has settled and is received, and judges.
 func (r *run) settle(ctx context.Context) verdict {
 	r.Helper()
 	began := time.Now()
@@ -426,11 +426,11 @@ func (r *run) settle(ctx context.Context) verdict {
 	}
 	wg.Wait()
 	for _, c := range r.customers {
-		wg.Go(func() { c.heardUpTo(ctx, int64(len(stored[c.chat]))) })
+		wg.Go(func() { c.receivedUpTo(ctx, int64(len(stored[c.chat]))) })
 	}
 	for _, a := range r.agents {
 		for _, chat := range r.chats[a] {
-			wg.Go(func() { a.heardUpTo(ctx, chat, int64(len(stored[chat]))) })
+			wg.Go(func() { a.receivedUpTo(ctx, chat, int64(len(stored[chat]))) })
 		}
 	}
 	wg.Wait()
@@ -439,19 +439,19 @@ func (r *run) settle(ctx context.Context) verdict {
 		r.wrong("not settled within %v; who is stuck:\n%s", r.plan.settle, r.stuck(stored))
 	}
 	var sayings []*said
-	var logs []*heard
+	var logs []*received
 	for _, c := range r.customers {
 		c.mu.Lock()
 		c.log.who = c.name
 		sayings = append(sayings, c.sent...)
-		logs = append(logs, &heard{c.log.who, c.log.chat, slices.Clone(c.log.messages), slices.Clone(c.log.breaks)})
+		logs = append(logs, &received{c.log.who, c.log.chat, slices.Clone(c.log.messages), slices.Clone(c.log.breaks)})
 		c.mu.Unlock()
 	}
 	for _, a := range r.agents {
 		a.mu.Lock()
 		sayings = append(sayings, a.sent...)
 		for _, h := range a.books {
-			logs = append(logs, &heard{a.name, h.chat, slices.Clone(h.messages), nil})
+			logs = append(logs, &received{a.name, h.chat, slices.Clone(h.messages), nil})
 		}
 		a.mu.Unlock()
 	}
@@ -462,7 +462,7 @@ func (r *run) settle(ctx context.Context) verdict {
 		a.mu.Unlock()
 	}
 	sayings = slices.DeleteFunc(sayings, func(s *said) bool { return stored[s.chat] == nil })
-	logs = slices.DeleteFunc(logs, func(h *heard) bool { return stored[h.chat] == nil })
+	logs = slices.DeleteFunc(logs, func(h *received) bool { return stored[h.chat] == nil })
 	return judge(stored, sayings, logs)
 }
 

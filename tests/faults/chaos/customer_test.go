@@ -28,13 +28,13 @@ type customer struct {
 	chat      string // engagementId
 
 	news     // of the log and sends
-	log      heard
+	log      received
 	sent     []*said
 	settled  map[string]bool // texts of the sends that have settled
 	early    int             // MESSAGE_DELIVERED before its promise (MSG-5)
 	active   chan struct{}   // closed when the chat is ACTIVE
 	in       bool
-	stream   []string  // what was heard of it
+	stream   []string  // what was received of it
 	brokeAt  time.Time // zero while it stands
 	outages  []time.Duration
 	givenUp  int // RECONNECTION_TIMEOUT
@@ -220,8 +220,8 @@ func (c *customer) allSettled(ctx context.Context) bool {
 	})
 }
 
-// heardUpTo waits for the message of that index.
-func (c *customer) heardUpTo(ctx context.Context, index int64) bool {
+// receivedUpTo waits for the message of that index.
+func (c *customer) receivedUpTo(ctx context.Context, index int64) bool {
 	return c.until(ctx, func() bool {
 		return len(c.log.messages) > 0 && c.log.messages[len(c.log.messages)-1].index >= index
 	})
@@ -248,7 +248,7 @@ func (c *customer) state() string {
 	if n := len(c.log.messages); n > 0 {
 		last = c.log.messages[n-1].index
 	}
-	fmt.Fprintf(&b, "%s: chat %s, heard up to %d, stream: %s", c.name, c.chat, last, strings.Join(c.stream[max(0, len(c.stream)-4):], ", "))
+	fmt.Fprintf(&b, "%s: chat %s, received up to %d, stream: %s", c.name, c.chat, last, strings.Join(c.stream[max(0, len(c.stream)-4):], ", "))
 	for _, s := range c.sent {
 		if s.settled == 0 {
 			fmt.Fprintf(&b, "; send %d waits for %v", s.n, time.Since(s.began).Round(time.Millisecond))

@@ -165,7 +165,7 @@ func (s *storePlatform) causes() []cause {
 		list = append(list, cause{"full disk", s.fill}, cause{"read-only file system", s.readOnly})
 	}
 	if !s.noLimits {
-		list = append(list, cause{"no descriptors left", s.exhaust}, cause{"too many connections", s.crowd})
+		list = append(list, cause{"no descriptors left", s.exhaust}, cause{"too many connections", s.loadConnections})
 	}
 	return list
 }
@@ -309,9 +309,9 @@ func (s *storePlatform) exhaust(ctx context.Context) (time.Time, error) {
 	return time.Now(), err
 }
 
-// crowd opens more connections than the gateway takes, and says nothing on them. A send must
+// loadConnections opens more connections than the gateway takes, and says nothing on them. A send must
 // succeed while they are open, too.
-func (s *storePlatform) crowd(ctx context.Context) (time.Time, error) {
+func (s *storePlatform) loadConnections(ctx context.Context) (time.Time, error) {
 	var cut tally
 	var open sync.WaitGroup
 	defer open.Wait()

@@ -32,14 +32,14 @@ type said struct {
 	id      string
 }
 
-// heard is what one participant was told of a chat.
-type heard struct {
+// received is what one participant has received of a chat.
+type received struct {
 	who, chat string
 	messages  []message
 	breaks    []int // before these places, the SDK has said that continuity was lost
 }
 
-func (h *heard) last() int64 {
+func (h *received) last() int64 {
 	if h == nil || len(h.messages) == 0 {
 		return 0
 	}
@@ -74,15 +74,15 @@ func (v *verdict) complain(count *int, format string, args ...any) {
 	}
 }
 
-// judge compares what is stored of every chat with what was said and what was heard.
-func judge(stored map[string][]message, sayings []*said, logs []*heard) verdict {
+// judge compares what is stored of every chat with what was said and what was received.
+func judge(stored map[string][]message, sayings []*said, logs []*received) verdict {
 	var v verdict
 	for chat, list := range stored {
 		v.judgeStored(chat, list)
 	}
 	v.judgeSaid(stored, sayings)
 	for _, h := range logs {
-		v.judgeHeard(h, stored[h.chat])
+		v.judgeReceived(h, stored[h.chat])
 	}
 	return v
 }
@@ -158,9 +158,9 @@ func (v *verdict) judgeSaid(stored map[string][]message, sayings []*said) {
 	}
 }
 
-// judgeHeard: the log is what is stored, each once and in order; or the SDK said that
+// judgeReceived: the log is what is stored, each once and in order; or the SDK said that
 // continuity was lost before anything newer.
-func (v *verdict) judgeHeard(h *heard, stored []message) {
+func (v *verdict) judgeReceived(h *received, stored []message) {
 	v.delivered += len(h.messages)
 	v.breaks += len(h.breaks)
 	byIndex := map[int64]message{}
@@ -203,7 +203,7 @@ func (v *verdict) judgeHeard(h *heard, stored []message) {
 // The judge must find what it is there for.
 func TestVerdict(t *testing.T) {
 	const chat = "chat"
-	fresh := func() (map[string][]message, []*said, []*heard) {
+	fresh := func() (map[string][]message, []*said, []*received) {
 		stored := []message{
 			{1, "bot", "Hello!", "b", wire.ParticipantBot},
 			{2, "c1", marker + "c 1", "c", wire.ParticipantCustomer},
@@ -220,7 +220,7 @@ func TestVerdict(t *testing.T) {
 		for i := range told {
 			told[i].kind = ""
 		}
-		return map[string][]message{chat: stored}, sayings, []*heard{
+		return map[string][]message{chat: stored}, sayings, []*received{
 			{who: "c", chat: chat, messages: slices.Clone(told)}, {who: "a", chat: chat, messages: told},
 		}
 	}
@@ -229,40 +229,40 @@ func TestVerdict(t *testing.T) {
 		t.Fatalf("what is right is judged %+v", v)
 	}
 	for name, tt := range map[string]struct {
-		harm func(stored map[string][]message, sayings []*said, logs []*heard)
+		harm func(stored map[string][]message, sayings []*said, logs []*received)
 		want func(v verdict) int
 	}{
-		"a log lacks one": {func(_ map[string][]message, _ []*said, l []*heard) {
+		"a log lacks one": {func(_ map[string][]message, _ []*said, l []*received) {
 			l[0].messages = slices.Delete(l[0].messages, 2, 3)
 		}, func(v verdict) int { return v.lost }},
-		"a log lacks the last": {func(_ map[string][]message, _ []*said, l []*heard) { l[1].messages = l[1].messages[:3] }, func(v verdict) int { return v.lost }},
-		"a log has one twice": {func(_ map[string][]message, _ []*said, l []*heard) {
+		"a log lacks the last": {func(_ map[string][]message, _ []*said, l []*received) { l[1].messages = l[1].messages[:3] }, func(v verdict) int { return v.lost }},
+		"a log has one twice": {func(_ map[string][]message, _ []*said, l []*received) {
 			l[0].messages = slices.Insert(l[0].messages, 2, l[0].messages[1])
 		}, func(v verdict) int { return v.duplicates }},
-		"a log is out of order":  {func(_ map[string][]message, _ []*said, l []*heard) { m := l[0].messages; m[1], m[2] = m[2], m[1] }, func(v verdict) int { return v.outOfOrder }},
-		"a log has another text": {func(_ map[string][]message, _ []*said, l []*heard) { l[0].messages[2].text += "!" }, func(v verdict) int { return v.unsaid }},
-		"a log has a stranger": {func(_ map[string][]message, _ []*said, l []*heard) {
+		"a log is out of order":  {func(_ map[string][]message, _ []*said, l []*received) { m := l[0].messages; m[1], m[2] = m[2], m[1] }, func(v verdict) int { return v.outOfOrder }},
+		"a log has another text": {func(_ map[string][]message, _ []*said, l []*received) { l[0].messages[2].text += "!" }, func(v verdict) int { return v.unsaid }},
+		"a log has a stranger": {func(_ map[string][]message, _ []*said, l []*received) {
 			l[0].messages = append(l[0].messages, message{index: 5, id: "x"})
 		}, func(v verdict) int { return v.unsaid }},
-		"an acknowledged is gone": {func(s map[string][]message, _ []*said, _ []*heard) { s[chat] = s[chat][:3] }, func(v verdict) int { return v.lost }},
-		"the store has a gap":     {func(s map[string][]message, _ []*said, _ []*heard) { s[chat][3].index = 5 }, func(v verdict) int { return v.lost }},
-		"stored twice": {func(s map[string][]message, _ []*said, _ []*heard) {
+		"an acknowledged is gone": {func(s map[string][]message, _ []*said, _ []*received) { s[chat] = s[chat][:3] }, func(v verdict) int { return v.lost }},
+		"the store has a gap":     {func(s map[string][]message, _ []*said, _ []*received) { s[chat][3].index = 5 }, func(v verdict) int { return v.lost }},
+		"stored twice": {func(s map[string][]message, _ []*said, _ []*received) {
 			m := s[chat][3]
 			m.index, m.id = 5, "c2b"
 			s[chat] = append(s[chat], m)
 		}, func(v verdict) int { return v.duplicates }},
-		"a rejected twice": {func(s map[string][]message, _ []*said, _ []*heard) {
+		"a rejected twice": {func(s map[string][]message, _ []*said, _ []*received) {
 			for i := range int64(2) {
 				s[chat] = append(s[chat], message{5 + i, fmt.Sprint(i), marker + "c 3", "c", wire.ParticipantCustomer})
 			}
 		}, func(v verdict) int { return v.duplicates }},
-		"acknowledged as another": {func(_ map[string][]message, s []*said, _ []*heard) { s[0].index = 3 }, func(v verdict) int { return v.outOfOrder }},
-		"stored in another order": {func(s map[string][]message, l []*said, _ []*heard) {
+		"acknowledged as another": {func(_ map[string][]message, s []*said, _ []*received) { s[0].index = 3 }, func(v verdict) int { return v.outOfOrder }},
+		"stored in another order": {func(s map[string][]message, l []*said, _ []*received) {
 			s[chat][1].text, s[chat][3].text = s[chat][3].text, s[chat][1].text
 		}, func(v verdict) int { return v.outOfOrder }},
-		"nobody said it": {func(s map[string][]message, _ []*said, _ []*heard) { s[chat][2].text = marker + "x" }, func(v verdict) int { return v.unsaid }},
-		"unsettled":      {func(_ map[string][]message, s []*said, _ []*heard) { s[3].settled = 0 }, func(v verdict) int { return v.unsettled }},
-		"settled twice":  {func(_ map[string][]message, s []*said, _ []*heard) { s[0].settled = 2 }, func(v verdict) int { return v.settledTwice }},
+		"nobody said it": {func(s map[string][]message, _ []*said, _ []*received) { s[chat][2].text = marker + "x" }, func(v verdict) int { return v.unsaid }},
+		"unsettled":      {func(_ map[string][]message, s []*said, _ []*received) { s[3].settled = 0 }, func(v verdict) int { return v.unsettled }},
+		"settled twice":  {func(_ map[string][]message, s []*said, _ []*received) { s[0].settled = 2 }, func(v verdict) int { return v.settledTwice }},
 	} {
 		stored, sayings, logs := fresh()
 		tt.harm(stored, sayings, logs)

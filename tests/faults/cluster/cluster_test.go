@@ -18,7 +18,7 @@ import (
 )
 
 // Three NATS servers and two gateways, as processes: what is said at one gateway is
-// heard at the other, and a NATS leader that is killed costs time only.
+// received at the other, and a NATS leader that is killed costs time only.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("five processes")
@@ -50,11 +50,11 @@ func TestCluster(t *testing.T) {
 	a, b := gateways[0], gateways[1]
 	transport := native.New(native.Options{})
 	defer transport.Close()
-	heard := make(chan string, 64)
+	received := make(chan string, 64)
 	desk := account.Desk(a.URL, http.DefaultClient)
 	visitor, err := account.Visit(ctx, b.URL, transport, desk, uuid.NewString(), "ann", func(e sdk.Event) {
 		if e.Message != nil && (e.Message.SenderParticipant.ParticipantType == "AGENT" || e.Type == sdk.EventMessageDelivered) {
-			heard <- e.Message.Body.Text
+			received <- e.Message.Body.Text
 		}
 	})
 	if err != nil {
@@ -63,15 +63,15 @@ func TestCluster(t *testing.T) {
 	hear := func(want string) {
 		t.Helper()
 		select {
-		case got := <-heard:
+		case got := <-received:
 			if got != want {
-				t.Fatalf("heard %q, not %q", got, want)
+				t.Fatalf("received %q, not %q", got, want)
 			}
 		case <-ctx.Done():
 			t.Fatalf("did not hear %q: A: %s\nB: %s", want, a.Log.Last(20), b.Log.Last(20))
 		}
 	}
-	t.Run("said at one gateway, heard at the other", func(t *testing.T) {
+	t.Run("said at one gateway, received at the other", func(t *testing.T) {
 		if err := desk.Send(ctx, visitor.Chat, visitor.Agent, "Good morning.", "1"); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestCluster(t *testing.T) {
 		}
 		hear("The same to you.")
 	})
-	t.Run("MSG-5 the NATS leader is killed: every send goes through, once, and is heard soon", func(t *testing.T) {
+	t.Run("MSG-5 the NATS leader is killed: every send goes through, once, and is received soon", func(t *testing.T) {
 		// What the leader had beside the stream is elsewhere each time: a gateway's consumer may
 		// be on the node that dies, or be given to it while it is not known to be dead.
 		for round := range 3 {
@@ -120,20 +120,20 @@ func TestCluster(t *testing.T) {
 				}
 			}
 			times := map[string]int{}
-			late := time.NewTimer(heardWithin)
+			late := time.NewTimer(receivedWithin)
 			defer late.Stop()
-			for heardNow := 0; heardNow < 2*n; heardNow++ {
+			for count := 0; count < 2*n; count++ {
 				select {
-				case text := <-heard:
+				case text := <-received:
 					times[text]++
 				case <-late.C:
-					t.Fatalf("round %d: only %d of %d messages were heard within %v of the last acknowledgement\nB: %s", round, heardNow, 2*n, heardWithin, b.Log.Last(20))
+					t.Fatalf("round %d: only %d of %d messages were received within %v of the last acknowledgement\nB: %s", round, count, 2*n, receivedWithin, b.Log.Last(20))
 				}
 			}
 			for i := range n {
 				for _, text := range []string{name("customer", i), name("agent", i)} {
 					if times[text] != 1 {
-						t.Errorf("%q was heard %d times", text, times[text])
+						t.Errorf("%q was received %d times", text, times[text])
 					}
 				}
 			}
@@ -168,5 +168,5 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// heardWithin is more than a cluster needs to choose new leaders.
-const heardWithin = 25 * time.Second
+// receivedWithin is more than a cluster needs to choose new leaders.
+const receivedWithin = 25 * time.Second

@@ -181,7 +181,7 @@ type log struct {
 	hasPlace bool
 	target   wire.EventID // up to here events were lost for good
 	// reread is when the engagements were read again after that: what they show then
-	// may go unheard as an event. 0: not yet.
+	// may go undelivered as an event. 0: not yet.
 	reread  time.Duration
 	views   map[string]*view
 	mirror  map[string]sdk.Engagement
@@ -217,21 +217,21 @@ type log struct {
 	remindedAt, toldAt   time.Duration   // the last TOKEN_EXPIRY_REMINDER and TOKEN_EXPIRED
 	refusals             int             // of the stream's tokens, in a row
 	refusedAt            time.Duration
-	unheardRefusal       bool            // the stream's token was refused, and no FAILED has come since
+	undeliveredRefusal   bool            // the stream's token was refused, and no FAILED has come since
 	refusedAts, retryAts []time.Duration // of this session
 }
 
 // view is one chat as a page's handlers hear of it.
 type view struct {
-	list   []sdktest.StreamEvent // what truly happened in it after the place
-	expect []expectation
-	k      int // all before is heard or excused
-	left   bool
-	done   []bool          // heard
-	raised map[string]bool // ids of messages that came as events
-	paged  map[string]bool // ids of others' messages that were in a snapshot while the page was in
-	heard  int64           // newest index
-	active bool            // ENGAGEMENT_ACTIVE was heard, or it was in at the beginning
+	list      []sdktest.StreamEvent // what truly happened in it after the place
+	expect    []expectation
+	k         int // all before is delivered or excused
+	left      bool
+	done      []bool          // delivered
+	raised    map[string]bool // ids of messages that came as events
+	paged     map[string]bool // ids of others' messages that were in a snapshot while the page was in
+	delivered int64           // newest index
+	active    bool            // ENGAGEMENT_ACTIVE was delivered, or it was in at the beginning
 }
 
 type expectation int
@@ -616,7 +616,7 @@ func (l *log) dated(e *Entry) {
 	at, off := l.instant(e.Event.Date), time.Duration(0)
 	if l.clocks() {
 		if off = l.clockError; off < 0 || l.phase == initing {
-			return // what was decided before the first measurement may be heard after it
+			return // what was decided before the first measurement may be delivered after it
 		}
 		if l.held(l.measuredAt, l.now) { // so may what was decided before the last one
 			if off = l.errorBefore; off < 0 {
@@ -662,7 +662,7 @@ func (l *log) called(c *Call) {
 	}
 }
 
-// taken is a call that returns its outcome. What it causes may be heard before that, so
+// taken is a call that returns its outcome. What it causes may be delivered before that, so
 // it counts from when it was made.
 func (l *log) taken(c *Call) {
 	if c.Kind == doToken {
@@ -923,7 +923,7 @@ func (l *log) streamRefused() {
 	if !l.clocks() {
 		return
 	}
-	l.unheardRefusal = true
+	l.undeliveredRefusal = true
 	recent := func(t time.Duration) bool { return t < l.now-tokenEvents }
 	l.retryAts = slices.DeleteFunc(l.retryAts, recent)
 	l.refusedAts = append(slices.DeleteFunc(l.refusedAts, recent), l.now)
@@ -1004,7 +1004,7 @@ func (l *log) initialized(e *sdk.Event) {
 	} else if u := next.Call.User; len(u.Engagements) != len(e.User.Engagements) || u.DisplayName != "Ann" {
 		l.say("INIT-7 init resolved with %+v, INITIALIZED had %+v", u, e.User)
 	}
-	// What is to be heard from here on.
+	// What is to be delivered from here on.
 	session := l.session
 	if _, ok := l.j.events[session]; !ok {
 		l.j.events[session] = l.j.p.Events(session)
@@ -1197,8 +1197,8 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 	if !l.clocks() {
 		return
 	}
-	unheard := l.unheardRefusal
-	l.unheardRefusal = false
+	undelivered := l.undeliveredRefusal
+	l.undeliveredRefusal = false
 	switch sdk.FailureReason(e.Reason) {
 	case sdk.FailureUnauthorized:
 	case sdk.FailureForbidden:
@@ -1210,7 +1210,7 @@ func (l *log) countRefusal(e *sdk.Event, at time.Duration) {
 		}()
 	case sdk.FailureReconnectionTimeout:
 		// A window that ends with a refusal: the one event tells of both.
-		if n := len(l.refusedAts); !unheard || n == 0 || (l.refusedAts[n-1]-at).Abs() > tick+l.blur {
+		if n := len(l.refusedAts); !undelivered || n == 0 || (l.refusedAts[n-1]-at).Abs() > tick+l.blur {
 			return
 		}
 	default:
@@ -1327,7 +1327,7 @@ func (l *log) chat(e *sdk.Event) {
 				l.delayed[c.Text] = true
 			}
 		}
-		v.heard = max(v.heard, m.MessageIndex)
+		v.delivered = max(v.delivered, m.MessageIndex)
 		v.raised[m.MessageID] = true
 		if v.paged[m.MessageID] {
 			l.say("PAGE-3 %d was in a snapshot and comes as an event", m.MessageIndex)
@@ -1386,7 +1386,7 @@ func (l *log) chat(e *sdk.Event) {
 	}
 }
 
-// match finds what truly happened and is now heard: the next, but for what is excused.
+// match finds what truly happened and is now delivered: the next, but for what is excused.
 // -1: nothing. dated: at the very time that the event says.
 func (l *log) match(v *view, e *sdk.Event, dated bool) int {
 	for k := v.k; k < len(v.list); k++ {
@@ -1431,12 +1431,12 @@ func (l *log) shownAnyway(x *sdktest.StreamEvent) bool {
 	return l.lost(x) || l.target > 0 && l.instant(x.Event.Date) <= l.reread
 }
 
-// resyncing tells whether a chat's lost events are not all heard yet, or just were.
+// resyncing tells whether a chat's lost events are not all delivered yet, or just were.
 func (l *log) resyncing(v *view) bool {
 	return v.k == 0 || v.k > len(v.list) || l.shownAnyway(&v.list[min(v.k, len(v.list)-1)]) || v.k > 0 && l.shownAnyway(&v.list[v.k-1])
 }
 
-// excused tells whether an event that truly happened may go unheard.
+// excused tells whether an event that truly happened may go undelivered.
 func (l *log) excused(v *view, k int) bool {
 	x := &v.list[k]
 	own := x.Event.Type == wire.EventEngagementTerminated ||
@@ -1499,9 +1499,9 @@ func (l *log) page(c *Call) {
 		l.say("PAGE-1 %d items on a page of %d", n, p.Cursor.Size)
 	}
 	if n > 0 {
-		// What is older, but had not been heard of, is not of the snapshot.
+		// What is older, but had not been delivered, is not of the snapshot.
 		oldest := p.Items[n-1].MessageIndex
-		if p.HasPrevious && oldest == 1 || !p.HasPrevious && oldest > 1 && c.Heard > 0 {
+		if p.HasPrevious && oldest == 1 || !p.HasPrevious && oldest > 1 && c.Delivered > 0 {
 			l.say("PAGE-2 hasPrevious is %v at %d", p.HasPrevious, oldest)
 		}
 	}
@@ -1516,8 +1516,8 @@ func (l *log) page(c *Call) {
 		if p.Cursor.Size != want {
 			l.say("PAGE-1 the page's size is %d", p.Cursor.Size)
 		}
-		if p.Cursor.End < c.Heard {
-			l.say("PAGE-3 the page had heard of %d, the snapshot ends at %d", c.Heard, p.Cursor.End)
+		if p.Cursor.End < c.Delivered {
+			l.say("PAGE-3 the page had received %d, the snapshot ends at %d", c.Delivered, p.Cursor.End)
 		}
 		l.seam(c)
 		return
@@ -1530,7 +1530,7 @@ func (l *log) page(c *Call) {
 		return
 	}
 	switch edge := from.Items[len(from.Items)-1].MessageIndex; {
-	case c.To == sdk.Older && (p.Items[0].MessageIndex >= edge || p.Items[0].MessageIndex+1 < edge && p.Items[0].MessageIndex+1 <= c.Heard):
+	case c.To == sdk.Older && (p.Items[0].MessageIndex >= edge || p.Items[0].MessageIndex+1 < edge && p.Items[0].MessageIndex+1 <= c.Delivered):
 		l.say("PAGE-4 the page before %d begins at %d", edge, p.Items[0].MessageIndex)
 	case c.To == sdk.Newer && p.Items[n-1].MessageIndex <= from.Items[0].MessageIndex:
 		l.say("PAGE-4 the page after %d ends at %d", from.Items[0].MessageIndex, p.Items[n-1].MessageIndex)
@@ -1555,14 +1555,14 @@ func (l *log) seam(c *Call) {
 		// A page that went before, and comes back, may have sent as the same session.
 		if stored := l.j.stored[c.Chat]; stored[m.MessageIndex-1].SessionID != l.session {
 			v.paged[m.MessageID] = true
-			if v.raised[m.MessageID] && m.MessageIndex > c.Heard {
+			if v.raised[m.MessageID] && m.MessageIndex > c.Delivered {
 				l.say("PAGE-3 %d came as an event after the call and is in the snapshot", m.MessageIndex)
 			}
 		}
 	}
-	for i := oldest; i <= c.Heard; i++ {
+	for i := oldest; i <= c.Delivered; i++ {
 		if !known[i] {
-			l.say("PAGE-3 %d had been heard of and is missing from the snapshot", i)
+			l.say("PAGE-3 %d had been delivered and is missing from the snapshot", i)
 			return
 		}
 	}
@@ -1595,7 +1595,7 @@ func (l *log) calm() {
 		}
 		for k := v.k; k < len(v.list); k++ {
 			if v.list[k].ID <= l.calmPosition() && !l.excused(v, k) {
-				l.say("every message reaches the page: %s %s was never heard", short(id), describe(&v.list[k]))
+				l.say("every message reaches the page: %s %s was never delivered", short(id), describe(&v.list[k]))
 				break
 			}
 		}

@@ -29,7 +29,7 @@ type page struct {
 	left      bool
 	slow      time.Duration
 	react     map[sdk.EventType][]Step
-	heard     map[string]int64 // newest index by chat
+	delivered map[string]int64 // newest index by chat
 	words     int
 	renewed   time.Duration   // when the token is or was last renewed
 	reads     []time.Duration // when frames came; the reader's own
@@ -61,7 +61,7 @@ func (s *tabStorage) Remove(key string) error {
 func (l *player) newPage(slot int, storage *sdktest.Storage) *page {
 	g := &page{
 		l: l, slot: slot, n: len(l.record.pages), device: l.p.Device(), storage: &tabStorage{Storage: storage},
-		react: map[sdk.EventType][]Step{}, heard: map[string]int64{},
+		react: map[sdk.EventType][]Step{}, delivered: map[string]int64{},
 	}
 	g.device.StepClock(l.clock)
 	g.c = sdk.NewCore(sdk.Options{
@@ -105,7 +105,7 @@ func (g *page) deliver(e sdk.Event) {
 		return
 	}
 	if e.Message != nil {
-		g.heard[e.EngagementID] = max(g.heard[e.EngagementID], e.Message.MessageIndex)
+		g.delivered[e.EngagementID] = max(g.delivered[e.EngagementID], e.Message.MessageIndex)
 	}
 	if e.EngagementID != "" {
 		g.know(e.EngagementID)
@@ -139,18 +139,18 @@ func (g *page) habits(e sdk.Event) {
 			after += 5 * time.Second
 		}
 		g.renewed = l.record.now() + after
-		l.later(g, after, Step{Step: sdktest.Step{Kind: doToken, For: life.TokenTTL}})
+		l.planStep(g, after, Step{Step: sdktest.Step{Kind: doToken, For: life.TokenTTL}})
 	}
 	switch e.Type {
 	case sdk.EventInitialized:
 		g.chats = nil
 		if len(e.User.Engagements) == 0 {
-			l.later(g, time.Second, Step{Step: sdktest.Step{Kind: doCreate}})
+			l.planStep(g, time.Second, Step{Step: sdktest.Step{Kind: doCreate}})
 		}
 		for _, n := range e.User.Engagements {
 			g.know(n.EngagementID)
 			if n.EngagementStatus == wire.EngagementPending {
-				l.later(g, time.Second, Step{Step: sdktest.Step{Kind: doJoin}})
+				l.planStep(g, time.Second, Step{Step: sdktest.Step{Kind: doJoin}})
 			}
 		}
 	case sdk.EventTokenExpiryReminder:
@@ -168,11 +168,11 @@ func (g *page) habits(e sdk.Event) {
 		case e.Reason == string(sdk.FailureForbidden) && !life.Deaf:
 			renew(life.RenewAfter)
 		case e.Reason == string(sdk.FailureReconnectionTimeout) && life.RetryAfter >= 0:
-			l.later(g, life.RetryAfter, Step{Step: sdktest.Step{Kind: doRetry}})
+			l.planStep(g, life.RetryAfter, Step{Step: sdktest.Step{Kind: doRetry}})
 		}
 	case sdk.EventShutdown:
 		if life.AgainAfter >= 0 {
-			l.later(g, life.AgainAfter, Step{Step: sdktest.Step{Kind: doInit}})
+			l.planStep(g, life.AgainAfter, Step{Step: sdktest.Step{Kind: doInit}})
 		}
 	}
 }
@@ -286,9 +286,9 @@ func (g *page) do(s Step) {
 		})
 	case doHistory:
 		chat := g.chat(s.Pick)
-		c := &Call{Kind: doHistory, Chat: chat, Size: s.Code, Heard: g.heard[chat]}
+		c := &Call{Kind: doHistory, Chat: chat, Size: s.Code, Delivered: g.delivered[chat]}
 		end := g.begin(c)
-		g.c.Messages(chat, s.Code, c.Heard, func(p sdk.Page, err error) {
+		g.c.Messages(chat, s.Code, c.Delivered, func(p sdk.Page, err error) {
 			c.Result = p
 			if err == nil {
 				g.iterators = append(g.iterators, c)
@@ -301,7 +301,7 @@ func (g *page) do(s Step) {
 		}
 		i := s.Pick % len(g.iterators)
 		from := g.iterators[i]
-		c := &Call{Kind: doTurn, Chat: from.Chat, From: &from.Result, Heard: from.Heard, To: sdk.Direction(s.Code)}
+		c := &Call{Kind: doTurn, Chat: from.Chat, From: &from.Result, Delivered: from.Delivered, To: sdk.Direction(s.Code)}
 		end := g.begin(c)
 		g.c.Turn(c.From.Cursor, c.To, func(p sdk.Page, err error) {
 			c.Result = p
@@ -316,7 +316,7 @@ func (g *page) do(s Step) {
 	case doToken:
 		err := g.token(sdktest.Claims{}, l.issue(s.For), false)
 		if err != nil && l.life.Clocks && !l.calm && asError(err).Code == sdk.CodeTokenInvalid {
-			l.later(g, 20*time.Second, s) // it is from a cache, and has expired
+			l.planStep(g, 20*time.Second, s) // it is from a cache, and has expired
 		}
 	case doBadToken:
 		switch s.Code {
@@ -341,7 +341,7 @@ func (g *page) do(s Step) {
 		}
 		g.note(Entry{What: wasOffline})
 		g.c.Wake(sdk.WakeOffline)
-		l.later(g, s.For, Step{Step: sdktest.Step{Kind: endOffline}})
+		l.planStep(g, s.For, Step{Step: sdktest.Step{Kind: endOffline}})
 	case endOffline:
 		g.device.Offline(false)
 		g.note(Entry{What: wasOnline})
@@ -354,7 +354,7 @@ func (g *page) do(s Step) {
 	case doStorage:
 		g.storage.refused = true
 		g.storage.Fail(sdktest.ErrLost, sdktest.ErrLost)
-		l.later(g, s.For, Step{Step: sdktest.Step{Kind: endStorage}})
+		l.planStep(g, s.For, Step{Step: sdktest.Step{Kind: endStorage}})
 	case endStorage:
 		g.storage.Fail(nil, nil)
 	}
@@ -378,7 +378,7 @@ func (g *page) init(ttl time.Duration) {
 		c.User = u
 		end(err)
 		if err != nil && !g.l.calm && !g.left && g.l.life.AgainAfter >= 0 && asError(err).Code != sdk.CodeAlreadyInitialized {
-			g.l.later(g, g.l.life.AgainAfter+time.Second, Step{Step: sdktest.Step{Kind: doInit}})
+			g.l.planStep(g, g.l.life.AgainAfter+time.Second, Step{Step: sdktest.Step{Kind: doInit}})
 		}
 	})
 }

@@ -18,12 +18,12 @@ import (
 
 // player lets a life happen.
 type player struct {
-	life    *Life
-	p       *sdktest.Platform
-	weather *sdktest.Weather
-	record  *Record
-	slots   []*page // the page that is open in each tab
-	calm    bool    // the end of the life has come: pages only do what they are told
+	life   *Life
+	p      *sdktest.Platform
+	faults *sdktest.Faults
+	record *Record
+	slots  []*page // the page that is open in each tab
+	calm   bool    // the end of the life has come: pages only do what they are told
 
 	clock   time.Duration // by which the devices' wall clocks are ahead
 	token   string        // that the back end made last
@@ -65,7 +65,7 @@ func Play(t *testing.T, life *Life) (o Outcome) {
 		o.record = l.record
 		l.p = sdktest.New(life.Platform)
 		defer l.p.Close()
-		l.weather = l.p.Weather()
+		l.faults = l.p.Faults()
 		left := l.play()
 		o.Virtual = l.record.now()
 		o.Problems = Judge(life, l.record, l.p)
@@ -81,8 +81,8 @@ func (l *player) random() uint64 {
 	return l.source.Uint64()
 }
 
-// later plans a step of a page.
-func (l *player) later(g *page, d time.Duration, s Step) {
+// planStep plans a step of a page, or of nobody, in that time from now.
+func (l *player) planStep(g *page, d time.Duration, s Step) {
 	l.mu.Lock()
 	l.agenda = append(l.agenda, plan{time.Now().Add(d), g, s})
 	l.mu.Unlock()
@@ -139,10 +139,10 @@ func (l *player) until(end time.Time) {
 func (l *player) play() (left []string) {
 	for i := range l.life.Tabs {
 		l.slots = append(l.slots, l.newPage(i, sdktest.NewStorage()))
-		l.later(l.slots[i], time.Duration(i)*time.Second, Step{Step: sdktest.Step{Kind: doInit}})
+		l.planStep(l.slots[i], time.Duration(i)*time.Second, Step{Step: sdktest.Step{Kind: doInit}})
 	}
 	if l.life.KeepsTalking {
-		l.later(l.slots[0], time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
+		l.planStep(l.slots[0], time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
 	}
 	began := time.Now()
 	for _, s := range l.life.Steps {
@@ -157,7 +157,7 @@ func (l *player) play() (left []string) {
 	return l.end()
 }
 
-// happens does a step of the weather.
+// happens does a step of the fault schedule.
 func (l *player) happens(s Step) {
 	switch s.Kind {
 	case stepClock:
@@ -169,9 +169,9 @@ func (l *player) happens(s Step) {
 	case refuseTokens:
 		l.p.RefuseTokens(true)
 		l.refused++
-		l.later(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
+		l.planStep(nil, s.For, Step{Step: sdktest.Step{Kind: endRefuse, Count: l.refused}})
 	default:
-		l.weather.Do(s.Step)
+		l.faults.Do(s.Step)
 	}
 }
 
@@ -217,11 +217,11 @@ func (l *player) act(g *page, s Step) {
 				g.do(Step{Step: sdktest.Step{Kind: doResetIdle}})
 			}
 		}
-		l.later(l.slots[0], time.Minute, s)
+		l.planStep(l.slots[0], time.Minute, s)
 		return
 	case g.asleep:
 		if s.Kind == endOffline || s.Kind == endStorage {
-			l.later(g, time.Second, s)
+			l.planStep(g, time.Second, s)
 		}
 		return
 	}
@@ -248,7 +248,7 @@ func (l *player) sleep(g *page, s Step) {
 	g.note(Entry{What: wasAsleep})
 	g.device.Sleep()
 	g.c.Messages("", -1, 0, nil)
-	l.later(g, s.For, Step{Step: sdktest.Step{Kind: endSleep, Code: s.Code}})
+	l.planStep(g, s.For, Step{Step: sdktest.Step{Kind: endSleep, Code: s.Code}})
 }
 
 // reload closes a page without a word, and loads it again in the same tab.
@@ -258,7 +258,7 @@ func (l *player) reload(g *page) {
 	n.storage.refused = g.storage.refused
 	l.slots[g.slot] = n
 	if l.life.KeepsTalking && g.slot == 0 {
-		l.later(n, time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
+		l.planStep(n, time.Minute, Step{Step: sdktest.Step{Kind: keepTalk}})
 	}
 	n.do(Step{Step: sdktest.Step{Kind: doInit}})
 }
@@ -278,7 +278,7 @@ func (l *player) end() (left []string) {
 	l.mu.Lock()
 	l.agenda = nil
 	l.mu.Unlock()
-	l.weather.Clear()
+	l.faults.Clear()
 	l.p.RefuseTokens(false)
 	for _, g := range l.slots {
 		clear(g.react)
@@ -308,8 +308,8 @@ func (l *player) end() (left []string) {
 	for _, g := range l.slots {
 		g.do(Step{Step: sdktest.Step{Kind: doList}})
 	}
-	for i := range 3 { // is everything heard that is said now?
-		l.weather.Do(sdktest.Step{Kind: sdktest.AgentWrites, Code: i, Pick: i})
+	for i := range 3 { // is everything delivered that is said now?
+		l.faults.Do(sdktest.Step{Kind: sdktest.AgentWrites, Code: i, Pick: i})
 	}
 	time.Sleep(10 * time.Second)
 	synctest.Wait()

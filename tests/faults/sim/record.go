@@ -71,13 +71,13 @@ type Call struct {
 	// Behind is how many entries the record had when the page had been told everything
 	// that the client had decided before this call acted. What lies between the call
 	// and there was in flight, see settleOrder.
-	Behind int
-	Gone   bool // there was no session any more when the call acted
-	Bad    bool // its arguments are to be refused
-	Size   int
-	From   *sdk.Page // turn: from where
-	To     sdk.Direction
-	Heard  int64 // getMessages: the newest index that the page had heard of
+	Behind    int
+	Gone      bool // there was no session any more when the call acted
+	Bad       bool // its arguments are to be refused
+	Size      int
+	From      *sdk.Page // turn: from where
+	To        sdk.Direction
+	Delivered int64 // getMessages: the newest index that had been delivered to the page
 
 	Engagement  sdk.Engagement
 	Found       bool

@@ -13,7 +13,7 @@ import (
 	"openchat/sdk/sdktest"
 )
 
-// What a customer's page does, beside what sdktest's weather does to it. The fields of
+// What a customer's page does, beside the faults of sdktest. The fields of
 // sdktest.Step mean here what is said; Pick chooses a chat that the page knows of.
 const (
 	doInit       sdktest.Kind = "init"
@@ -41,7 +41,7 @@ const (
 	doStorage    sdktest.Kind = "storage refuses" // for For
 )
 
-// What the weather does beside sdktest's, in lives with Clocks.
+// Faults beside those of sdktest, in lives with Clocks.
 const (
 	stepClock    sdktest.Kind = "step clock"    // every device's wall clock goes forward by For, or back
 	refuseTokens sdktest.Kind = "refuse tokens" // every token, for For, as while a key is being rotated
@@ -53,17 +53,17 @@ var reactions = []sdktest.Kind{doSend, doCreate, doDisconnect, doHistory, doShut
 // maxSlots bounds how many tabs of one user are open at a time.
 const maxSlots = 4
 
-// nobody is the Tab of steps that are the weather's.
+// nobody is the Tab of steps that are faults or the agents'.
 const nobody = -1
 
 // Step is one thing that happens in a life.
 type Step struct {
-	Tab int // whose page; nobody: the weather's
+	Tab int // whose page; nobody: a fault, or an agent's step
 	sdktest.Step
 }
 
 func (s Step) String() string {
-	who := "weather"
+	who := "faults"
 	if s.Tab != nobody {
 		who = fmt.Sprintf("tab %d", s.Tab)
 	}
@@ -143,12 +143,12 @@ func NewLife(seed uint64) *Life {
 		longest = 10 * time.Minute
 	}
 	// Short lives are as rich as long ones: what happens matters, not how long nothing does.
-	for _, s := range sdktest.Forecast(r.Uint64(), sdktest.Climate{Length: l.Length, Storms: 2 + r.IntN(12), MaxOutage: longest, Agents: 10 + r.IntN(40)}) {
+	for _, s := range sdktest.NewSchedule(r.Uint64(), sdktest.ScheduleOptions{Length: l.Length, Bursts: 2 + r.IntN(12), MaxOutage: longest, Agents: 10 + r.IntN(40)}) {
 		l.Steps = append(l.Steps, Step{nobody, s})
 	}
 	for range 4 + r.IntN(20) { // bursts
 		at := time.Duration(r.Int64N(int64(l.Length)))
-		if r.IntN(3) == 0 { // in the middle of a storm
+		if r.IntN(3) == 0 { // in the middle of a burst of faults
 			at = l.Steps[r.IntN(len(l.Steps))].At
 		}
 		for range 1 + r.IntN(8) {

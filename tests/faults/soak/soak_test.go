@@ -34,7 +34,7 @@ type reading struct {
 func read(f *harness.FaultyOrigin, b *harness.Tab) (r reading) {
 	b.T.Helper()
 	var seen struct{ Memory, Values, Funcs, Made int }
-	b.Eval(&seen, `soak.look()`)
+	b.Eval(&seen, `soak.takeFewest()`)
 	r.memory, r.values, r.funcs, r.made = seen.Memory, seen.Values, seen.Funcs, seen.Made
 	r.sockets = b.CountObjects("WebSocket", "o !== WebSocket.prototype && o.readyState !== WebSocket.CLOSED")
 	r.aborts = b.CountObjects("AbortController", "true")
@@ -117,7 +117,7 @@ func soakTab(t *testing.T, f *harness.FaultyOrigin) *harness.Tab {
 		window.note = () => {};
 		let fewest = Infinity;
 		window.soak = {
-			sample: () => (fewest = Math.min(fewest, core.look().values)),
+			sample: () => (fewest = Math.min(fewest, core.counts().values)),
 			collect: async (refused) => {
 				for (let i = 0; i < 200; i++) {
 					try { await refused() } catch {}
@@ -125,7 +125,7 @@ func soakTab(t *testing.T, f *harness.FaultyOrigin) *harness.Tab {
 					soak.sample();
 				}
 			},
-			look: () => { soak.sample(); const r = { ...core.look(), values: fewest }; fewest = Infinity; return r },
+			takeFewest: () => { soak.sample(); const r = { ...core.counts(), values: fewest }; fewest = Infinity; return r },
 		};
 	})()`)
 	return b

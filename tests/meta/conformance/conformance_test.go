@@ -99,7 +99,7 @@ func TestReport(t *testing.T) {
 	}{
 		{"browser and native", []string{"js T/AB-1_x pass", "sdk T/AB-1 pass"}, "both", "pass", ""},
 		{"browser alone", []string{"tests/browser T/AB-1_x pass", "tests/browser pass"}, "browser", "pass", ""},
-		{"the door is in the browser", []string{"wasm T/AB-1_x pass", "wasm pass"}, "browser", "pass", ""},
+		{"the bridge is in the browser", []string{"wasm T/AB-1_x pass", "wasm pass"}, "browser", "pass", ""},
 		{"native alone", []string{"sdk T/AB-1_x pass"}, "native", "no browser test", ""},
 		{"none", nil, "—", "no test", ""},
 		{"skipped proves nothing", []string{"js T/AB-1_x skip"}, "—", "no test", ""},

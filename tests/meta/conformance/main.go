@@ -150,13 +150,13 @@ func test(record *record, packages []string, pattern string) error {
 	if pattern != "" {
 		arguments = append(arguments, "-run", pattern)
 	}
-	isDoor := func(p string) bool { return p == "./wasm" || p == "./wasm/..." || p == door }
-	if rest := slices.DeleteFunc(slices.Clone(packages), isDoor); len(rest) > 0 {
+	isBridge := func(p string) bool { return p == "./wasm" || p == "./wasm/..." || p == bridgePackage }
+	if rest := slices.DeleteFunc(slices.Clone(packages), isBridge); len(rest) > 0 {
 		if err := goTest(record, append(slices.Clone(arguments), rest...), nil); err != nil {
 			return err
 		}
 	}
-	if slices.ContainsFunc(packages, isDoor) {
+	if slices.ContainsFunc(packages, isBridge) {
 		runner, err := filepath.Abs("dist/tools/wasmexec")
 		if err != nil {
 			return err

@@ -194,12 +194,12 @@ func (r *record) failed() bool {
 	return slices.Contains(slices.Collect(maps.Values(r.packages)), failed)
 }
 
-// door is the package whose tests run inside the browser.
-const door = "openchat/wasm"
+// bridgePackage is the package whose tests run inside the browser.
+const bridgePackage = "openchat/wasm"
 
 // inBrowser tells whether a package's tests look at a real page.
 func inBrowser(pkg string) bool {
-	return pkg == door || pkg == "openchat/js" || pkg == "openchat/tests/browser" || pkg == "openchat/tests/faults/soak"
+	return pkg == bridgePackage || pkg == "openchat/js" || pkg == "openchat/tests/browser" || pkg == "openchat/tests/faults/soak"
 }
 
 // An id stands in a test's name as a word. go test writes _ for a space.

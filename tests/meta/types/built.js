@@ -24,13 +24,13 @@ const kindOf = (value) => {
   return Array.isArray(value) ? "array" : typeof value;
 };
 
-const look = (path, value) => {
+const record = (path, value) => {
   const kind = kindOf(value);
   const known = (paths[path] = paths[path] || { count: 0, kinds: [], texts: [] });
   known.count++;
   if (!known.kinds.includes(kind)) known.kinds.push(kind);
   if (kind === "string" && !known.texts.includes(value)) known.texts.push(value);
-  if (kind === "array") value.forEach((element) => look(path + "[]", element));
+  if (kind === "array") value.forEach((element) => record(path + "[]", element));
   if (kind === "object") members(path, value);
 };
 
@@ -42,13 +42,13 @@ const members = (path, value) => {
   for (let o = value; o && !native.includes(o); o = Object.getPrototypeOf(o)) {
     for (const key of Reflect.ownKeys(o)) if (key !== "constructor") names.add(key);
   }
-  for (const key of names) look(path + "." + (typeof key === "symbol" ? "[" + key.description + "]" : key), value[key]);
+  for (const key of names) record(path + "." + (typeof key === "symbol" ? "[" + key.description + "]" : key), value[key]);
 };
 
 // What a test waits for: the next event of a type that was not waited for yet.
 const events = {};
-const heard = (type, payload) => {
-  look(type, payload);
+const onEvent = (type, payload) => {
+  record(type, payload);
   events[type] = events[type] || { come: [], waiting: [] };
   const waiting = events[type].waiting.shift();
   if (waiting) waiting(payload);
@@ -71,26 +71,26 @@ const ACCOUNT = "3b7a3d3a-8d7e-4f5c-9f39-0f1f3f6f2a11";
 // Every event once, and every object.
 window.live = async () => {
   const sdk = window.AvayaCCaaSChatSDK;
-  look("SDK", sdk);
-  for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => heard(type, payload));
+  record("SDK", sdk);
+  for (const type of Object.keys(sdk.EventType)) sdk.on(type, (payload) => onEvent(type, payload));
 
   const user = await sdk.init({ hostURL: location.origin, integrationId: ACCOUNT, appkey: "key", token: token(3600), sessionParameters: { model: "ABC-123" } });
   await event("INITIALIZED");
-  look("UserContext", user);
-  look("Engagement", user.engagements[0]);
+  record("UserContext", user);
+  record("Engagement", user.engagements[0]);
 
   const engagement = await sdk.createEngagement();
   await event("ENGAGEMENT_ACTIVE");
   await event("PARTICIPANT_ADDED");
-  look("Engagement", engagement);
+  record("Engagement", engagement);
   const promise = sdk.getEngagementById(engagement.engagementId);
   paths["getEngagementById()"] = { count: 1, kinds: ["object"], texts: [] };
   members("getEngagementById()", promise);
   if ((await promise) !== engagement) throw new Error("another engagement");
 
   const first = await engagement.sendMessage("a question");
-  look("Message", first);
-  look("Message", await engagement.sendMessage("more of it", first.messageId));
+  record("Message", first);
+  record("Message", await engagement.sendMessage("more of it", first.messageId));
   await event("MESSAGE_DELIVERED");
   await event("MESSAGE_DELIVERED");
   // The agent comes, answers both, and goes.
@@ -99,15 +99,15 @@ window.live = async () => {
   await event("PARTICIPANT_DISCONNECTED");
   await event("ENGAGEMENT_ERROR");
   const iterator = await engagement.getMessages(3);
-  look("PageIterator", iterator);
-  look("PageIterator", await iterator.previous());
+  record("PageIterator", iterator);
+  record("PageIterator", await iterator.previous());
   await engagement.disconnect();
   await event("ENGAGEMENT_TERMINATED");
 
   sleep(301);
   await event("IDLE_TIMEOUT_EXPIRED");
   sdk.resetTimer();
-  sdk.on("IDLE_TIMEOUT", (payload) => heard("IDLE_TIMEOUT", payload));
+  sdk.on("IDLE_TIMEOUT", (payload) => onEvent("IDLE_TIMEOUT", payload));
   sleep(301);
   await event("IDLE_TIMEOUT");
   sdk.resetIdleTimeout();
@@ -122,8 +122,8 @@ window.live = async () => {
 
   await sdk.shutdown();
   await event("SHUTDOWN");
-  look("ACSException", new sdk.ACSException("ACS-310", "with a cause", new Error("why")));
-  look("ACSException", await engagement.join().then(() => null, (e) => e));
+  record("ACSException", new sdk.ACSException("ACS-310", "with a cause", new Error("why")));
+  record("ACSException", await engagement.join().then(() => null, (e) => e));
   return paths;
 };
 

@@ -13,7 +13,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// Kind says what a Step of the weather does.
+// Kind says what a Step of a schedule does.
 type Kind string
 
 // What can happen to a client, and around it. Those under calls, dials and frames hit
@@ -93,13 +93,13 @@ func (s Step) String() string {
 	return b.String()
 }
 
-// Climate bounds a Forecast.
-type Climate struct {
-	// Length of the weather, a second at least. 0: ten minutes.
+// ScheduleOptions bounds a schedule.
+type ScheduleOptions struct {
+	// Length of the schedule, a second at least. 0: ten minutes.
 	Length time.Duration
-	// Storms is how many spells of faults there are, each of 1 to 8 steps within a
+	// Bursts is how many bursts of faults there are, each of 1 to 8 steps within a
 	// minute. 0: one for every four minutes.
-	Storms int
+	Bursts int
 	// MaxOutage bounds how long the platform is down at a time. 0: 60 s. The SDK's
 	// promises hold for outages within its reconnectionTimeout, 120 s by default.
 	MaxOutage time.Duration
@@ -107,39 +107,39 @@ type Climate struct {
 	Agents int
 }
 
-// Forecast makes the weather of a seed, in the order of time: the same from the same
-// seed and climate.
-func Forecast(seed uint64, c Climate) []Step {
-	if c.Length == 0 {
-		c.Length = 10 * time.Minute
+// NewSchedule makes the fault schedule of a seed, in the order of time: the same from the
+// same seed and options.
+func NewSchedule(seed uint64, o ScheduleOptions) []Step {
+	if o.Length == 0 {
+		o.Length = 10 * time.Minute
 	}
-	if c.Storms == 0 {
-		c.Storms = 1 + int(c.Length/(4*time.Minute))
+	if o.Bursts == 0 {
+		o.Bursts = 1 + int(o.Length/(4*time.Minute))
 	}
-	if c.MaxOutage == 0 {
-		c.MaxOutage = time.Minute
+	if o.MaxOutage == 0 {
+		o.MaxOutage = time.Minute
 	}
-	if c.Agents == 0 {
-		c.Agents = 1 + int(c.Length/time.Minute)
+	if o.Agents == 0 {
+		o.Agents = 1 + int(o.Length/time.Minute)
 	}
 	r := rand.New(rand.NewPCG(seed, 0x5ea))
 	var list []Step
-	for range c.Storms {
-		span := min(time.Minute, c.Length/2)
-		at := within(r, c.Length-span)
+	for range o.Bursts {
+		span := min(time.Minute, o.Length/2)
+		at := within(r, o.Length-span)
 		for range 1 + r.IntN(8) {
-			s := fault(r, c)
+			s := fault(r, o)
 			s.At = at + within(r, span)
 			list = append(list, s)
-			// A message in the middle of it is what tells whether anything is lost.
+			// A message in the middle of them is what tells whether anything is lost.
 			if r.IntN(2) == 0 {
-				list = append(list, Step{At: min(s.At+within(r, 10*time.Second), c.Length), Kind: AgentWrites, Count: 1 + r.IntN(4), Code: r.IntN(3), Pick: r.IntN(8)})
+				list = append(list, Step{At: min(s.At+within(r, 10*time.Second), o.Length), Kind: AgentWrites, Count: 1 + r.IntN(4), Code: r.IntN(3), Pick: r.IntN(8)})
 			}
 		}
 	}
-	for range c.Agents {
+	for range o.Agents {
 		s := agent(r)
-		s.At = within(r, c.Length)
+		s.At = within(r, o.Length)
 		list = append(list, s)
 	}
 	slices.SortStableFunc(list, func(a, b Step) int { return int(a.At - b.At) })
@@ -153,7 +153,7 @@ func within(r *rand.Rand, d time.Duration) time.Duration {
 
 func choose[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-func fault(r *rand.Rand, c Climate) Step {
+func fault(r *rand.Rand, o ScheduleOptions) Step {
 	calls := func(k Kind, n int) Step {
 		on := choose(r, "", "", "POST", "/messages", "POST /engagements", "GET", "/sessions", ":join", ":disconnect")
 		return Step{Kind: k, On: on, Count: 1 + r.IntN(n), For: within(r, 15*time.Second)}
@@ -201,7 +201,7 @@ func fault(r *rand.Rand, c Climate) Step {
 	case 23:
 		return Step{Kind: SendGarbage, Pick: r.IntN(len(garbage))}
 	case 24:
-		return Step{Kind: Outage, For: time.Second + within(r, c.MaxOutage-time.Second)}
+		return Step{Kind: Outage, For: time.Second + within(r, o.MaxOutage-time.Second)}
 	case 25:
 		return Step{Kind: Restart}
 	case 26:
@@ -243,9 +243,9 @@ var garbage = []string{
 	`{}`,
 }
 
-// Weather makes the steps of a schedule happen to a platform. Its methods are safe for
+// Faults makes the steps of a schedule happen to a platform. Its methods are safe for
 // concurrent use.
-type Weather struct {
+type Faults struct {
 	p  *Platform
 	mu sync.Mutex
 	// armed are the faults that have hits left, oldest first.
@@ -254,25 +254,25 @@ type Weather struct {
 	words  int // messages written
 }
 
-// Weather returns weather without any fault, and takes the platform's hooks for it:
+// Faults returns Faults of which none happens yet, and takes the platform's hooks for them:
 // OnRequest, OnDial and OnFrame. It starts no goroutine.
-func (p *Platform) Weather() *Weather {
-	w := &Weather{p: p, agents: [3]*Agent{p.Agent("Bo"), p.Agent("Cy"), p.Agent("Di")}}
-	p.OnRequest(w.request)
-	p.OnDial(w.dial)
-	p.OnFrame(w.frame)
-	return w
+func (p *Platform) Faults() *Faults {
+	f := &Faults{p: p, agents: [3]*Agent{p.Agent("Bo"), p.Agent("Cy"), p.Agent("Di")}}
+	p.OnRequest(f.request)
+	p.OnDial(f.dial)
+	p.OnFrame(f.frame)
+	return f
 }
 
 // Run lets the steps happen in their time, from now on. It returns after the last, or
 // when ctx has ended; faults that were not used up stay armed until Clear.
-func (w *Weather) Run(ctx context.Context, steps []Step) {
+func (f *Faults) Run(ctx context.Context, steps []Step) {
 	began := time.Now()
 	for _, s := range steps {
 		t := time.NewTimer(time.Until(began.Add(s.At)))
 		select {
 		case <-t.C:
-			w.Do(s)
+			f.Do(s)
 		case <-ctx.Done():
 			t.Stop()
 			return
@@ -282,17 +282,17 @@ func (w *Weather) Run(ctx context.Context, steps []Step) {
 
 // Clear ends all faults: what is armed, an outage, and a skewed clock. Streams that are
 // cut or silent remain so.
-func (w *Weather) Clear() {
-	w.mu.Lock()
-	w.armed = nil
-	w.mu.Unlock()
-	w.p.Up()
-	w.p.SkewClock(0)
+func (f *Faults) Clear() {
+	f.mu.Lock()
+	f.armed = nil
+	f.mu.Unlock()
+	f.p.Up()
+	f.p.SkewClock(0)
 }
 
 // Do lets one step happen now, whatever its At.
-func (w *Weather) Do(s Step) {
-	p := w.p
+func (f *Faults) Do(s Step) {
+	p := f.p
 	switch s.Kind {
 	case CutStreams:
 		p.CutStreams(s.Code)
@@ -316,23 +316,23 @@ func (w *Weather) Do(s Step) {
 	case RaiseError, AgentJoins, AgentWrites, AgentLeaves, AgentEnds, Supervise:
 		ongoing := slices.DeleteFunc(p.Engagements(), func(e wire.Engagement) bool { return e.EngagementStatus == wire.EngagementTerminated })
 		if len(ongoing) > 0 {
-			w.desk(s, ongoing[s.Pick%len(ongoing)].EngagementID)
+			f.desk(s, ongoing[s.Pick%len(ongoing)].EngagementID)
 		}
 	default:
 		s.Count = max(1, s.Count)
-		w.mu.Lock()
-		w.armed = append(w.armed, &s)
-		w.mu.Unlock()
+		f.mu.Lock()
+		f.armed = append(f.armed, &s)
+		f.mu.Unlock()
 	}
 }
 
 // desk does an agent's step. What cannot be done, because the chat has ended or the
 // agent is not in it, is left.
-func (w *Weather) desk(s Step, chat string) {
-	a := w.agents[s.Code%len(w.agents)]
+func (f *Faults) desk(s Step, chat string) {
+	a := f.agents[s.Code%len(f.agents)]
 	switch s.Kind {
 	case RaiseError:
-		w.p.RaiseError(chat, "https://sdktest.invalid/errors", "No agent", "Nobody is there")
+		f.p.RaiseError(chat, "https://sdktest.invalid/errors", "No agent", "Nobody is there")
 	case AgentJoins:
 		a.Accept(chat)
 	case Supervise:
@@ -344,10 +344,10 @@ func (w *Weather) desk(s Step, chat string) {
 	case AgentWrites:
 		a.Accept(chat)
 		for range max(1, s.Count) {
-			w.mu.Lock()
-			w.words++
-			n := w.words
-			w.mu.Unlock()
+			f.mu.Lock()
+			f.words++
+			n := f.words
+			f.mu.Unlock()
 			a.Say(chat, fmt.Sprintf("agent %d", n))
 		}
 	}
@@ -370,23 +370,23 @@ func (p *Platform) outage(d time.Duration) {
 }
 
 // hit returns the first armed fault that fits, and takes one hit off it.
-func (w *Weather) hit(fits func(*Step) bool) (Step, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, s := range w.armed {
+func (f *Faults) hit(fits func(*Step) bool) (Step, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, s := range f.armed {
 		if !fits(s) {
 			continue
 		}
 		if s.Count--; s.Count == 0 {
-			w.armed = slices.Delete(w.armed, i, i+1)
+			f.armed = slices.Delete(f.armed, i, i+1)
 		}
 		return *s, true
 	}
 	return Step{}, false
 }
 
-func (w *Weather) request(x *Exchange) {
-	s, ok := w.hit(func(s *Step) bool {
+func (f *Faults) request(x *Exchange) {
+	s, ok := f.hit(func(s *Step) bool {
 		switch s.Kind {
 		case LoseRequest, LoseAnswer, DelayRequest, DelayAnswer, HangRequest, HangAnswer, Refuse, AnswerHTML:
 			return strings.Contains(x.Method+" "+x.Path, s.On)
@@ -432,8 +432,8 @@ func kindOf(status int) string {
 	return wire.ProblemServerError
 }
 
-func (w *Weather) dial(d *Dial) {
-	s, ok := w.hit(func(s *Step) bool {
+func (f *Faults) dial(d *Dial) {
+	s, ok := f.hit(func(s *Step) bool {
 		return s.Kind == RefuseDial || s.Kind == HangDial || s.Kind == DelayDial || s.Kind == SilentDial
 	})
 	if !ok {
@@ -451,8 +451,8 @@ func (w *Weather) dial(d *Dial) {
 	}
 }
 
-func (w *Weather) frame(f *Frame) {
-	s, ok := w.hit(func(s *Step) bool {
+func (f *Faults) frame(x *Frame) {
+	s, ok := f.hit(func(s *Step) bool {
 		if s.Kind != CutFrame && s.Kind != DelayFrame {
 			return false
 		}
@@ -463,8 +463,8 @@ func (w *Weather) frame(f *Frame) {
 		return
 	}
 	if s.Kind == CutFrame {
-		f.Cut = true
+		x.Cut = true
 	} else {
-		f.Delay = s.For
+		x.Delay = s.For
 	}
 }

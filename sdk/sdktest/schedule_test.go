@@ -17,7 +17,7 @@ import (
 
 // A page's message is stored once, though the answer to its first attempt is lost. In
 // real time: a test of yours would run in a synctest bubble.
-func ExampleWeather() {
+func ExampleFaults() {
 	p := sdktest.New(sdktest.Options{AutoBot: true})
 	defer p.Close()
 	entered := make(chan string, 1)
@@ -37,8 +37,8 @@ func ExampleWeather() {
 	c.CreateEngagement(nil, nil)
 	chat := <-entered
 
-	w := p.Weather()
-	w.Do(sdktest.Step{Kind: sdktest.LoseAnswer, On: "/messages"})
+	f := p.Faults()
+	f.Do(sdktest.Step{Kind: sdktest.LoseAnswer, On: "/messages"})
 	m, err := sdk.Await(ctx, func(done func(sdk.Message, error)) { c.SendMessage(chat, "hello", "", done) })
 
 	stored := 0
@@ -57,10 +57,10 @@ func ExampleWeather() {
 	// left: 0
 }
 
-// The weather of a seed is a list of steps, the same each time. Play all of it with
-// Weather.Run, or single steps with Weather.Do.
-func ExampleForecast() {
-	steps := sdktest.Forecast(2, sdktest.Climate{Length: 5 * time.Minute, Storms: 1, Agents: 2})
+// The fault schedule of a seed is a list of steps, the same each time. Play all of it with
+// Faults.Run, or single steps with Faults.Do.
+func ExampleNewSchedule() {
+	steps := sdktest.NewSchedule(2, sdktest.ScheduleOptions{Length: 5 * time.Minute, Bursts: 1, Agents: 2})
 	for _, s := range steps {
 		fmt.Printf("%8.3f s  %v\n", s.At.Seconds(), s)
 	}
@@ -83,12 +83,12 @@ func ExampleShrink() {
 	// Output: [3 7]
 }
 
-func TestForecast(t *testing.T) {
+func TestNewSchedule(t *testing.T) {
 	kinds := map[sdktest.Kind]bool{}
 	for seed := uint64(1); seed <= 200; seed++ {
-		a := sdktest.Forecast(seed, sdktest.Climate{Length: time.Hour, MaxOutage: 30 * time.Second})
-		if !reflect.DeepEqual(a, sdktest.Forecast(seed, sdktest.Climate{Length: time.Hour, MaxOutage: 30 * time.Second})) {
-			t.Fatalf("seed %d has two weathers", seed)
+		a := sdktest.NewSchedule(seed, sdktest.ScheduleOptions{Length: time.Hour, MaxOutage: 30 * time.Second})
+		if !reflect.DeepEqual(a, sdktest.NewSchedule(seed, sdktest.ScheduleOptions{Length: time.Hour, MaxOutage: 30 * time.Second})) {
+			t.Fatalf("seed %d has two schedules", seed)
 		}
 		for i, s := range a {
 			kinds[s.Kind] = true
@@ -126,13 +126,13 @@ func armed(t *testing.T, s sdktest.Step, f func(t *testing.T, c *client)) {
 	t.Helper()
 	t.Run(string(s.Kind), func(t *testing.T) {
 		bubble(t, sdktest.Options{}, func(t *testing.T, c *client) {
-			c.p.Weather().Do(s)
+			c.p.Faults().Do(s)
 			f(t, c)
 		})
 	})
 }
 
-func TestWeather(t *testing.T) {
+func TestScheduledFaults(t *testing.T) {
 	list := func(c *client) (sdk.Response, time.Duration, error) {
 		began := time.Now()
 		r, err := c.try("GET", "/engagements?sessionId=none", nil)
@@ -192,7 +192,7 @@ func TestWeather(t *testing.T) {
 	})
 	armed(t, sdktest.Step{Kind: sdktest.LoseRequest, On: "POST"}, func(t *testing.T, c *client) { sound(t, c) })
 	armed(t, sdktest.Step{Kind: sdktest.Outage, For: time.Minute}, func(t *testing.T, c *client) {
-		c.p.Weather().Do(sdktest.Step{Kind: sdktest.Outage, For: time.Second}) // within the longer one
+		c.p.Faults().Do(sdktest.Step{Kind: sdktest.Outage, For: time.Second}) // within the longer one
 		time.Sleep(30 * time.Second)
 		if _, _, err := list(c); err == nil {
 			t.Error("it is up")
@@ -204,7 +204,7 @@ func TestWeather(t *testing.T) {
 		if r, _, err := list(c); err != nil || r.Status != 401 {
 			t.Errorf("by the platform's clock the token has ended: %d %v", r.Status, err)
 		}
-		c.p.Weather().Clear()
+		c.p.Faults().Clear()
 		sound(t, c)
 	})
 	dial := func(c *client) (sdk.Conn, time.Duration, error) {
@@ -249,17 +249,17 @@ func TestWeather(t *testing.T) {
 	})
 }
 
-// A client through an hour of weather: it comes out of it, and leaves nothing.
+// A client through an hour of faults: it recovers from them, and leaves nothing.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sdktest.New(sdktest.Options{AutoBot: true})
 		defer p.Close()
 		d := p.Device()
-		var heard []int64
+		var received []int64
 		c := sdk.NewCore(sdk.Options{Transport: d.Transport(), Storage: p.Storage(), Deliver: func(e sdk.Event) {
 			d.Gate()
 			if e.Message != nil {
-				heard = append(heard, e.Message.MessageIndex)
+				received = append(received, e.Message.MessageIndex)
 			}
 		}})
 		if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
@@ -270,31 +270,31 @@ func TestRun(t *testing.T) {
 		c.CreateEngagement(nil, nil)
 		time.Sleep(time.Second)
 		var calm []sdktest.Step // nothing that ends the session or the chat
-		for _, s := range sdktest.Forecast(11, sdktest.Climate{Length: time.Hour}) {
+		for _, s := range sdktest.NewSchedule(11, sdktest.ScheduleOptions{Length: time.Hour}) {
 			if s.Kind != sdktest.EndSession && s.Kind != sdktest.AgentEnds && s.Code != 401 && s.Code != 403 && s.Code != 404 && s.Code < 4000 {
 				calm = append(calm, s)
 			}
 		}
-		w := p.Weather()
+		f := p.Faults()
 		time.AfterFunc(20*time.Minute, func() { d.Offline(true) })
 		time.AfterFunc(21*time.Minute, func() { d.Offline(false); c.Wake(sdk.WakeOnline) })
 		time.AfterFunc(40*time.Minute, d.Sleep)
 		time.AfterFunc(41*time.Minute, d.Wake)
-		w.Run(t.Context(), calm)
-		w.Clear()
+		f.Run(t.Context(), calm)
+		f.Clear()
 		time.Sleep(5 * time.Minute)
 		synctest.Wait()
-		for i, n := range heard {
+		for i, n := range received {
 			if n != int64(i+1) {
-				t.Fatalf("heard %v", heard)
+				t.Fatalf("received %v", received)
 			}
 		}
 		id := p.Engagements()[0].EngagementID
-		if stored := len(p.Messages(id)); len(heard) != stored || stored < 20 {
-			t.Errorf("heard %d of %d messages", len(heard), stored)
+		if stored := len(p.Messages(id)); len(received) != stored || stored < 20 {
+			t.Errorf("received %d of %d messages", len(received), stored)
 		}
-		if n := len(p.Events(p.Sessions()[0].SessionID)); n < len(heard) {
-			t.Errorf("%d events, and %d messages", n, len(heard))
+		if n := len(p.Events(p.Sessions()[0].SessionID)); n < len(received) {
+			t.Errorf("%d events, and %d messages", n, len(received))
 		}
 		c.Shutdown("", nil)
 		time.Sleep(10 * time.Second)

@@ -117,22 +117,22 @@ func (g *deskGateway) reload() {
 
 // deskCustomer is a customer with the SDK for Go, in one chat.
 type deskCustomer struct {
-	t      *testing.T
-	name   string
-	chat   string // the engagementId
-	client *sdk.Client
-	line   *customerLine
+	t       *testing.T
+	name    string
+	chat    string // the engagementId
+	client  *sdk.Client
+	network *customerNetwork
 }
 
 // visit begins a chat of a new customer.
 func (g *deskGateway) visit(t *testing.T, account, name, topic string) *deskCustomer {
 	t.Helper()
-	v := &deskCustomer{t: t, name: name, line: &customerLine{}}
-	client := &http.Client{Transport: &http.Transport{DialContext: v.line.dial}}
+	v := &deskCustomer{t: t, name: name, network: &customerNetwork{}}
+	client := &http.Client{Transport: &http.Transport{DialContext: v.network.dial}}
 	transport := native.New(native.Options{HTTPClient: client})
 	v.client = sdk.New(sdk.Options{Transport: transport, Deliver: func(sdk.Event) {}})
 	t.Cleanup(func() {
-		v.line.cut()
+		v.network.cut()
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = v.client.Shutdown(ctx, "") // there is no gateway to say it to
@@ -186,53 +186,53 @@ func (v *deskCustomer) say(text string) {
 }
 
 // goAway breaks the customer's connections, and lets no new one be made.
-func (v *deskCustomer) goAway() { v.line.cut() }
+func (v *deskCustomer) goAway() { v.network.cut() }
 
 // comeBack lets the customer connect again.
 func (v *deskCustomer) comeBack() {
 	v.t.Helper()
-	v.line.restore()
+	v.network.restore()
 	if err := v.client.RetryConnection(); err != nil {
 		v.t.Fatal(err)
 	}
 }
 
-// customerLine is a customer's way to the gateway.
-type customerLine struct {
+// customerNetwork is a customer's way to the gateway.
+type customerNetwork struct {
 	mu    sync.Mutex
 	isCut bool
 	conns []net.Conn
 }
 
-func (l *customerLine) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+func (n *customerNetwork) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.isCut {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isCut {
 		conn.Close()
 		return nil, errors.New("the customer is away")
 	}
-	l.conns = append(l.conns, conn)
+	n.conns = append(n.conns, conn)
 	return conn, nil
 }
 
-func (l *customerLine) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.isCut = true
-	for _, conn := range l.conns {
+func (n *customerNetwork) cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.isCut = true
+	for _, conn := range n.conns {
 		conn.Close()
 	}
-	l.conns = nil
+	n.conns = nil
 }
 
-func (l *customerLine) restore() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.isCut = false
+func (n *customerNetwork) restore() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.isCut = false
 }
 
 // workplace is a tab with the desk's page.
@@ -402,8 +402,8 @@ func audit(b *harness.Tab, state string) {
 func (p *workplace) focused(selector string) {
 	p.T.Helper()
 	p.Eval(nil, `new Promise((done) => {
-		const look = () => (document.activeElement?.matches(%s) ? done() : requestAnimationFrame(look));
-		look();
+		const checkFocus = () => (document.activeElement?.matches(%s) ? done() : requestAnimationFrame(checkFocus));
+		checkFocus();
 	})`, selector)
 }
 
