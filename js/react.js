@@ -110,16 +110,18 @@ const add = (list) => {
 };
 
 /**
- * Joins a chat where this session is not in it yet, and shows it with its newest messages.
+ * Shows a chat, and its newest messages.
  * @param {Engagement} engagement
+ * @param {boolean} join whether this session must still enter it
  */
-const enter = async (engagement) => {
+const enter = async (engagement, join) => {
   const isShown = () => opened && state.chat.engagement === engagement;
   setHistory(undefined);
-  set({ chat: assign({}, none.chat, { engagement }), log: none.log });
+  const isSame = state.chat.engagement === engagement; // what is shown of it stays
+  set({ chat: assign({}, none.chat, { engagement }), log: isSame ? { error: undefined } : none.log });
   changed();
   try {
-    if (engagement.engagementStatus === "PENDING") await engagement.join();
+    if (join) await engagement.join();
   } catch (e) {
     if (isShown()) set({ chat: { error: errorOf(e) } });
     return;
@@ -138,14 +140,14 @@ const enter = async (engagement) => {
 /** @type {ChatEngagement["start"]} */
 async function start(parameters) {
   const engagement = await sdk.createEngagement(parameters);
-  enter(engagement);
+  enter(engagement, false); // it is PENDING until ENGAGEMENT_ACTIVE comes
   return engagement;
 }
 
 /** @type {ChatEngagement["retry"]} */
 function retry() {
   const { chat, log } = state;
-  if (chat.engagement && (chat.error || log.error)) enter(chat.engagement);
+  if (chat.engagement && (chat.error || log.error)) enter(chat.engagement, Boolean(chat.error));
 }
 
 /** @type {ChatMessages["send"]} */
@@ -278,7 +280,7 @@ const open = async () => {
     if (!isWanted()) return;
     set({ session: { status: "open", user } });
     const ongoing = user.engagements.find((one) => one.engagementStatus === "ACTIVE") || user.engagements[0];
-    if (ongoing) enter(ongoing);
+    if (ongoing) enter(ongoing, ongoing.engagementStatus === "PENDING");
   } catch (e) {
     if (!isWanted()) return;
     ended = true;

@@ -71,10 +71,10 @@ const Holder = ({ name, account }) => {
 };
 const Reader = ({ name }) => {
   const { user, failure } = useChatSession();
-  const { engagement, status, participants, start } = useEngagement();
+  const { engagement, status, participants, start, error } = useEngagement();
   const { messages, send } = useMessages();
   Object.assign(window, { start, send, engagement });
-  return <p id={name}>{name} {user ? "somebody" : "nobody"} {status || "no chat"} {participants.length} in {messages.length} messages {failure && failure.reason}</p>;
+  return <p id={name}>{name} {user ? "somebody" : "nobody"} {status || "no chat"} {participants.length} in {messages.length} messages {failure && failure.reason}{error && error.message}</p>;
 };
 // So slow that messages come while a transition renders many of it.
 const Slow = ({ n }) => {
@@ -500,8 +500,22 @@ func TestReactErrors(t *testing.T) {
 		if b.Eval(&code, `send("Hello").catch((e) => e.code + (e instanceof sdk.ACSException))`); code != "ACS-313true" {
 			t.Errorf("send rejects with %s", code)
 		}
+		// A chat that was started is this session's, also before the news of it have come.
+		var joins harness.Log[string]
+		p.refuses(func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, ":join") {
+				joins.Add(r.URL.Path)
+			}
+			return false
+		})
+		p.NewestStream().Hold()
 		b.Eval(nil, `start()`)
+		shows(b, "reader", "somebody PENDING 0 in 1 messages")
+		p.NewestStream().Release()
 		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
+		if list := joins.All(); len(list) > 0 {
+			t.Errorf("a chat that was started is joined: %q", list)
+		}
 		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, ":join") {
 				harness.WriteProblem(rw, 400, "by-the-test", "sessionId")
@@ -524,6 +538,20 @@ func TestReactErrors(t *testing.T) {
 		})
 		b.Eval(nil, `document.querySelector("#retry").click()`)
 		b.WaitUntil("the chat", `document.querySelector("#say") && document.querySelector("#retry")`)
+		// What is shown stays while it cannot be read.
+		agent := p.w.NewAgent(t, "Cy "+p.prefix)
+		agent.Accept(engagement(agent, p.customer("ann"), 1))
+		b.WaitUntil("what the agent's coming says", `document.querySelector("li")`)
+		var emptied bool
+		if b.Eval(&emptied, `new Promise((resolve) => {
+			new MutationObserver(() => {
+				if (!document.querySelector("li")) resolve(true);
+				if (document.querySelector("#retry")) resolve(false);
+			}).observe(document.body, { childList: true, subtree: true });
+			document.querySelector("#retry").click();
+		})`); emptied {
+			t.Error("a retry takes away the messages that are shown")
+		}
 		p.refuses(nil)
 		b.Eval(nil, `document.querySelector("#retry").click()`)
 		b.WaitUntil("the messages", `document.querySelector("li") && !document.querySelector("#retry")`)
