@@ -16,6 +16,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -159,7 +160,7 @@ func New(c Config) (*Desk, error) {
 		c.CustomerGrace < 0, c.AgentGrace < 0:
 		return nil, errors.New("desk: a number in Config is negative")
 	}
-	c.BotName, c.HeartbeatInterval = or(c.BotName, httpapi.BotName), or(c.HeartbeatInterval, wire.HeartbeatInterval)
+	c.BotName, c.HeartbeatInterval = cmp.Or(c.BotName, httpapi.BotName), cmp.Or(c.HeartbeatInterval, wire.HeartbeatInterval)
 	if c.Credential != "" {
 		c.Access.Credentials = append([]Credential{{c.Credential, []string{httpapi.AllAccounts}}}, c.Access.Credentials...)
 	}
@@ -195,38 +196,30 @@ func New(c Config) (*Desk, error) {
 			Traces:       c.Traces,
 		},
 		heartbeat:  c.HeartbeatInterval,
-		queue:      or(c.SocketQueue, 1024),
-		queueBytes: max(or(c.SocketBytes, 1<<20), 2*wire.MaxServerFrame),
-		limits:     httpapi.NewLimits(or(c.CallsPerSecond, 50), or(c.CallBurst, 200)),
+		queue:      cmp.Or(c.SocketQueue, 1024),
+		queueBytes: max(cmp.Or(c.SocketBytes, 1<<20), 2*wire.MaxServerFrame),
+		limits:     httpapi.NewLimits(cmp.Or(c.CallsPerSecond, 50), cmp.Or(c.CallBurst, 200)),
 		sockets: httpapi.NewSockets(drain, httpapi.SocketLimits{
-			Max: or(c.MaxSockets, 1000), MaxWaiting: or(c.MaxWaiting, 100), BehindProxy: c.BehindProxy,
+			Max: cmp.Or(c.MaxSockets, 1000), MaxWaiting: cmp.Or(c.MaxWaiting, 100), BehindProxy: c.BehindProxy,
 			Full: *httpapi.Refuse(http.StatusTooManyRequests, wire.ProblemTooMany, "Too many desks are connected."),
 		}),
 		proxied:   c.BehindProxy,
-		view:      newView(or(c.KeepEnded, 1000)),
+		view:      newView(cmp.Or(c.KeepEnded, 1000)),
 		drain:     drain,
 		lastSeen:  map[presence.Key]time.Time{},
 		customers: c.Customers,
 
-		customerGrace: or(c.CustomerGrace, DefaultCustomerGrace),
-		agentGrace:    or(c.AgentGrace, DefaultAgentGrace),
-		abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),
-		watchEvery:    or(c.watchEvery, time.Second),
+		customerGrace: cmp.Or(c.CustomerGrace, DefaultCustomerGrace),
+		agentGrace:    cmp.Or(c.AgentGrace, DefaultAgentGrace),
+		abandonAfter:  cmp.Or(c.AbandonAfter, DefaultAbandonAfter),
+		watchEvery:    cmp.Or(c.watchEvery, time.Second),
 	}
 	d.access.Store(access)
-	d.guesses = httpapi.NewGuesses(d.log, or(c.FailureRate, httpapi.DefaultGuessRate), or(c.FailureBurst, httpapi.DefaultGuessBurst), c.BehindProxy)
+	d.guesses = httpapi.NewGuesses(d.log, cmp.Or(c.FailureRate, httpapi.DefaultGuessRate), cmp.Or(c.FailureBurst, httpapi.DefaultGuessBurst), c.BehindProxy)
 	d.audit = c.Audit
 	d.guesses.Audit(c.Audit, "sign-in", "")
 	d.table = presence.New(d.store, d.log)
 	return d, nil
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
 
 // Run does the desk's work until ctx ends: it follows the store, routes new

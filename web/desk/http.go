@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
@@ -564,7 +565,7 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 		Sender:        m.Participant,
 		Engagement:    &now.Engagement,
 		Body:          wire.Body{ElementType: wire.ElementText, Text: b.Text, TextFormat: wire.TextPlain},
-		CorrelationID: or(b.CorrelationID, uuid.NewString()),
+		CorrelationID: cmp.Or(b.CorrelationID, uuid.NewString()),
 	})
 	if errors.Is(err, store.ErrEnded) { // since it was read
 		return httpapi.Answer{}, hasEnded()

@@ -12,6 +12,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -344,9 +345,4 @@ func (cfg *Config) checkValues() error {
 	return nil
 }
 
-func defaultTo[T comparable](v *T, value T) {
-	var zero T
-	if *v == zero {
-		*v = value
-	}
-}
+func defaultTo[T comparable](v *T, value T) { *v = cmp.Or(*v, value) }

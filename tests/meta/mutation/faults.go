@@ -77,7 +77,7 @@ var faults = []fault{
 `,
 		""},
 	{"DESK-2 a chat is given up too early", "web/desk/desk.go", "New",
-		`abandonAfter:  or(c.AbandonAfter, DefaultAbandonAfter),`,
+		`abandonAfter:  cmp.Or(c.AbandonAfter, DefaultAbandonAfter),`,
 		`abandonAfter:  DefaultAbandonAfter,`},
 	{"DESK-2 a gateway that starts gives up chats at once", "web/desk/watch.go", "Desk.trackAbsence",
 		`case missing && d.abandonAfter > 0 &&`,

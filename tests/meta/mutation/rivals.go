@@ -9,6 +9,10 @@ var rivals = map[string][]rival{
 		{"tokens.accept", "t . current . disputed = false"},
 		{"tokens.revive", "t . current . expired = false"},
 	},
+	"DESK-2 a chat is given up too early": {
+		{"New", "agentGrace : cmp . Or ( c . AgentGrace , DefaultAgentGrace ) ,"},
+		{"New", "customerGrace : cmp . Or ( c . CustomerGrace , DefaultCustomerGrace ) ,"},
+	},
 	"DESK-5 a dead gateway's people stay": {
 		{"Table.expire", "now . Sub ( t . received ) >= silentAfter"},
 		{"Table.takeDue", "now . Sub ( p . asked ) >= askEvery"},
