@@ -310,7 +310,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// Each step takes something away, of the file and of what is sent of it.
+// Each step is printed with what it takes away, of the file and of what is sent of it.
 func TestSteps(t *testing.T) {
 	t.Chdir("../..")
 	var out bytes.Buffer
@@ -322,13 +322,9 @@ func TestSteps(t *testing.T) {
 	if len(steps) != 3 {
 		t.Fatalf("the steps are\n%s", &out)
 	}
-	for _, s := range steps[1:] {
-		if !strings.HasPrefix(s[3], "-") {
-			t.Errorf("%s takes nothing away of what is sent: %s", s[1], s[0])
-		}
-	}
-	if raw := steps[2][2]; !strings.HasPrefix(raw, "-") {
-		t.Errorf("strip takes nothing away of the file: %s", steps[2][0])
+	// What the snapshot takes away depends on the compressor: it replaces code by a larger memory.
+	if strip := steps[2]; !strings.HasPrefix(strip[2], "-") || !strings.HasPrefix(strip[3], "-") {
+		t.Errorf("strip takes nothing away: %s", strip[0])
 	}
 }
 
