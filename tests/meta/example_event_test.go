@@ -16,6 +16,8 @@ import (
 // mostFiles is how many files of production code a new event may be written by hand in.
 const mostFiles = 8
 
+const examplePatch = "tests/meta/testdata/typing-started.patch"
+
 // The example of ARCHITECTURE.md, "Adding an event", is a patch that fits the code as it is. It
 // leaves out what is generated.
 //
@@ -26,14 +28,10 @@ func TestExampleEvent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	patch := filepath.Join(root, "tests/meta/testdata/typing-started.patch")
-	text, err := os.ReadFile(patch)
-	if err != nil {
-		t.Fatal(err)
-	}
+	patch := filepath.Join(root, examplePatch)
 	production := map[string]bool{}
 	// The first line about each file, whatever becomes of it.
-	for _, m := range regexp.MustCompile(`(?m)^diff --git a/.+ b/(.+)$`).FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^diff --git a/.+ b/(.+)$`).FindAllStringSubmatch(source(t, examplePatch), -1) {
 		if file := m[1]; !strings.HasPrefix(file, "docs/") && !strings.HasPrefix(file, "tests/") && !strings.HasSuffix(file, "_test.go") {
 			production[file] = true
 		}

@@ -20,13 +20,16 @@ import (
 //
 // The nil value is that of an external server, whose disks are its own.
 type disk struct {
+	failed       func()        // called when no change can be made
 	file         *os.File      // cut to the length that it has: that changes nothing of it, and is a change
 	turn         chan struct{} // held while it is made
 	acknowledged atomic.Uint64 // the newest entry that the server has acknowledged, or given to a consumer
 	confirmed    atomic.Uint64 // the newest entry that is known to be kept
 }
 
-func newDisk(file *os.File) *disk { return &disk{file: file, turn: make(chan struct{}, 1)} }
+func newDisk(file *os.File, failed func()) *disk {
+	return &disk{file: file, failed: failed, turn: make(chan struct{}, 1)}
+}
 
 // confirm returns when the entry with that sequence, which the server has acknowledged, and all before it are kept. An
 // error says that they may not be: it wraps ErrNoWrites.
@@ -61,6 +64,7 @@ func (d *disk) change() error {
 	if err := d.file.Truncate(0); errors.Is(err, os.ErrClosed) {
 		return errClosed
 	} else if err != nil {
+		d.failed()
 		return fmt.Errorf("%w: what was written last may be lost: %w", ErrNoWrites, err)
 	}
 	return nil

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"openchat/sdk/wire"
 	"openchat/tests/harness"
@@ -27,8 +26,7 @@ func TestAcknowledgedIsKeptWhenTheDiskFails(t *testing.T) {
 	}
 	dir := filepath.Join(image.Dir, "data")
 	s := openStore(t, Config{Dir: dir})
-	chat := newAuthor(t, s).chat
-	sender := wire.Participant{ParticipantID: ParticipantID(ann), ParticipantType: wire.ParticipantCustomer}
+	a := newAuthor(t, s)
 	var mu sync.Mutex
 	known := map[int64]string{} // messageIndex to messageId of what anybody has learned of
 	learn := func(m *wire.Message) {
@@ -47,20 +45,28 @@ func TestAcknowledgedIsKeptWhenTheDiskFails(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		refused := make(chan error, 1)
+		// In the midst of writes, each time elsewhere.
+		written, refused := make(chan struct{}), make(chan error, 1)
 		go func() {
 			for n := 0; ; n++ {
-				m, _, err := s.Append(testContext(t), ann, chat.EngagementID, NewMessage{
-					Sender: sender, CorrelationID: fmt.Sprint(round, " ", n), Body: wire.Body{ElementType: "text", Text: "Hello", TextFormat: "PLAINTEXT"},
+				m, _, err := s.Append(testContext(t), ann, a.chat.EngagementID, NewMessage{
+					Sender: a.sender, CorrelationID: fmt.Sprint(round, " ", n), Body: wire.Body{ElementType: "text", Text: "Hello", TextFormat: "PLAINTEXT"},
 				})
 				if err != nil {
 					refused <- err
 					return
 				}
 				learn(&m)
+				if n == 10+round {
+					close(written)
+				}
 			}
 		}()
-		time.Sleep(20*time.Millisecond + time.Duration(round)*700*time.Microsecond) // in the midst of writes, each time elsewhere
+		select {
+		case <-written:
+		case err := <-refused:
+			t.Fatal(err)
+		}
 		if err := image.Fail(); err != nil {
 			t.Skipf("this kernel does not make a file system read-only on demand: %v", err)
 		}
@@ -72,19 +78,10 @@ func TestAcknowledgedIsKeptWhenTheDiskFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		s = openStore(t, Config{Dir: dir})
+		a.s = s
 		stored := map[int64]string{}
-		for q := (Query{Size: 50, Before: 51}); ; q = (Query{Size: 50, After: q.After}) {
-			page, err := s.Page(testContext(t), ann, chat.EngagementID, q)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, m := range page.Messages {
-				stored[m.MessageIndex] = m.MessageID
-				q.After = m.MessageIndex
-			}
-			if !page.HasNewer {
-				break
-			}
+		for _, m := range a.messages(t) {
+			stored[m.MessageIndex] = m.MessageID
 		}
 		for index, id := range known {
 			if stored[index] != id {

@@ -169,7 +169,6 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 	}()
 	// Nobody may learn of what is not kept.
 	if err := f.s.disk.confirm(f.s.ctx, meta.Sequence.Stream); err != nil {
-		f.s.health.requestCheck()
 		return false
 	}
 	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {

@@ -146,7 +146,7 @@ func (h *health) write(ctx context.Context, publish func(context.Context) error)
 	defer cancel()
 	defer context.AfterFunc(writing, cancel)()
 	err := publish(ctx)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, ErrNoWrites) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) {
 		h.requestCheck()
 	}
 	return err

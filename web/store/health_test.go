@@ -74,26 +74,28 @@ func (a *author) writeUntilTaken(t *testing.T) {
 	}
 }
 
-// stored wants each acknowledged text once, in order.
-func (a *author) stored(t *testing.T) {
+// messages reads the chat from its first message to its last.
+func (a *author) messages(t *testing.T) (all []wire.Message) {
 	t.Helper()
-	var texts []string
-	for after := int64(0); ; {
-		q := Query{Size: 50, After: after}
-		if after == 0 {
-			q.Before = 51
-		}
+	for q := (Query{Size: 50, Before: 51}); ; { // the first 50: After 0 is none
 		page, err := a.s.Page(testContext(t), ann, a.chat.EngagementID, q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range page.Messages {
-			after = m.MessageIndex
-			texts = append(texts, m.Body.Text[:6])
-		}
+		all = append(all, page.Messages...)
 		if !page.HasNewer {
-			break
+			return all
 		}
+		q = Query{Size: 50, After: all[len(all)-1].MessageIndex}
+	}
+}
+
+// stored wants each acknowledged text once, in order.
+func (a *author) stored(t *testing.T) {
+	t.Helper()
+	var texts []string
+	for _, m := range a.messages(t) {
+		texts = append(texts, m.Body.Text[:6])
 	}
 	if !slices.IsSorted(texts) || len(slices.Compact(slices.Clone(texts))) != len(texts) {
 		t.Errorf("what is stored is not in order, or twice: %v", texts)

@@ -305,7 +305,7 @@ func (s *Store) serve() error {
 		}
 		return fmt.Errorf("store: cannot use the data folder %s: %w; name another or make this one writable and free", s.cfg.Dir, err)
 	}
-	s.disk = newDisk(s.lockFile)
+	s.disk = newDisk(s.lockFile, s.health.requestCheck)
 	maxStore := s.cfg.MaxStore
 	if maxStore == 0 {
 		maxStore = math.MaxInt64 / 2 // or the server takes 75 % of what is free now
