@@ -153,6 +153,10 @@ func (f *filled) check(t testing.TB, s *Store, removed int) {
 func TestEntriesCountAsTheBytesThatTheyTake(t *testing.T) {
 	s := openStore(t, Config{})
 	life(t, s, ann, "anna", func() {})
+	// What the gateway has not read yet is not counted, but added when it has.
+	if err := s.catchUp(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
 	info, err := s.stream.Info(testContext(t))
 	if err != nil {
 		t.Fatal(err)
