@@ -18,6 +18,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"openchat/js/pack/snapshot"
 	"openchat/js/pack/strip"
 	"openchat/tests/harness"
 )
@@ -325,6 +326,14 @@ func TestSteps(t *testing.T) {
 	// What the snapshot takes away depends on the compressor: it replaces code by a larger memory.
 	if strip := steps[2]; !strings.HasPrefix(strip[2], "-") || !strings.HasPrefix(strip[3], "-") {
 		t.Errorf("strip takes nothing away: %s", strip[0])
+	}
+}
+
+// build.sh chooses the collector of the one minor version of Go that the steps understand, too.
+func TestBuildKnowsTheSameGo(t *testing.T) {
+	script := string(read(t, "../../build.sh"))
+	if want := strip.Go + " | " + strip.Go + ".*) collector="; !strings.Contains(script, "\n"+want) || snapshot.Go != strip.Go {
+		t.Errorf("build.sh does not say %q; the snapshot is for %s", want, snapshot.Go)
 	}
 }
 

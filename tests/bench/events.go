@@ -80,7 +80,8 @@ func measureEvents(ctx context.Context, o options) (r report, err error) {
 	}, missing...)
 	r.tables = []table{t}
 	r.goals = []goal{
-		{what: "events a second through the whole path", unit: "/s", value: all.median("ours blast"), must: 30_000, aim: 50_000, moreIsGood: true},
+		// Where the goals were set, the raw client took 74,800 events a second; ours was to take 30,000, better 50,000.
+		{what: "events a second through the whole path, against the raw client", unit: "×", value: all.median("ours blast") / all.median("raw blast"), must: 0.4, aim: 0.67, moreIsGood: true},
 		{what: "added latency at 100 a second, p99, over the raw client", unit: "ms", value: all.median("ours p99 100") - all.median("raw p99 100"), must: 2, aim: 0.5},
 	}
 	return r, nil

@@ -89,11 +89,14 @@ func measureStart(ctx context.Context, o options) (r report, err error) {
 		fmt.Fprintf(o.log, "run %d of %d\n", run+1, o.runs)
 	}
 
-	ratio := func(sub subject, state string, c condition) float64 {
-		ours, floor := all[key(sub, state, c, "ready")], all[key(subjects[1], state, c, "ready")]
+	// ratio is how much more of a figure a subject takes than bare Go: 0 where it takes nothing of it.
+	ratio := func(sub subject, state string, c condition, figure string) float64 {
+		ours, floor := all[key(sub, state, c, figure)], all[key(subjects[1], state, c, figure)]
 		ratios := make([]float64, len(ours))
 		for i := range ours {
-			ratios[i] = ours[i] / floor[i]
+			if ours[i] != 0 {
+				ratios[i] = ours[i] / floor[i]
+			}
 		}
 		return median(ratios)
 	}
@@ -115,7 +118,7 @@ func measureStart(ctx context.Context, o options) (r report, err error) {
 				name += ", " + c.name
 			}
 			row(name+": ready after, ms", "%.1f", func(sub subject) float64 { return all.median(key(sub, state, c, "ready")) })
-			row("… over bare Go", "%.2f ×", func(sub subject) float64 { return ratio(sub, state, c) })
+			row("… over bare Go", "%.2f ×", func(sub subject) float64 { return ratio(sub, state, c, "ready") })
 			if c != slowLine {
 				row("… the main thread computes, ms", "%.1f", func(sub subject) float64 { return all.median(key(sub, state, c, "main thread")) })
 			}
@@ -132,12 +135,15 @@ func measureStart(ctx context.Context, o options) (r report, err error) {
 		"their number, in loads of their own that are traced, does not depend on the machine."}
 	r.tables = []table{t}
 	ours := subjects[0]
+	// As ratios, because a machine of half the speed takes twice the time for both. Where the goals were set,
+	// bare Go was ready after 508 ms on the slow line, and ours was to be after 640; with the slow CPU it
+	// blocked for 15 ms, and ours was to for at most 23.
 	r.goals = []goal{
-		{what: "cold start, against a bare Go wasm", unit: "×", value: ratio(ours, "cold", plain), must: 1.4, aim: 1},
-		{what: "warm start, against a bare Go wasm", unit: "×", value: ratio(ours, "warm", plain), must: 1.4, aim: 1},
+		{what: "cold start, against a bare Go wasm", unit: "×", value: ratio(ours, "cold", plain, "ready"), must: 1.4, aim: 1},
+		{what: "warm start, against a bare Go wasm", unit: "×", value: ratio(ours, "warm", plain, "ready"), must: 1.4, aim: 1},
 		{what: "functions compiled before the first request", value: all.median(key(ours, "", plain, "functions")), must: 550, aim: 331},
-		{what: "total blocking time of loading, 4× throttled", unit: "ms", value: all.median(key(ours, "cold", slowCPU, "blocked")), must: 23, aim: 0},
-		{what: "ready on 10 Mbit/s, 40 ms", unit: "ms", value: all.median(key(ours, "cold", slowLine, "ready")), must: 640, aim: 508},
+		{what: "total blocking time of loading, 4× throttled, against a bare Go wasm", unit: "×", value: ratio(ours, "cold", slowCPU, "blocked"), must: 1.53, aim: 0},
+		{what: "ready on 10 Mbit/s, 40 ms, against a bare Go wasm", unit: "×", value: ratio(ours, "cold", slowLine, "ready"), must: 1.26, aim: 1},
 	}
 	return r, nil
 }
