@@ -37,12 +37,6 @@ func (b *Tab) Press(key Key, shift bool) {
 	b.drive("pressing "+string(key), func(ctx context.Context) error { return b.driver.Press(ctx, key, shift) })
 }
 
-// Click clicks as a hand does, once the thing is there to be clicked.
-func (b *Tab) Click(selector string) {
-	b.T.Helper()
-	b.drive("clicking "+selector, func(ctx context.Context) error { return b.driver.Click(ctx, selector) })
-}
-
 // ClickToLoad clicks on what loads a page, and waits for that.
 func (b *Tab) ClickToLoad(selector string) {
 	b.T.Helper()
