@@ -437,6 +437,57 @@ func TestSamplesVisits(t *testing.T) {
 	}
 }
 
+// A message that waits for its answer is not sent by a second click, too; and the words of one that
+// is refused are in the form again.
+func TestSamplesSend(t *testing.T) {
+	w := harness.Shared(t)
+	for _, site := range sampleSites {
+		t.Run(site.name+" MSG-1 MSG-2", func(t *testing.T) {
+			s := serve(t, w, site)
+			b := harness.NewTab(t, "customer")
+			b.AllowErrors(`status of 400`)
+			s.visit(b)
+			agent := w.NewAgent(t, "Bo "+s.customer)
+			id := s.engagement(agent, 1)
+
+			// hold lets what is sent wait for the answer.
+			hold := func(refuse bool) (sent, answer chan struct{}) {
+				sent, answer = make(chan struct{}, 10), make(chan struct{})
+				s.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+					if r.Method != "POST" || !strings.HasSuffix(r.URL.Path, "/messages") {
+						return false
+					}
+					sent <- struct{}{}
+					<-answer
+					if refuse {
+						harness.WriteProblem(rw, 400, "by-the-test", "body")
+					}
+					return refuse
+				})
+				return sent, answer
+			}
+			sent, answer := hold(false)
+			writes(b, "customer: only once")
+			<-sent
+			b.Click(saySubmit)
+			close(answer)
+			showsOnce(b, "customer: only once")
+			sent, answer = hold(true)
+			writes(b, "customer: refused")
+			<-sent
+			b.Type(say, "later")
+			close(answer)
+			b.Eval(nil, `new Promise((resolve) => {
+				const check = () => document.querySelector(%s).value === "customer: refused later" ? resolve() : requestAnimationFrame(check);
+				check();
+			})`, say)
+			if list := harness.TextsFrom(agent.Messages(id), "customer"); !slices.Equal(list, []string{"customer: only once"}) {
+				t.Errorf("the agent has %q", list)
+			}
+		})
+	}
+}
+
 func TestSamplesToken(t *testing.T) {
 	w := harness.Shared(t)
 	for _, site := range sampleSites {

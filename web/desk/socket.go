@@ -168,7 +168,7 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 	select {
 	case <-d.view.ready:
 	case <-d.drain.Leaving():
-		s.stop(wire.CloseGoingAway, "the desk restarts")
+		s.stop(wire.CloseGoingAway, "the desk shuts down")
 		return
 	}
 	s.admission.Authenticated()
@@ -266,7 +266,7 @@ func (s *socket) write(ctx context.Context, d *Desk) {
 		}
 		select {
 		case <-d.drain.Leaving():
-			s.close(ending{wire.CloseGoingAway, "the desk restarts"})
+			s.close(ending{wire.CloseGoingAway, "the desk shuts down"})
 			return
 		case e := <-s.end:
 			s.close(e)

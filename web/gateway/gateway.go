@@ -245,7 +245,7 @@ func (g *Gateway) Handler() http.Handler { return g.handler }
 // ctx's error, at most a second later.
 func (g *Gateway) Close(ctx context.Context) error {
 	g.drain.Leave()
-	g.hub.closeAll(wire.CloseGoingAway, "the gateway restarts")
+	g.hub.closeAll(wire.CloseGoingAway, "the gateway shuts down")
 	g.cancel()
 	defer func() { <-g.kept }()
 	defer g.strangers.Close()

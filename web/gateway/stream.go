@@ -126,7 +126,7 @@ func (g *Gateway) stream(w http.ResponseWriter, r *http.Request) {
 	s.ctx, s.cancel = context.WithCancel(g.drain.Context())
 	g.hub.add(s)
 	if g.closing() { // closeAll may have come before add
-		s.end(wire.CloseGoingAway, "the gateway restarts")
+		s.end(wire.CloseGoingAway, "the gateway shuts down")
 	}
 	// Not on this goroutine: its stack, and the request, its headers and its connection's
 	// buffers would live as long as the stream.
