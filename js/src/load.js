@@ -14,7 +14,7 @@ export let wasmURL = dataURL || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
 // To check a hash the browser must have the whole file, so that compilation does not
 // stream. So it is checked for pages that have the script checked, too, for a file that
 // data-wasm-url names, and always for one that is not of the script's own origin. The
-// build's stamp tells the rest whether the file is the script's.
+// build's stamp tells all others whether the file is the script's.
 const hash = INTEGRITY;
 let integrity = hash;
 let home = PACKAGE ? "" : src || location.href;
