@@ -51,7 +51,7 @@ const (
 	streamWrite                          // send frame; when that fails, the connection is lost
 	streamServerTime                     // the server's clock showed at, after sentAt
 	streamAccepted                       // the server has taken token
-	streamOpened                         // both of them for a connection that begins; zero at: the server does not tell
+	streamOpened                         // both of them for a connection that begins; zero at: the server does not send its time
 	streamReady                          // the stream stands; lost: events up to lastID are to be re-read
 	streamTokenExpired                   // the server says that the token has expired
 	streamTokenRefused                   // the server refuses token; tokenRefused goes on
@@ -75,7 +75,7 @@ type streamOutput struct {
 
 // stream is the state machine of the connection for events: it decides when to connect,
 // what to send, when a connection is dead and when to try again. It neither opens nor
-// reads connections: its methods are told what has happened and leave in out what is to
+// reads connections: its methods take what has happened and leave in out what is to
 // happen, in order. now is the present instant, token the one to go on with.
 //
 // A connection, or an attempt at one, that fails is followed by another after a random
@@ -490,7 +490,7 @@ func (st *stream) retryConnection(now instant) *Error {
 	return fail(CodeRetryNotAllowed, "")
 }
 
-// wake reacts to the browser's word on network and visibility (STREAM-5).
+// wake reacts to what the browser reports of network and visibility (STREAM-5).
 func (st *stream) wake(w Wake, now instant) {
 	if w == WakeAway {
 		st.pageLeft()

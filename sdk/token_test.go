@@ -278,7 +278,7 @@ func TestTokenEventRate(t *testing.T) {
 					t.Errorf("JWT-6: %d tokens asked for and %d connections in %v", *asked, p.Dials(), length)
 				}
 				if failed, _ := g.ofTypes(sdk.EventStreamFailed); tt.down && (len(failed) == 0 || failed[len(failed)-1].Text == "") {
-					t.Errorf("JWT-6: the page is not told why: %s", g.typesOf())
+					t.Errorf("JWT-6: the page does not receive why: %s", g.typesOf())
 				}
 				// A good one mends it.
 				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {

@@ -35,7 +35,7 @@ type Driver interface {
 	// Preload runs a script in each new document of the tab, before the document's own.
 	Preload(ctx context.Context, script string) error
 	// Expose gives each new document of the tab a function of that name on window. The tab
-	// hears the text that a page calls it with, as a Signal.
+	// receives the text that a page calls it with, as a Signal.
 	Expose(ctx context.Context, name string) error
 	// Navigate loads a page, and returns when it is loaded with all it refers to.
 	Navigate(ctx context.Context, url string) error
@@ -60,7 +60,7 @@ type Driver interface {
 	// Screenshot returns what the viewport shows, as PNG.
 	Screenshot(ctx context.Context) ([]byte, error)
 	// Popup opens a window by the page's own script, and returns the tab in it.
-	Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error)
+	Popup(ctx context.Context, url string, receive func(Signal)) (Driver, error)
 	// Close closes the tab.
 	Close()
 }
@@ -208,14 +208,14 @@ func Has(a Ability) bool {
 }
 
 // openTab opens an empty tab of a user, in a window of its own.
-func openTab(user string, hear func(Signal)) (Driver, error) {
+func openTab(user string, receive func(Signal)) (Driver, error) {
 	switch CurrentEngine() {
 	case Chromium:
-		return openChromiumTab(user, hear)
+		return openChromiumTab(user, receive)
 	case Firefox:
-		return openFirefoxTab(user, hear)
+		return openFirefoxTab(user, receive)
 	case WebKit:
-		return openWebkitTab(user, hear)
+		return openWebkitTab(user, receive)
 	}
 	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", CurrentEngine(), Chromium, Firefox, WebKit)
 }

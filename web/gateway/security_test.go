@@ -549,7 +549,7 @@ func TestStallers(t *testing.T) {
 		wg.Go(func() { t.Run(name, staller) })
 	}
 	wg.Wait()
-	// When all have been told, none is counted any more.
+	// When all have been reported, none is counted any more.
 	w.awaitStreams(0)
 }
 

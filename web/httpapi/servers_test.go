@@ -229,7 +229,7 @@ func TestFailingStore(t *testing.T) {
 	both(t, slog.New(slog.NewJSONHandler(log, nil)), func(t *testing.T, s *server) {
 		s.store.fail(errors.New("the disk is full"))
 		if p := refused(t, s.call("GET", s.page, nil), http.StatusInternalServerError, "server-error"); strings.Contains(p.Detail, "disk") {
-			t.Errorf("the caller was told %q", p.Detail)
+			t.Errorf("the caller received %q", p.Detail)
 		}
 		if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the disk is full") || !strings.Contains(text, `"level":"ERROR"`) {
 			t.Errorf("logged %q", text)

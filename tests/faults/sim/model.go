@@ -94,7 +94,7 @@ func (j *judge) say(at time.Duration, g *page, format string, args ...any) {
 	}
 }
 
-// sends compares what pages were told of their messages with what is stored.
+// sends compares what was delivered to pages of their messages with what is stored.
 func (j *judge) sends() {
 	places := map[string][]wire.Message{}
 	for _, list := range j.stored {
@@ -177,7 +177,7 @@ type log struct {
 	resyncAt                            time.Duration
 
 	begunAt  time.Duration // INITIALIZED
-	place    wire.EventID  // of the stream, from which on the page hears
+	place    wire.EventID  // of the stream, from which on the page receives
 	hasPlace bool
 	target   wire.EventID // up to here events were lost for good
 	// reread is when the engagements were read again after that: what they show then
@@ -221,7 +221,7 @@ type log struct {
 	refusedAts, retryAts []time.Duration // of this session
 }
 
-// view is one chat as a page's handlers hear of it.
+// view is one chat as a page's handlers receive it.
 type view struct {
 	list      []sdktest.StreamEvent // what truly happened in it after the place
 	expect    []expectation
@@ -478,7 +478,7 @@ func (l *log) took() bool {
 }
 
 // begun tells whether the client is initialized by now, be it that its page, held up,
-// hears of that only later.
+// receives that only later.
 func (l *log) begun() bool {
 	for _, e := range l.list[l.i:] {
 		if e.What == wasRaised && e.Event.Type == sdk.EventInitialized {
