@@ -549,17 +549,12 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil || now.Ended() {
-		// A repeat is answered as the first call was, whatever has happened since.
-		stored, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
-		switch {
-		case err == nil:
-			return httpapi.Answer{Status: http.StatusOK, Body: stored.Append(nil)}, nil
-		case !errors.Is(err, store.ErrNotFound):
-			return httpapi.Answer{}, err
-		case now.Ended():
-			return httpapi.Answer{}, hasEnded()
+		refusal := notInChat()
+		if now.Ended() {
+			refusal = hasEnded()
 		}
-		return httpapi.Answer{}, notInChat()
+		sent, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
+		return httpapi.AnswerRepeat(sent, err, refusal)
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,
@@ -573,9 +568,5 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 	if err != nil {
 		return d.result(e, nil, err)
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	return httpapi.Answer{Status: status, Body: stored.Append(nil)}, nil
+	return httpapi.Answer{Status: httpapi.StatusOf(created), Body: stored.Append(nil)}, nil
 }

@@ -17,6 +17,7 @@ package httpapi
 import (
 	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -26,6 +27,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/metrics"
+	"openchat/web/store"
 	"openchat/web/tracing"
 )
 
@@ -52,6 +54,28 @@ type Answer struct {
 	// An error after some of it has been sent ends the connection, so that the caller
 	// cannot take the part for the whole.
 	Lines func(write func(line []byte) error) error
+}
+
+// StatusOf is the status of a call that stores something under a correlationId: whether this
+// call has created it, or an earlier one had.
+func StatusOf(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// AnswerRepeat answers a send whose sender may not write to the chat any more, by what the
+// store's Sent has returned: a repeat as the first call was, whatever has happened since, and
+// everything else with refusal.
+func AnswerRepeat(sent wire.Message, err error, refusal *Problem) (Answer, error) {
+	switch {
+	case err == nil:
+		return Answer{Status: http.StatusOK, Body: sent.Append(nil)}, nil
+	case errors.Is(err, store.ErrNotFound):
+		return Answer{}, refusal
+	}
+	return Answer{}, err
 }
 
 // Call is a REST call. What it returns as error is answered as a problem; see ProblemOf.
