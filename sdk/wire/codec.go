@@ -71,7 +71,7 @@ func (r *decoder) eventID() EventID {
 	if len(s) == 0 {
 		return 0
 	}
-	id, err := ParseEventID(string(s))
+	id, err := parseEventID(string(s))
 	if err != nil {
 		r.expect("event id")
 	}
@@ -89,8 +89,8 @@ func (r *decoder) strings() map[string]string {
 	return m
 }
 
-// ParseEventID reads the decimal form.
-func ParseEventID(s string) (EventID, error) {
+// parseEventID reads the decimal form.
+func parseEventID(s string) (EventID, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0, errors.New("event id is not a decimal number")

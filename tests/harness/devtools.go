@@ -189,7 +189,7 @@ func (c chromiumTab) Popup(ctx context.Context, url string, receive func(Signal)
 	if i < 0 {
 		return nil, errors.New("no second tab came")
 	}
-	t, err := AttachTarget(c.browser, list[i].TargetID, signals(receive))
+	t, err := attachTarget(c.browser, list[i].TargetID, signals(receive))
 	if err != nil {
 		return nil, err
 	}

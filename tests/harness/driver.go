@@ -19,10 +19,10 @@ const (
 	WebKit   Engine = "webkit"   // by classic WebDriver, in webkit.go
 )
 
-// CurrentEngine is the engine that the tests of this process drive: the one that the
+// currentEngine is the engine that the tests of this process drive: the one that the
 // environment variable BROWSER names, Chromium where it names none. A name that is no
 // engine's fails the test that opens the first tab.
-var CurrentEngine = sync.OnceValue(func() Engine {
+var currentEngine = sync.OnceValue(func() Engine {
 	if name := os.Getenv("BROWSER"); name != "" {
 		return Engine(name)
 	}
@@ -185,7 +185,7 @@ func Needs(t *testing.T, abilities ...Ability) {
 	t.Helper()
 	for _, a := range abilities {
 		if !Has(a) {
-			t.Skipf("%s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+			t.Skipf("%s: no %s: %s", currentEngine(), a, lacks[currentEngine()][a])
 		}
 	}
 }
@@ -197,19 +197,19 @@ func Lacks(t *testing.T, a Ability) bool {
 	if Has(a) {
 		return false
 	}
-	t.Logf("in part: %s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+	t.Logf("in part: %s: no %s: %s", currentEngine(), a, lacks[currentEngine()][a])
 	return true
 }
 
 // Has reports whether the engine has an ability.
 func Has(a Ability) bool {
-	_, lacking := lacks[CurrentEngine()][a]
+	_, lacking := lacks[currentEngine()][a]
 	return !lacking
 }
 
 // openTab opens an empty tab of a user, in a window of its own.
 func openTab(user string, receive func(Signal)) (Driver, error) {
-	switch CurrentEngine() {
+	switch currentEngine() {
 	case Chromium:
 		return openChromiumTab(user, receive)
 	case Firefox:
@@ -217,14 +217,14 @@ func openTab(user string, receive func(Signal)) (Driver, error) {
 	case WebKit:
 		return openWebkitTab(user, receive)
 	}
-	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", CurrentEngine(), Chromium, Firefox, WebKit)
+	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", currentEngine(), Chromium, Firefox, WebKit)
 }
 
 // newUser returns a new user of the shared browser, with cookies, cache and storage of its
 // own, until the test ends.
 func newUser(t *testing.T) string {
 	t.Helper()
-	switch CurrentEngine() {
+	switch currentEngine() {
 	case Firefox:
 		return newFirefoxUser(t)
 	case WebKit:

@@ -193,7 +193,7 @@ func (b *Tab) Screenshot(name string) {
 		b.T.Logf("no screenshot of %q: %v", b.Name, err)
 		return
 	}
-	if e := CurrentEngine(); e != Chromium {
+	if e := currentEngine(); e != Chromium {
 		name += "-" + string(e)
 	}
 	file := filepath.Join(Root(), "tests", "browser", "out", name+".png")

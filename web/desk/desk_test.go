@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/store"
 )
 
@@ -43,30 +43,12 @@ type fixture struct {
 	store *store.Store
 	desk  *Desk
 	url   string
-	logs  *logs
-}
-
-// logs collects what is logged; no test's texts or secrets may be in it.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	logs  *harness.Output // no test's texts or secrets may be in it
 }
 
 func newFixture(t *testing.T, s *store.Store, edit func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{T: t, store: s, logs: &logs{}}
+	f := &fixture{T: t, store: s, logs: &harness.Output{}}
 	c := Config{Store: s, Credential: credential, CallsPerSecond: 1e4, CallBurst: 1e4, Logger: slog.New(slog.NewTextHandler(f.logs, nil))}
 	if edit != nil {
 		edit(&c)

@@ -691,7 +691,7 @@ func TestStrangersInTheLog(t *testing.T) {
 	w := newEnvironment(t)
 	w.secrets = append(w.secrets, unknownID)
 	ann := w.session("ann")
-	w.log.Reset()
+	w.log.Take()
 	const n = 50
 	for i := range n {
 		s := w.dial(unknownID)

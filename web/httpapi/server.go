@@ -195,7 +195,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 			s.send(w, a.Body)
 			return
 		}
-		if s.Drain.Broken() {
+		if s.Drain.broken() {
 			err = GoingAway()
 		}
 		if isFailure(err) && r.Context().Err() == nil {
@@ -206,8 +206,8 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 	})
 }
 
-// LineTime is how long a caller may take for each piece of lines.
-const LineTime = 30 * time.Second
+// lineTime is how long a caller may take for each piece of lines.
+const lineTime = 30 * time.Second
 
 // lineBuffer is how many bytes of lines are sent at once, at least.
 const lineBuffer = 32 << 10
@@ -235,7 +235,7 @@ func (s *Server) writeLines(w http.ResponseWriter, r *http.Request, a Answer) er
 	return err
 }
 
-// lineWriter sends pieces of an answer, each within LineTime, until ctx ends.
+// lineWriter sends pieces of an answer, each within lineTime, until ctx ends.
 type lineWriter struct {
 	ctx    context.Context
 	w      http.ResponseWriter
@@ -245,7 +245,7 @@ type lineWriter struct {
 
 func (l *lineWriter) Write(p []byte) (int, error) {
 	// Not every ResponseWriter can; http.Server's can.
-	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(LineTime))
+	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(lineTime))
 	if err := l.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -360,7 +360,7 @@ func (s *Server) send(w http.ResponseWriter, body []byte) {
 		// Not every ResponseWriter has deadlines; http.Server's has.
 		_ = control.SetWriteDeadline(earlier(time.Now().Add(progressTime), end))
 		// Looked at after the deadline is set, so that the one that Drain sets is not undone.
-		if !broken && s.Drain.Broken() {
+		if !broken && s.Drain.broken() {
 			broken, end = true, earlier(time.Now().Add(farewell), end)
 			_ = control.SetWriteDeadline(end)
 		}
