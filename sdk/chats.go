@@ -94,7 +94,7 @@ func (c *chats) apply(ev *wire.Event) {
 			c.engagements[e.id] = e
 		}
 		if e.member >= memberLeft {
-			return // disconnected before the news arrived
+			return // disconnected before the event arrived
 		}
 		e.dialogID = ev.DialogID
 		if e.member != memberInside {

@@ -17,8 +17,8 @@ const (
 	reconnectBase, reconnectCeiling = time.Second, 30 * time.Second
 	// probeTimeout is how soon a connection must show life after a wake-up.
 	probeTimeout = 5 * time.Second
-	// stableAfter is how long a connection must have stood to begin the backoff anew;
-	// else a gateway that drops every connection at once would be hammered.
+	// stableAfter is how long a connection must have stood for the backoff to begin anew;
+	// else a gateway that drops every connection at once would be dialed each second.
 	stableAfter = 10 * time.Second
 	// maxRefusalWait is how long after a refusal the stream waits at most once a call has
 	// shown that the server takes the token.

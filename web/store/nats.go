@@ -496,7 +496,7 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		unread := s.unread()
 		defer func() {
 			if ctx.Err() == nil && s.unread() != unread {
-				err = ErrUnreadable // what could not be read is left out without a word
+				err = ErrUnreadable // what could not be read is left out silently
 			}
 		}()
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.readJS, streamName, subjects)
