@@ -362,7 +362,7 @@ declare namespace AvayaCCaaSChatSDK {
     getMessages(pageSize?: number): Promise<PageIterator<Message>>;
   }
 
-  /** The class of chats. It can not be constructed: `createEngagement` starts a chat. */
+  /** The class of chats. It cannot be constructed: `createEngagement` starts a chat. */
   interface EngagementClass extends Function {
     /** What `instanceof` looks for. */
     readonly prototype: Engagement;

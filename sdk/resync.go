@@ -19,7 +19,7 @@ type rereading struct {
 	ids    []string                    // engagements whose messages are yet to be read
 }
 
-// reread makes good what the gateway could not replay (STREAM-7): it re-reads the
+// reread recovers what the gateway could not replay (STREAM-7): it re-reads the
 // engagements and the messages between the position and target, and raises what was
 // missed. Frames wait until chatReread. If anything fails, the position stays, the
 // connection is given up, and the next one begins again.

@@ -276,7 +276,7 @@ func (s *session) receive(a arrival, now instant) {
 	}
 }
 
-// receiveWaiting handles what else has come by now, so that a burst costs one turn of run
+// receiveWaiting handles what else has arrived, so that a burst costs one turn of run
 // and one of the dispatcher, and not two for each frame, and the clock is read once.
 func (s *session) receiveWaiting(arrivals chan arrival, now instant) {
 	for range maxArrivals - 1 {

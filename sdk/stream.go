@@ -56,7 +56,7 @@ const (
 	streamTokenExpired                   // the server says that the token has expired
 	streamTokenRefused                   // the server refuses token; tokenRefused goes on
 	streamSessionGone                    // the server says that the session is gone
-	streamInitFailed                     // init can not succeed: err
+	streamInitFailed                     // init cannot succeed: err
 )
 
 // streamOutput is one thing that is to happen. Which members are set depends on kind.

@@ -63,7 +63,7 @@ const newGlobal = (run) => ({
    */
   WebSocket: function (url, protocol) {
     const socket = new window.WebSocket(url, protocol);
-    run._sockets.add(socket); // a dead core can not close its connections
+    run._sockets.add(socket); // a dead core cannot close its connections
     socket.addEventListener("close", () => run._sockets.delete(socket));
     return socket;
   },

@@ -399,8 +399,8 @@ func (b *body) entry(e *engagement, as wire.ParticipantType) (done bool, err err
 	return false, httpapi.Invalid("agentId", "belongs to another participant", wire.ViolationPattern)
 }
 
-// admitStaff lets the agent in and takes out who makes room for them: their own double, and for an
-// agent the chat's present one and the bot.
+// admitStaff lets the agent in and takes out whoever they replace: themselves, in another role or
+// under an agentId that is lost, and for an agent also the chat's present agent and the bot.
 func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wire.Event {
 	var old *store.Member // whom the new one takes the chat over from
 	var out []string
@@ -435,8 +435,8 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 }
 
 // isLostSelf reports whether m is the agent of the call under an agentId that is lost: it has
-// the name, and nobody sits there any more. Who has signed in has one agentId, and may share the
-// name with somebody.
+// the name, and is not connected any more. An agent who has signed in has one agentId, and may
+// share the name with somebody.
 func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
 	// A gateway that has just begun, or receives nothing from the others, does not know who is absent.
 	if _, certain := d.table.Since(); !certain || b.signedIn {

@@ -362,8 +362,8 @@ func (s *Store) Close() error {
 		s.follow.stop()
 	}
 	s.wg.Wait()
-	// What was acknowledged is stored, and what was not has a caller who waits:
-	// there is nothing to flush.
+	// What was acknowledged is stored, and for the rest a caller still waits: there is nothing
+	// to flush.
 	s.conns.close()
 	if s.server != nil {
 		s.server.stop()
