@@ -123,7 +123,7 @@ declare namespace AvayaCCaaSChatSDK {
 
     /**
      * Reconnects the event stream now, with a new reconnection window, and returns before
-     * the outcome; EVENT_STREAM_CONNECTED tells of success. Throws ACS-318 unless the stream
+     * the outcome; EVENT_STREAM_CONNECTED reports success. Throws ACS-318 unless the stream
      * has failed, ACS-305 while it waits for a valid JWT.
      *
      * @see NS-9, STREAM-6
@@ -362,7 +362,7 @@ declare namespace AvayaCCaaSChatSDK {
     getMessages(pageSize?: number): Promise<PageIterator<Message>>;
   }
 
-  /** The class of chats. It can not be constructed: `createEngagement` starts a chat. */
+  /** The class of chats. It cannot be constructed: `createEngagement` starts a chat. */
   interface EngagementClass extends Function {
     /** What `instanceof` looks for. */
     readonly prototype: Engagement;

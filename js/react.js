@@ -62,7 +62,7 @@ let state = none;
 const listeners = new Set();
 
 /**
- * Changes parts of the state, and tells the components.
+ * Changes parts of the state, and notifies the components.
  * @param {{ session?: Partial<ChatSession>, chat?: Partial<ChatEngagement>, log?: Partial<ChatMessages> }} changes
  */
 const set = ({ session, chat, log }) => {

@@ -238,11 +238,11 @@ func TestLoading(t *testing.T) {
 	t.Run("another build stamp is refused, both are named", func(t *testing.T) {
 		failed(t, page("stamped"), where("stamped"), "9.9.9-other", " is of build 0.")
 	})
-	t.Run("a server that can not be reached is named", func(t *testing.T) {
-		failed(t, good+"&wasm=http://127.0.0.1:1/x.wasm&csp=connect-src+*", "http://127.0.0.1:1/x.wasm", "can not be fetched")
+	t.Run("a server that cannot be reached is named", func(t *testing.T) {
+		failed(t, good+"&wasm=http://127.0.0.1:1/x.wasm&csp=connect-src+*", "http://127.0.0.1:1/x.wasm", "cannot be fetched")
 	})
 	t.Run("a policy without wasm-unsafe-eval is named", func(t *testing.T) {
-		failed(t, good+"&csp=script-src+'self'", where("good"), "can not be used", "Content Security Policy")
+		failed(t, good+"&csp=script-src+'self'", where("good"), "cannot be used", "Content Security Policy")
 	})
 	t.Run("a wasm elsewhere is checked", func(t *testing.T) {
 		failed(t, good+"&wasm=sdk/older/"+wasm, "/sdk/older/"+wasm+" answered", "not the file of this script's build")

@@ -8,7 +8,7 @@ type chatKind int
 const (
 	chatNothing      chatKind = iota
 	chatEmit                  // event is for the page
-	chatSettle                // run tells the page what something has come to
+	chatSettle                // run settles a call of the page
 	chatRequest               // start call
 	chatStopRetrying          // call needs no further attempt
 	chatDrop                  // the answer of call is no longer needed

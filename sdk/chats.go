@@ -94,7 +94,7 @@ func (c *chats) apply(ev *wire.Event) {
 			c.engagements[e.id] = e
 		}
 		if e.member >= memberLeft {
-			return // disconnected before the news arrived
+			return // disconnected before the event arrived
 		}
 		e.dialogID = ev.DialogID
 		if e.member != memberInside {
@@ -143,7 +143,7 @@ func (c *chats) apply(ev *wire.Event) {
 	}
 }
 
-// changed tells mirrors of e's state without an event for the page.
+// changed delivers e's state to what mirrors it, without an event for the page.
 func (c *chats) changed(e *engagement) {
 	snapshot := e.snapshot()
 	c.emit(&Event{Changed: &snapshot})
@@ -184,7 +184,7 @@ func (c *chats) create(parameters map[string]string, done func(Engagement, error
 }
 
 // settleCreation settles a create whose first event overtook its answer: the page must
-// know the engagement before it hears of it (ENG-8).
+// have the engagement before an event names it (ENG-8).
 func (c *chats) settleCreation(ev *wire.Event) {
 	n := c.creating[ev.CorrelationID]
 	if n == nil || ev.CorrelationID == "" {
@@ -206,7 +206,7 @@ func (c *chats) settleCreation(ev *wire.Event) {
 }
 
 // list asks the server for all ongoing chats. What this session is in and the server no
-// longer lists keeps its state until the stream tells of its end.
+// longer lists keeps its state until an event says that it has ended.
 func (c *chats) list(done func([]Engagement, error)) {
 	c.add(chatRequest).call = c.listCall(func(list []wire.Engagement, err *Error) {
 		if err != nil {

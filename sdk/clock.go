@@ -17,8 +17,8 @@ type instant = time.Duration
 // device's wall clock and moves only as far as a measurement of the server's time
 // contradicts it, so that on a device whose clock is right it stays exact. The
 // monotonic clock may stand still while a device sleeps. The wall clock then moves against
-// it, but it does so as well when it is set; only the next measurement can tell the two
-// apart. Until then the estimate does not follow the wall clock.
+// it, but it does so as well when it is set; only the next measurement distinguishes
+// the two. Until then the estimate does not follow the wall clock.
 type clock struct {
 	wall func() time.Time // reads the device's wall clock
 
@@ -32,7 +32,7 @@ type clock struct {
 	movedAt    instant       // when the wall clock was last seen to have moved
 	jumped     bool          // it has moved, and takeJump has not said so
 	slept      time.Duration // for how long the monotonic clock stood still, in all
-	silent     bool          // the server does not tell its time: a wall clock ahead is a sleep
+	silent     bool          // the server does not send its time: a wall clock ahead is a sleep
 	fromStream bool          // the stream has given the server's time
 }
 

@@ -63,9 +63,7 @@ func TestWrongClock(t *testing.T) {
 			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 				g := newPage(t, p, p.Storage())
 				g.setClock(ahead)
-				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-					g.c.Init(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{}, done)
-				})
+				_, err := g.tryInit(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{})
 				wantCode(t, err, 305)
 			})
 		}

@@ -81,9 +81,14 @@ func started(t *testing.T, o sdktest.Options, f func(t *testing.T, g *page)) {
 	})
 }
 
+// tryInit is init for what may fail.
+func (g *page) tryInit(params sdk.InitParams, cfg sdk.Config) (sdk.UserContext, error) {
+	return sdk.Await(g.t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, cfg, done) })
+}
+
 func (g *page) init(claims sdktest.Claims, cfg sdk.Config) sdk.UserContext {
 	g.t.Helper()
-	u, err := sdk.Await(g.t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(g.p.Params(claims), cfg, done) })
+	u, err := g.tryInit(g.p.Params(claims), cfg)
 	if err != nil {
 		g.t.Fatalf("init: %v", err)
 	}

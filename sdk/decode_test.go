@@ -99,7 +99,7 @@ func TestConfig(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				_, err = sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), config, done) })
+				_, err = g.tryInit(p.Params(sdktest.Claims{}), config)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -55,7 +55,7 @@ const (
 	CodeConstraintViolation Code = 322
 )
 
-// texts are the documented words of each code (API.md, Errors). A map would be filled
+// texts are the documented words of each code (docs/errors.md). A map would be filled
 // at each start.
 var texts = [...]string{
 	CodeNoConfiguration:     "No custom configuration provided, using the defaults",

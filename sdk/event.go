@@ -9,7 +9,7 @@ import (
 // EventType is the name of an event as pages know it.
 type EventType string
 
-// The events (API.md, Events).
+// The events (docs/surface.md, EV-1 to EV-14).
 const (
 	EventInitialized             EventType = "INITIALIZED"
 	EventShutdown                EventType = "SHUTDOWN"

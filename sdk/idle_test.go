@@ -127,7 +127,7 @@ func TestIdleEdges(t *testing.T) {
 				t.Fatalf("%d times SHUTDOWN", n)
 			}
 			over := g.wait(sdk.EventShutdown)
-			// The end is told to the gateway first.
+			// The end is sent to the gateway first.
 			if d := over.Date.Sub(warned.Date); d < 30*time.Second || d > 31*time.Second || over.Reason != "USER_INACTIVE" {
 				t.Errorf("SHUTDOWN %v after the warning, reason %s", d, over.Reason)
 			}

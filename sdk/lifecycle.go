@@ -147,7 +147,7 @@ func (s *session) shutdown(reason wire.Reason, done func()) {
 		until: s.clock.now() + shutdownTimeout,
 		then: func(a answer) {
 			if a.err != nil {
-				s.log.log(LogInfo, "the gateway was not told of the shutdown: "+a.err.Message)
+				s.log.log(LogInfo, "the gateway did not receive the shutdown: "+a.err.Message)
 			}
 			s.forget()
 			s.emit(&Event{Type: EventStreamClosed})
@@ -167,7 +167,8 @@ func (s *session) endedByServer(reason wire.Reason) {
 	s.finish(reason, func() {})
 }
 
-// stop ends the stream and every call, which come to err; with nil nobody is told.
+// stop ends the stream, and every call with err; with nil, calls are dropped without an
+// outcome.
 func (s *session) stop(p phase, err *Error) {
 	s.stopStream()
 	s.phase, s.chats.over = p, true

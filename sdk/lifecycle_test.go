@@ -60,7 +60,7 @@ func TestInit(t *testing.T) {
 				g := newPage(t, p, p.Storage())
 				params := p.Params(sdktest.Claims{})
 				b.change(&params)
-				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
+				_, err := g.tryInit(params, sdk.Config{})
 				wantCode(t, err, b.code)
 				// The server would say the same, after a call.
 				if n := len(p.Requests()); b.name == noAppkey && n > 0 {
@@ -75,18 +75,14 @@ func TestInit(t *testing.T) {
 	t.Run("INIT-3 expired", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{}, done)
-			})
+			_, err := g.tryInit(p.Params(sdktest.Claims{TTL: -time.Minute}), sdk.Config{})
 			wantCode(t, err, 305)
 		})
 	})
 	t.Run("INIT-3 refused by the server", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(p.Params(sdktest.Claims{Forged: true}), sdk.Config{}, done)
-			})
+			_, err := g.tryInit(p.Params(sdktest.Claims{Forged: true}), sdk.Config{})
 			wantCode(t, err, 305)
 		})
 	})
@@ -96,12 +92,12 @@ func TestInit(t *testing.T) {
 			g := newPage(t, p, p.Storage())
 			first := make(chan error, 1)
 			g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, func(_ sdk.UserContext, err error) { first <- err })
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 321)
 			if err := <-first; err != nil {
 				t.Fatal(err)
 			}
-			_, err = sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err = g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 204)
 			g.end()
 		})
@@ -112,7 +108,7 @@ func TestInit(t *testing.T) {
 			p.Down()
 			g := newPage(t, p, p.Storage())
 			begun := time.Now()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 306)
 			if d := time.Since(begun); d > 30*time.Second {
 				t.Errorf("took %v", d)
@@ -127,7 +123,7 @@ func TestInit(t *testing.T) {
 			p.OnDial(func(d *sdktest.Dial) { d.Silent = true })
 			g := newPage(t, p, p.Storage())
 			begun := time.Now()
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 306)
 			if d := time.Since(begun); d > 30*time.Second {
 				t.Errorf("took %v", d)
@@ -138,7 +134,7 @@ func TestInit(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			p.OnRequest(func(x *sdktest.Exchange) { x.Respond(sdk.Response{Status: 200, Body: []byte("<html>")}) })
 			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 304)
 		})
 	})
@@ -146,7 +142,7 @@ func TestInit(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 			p.OnRequest(func(x *sdktest.Exchange) { x.Refuse(503, wire.ProblemServerError, 0) })
 			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 311)
 		})
 	})
@@ -161,7 +157,7 @@ func TestInit(t *testing.T) {
 				}
 			})
 			g := newPage(t, p, p.Storage())
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 311)
 			if d := time.Since(begun); d > 30*time.Second {
 				t.Errorf("took %v", d)
@@ -219,7 +215,7 @@ func TestInitEdges(t *testing.T) {
 			g := newPage(t, p, nil)
 			params := p.Params(sdktest.Claims{})
 			params.IntegrationID = "my-integration"
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
+			_, err := g.tryInit(params, sdk.Config{})
 			wantCode(t, err, 307)
 			if n := len(p.Requests()); n != 0 {
 				t.Errorf("%d calls were made", n)
@@ -234,7 +230,7 @@ func TestInitEdges(t *testing.T) {
 			_, err := sdk.Await(t.Context(), g.c.Engagements)
 			wantCode(t, err, 321)
 			wantCode(t, await(g, func(done func(error)) { g.c.Shutdown("", done) }), 321)
-			_, err = sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(g.p.Params(sdktest.Claims{}), sdk.Config{}, done) })
+			_, err = g.tryInit(g.p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 321)
 			if err := <-over; err != nil {
 				t.Error(err)
@@ -289,7 +285,7 @@ func TestInitEdges(t *testing.T) {
 			g := newPage(t, p, nil)
 			params := p.Params(sdktest.Claims{})
 			params.DisplayName = "Ann of the page"
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) }); err != nil {
+			if _, err := g.tryInit(params, sdk.Config{}); err != nil {
 				t.Fatal(err)
 			}
 			id := g.chat()

@@ -99,7 +99,7 @@ func (c *chats) turn(at Cursor, to Direction, done func(Page, error)) {
 }
 
 // collect reads messages of the snapshot beside at until there is a page of them, and
-// tells whether there are more on that side. What is not of the snapshot stands only
+// reports whether there are more on that side. What is not of the snapshot stands only
 // between its newest messages, so it seldom takes more than one request; the further
 // ones are as large as they may be.
 func (c *chats) collect(at Cursor, to Direction, list []wire.Message, then func(list []wire.Message, more bool, err *Error)) {

@@ -89,8 +89,8 @@ func (s *session) streamReady(o *streamOutput, now instant) {
 	}
 }
 
-// serverTime takes note of the server's clock, as a frame that answers one sent at sent
-// tells it. A ping, which answers none, says only that the server's time is not before it:
+// serverTime takes note of the server's clock, as given by a frame that answers
+// one sent at sent. A ping, which answers none, says only that the server's time is not before it:
 // what contradicts the estimate by far is asked about before it is believed.
 func (s *session) serverTime(at time.Time, sent, now instant) {
 	if sent == 0 && at.Sub(s.clock.server(now)) > jump {
@@ -176,7 +176,7 @@ func (s *session) startAttempt(a attempt) {
 	}()
 }
 
-// stopCalls ends every call; with an error each is told, with nil none is.
+// stopCalls ends every call with err; with nil, calls are dropped without an outcome.
 func (s *session) stopCalls(err *Error) {
 	list := s.rest.dropAll()
 	for _, c := range list {

@@ -146,8 +146,8 @@ func (r *rest) ended(o outcome, other bool, token string, now instant) restOutpu
 		c.refreshed = true
 		return restOutput{kind: restAttempt, attempt: c.next(token, now)}
 	case status == 401 && c.inDoubt && c.method == "POST" && !c.initial:
-		// It may have been done. Refused now, the page would do it again; the next token,
-		// or the event of it, will tell.
+		// It may have been done, and a page that is refused now would do it again. The call
+		// made with the next token, or the event of it, decides.
 		c.retryAt = c.until
 		return restOutput{}
 	case status >= 500 || status == 429 || status == 408:

@@ -53,9 +53,7 @@ func TestAnswersThatNameNothing(t *testing.T) {
 		t.Run("INIT-9 in init", func(t *testing.T) {
 			platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
 				meanwhile(p, "POST /sessions", answer(c.status, c.kind))
-				_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-					newPage(t, p, p.Storage()).c.Init(p.Params(sdktest.Claims{}), sdk.Config{}, done)
-				})
+				_, err := newPage(t, p, p.Storage()).tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 				wantCode(t, err, sdk.CodeUnexpectedAnswer)
 			})
 		})

@@ -19,7 +19,7 @@ type rereading struct {
 	ids    []string                    // engagements whose messages are yet to be read
 }
 
-// reread makes good what the gateway could not replay (STREAM-7): it re-reads the
+// reread recovers what the gateway could not replay (STREAM-7): it re-reads the
 // engagements and the messages between the position and target, and raises what was
 // missed. Frames wait until chatReread. If anything fails, the position stays, the
 // connection is given up, and the next one begins again.
@@ -95,7 +95,7 @@ func (c *chats) rereadNext(r *rereading) {
 		at.DialogID = w.DialogID
 	} else {
 		at.DialogID = c.engagements[id].dialogID
-		at.Seen = math.MaxUint64 // it has ended: what came after target must be told before that
+		at.Seen = math.MaxUint64 // it has ended: what came after target must be delivered before that
 	}
 	c.missed(at, nil, 0, 0, func(list []wire.Message, err *Error) {
 		if c.stopped(r, err) {
@@ -152,13 +152,13 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 	if w != nil {
 		dialog, in, active = w.DialogID, w.Participants, w.EngagementStatus == wire.EngagementActive
 	} else {
-		// It has ended. Who created or joined it by a call's answer has yet to hear that it
-		// was in.
+		// It has ended. A page that created or joined it by a call's answer has yet to receive
+		// ENGAGEMENT_ACTIVE.
 		dialog, in, active = e.dialogID, e.participants, e.awaitsInside()
 	}
 	if active && (e == nil || !e.wasInside()) {
 		if e != nil {
-			e.participants = nil // the page is to be told of them all (EV-13)
+			e.participants = nil // the page is to receive an event for each (EV-13)
 		}
 		ev := wire.Event{Type: wire.EventEngagementActive, Date: now, EngagementID: id, DialogID: dialog, SessionID: c.session}
 		c.apply(&ev)
@@ -197,7 +197,7 @@ func (c *chats) raiseMissed(id string, w *wire.Engagement, list []wire.Message, 
 		c.apply(&wire.Event{Type: wire.EventEngagementTerminated, Date: now, EngagementID: id, DialogID: e.dialogID})
 	}
 	if w == nil {
-		e.reReadID, e.deliveredID = math.MaxUint64, math.MaxUint64 // all of it has been told
+		e.reReadID, e.deliveredID = math.MaxUint64, math.MaxUint64 // all of it was delivered
 	} else {
 		e.shownID = max(e.shownID, w.EventID)
 		e.deliveredID = w.EventID

@@ -203,7 +203,7 @@ func TestResyncCrossing(t *testing.T) {
 					break
 				}
 				if e.Type == sdk.EventStreamConnected && !e.Resumed {
-					t.Error("it is told that something was lost")
+					t.Error("it receives that something was lost")
 				}
 			}
 		})

@@ -16,7 +16,7 @@ const (
 	// dispatcher may have as many in hand.
 	maxOutbox = 512
 	// maxSleep bounds the session's timer. Browsers stop timers while a device
-	// sleeps, without telling; within this time of waking the session looks at the clock.
+	// sleeps, without notice; within this time of waking the session looks at the clock.
 	maxSleep = 15 * time.Second
 )
 
@@ -276,7 +276,7 @@ func (s *session) receive(a arrival, now instant) {
 	}
 }
 
-// receiveWaiting handles what else has come by now, so that a burst costs one turn of run
+// receiveWaiting handles what else has arrived, so that a burst costs one turn of run
 // and one of the dispatcher, and not two for each frame, and the clock is read once.
 func (s *session) receiveWaiting(arrivals chan arrival, now instant) {
 	for range maxArrivals - 1 {
@@ -327,7 +327,7 @@ func (s *session) attemptEnded(o outcome) {
 		}
 		s.log.debug(c.method, " ", c.path, ": ", came, " after ", milliseconds(now-c.sentAt), ", attempt ", strconv.Itoa(c.attempt))
 	}
-	// Once the stream has told the time, Date tells nothing better: it may be a proxy's.
+	// Once the stream has given the time, Date is no better: it may be a proxy's.
 	if !s.clock.fromStream && r.Status < 500 {
 		s.measure(r.Date, time.Second, c.sentAt)
 	}

@@ -17,8 +17,8 @@ const (
 	reconnectBase, reconnectCeiling = time.Second, 30 * time.Second
 	// probeTimeout is how soon a connection must show life after a wake-up.
 	probeTimeout = 5 * time.Second
-	// stableAfter is how long a connection must have stood to begin the backoff anew;
-	// else a gateway that drops every connection at once would be hammered.
+	// stableAfter is how long a connection must have stood for the backoff to begin anew;
+	// else a gateway that drops every connection at once would be dialed each second.
 	stableAfter = 10 * time.Second
 	// maxRefusalWait is how long after a refusal the stream waits at most once a call has
 	// shown that the server takes the token.
@@ -51,12 +51,12 @@ const (
 	streamWrite                          // send frame; when that fails, the connection is lost
 	streamServerTime                     // the server's clock showed at, after sentAt
 	streamAccepted                       // the server has taken token
-	streamOpened                         // both of them for a connection that begins; zero at: the server does not tell
+	streamOpened                         // both of them for a connection that begins; zero at: the server does not send its time
 	streamReady                          // the stream stands; lost: events up to lastID are to be re-read
 	streamTokenExpired                   // the server says that the token has expired
 	streamTokenRefused                   // the server refuses token; tokenRefused goes on
 	streamSessionGone                    // the server says that the session is gone
-	streamInitFailed                     // init can not succeed: err
+	streamInitFailed                     // init cannot succeed: err
 )
 
 // streamOutput is one thing that is to happen. Which members are set depends on kind.
@@ -75,7 +75,7 @@ type streamOutput struct {
 
 // stream is the state machine of the connection for events: it decides when to connect,
 // what to send, when a connection is dead and when to try again. It neither opens nor
-// reads connections: its methods are told what has happened and leave in out what is to
+// reads connections: its methods take what has happened and leave in out what is to
 // happen, in order. now is the present instant, token the one to go on with.
 //
 // A connection, or an attempt at one, that fails is followed by another after a random
@@ -490,7 +490,7 @@ func (st *stream) retryConnection(now instant) *Error {
 	return fail(CodeRetryNotAllowed, "")
 }
 
-// wake reacts to the browser's word on network and visibility (STREAM-5).
+// wake reacts to what the browser reports of network and visibility (STREAM-5).
 func (st *stream) wake(w Wake, now instant) {
 	if w == WakeAway {
 		st.pageLeft()

@@ -48,9 +48,7 @@ func TestToken(t *testing.T) {
 			g := newPage(t, p, p.Storage())
 			params := p.Params(sdktest.Claims{TTL: 15 * time.Minute})
 			claims, _ := wire.ReadToken(params.Token)
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) {
-				g.c.Init(params, sdk.Config{IdleTimeout: sdk.IdleDisabled}, done)
-			})
+			_, err := g.tryInit(params, sdk.Config{IdleTimeout: sdk.IdleDisabled})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +276,7 @@ func TestTokenEventRate(t *testing.T) {
 					t.Errorf("JWT-6: %d tokens asked for and %d connections in %v", *asked, p.Dials(), length)
 				}
 				if failed, _ := g.ofTypes(sdk.EventStreamFailed); tt.down && (len(failed) == 0 || failed[len(failed)-1].Text == "") {
-					t.Errorf("JWT-6: the page is not told why: %s", g.typesOf())
+					t.Errorf("JWT-6: the page does not receive why: %s", g.typesOf())
 				}
 				// A good one mends it.
 				if err := g.c.SetJWTToken(p.Token(sdktest.Claims{})); err != nil {
@@ -417,7 +415,7 @@ func TestTokenRefused(t *testing.T) {
 			token := p.Token(sdktest.Claims{})
 			params := p.Params(sdktest.Claims{})
 			params.Token = token
-			if _, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) }); err != nil {
+			if _, err := g.tryInit(params, sdk.Config{}); err != nil {
 				t.Fatal(err)
 			}
 			g.on = func(e sdk.Event) {
@@ -622,7 +620,7 @@ func TestTokenRefused(t *testing.T) {
 			g := newPage(t, p, p.Storage())
 			params := p.Params(sdktest.Claims{})
 			params.Appkey = "another"
-			_, err := sdk.Await(t.Context(), func(done func(sdk.UserContext, error)) { g.c.Init(params, sdk.Config{}, done) })
+			_, err := g.tryInit(params, sdk.Config{})
 			var e *sdk.Error
 			if !errors.As(err, &e) || e.Code != 302 || !strings.Contains(e.Message, "appkey") {
 				t.Errorf("INIT-4: %v", err)

@@ -151,7 +151,7 @@ func (b *bridge) settle(item *settlement, err error) {
 	b.add(func(w *wire.Encoder) { encodeSettlement(item, w) })
 }
 
-// run performs one command. Its error is for what the core can not answer by itself.
+// run performs one command. Its error is for what the core cannot answer by itself.
 func (b *bridge) run(a arguments) error {
 	op, id := a.str(0), a.integer(1)
 	c := b.client
@@ -250,7 +250,7 @@ func (b *bridge) run(a arguments) error {
 }
 
 // constraint is the error for an argument of the wrong type, which the core's typed
-// calls can not see.
+// calls cannot see.
 func constraint(what string) error {
 	return &sdk.Error{Code: sdk.CodeConstraintViolation, Message: "Constraint Violation Error - " + what}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hack-pad/safejs"
+
 	"openchat/sdk"
 	"openchat/sdk/wire"
 )
@@ -28,6 +30,7 @@ type testShim struct {
 }
 
 func newTestShim(t *testing.T) *testShim {
+	t.Helper()
 	p := &testShim{delivered: make(chan js.Value, 1000)}
 	record := js.FuncOf(func(_ js.Value, args []js.Value) any {
 		for i := range args[0].Length() {
@@ -36,13 +39,14 @@ func newTestShim(t *testing.T) *testShim {
 		p.lists++
 		return nil
 	})
-	p.deliver = js.Global().Get("Function").New("record", `
+	deliver := must[safejs.Value](t)(function(t, "record", `
 		const deliver = (list) => {
 			Promise.resolve(JSON.parse(list)).then(record);
 			return deliver.room;
 		};
 		deliver.room = true;
-		return deliver`).Invoke(record)
+		return deliver`).Invoke(record))
+	p.deliver = safejs.Unsafe(deliver)
 	p.b = newBridge(p.deliver)
 	t.Cleanup(func() { p.b.command.Release() }) // record may still come, and stays
 	return p
@@ -52,10 +56,11 @@ func newTestShim(t *testing.T) *testShim {
 func (p *testShim) room(is bool) { p.deliver.Set("room", is) }
 
 // command calls as the shim does and returns the parsed error, or undefined.
-func (p *testShim) command(op string, args ...any) js.Value {
+func (p *testShim) command(t *testing.T, op string, args ...any) js.Value {
+	t.Helper()
 	v := p.b.command.Invoke(append([]any{op}, args...)...)
 	if v.Type() == js.TypeString {
-		return js.Global().Get("JSON").Call("parse", v)
+		return parse(t, v.String())
 	}
 	return v
 }
@@ -81,7 +86,7 @@ func code(v js.Value) string {
 func TestCommandErrors(t *testing.T) {
 	p := newTestShim(t)
 	undefined := js.Undefined()
-	object := js.Global().Get("Object").New()
+	object := parse(t, "{}")
 	for _, c := range []struct {
 		name, op string
 		args     []any
@@ -108,7 +113,7 @@ func TestCommandErrors(t *testing.T) {
 		{"no arguments", "", nil, "ACS-311"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := p.command(c.op, c.args...)
+			got := p.command(t, c.op, c.args...)
 			if code(got) != c.want {
 				t.Errorf("%s, want %q", stringify(t, got), c.want)
 			}
@@ -129,7 +134,7 @@ func TestNS13CallsBeforeInitAreSettled(t *testing.T) {
 		{"disconnect", "x"}, {"sendMessage", "x", "text"}, {"getMessages", "x"}, {"turn", "e d 10 1 2 3 4 5 6 7", "older"},
 	} {
 		args := append([]any{i + 1}, c[1:]...)
-		if v := p.command(c[0].(string), args...); !v.IsNull() {
+		if v := p.command(t, c[0].(string), args...); !v.IsNull() {
 			t.Errorf("%s: refused at once", c[0])
 			continue
 		}
@@ -148,7 +153,7 @@ func TestContract(t *testing.T) {
 		for range c.arguments {
 			args = append(args, "x")
 		}
-		refused := p.command(c.op, args...)
+		refused := p.command(t, c.op, args...)
 		if code(refused) == "ACS-311" {
 			t.Errorf("%s is unknown", c.op)
 		}
@@ -184,7 +189,7 @@ func TestPanicIsRecovered(t *testing.T) {
 
 // A shim that throws loses a text, not Go.
 func TestDeliverThrows(t *testing.T) {
-	b := newBridge(js.Global().Get("Function").New(`throw new Error("no")`))
+	b := newBridge(safejs.Unsafe(function(t, `throw new Error("no")`)))
 	defer b.command.Release()
 	b.event(sdk.Event{Type: sdk.EventShutdown})
 	b.flush()
@@ -245,7 +250,7 @@ func TestEventsWaitForRoom(t *testing.T) {
 	default:
 	}
 	p.room(true)
-	p.command("drained", 0)
+	p.command(t, "drained", 0)
 	if got := p.next(t).Get("event").String(); got != "SHUTDOWN" {
 		t.Fatal(got)
 	}

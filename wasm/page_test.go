@@ -9,8 +9,8 @@ import (
 	"github.com/hack-pad/safejs"
 )
 
-// These helpers change the page of a test through safejs, so that what the page refuses
-// fails the test instead of panicking.
+// Tests reach the page through safejs, so that what the page refuses fails the test
+// instead of panicking (tests/meta/imports_test.go). These helpers change it.
 
 func must[T any](t *testing.T) func(T, error) T {
 	return func(v T, err error) T {
@@ -22,11 +22,19 @@ func must[T any](t *testing.T) func(T, error) T {
 	}
 }
 
-// function makes a function of JavaScript out of the names of its parameters and its body.
+// newFunction makes a function of JavaScript out of the names of its parameters and its body.
+func newFunction(parametersAndBody ...any) (safejs.Value, error) {
+	constructor, err := safejs.Global().Get("Function")
+	if err != nil {
+		return safejs.Value{}, err
+	}
+	return constructor.New(parametersAndBody...)
+}
+
+// function is newFunction for a test, which ends when that fails.
 func function(t *testing.T, parametersAndBody ...any) safejs.Value {
 	t.Helper()
-	constructor := must[safejs.Value](t)(safejs.Global().Get("Function"))
-	return must[safejs.Value](t)(constructor.New(parametersAndBody...))
+	return must[safejs.Value](t)(newFunction(parametersAndBody...))
 }
 
 // replaceGlobal gives a global of the page another value until the test has ended. An

@@ -11,7 +11,7 @@ import (
 // wasm take turns only where they block, and random never blocks, so it needs no lock.
 var entropy struct {
 	bytes [256]byte // 32 draws for one crossing
-	left  int       // of them, from the begin
+	left  int       // of bytes, from the beginning: not drawn yet
 }
 
 // random is the core's Options.Random: session keys, message keys and jitter come from the

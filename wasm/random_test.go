@@ -4,30 +4,46 @@ package main
 
 import (
 	"encoding/binary"
-	"syscall/js"
 	"testing"
+
+	"github.com/hack-pad/safejs"
 )
 
 // What the core draws is what crypto.getRandomValues has given, each word once.
 func TestRandomIsTheBrowsers(t *testing.T) {
-	crypto := js.Global().Get("crypto")
+	page := must[safejs.Value](t)
+	crypto := page(safejs.Global().Get("crypto"))
+	restore := func() { // the prototype's is there again
+		if err := crypto.Delete("getRandomValues"); err != nil {
+			t.Error(err)
+		}
+	}
 	given := map[uint64]bool{}
-	instead := js.FuncOf(func(_ js.Value, args []js.Value) any {
-		crypto.Delete("getRandomValues") // the prototype's is there again
-		crypto.Call("getRandomValues", args[0])
-		b := make([]byte, args[0].Length())
-		js.CopyBytesToGo(b, args[0])
+	instead, err := safejs.FuncOf(func(_ safejs.Value, args []safejs.Value) any {
+		restore()
+		if _, err := crypto.Call("getRandomValues", args[0]); err != nil {
+			t.Error(err)
+		}
+		b := make([]byte, len(entropy.bytes))
+		if n, err := safejs.CopyBytesToGo(b, args[0]); err != nil || n != len(b) {
+			t.Errorf("%d bytes are asked for, want %d: %v", n, len(b), err)
+		}
 		for ; len(b) > 0; b = b[8:] {
 			given[binary.LittleEndian.Uint64(b)] = true
 		}
 		return args[0]
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer instead.Release()
 	for entropy.left > 0 {
 		random()
 	}
-	crypto.Set("getRandomValues", instead)
-	defer crypto.Delete("getRandomValues")
+	if err := crypto.Set("getRandomValues", instead); err != nil {
+		t.Fatal(err)
+	}
+	defer restore()
 	draws := len(entropy.bytes) / 8
 	for i := range draws {
 		v := random()

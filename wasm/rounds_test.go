@@ -20,7 +20,7 @@ func TestSHUT2RoundsLeaveNoGoroutine(t *testing.T) {
 	call := func(op string, args ...any) js.Value {
 		t.Helper()
 		id++
-		if refused := p.command(op, append([]any{id}, args...)...); !refused.IsNull() {
+		if refused := p.command(t, op, append([]any{id}, args...)...); !refused.IsNull() {
 			t.Fatalf("%s: %s", op, stringify(t, refused))
 		}
 		for {

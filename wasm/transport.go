@@ -36,8 +36,8 @@ var pastCache bool
 
 // Do performs one request. The signal it passes on ends the download too.
 //
-// fetch's "no-store" is not for every request: it also makes Chromium ask for leave
-// (OPTIONS) before each call of another origin. Without it, only a GET may be answered
+// fetch's "no-store" is not for every request: it also makes Chromium send a
+// preflight (OPTIONS) before each call of another origin. Without it, only a GET may be answered
 // from the cache, and never by an answer that says no-store, as the gateway's do. Another
 // one may be old, by a proxy's doing: it is asked for again past the cache, at once unless
 // it is an error that the core tries again anyway.

@@ -27,7 +27,11 @@ var (
 
 // The shim, which makes bound, is not there.
 func init() {
-	bound = js.Global().Get("Function").New("f", "id", "return (value) => f(id, value)")
+	f, err := newFunction("f", "id", "return (value) => f(id, value)")
+	if err != nil {
+		panic(err)
+	}
+	bound = safejs.Unsafe(f)
 }
 
 func testContext(t *testing.T) context.Context {

@@ -80,7 +80,7 @@ func isUnspecified(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// reached tells from a request under which host the demo was asked for.
+// reached is the kind of host name under which a request came to the demo.
 type reached int
 
 const (

@@ -317,9 +317,9 @@ func TestChatAcrossTheProcess(t *testing.T) {
 		t.Errorf("got %+v", got.Message)
 	}
 
-	// The process dies while the stream is open, with things said that it has not heard,
+	// The process dies while the stream is open, with messages said that it has not received,
 	// and a chat just begun.
-	heard := s.last
+	received := s.last
 	send("Are you there?")
 	second := p.customer("Dora")
 	before := second.stream(0).last
@@ -331,7 +331,7 @@ func TestChatAcrossTheProcess(t *testing.T) {
 
 	p = launchDemo(t, data, strings.TrimPrefix(p.URL, "http://"))
 	c.running, second.running = p, p
-	s = c.stream(heard)
+	s = c.stream(received)
 	if got := s.event(wire.EventMessages); got.Message.Body.Text != "Are you there?" {
 		t.Errorf("after the restart came %+v", got.Message)
 	}
@@ -817,8 +817,8 @@ func TestGracefulStop(t *testing.T) {
 		began := time.Now()
 		p.Signal(syscall.SIGTERM)
 		s.closed(wire.CloseGoingAway)
-		if told := time.Since(began); told > drainWithin {
-			t.Errorf("who listens was told after %v", told)
+		if took := time.Since(began); took > drainWithin {
+			t.Errorf("streams were closed after %v", took)
 		}
 		half.answered(503)
 		p.ended(stopWithin - time.Since(began))

@@ -47,7 +47,7 @@ func newEnvironment(lines []string) environment {
 // whose name begins with "gateway", whether the container wants it or not.
 var serviceLink = regexp.MustCompile(`^GATEWAY_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$`)
 
-// unknown says of each name that is no setting's, and of nobody else's making, that it is not.
+// unknown reports each name that is not a setting's and was not put there by Kubernetes.
 func (e environment) unknown(options []option) (m mistakes) {
 	for _, name := range slices.Sorted(maps.Keys(e)) {
 		known := slices.ContainsFunc(options, func(o option) bool { return envName(o.name) == name })

@@ -169,7 +169,7 @@ type held [][2]any
 
 // lighten returns the wasm as it is shipped, and writes its symbols. Of a toolchain that is not
 // known the wasm is returned as it is, with a warning and without symbols: its tracebacks have
-// names, and each page starts it from the begin.
+// names, and each page starts it from the beginning.
 func (p *pack) lighten(wasm []byte) ([]byte, held, error) {
 	symbolsFile := filepath.Join(p.out, name+".symbols")
 	if err := os.Remove(symbolsFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -178,7 +178,7 @@ func (p *pack) lighten(wasm []byte) ([]byte, held, error) {
 	shot, values, err := takeSnapshot(wasm, p.goVersion, p.build)
 	switch {
 	case errors.As(err, new(*wasmfile.Unsupported)):
-		fmt.Fprintf(p.warnings, "pack: warning: each page starts the program from the begin: %v\n", err)
+		fmt.Fprintf(p.warnings, "pack: warning: each page starts the program from the beginning: %v\n", err)
 	case err != nil:
 		return nil, nil, err
 	default:

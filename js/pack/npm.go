@@ -289,7 +289,7 @@ var packageNames = regexp.MustCompile(`^(@[a-z0-9~-][a-z0-9._~-]*/)?[a-z0-9~-][a
 // namePackage sets the name of the package that is built, in the files that hold it.
 func (p *pack) namePackage() error {
 	if !packageNames.MatchString(p.packageName) || len(p.packageName) > 214 {
-		return fmt.Errorf("%q can not be the name of an npm package: NAME=@scope/name, in lower case", p.packageName)
+		return fmt.Errorf("%q cannot be the name of an npm package: NAME=@scope/name, in lower case", p.packageName)
 	}
 	folder := filepath.Join(p.out, packageFolder)
 	text, err := os.ReadFile(filepath.Join(folder, "build-info.json"))

@@ -123,7 +123,7 @@ export const execute = (op, ...args) => {
 };
 
 /**
- * Tells the core something, if there is one.
+ * Gives the core a command whose outcome nobody awaits, if there is a core.
  * @template {keyof Immediate} Op
  * @param {Op} op
  * @param {Parameters<Immediate[Op]>} args

@@ -28,9 +28,9 @@ import { inRootZone } from "./zone.js";
  * }} Run
  */
 
-let line = ""; // of the runtime's, as far as it has come
+let line = ""; // the unfinished line of what the runtime writes
 
-// Go's fs: only the runtime's last words come to it, in pieces of lines.
+// Go's fs: only what the runtime writes when it dies comes to it, in pieces of lines.
 const fs = {
   // The program reads them when it starts, which it has done before the snapshot was taken.
   constants: FROM_SNAPSHOT ? {} : { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },
@@ -63,7 +63,7 @@ const newGlobal = (run) => ({
    */
   WebSocket: function (url, protocol) {
     const socket = new window.WebSocket(url, protocol);
-    run._sockets.add(socket); // a dead core can not close its connections
+    run._sockets.add(socket); // a dead core cannot close its connections
     socket.addEventListener("close", () => run._sockets.delete(socket));
     return socket;
   },
@@ -204,8 +204,7 @@ export const start = async () => {
     throw initFailed(wasmURL + " is of build " + run._build + ", but the script of build " + BUILD + ": " + sameBuild);
   };
   if (FROM_SNAPSHOT) {
-    // A wasm without a stamp is of a build before there were snapshots.
-    const [stamp] = WebAssembly.Module.customSections(module, "build");
+    const [stamp] = WebAssembly.Module.customSections(module, "build"); // none: of a build before there were snapshots
     run._build = stamp ? new TextDecoder().decode(stamp) : "(unknown)";
     checkBuild();
   }

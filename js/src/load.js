@@ -14,7 +14,7 @@ export let wasmURL = dataURL || "avaya-ccaas-chat-sdk.wasm?v=" + BUILD;
 // To check a hash the browser must have the whole file, so that compilation does not
 // stream. So it is checked for pages that have the script checked, too, for a file that
 // data-wasm-url names, and always for one that is not of the script's own origin. The
-// build's stamp tells the rest whether the file is the script's.
+// build's stamp tells all others whether the file is the script's.
 const hash = INTEGRITY;
 let integrity = hash;
 let home = PACKAGE ? "" : src || location.href;
@@ -31,7 +31,7 @@ const FLOOR = " (needs Chrome 75, Firefox 79, Safari 15 or newer)";
  * Returns the error for a browser that does not take the wasm, which may be too old.
  * @param {unknown} e
  */
-export const unusable = (e) => initFailed(wasmURL + " can not be used: " + /** @type {Error} */ (e).message + FLOOR, e);
+export const unusable = (e) => initFailed(wasmURL + " cannot be used: " + /** @type {Error} */ (e).message + FLOOR, e);
 
 /**
  * @param {string} a
@@ -93,7 +93,7 @@ const resolveURL = () => {
  * Resolves with the module or the answer that the page has set; with undefined where it has set
  * a URL or nothing, and wasmURL is what to ask for. The hash is not checked only where page,
  * module and file are of one origin: whether the page has a module of another origin checked, in
- * its import map, can not be seen.
+ * its import map, cannot be seen.
  */
 const fromPage = async () => {
   const source = await takeSource();
@@ -201,7 +201,7 @@ const describe = (response) =>
   wasmURL + " answered status " + response.status + ", type " + (contentType(response) || "no content type");
 
 /**
- * Returns the error for an answer that can not be the file, which it cancels.
+ * Returns the error for an answer that cannot be the file, which it cancels.
  * @param {Response} response
  * @param {unknown} [cause]
  */
@@ -223,7 +223,7 @@ const diagnose = async (e) => {
   try {
     response = await ask("");
   } catch (_) {
-    return initFailed(wasmURL + " can not be fetched (network, CORS or Content-Security-Policy): " + e.message, e);
+    return initFailed(wasmURL + " cannot be fetched (network, CORS or Content-Security-Policy): " + e.message, e);
   }
   const error = mismatch(response, e);
   if (error) return error;

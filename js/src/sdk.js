@@ -16,7 +16,7 @@ import { inRootZone } from "./zone.js";
  * that the core can name its key; only init's own members may be undefined.
  * @param {unknown} value
  * @param {boolean} optional whether members of the value may be undefined
- * @param {number} code of the error for what JSON can not express
+ * @param {number} code of the error for what JSON cannot express
  * @param {string} text of that error
  * @param {string} detail with which the error's detail begins
  */

@@ -43,7 +43,7 @@ func (d *Device) Gate() {
 }
 
 // Sleep holds up everything that passes the device, either way, until Wake. The
-// platform is not told: streams look half-open to it.
+// platform does not notice: streams look half-open to it.
 func (d *Device) Sleep() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -94,9 +94,9 @@ func (d *Device) WallClock() time.Time {
 	return time.Now().Round(0).Add(d.ahead)
 }
 
-// Leave is the page closed without a word, as by a reload: its streams end, its calls
-// are lost, and nothing passes any more. The client itself must still be shut down, for
-// in a browser it would be gone with the page; the platform will not hear of it.
+// Leave is the page closed without a shutdown, as by a reload: its streams end, its calls
+// are lost, and nothing passes any more. The client itself must still be shut down,
+// because only in a browser is it gone with the page; nothing of that reaches the platform.
 func (d *Device) Leave() {
 	d.mu.Lock()
 	d.gone = true
@@ -111,7 +111,7 @@ func (d *Device) Leave() {
 	}
 }
 
-// cut tells whether nothing gets through.
+// cut reports whether nothing gets through.
 func (d *Device) cut() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -161,7 +161,7 @@ func (t deviceTransport) Dial(ctx context.Context, url, subprotocol string) (sdk
 type deviceConn struct {
 	sdk.Conn
 	d      *Device
-	dead   bool // guarded by d.mu: nothing passes, and neither end is told
+	dead   bool // guarded by d.mu: nothing passes, and neither end notices
 	closed chan struct{}
 	once   sync.Once
 }

@@ -52,7 +52,7 @@ type Exchange struct {
 	hangBack     bool
 }
 
-// Respond answers instead of the platform, which never hears of the call.
+// Respond answers instead of the platform, which never receives the call.
 func (x *Exchange) Respond(r sdk.Response) { x.answer = &r }
 
 // Refuse answers with a problem of a kind, such as 503 and wire.ProblemServerError,
@@ -73,8 +73,7 @@ func (x *Exchange) Lose() { x.lost = true }
 // LoseAnswer lets the platform act, and loses its answer.
 func (x *Exchange) LoseAnswer() { x.isAnswerLost = true }
 
-// Hang loses the call without telling the client: nothing comes until its context
-// ends.
+// Hang loses the call without an error: nothing comes until its context ends.
 func (x *Exchange) Hang() { x.hanging = true }
 
 // HangAnswer is Hang after the platform has acted.
@@ -187,7 +186,7 @@ func (p *Platform) SkewClock(d time.Duration) {
 	}
 }
 
-// HideClock keeps the platform from telling its time, as gateways before version 0.2 did:
+// HideClock keeps the platform from sending its time, as gateways before version 0.2 did:
 // answers have no Date, frames no serverTime.
 func (p *Platform) HideClock(hide bool) {
 	p.mu.Lock()
@@ -218,7 +217,7 @@ func (p *Platform) cut(code int) {
 }
 
 // Silence makes every open stream half-open: what either side sends from now on is
-// lost, and neither is told.
+// lost, and neither notices.
 func (p *Platform) Silence() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

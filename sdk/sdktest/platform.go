@@ -451,7 +451,7 @@ func (p *Platform) instant(at time.Time) time.Time {
 // position is where the stream stands.
 func (p *Platform) position() wire.EventID { return wire.EventID(p.seq*100 + 99) }
 
-// change stores the events of one change, tells the live streams, and returns the
+// change stores the events of one change, sends them to the live streams, and returns the
 // position of the last. Engagement and message take it as their eventId.
 func (p *Platform) change(e *engagement, customer string, events ...wire.Event) wire.EventID {
 	p.seq++
@@ -557,7 +557,7 @@ func text(s string) wire.Body {
 	return wire.Body{ElementType: wire.ElementText, Text: s, TextFormat: wire.TextPlain}
 }
 
-// say stores a message and tells everyone.
+// say stores a message and sends it to everyone.
 func (p *Platform) say(e *engagement, sender wire.Participant, m wire.Message) wire.Message {
 	m.MessageID = p.newID("3e55a9e0")
 	m.EngagementID, m.DialogID = e.EngagementID, e.DialogID
@@ -590,7 +590,7 @@ func (p *Platform) end(e *engagement, correlationID string) {
 	p.change(e, e.customer, events...)
 }
 
-// endSession ends a session and tells its stream.
+// endSession ends a session and its stream.
 func (p *Platform) endSession(s *session, reason wire.Reason) {
 	if s.ended {
 		return

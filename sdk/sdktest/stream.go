@@ -215,7 +215,7 @@ func (c *conn) Close(code int, reason string) {
 	c.endClient(e)
 }
 
-// abandon ends the client's end, and does not tell the platform's.
+// abandon ends the client's end, unnoticed by the platform's.
 func (c *conn) abandon() {
 	c.p.mu.Lock()
 	defer c.p.mu.Unlock()

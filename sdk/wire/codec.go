@@ -71,7 +71,7 @@ func (r *decoder) eventID() EventID {
 	if len(s) == 0 {
 		return 0
 	}
-	id, err := ParseEventID(string(s))
+	id, err := parseEventID(string(s))
 	if err != nil {
 		r.expect("event id")
 	}
@@ -89,8 +89,8 @@ func (r *decoder) strings() map[string]string {
 	return m
 }
 
-// ParseEventID reads the decimal form.
-func ParseEventID(s string) (EventID, error) {
+// parseEventID reads the decimal form.
+func parseEventID(s string) (EventID, error) {
 	n, err := strconv.ParseUint(s, 10, 64)
 	if err != nil {
 		return 0, errors.New("event id is not a decimal number")
@@ -101,8 +101,8 @@ func ParseEventID(s string) (EventID, error) {
 // String returns the decimal form.
 func (id EventID) String() string { return strconv.FormatUint(uint64(id), 10) }
 
-// Encoder appends JSON to B. A member's comma depends on what stands before. Its methods are
-// not inlined, for there are many calls of them and few in an event's way.
+// Encoder appends JSON to B. Whether a member needs a comma depends on what precedes it. Its
+// methods are not inlined: they are called in many places, and for an event few times.
 type Encoder struct{ B []byte }
 
 // Name appends a member's name; its value must follow.
@@ -114,8 +114,8 @@ func (w *Encoder) Name(name string) {
 	w.B = append(b, '"', ':')
 }
 
-// next returns B with what separates that which follows from what stands before it in its
-// object or array.
+// next returns B, with a comma where the next member or element of an object or array needs
+// one.
 func (w *Encoder) next() []byte {
 	b := w.B
 	if c := b[len(b)-1]; c != '{' && c != '[' {

@@ -172,7 +172,7 @@ func compress(raw []byte) []byte {
 	}
 	var b bytes.Buffer
 	w := brotli.NewWriterLevel(&b, brotli.BestCompression)
-	w.Write(raw) // into memory: it can not fail
+	w.Write(raw) // into memory: it cannot fail
 	w.Close()
 	if kept != "" && os.WriteFile(kept+".new", b.Bytes(), 0o644) == nil {
 		os.Rename(kept+".new", kept)

@@ -171,7 +171,7 @@ func TestReload(t *testing.T) {
 		if len(user.Engagements) != 1 || user.Engagements[0].EngagementID != c.ID || user.Engagements[0].EngagementStatus != "ACTIVE" {
 			t.Fatalf("SES-1: engagements after the reload: %+v", user.Engagements)
 		}
-		// A page shows its history and then what it hears: nothing missing, nothing double.
+		// A page shows its history and then what it receives: nothing missing, nothing double.
 		shown := harness.ReadHistory(c.Tab, c.ID, 5)
 		close(stop)
 		if err := <-said; err != nil {

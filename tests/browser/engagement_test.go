@@ -153,7 +153,7 @@ func TestRowsEngagementObject(t *testing.T) {
 		harness.ExpectTexts(t, "ENG-5: received after disconnect", seen, []string{"PARTICIPANT_DISCONNECTED CUSTOMER TERMINATING false", "ENGAGEMENT_TERMINATED  TERMINATED false"})
 		harness.ExpectTexts(t, "ENG-5: events after disconnect", harness.EventNames(c.Since(mark)), []string{"PARTICIPANT_DISCONNECTED", "ENGAGEMENT_TERMINATED"})
 		if all := sent.All(); len(all) != 1 || !strings.Contains(all[0], `"reason":"SYSTEM_CLOSED"`) {
-			t.Errorf("ENG-5: the server was told %q", all)
+			t.Errorf("ENG-5: the server received %q", all)
 		}
 		c.Expect("ENG-4", map[string]any{"codes": []string{"ACS-312", "ACS-313", "ACS-313"}, "status": "TERMINATED"}, `
 			return { status: t.left.engagementStatus,
@@ -182,7 +182,7 @@ func TestRowsEngagementObject(t *testing.T) {
 			c.JS(nil, `await sdk.getEngagementById(%s).disconnect(`+arg+`)`, id, reason)
 			c.WaitNth(mark, "ENGAGEMENT_TERMINATED", 1)
 			if got := sent.All()[i]; got != `"reason":"`+reason+`"` {
-				t.Errorf("ENG-5: told %s, want %s", got, reason)
+				t.Errorf("ENG-5: sent %s, want %s", got, reason)
 			}
 		}
 	})

@@ -370,7 +370,7 @@ func TestGuideChat(t *testing.T) {
 		runSample(b, "unsubscribe", "")
 		mark = b.Mark()
 		c.Agent.Send(c.ID, "not subscribed")
-		// Its delivery is told after what came before it.
+		// Its delivery is raised after what came before it.
 		runSample(b, "sendMessage", "guide.kept.engagement")
 		waitSample(b, mark, "tick", 1)
 		if list := shown(b.Since(mark), "MESSAGE_ARRIVED"); len(list) > 0 {

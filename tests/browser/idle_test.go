@@ -123,7 +123,7 @@ func TestRowsIdle(t *testing.T) {
 			t.Errorf("IDLE-3: SHUTDOWN %s", s)
 		}
 		if all := deleted.all(); len(all) != 1 || all[0] != "reason=USER_INACTIVE" {
-			t.Errorf("IDLE-3: the server was told %q", all)
+			t.Errorf("IDLE-3: the server received %q", all)
 		}
 		c.Expect("IDLE-3", map[string]any{"stored": nil, "code": "ACS-310"}, `return { stored: sessionStorage.getItem("ccaasClientSessionId"), code: await code(() => sdk.getEngagements()) }`)
 		c.Agent.Send(c.ID, "who else is here?")
@@ -183,7 +183,7 @@ func TestRowsShutdown(t *testing.T) {
 				t.Errorf("SHUT-1: SHUTDOWN %+v, want %s (%v)", p, reason, err)
 			}
 			if all := deleted.all(); len(all) != 1 || all[0] != "reason="+reason {
-				t.Errorf("SHUT-1: the server was told %q", all)
+				t.Errorf("SHUT-1: the server received %q", all)
 			}
 			select {
 			case <-f.NewestStream().Ended:

@@ -14,7 +14,7 @@ import (
 
 // What browsers do to pages, done by the browser itself: it goes offline, freezes a page,
 // keeps it in the back/forward cache, copies a tab, sleeps; and the wasm traps. Whatever
-// it is, the page hears every message that the gateway stored once and in order, and
+// it is, the page receives every message that the gateway stored once and in order, and
 // every send settles.
 
 // keepTalking lets the agent talk to a chat, at a pace that the desk allows, until stop is
@@ -141,7 +141,7 @@ func cacheable(t *testing.T, w *harness.Environment) *harness.FaultyOrigin {
 }
 
 // staysPage lets the page tell when it comes back out of the cache, and keep what it
-// hears of messages and the stream: what a page says while it is going away does not reach the test.
+// receives of messages and the stream: what a page says while it is going away does not reach the test.
 func staysPage(b *harness.Tab) {
 	b.T.Helper()
 	b.Eval(nil, `(() => {
@@ -153,7 +153,7 @@ func staysPage(b *harness.Tab) {
 	})()`)
 }
 
-// keptAll is receivedAll for a page that keeps what it hears, from where it began to.
+// keptAll is receivedAll for a page that keeps what it receives, from where it began to.
 func keptAll(t *testing.T, c harness.Conversation) {
 	t.Helper()
 	c.Agent.Send(c.ID, "the last word")

@@ -73,7 +73,7 @@ func TestRowsStream(t *testing.T) {
 		})
 		list := failures(t, c.Since(mark))
 		if list[0].RetryAfter != 1 {
-			t.Errorf("STREAM-2: the first retry is told after %v s, want under 1", list[0].RetryAfter)
+			t.Errorf("STREAM-2: the first retry is announced after %v s, want under 1", list[0].RetryAfter)
 		}
 		for _, x := range list {
 			if x.Reason != "SERVER_UNREACHABLE" || x.Message == "" || x.RetryAfter < 1 || time.Since(x.EventDate) > time.Minute {
@@ -204,7 +204,7 @@ func TestRowsStream(t *testing.T) {
 				case "EVENT_STREAM_CONNECTING":
 					// 100 ms of this machine are a second at this speed.
 					if d := p.EventDate.Sub(at).Seconds(); d > after+20 {
-						t.Errorf("STREAM-2: the next attempt came after %.1f s, %v were told", d, after)
+						t.Errorf("STREAM-2: the next attempt came after %.1f s, %v were announced", d, after)
 					}
 				}
 			}

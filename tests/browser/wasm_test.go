@@ -84,12 +84,12 @@ func TestBrowserLacks(t *testing.T) {
 	// What an old engine does with instructions that it does not know.
 	const oldEngine = `for (const name of ["compile", "compileStreaming"]) WebAssembly[name] = async () => { throw new WebAssembly.CompileError("invalid opcode 0xfc") };`
 	for _, tt := range []struct{ lacks, script, says string }{
-		{"WebAssembly", `delete window.WebAssembly`, "can not be used: "},
-		{"TextEncoder", `delete window.TextEncoder`, "can not be used: "},
-		{"TextDecoder", `delete window.TextDecoder`, "can not be used: "},
-		{"MessageChannel", `delete window.MessageChannel`, "can not be used: "},
-		{"fetch", `delete window.fetch`, "can not be fetched"},
-		{"instructions of the wasm", oldEngine, "can not be used: invalid opcode 0xfc"},
+		{"WebAssembly", `delete window.WebAssembly`, "cannot be used: "},
+		{"TextEncoder", `delete window.TextEncoder`, "cannot be used: "},
+		{"TextDecoder", `delete window.TextDecoder`, "cannot be used: "},
+		{"MessageChannel", `delete window.MessageChannel`, "cannot be used: "},
+		{"fetch", `delete window.fetch`, "cannot be fetched"},
+		{"instructions of the wasm", oldEngine, "cannot be used: invalid opcode 0xfc"},
 		{"compileStreaming", `delete WebAssembly.compileStreaming`, ""},
 		{"AbortController", `delete window.AbortController`, ""},
 		{"streamed answers", `delete Response.prototype.body`, ""},

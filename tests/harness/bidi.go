@@ -325,11 +325,11 @@ func (f *firefox) event(method string, params json.RawMessage) {
 		}
 	case "browsingContext.load":
 		if tab := f.tabs[p.Context]; tab != nil && tab.context == p.Context {
-			tab.hear(Signal{Kind: Loaded})
+			tab.receive(Signal{Kind: Loaded})
 		}
 	case "browsingContext.userPromptOpened":
 		if tab := f.tabs[p.Context]; tab != nil {
-			tab.hear(Signal{Kind: Dialog, Text: p.Message})
+			tab.receive(Signal{Kind: Dialog, Text: p.Message})
 		}
 	}
 }
@@ -338,30 +338,30 @@ func (f *firefox) event(method string, params json.RawMessage) {
 type firefoxTab struct {
 	f       *firefox
 	context string // of browsing
-	hear    func(Signal)
+	receive func(Signal)
 }
 
-func openFirefoxTab(user string, hear func(Signal)) (Driver, error) {
+func openFirefoxTab(user string, receive func(Signal)) (Driver, error) {
 	f, err := sharedFirefox()
 	if err != nil {
 		return nil, err
 	}
-	return f.open(user, hear)
+	return f.open(user, receive)
 }
 
 // open opens an empty tab of a user.
-func (f *firefox) open(user string, hear func(Signal)) (Driver, error) {
+func (f *firefox) open(user string, receive func(Signal)) (Driver, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), Timeout, errTooLong)
 	defer cancel()
 	var made struct{ Context string }
 	if err := f.ask(ctx, &made, "browsingContext.create", map[string]any{"type": "window", "userContext": user}); err != nil {
 		return nil, err
 	}
-	return f.attach(made.Context, hear), nil
+	return f.attach(made.Context, receive), nil
 }
 
-func (f *firefox) attach(context string, hear func(Signal)) Driver {
-	t := &firefoxTab{f: f, context: context, hear: hear}
+func (f *firefox) attach(context string, receive func(Signal)) Driver {
+	t := &firefoxTab{f: f, context: context, receive: receive}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tabs[context] = t
@@ -379,15 +379,15 @@ func (t *firefoxTab) log(e bidiLogEntry) {
 		if level == "warn" {
 			level = "warning"
 		}
-		t.hear(Signal{Printed, level, e.Text})
+		t.receive(Signal{Printed, level, e.Text})
 	case e.Level == "error" && firefoxWords.MatchString(e.Text):
-		t.hear(Signal{Logged, "error", e.Text})
+		t.receive(Signal{Logged, "error", e.Text})
 	case e.Level == "error":
 		text := "Uncaught " + e.Text
 		for _, frame := range e.StackTrace.CallFrames {
 			text += fmt.Sprintf("\n    at %s:%d", frame.URL, frame.LineNumber+1)
 		}
-		t.hear(Signal{Kind: Uncaught, Text: text})
+		t.receive(Signal{Kind: Uncaught, Text: text})
 	}
 }
 
@@ -414,7 +414,7 @@ func (t *firefoxTab) Preload(ctx context.Context, script string) error {
 func (t *firefoxTab) Expose(ctx context.Context, name string) error {
 	channel := name + " of " + t.context
 	t.f.mu.Lock()
-	t.f.channels[channel] = func(text string) { t.hear(Signal{Called, name, text}) }
+	t.f.channels[channel] = func(text string) { t.receive(Signal{Called, name, text}) }
 	t.f.mu.Unlock()
 	return t.preload(ctx, fmt.Sprintf(`(channel) => { const text = String; window[%q] = (v) => void channel(text(v)); }`, name),
 		map[string]any{"type": "channel", "value": map[string]any{"channel": channel}})
@@ -541,7 +541,7 @@ func (t *firefoxTab) Screenshot(ctx context.Context) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(picture.Data)
 }
 
-func (t *firefoxTab) Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error) {
+func (t *firefoxTab) Popup(ctx context.Context, url string, receive func(Signal)) (Driver, error) {
 	opened := make(chan string, 1)
 	t.f.mu.Lock()
 	t.f.popups[t.context] = opened
@@ -551,7 +551,7 @@ func (t *firefoxTab) Popup(ctx context.Context, url string, hear func(Signal)) (
 	}
 	select {
 	case context := <-opened:
-		return t.f.attach(context, hear), nil
+		return t.f.attach(context, receive), nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("no second tab came: %w", context.Cause(ctx))
 	}

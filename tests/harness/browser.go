@@ -144,11 +144,11 @@ func OpenTarget(browser context.Context, profile cdp.BrowserContextID, receive f
 	if err != nil {
 		return nil, err
 	}
-	return AttachTarget(browser, id, receive)
+	return attachTarget(browser, id, receive)
 }
 
-// AttachTarget returns a tab that is open.
-func AttachTarget(browser context.Context, id target.ID, receive func(event any)) (*Target, error) {
+// attachTarget returns a tab that is open.
+func attachTarget(browser context.Context, id target.ID, receive func(event any)) (*Target, error) {
 	ctx, end := chromedp.NewContext(browser, chromedp.WithTargetID(id))
 	if receive != nil {
 		chromedp.ListenTarget(ctx, receive)

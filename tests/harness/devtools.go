@@ -24,12 +24,12 @@ type chromiumTab struct {
 	target  *Target
 }
 
-func openChromiumTab(profile string, hear func(Signal)) (Driver, error) {
+func openChromiumTab(profile string, receive func(Signal)) (Driver, error) {
 	browser, err := SharedBrowser()
 	if err != nil {
 		return nil, err
 	}
-	return openChromium(browser, profile, hear)
+	return openChromium(browser, profile, receive)
 }
 
 // driver begins to listen to what pages tell.
@@ -42,27 +42,27 @@ func (t *Target) driver(browser context.Context) (Driver, error) {
 }
 
 // signals translates the protocol's events.
-func signals(hear func(Signal)) func(event any) {
+func signals(receive func(Signal)) func(event any) {
 	return func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventBindingCalled:
-			hear(Signal{Called, e.Name, e.Payload})
+			receive(Signal{Called, e.Name, e.Payload})
 		case *cdplog.EventEntryAdded:
 			if e.Entry.Level == cdplog.LevelError {
-				hear(Signal{Logged, "error", e.Entry.Text + " " + e.Entry.URL})
+				receive(Signal{Logged, "error", e.Entry.Text + " " + e.Entry.URL})
 			}
 		case *page.EventJavascriptDialogOpening:
-			hear(Signal{Kind: Dialog, Text: e.Message})
+			receive(Signal{Kind: Dialog, Text: e.Message})
 		case *page.EventLoadEventFired:
-			hear(Signal{Kind: Loaded})
+			receive(Signal{Kind: Loaded})
 		case *page.EventBackForwardCacheNotUsed:
 			text, _ := json.Marshal(e.NotRestoredExplanations)
-			hear(Signal{Kind: NotKept, Text: string(text)})
+			receive(Signal{Kind: NotKept, Text: string(text)})
 		case *runtime.EventConsoleAPICalled:
 			level, text, _ := strings.Cut(ConsoleLine(event), ":")
-			hear(Signal{Printed, level, strings.TrimPrefix(text, " ")})
+			receive(Signal{Printed, level, strings.TrimPrefix(text, " ")})
 		case *runtime.EventExceptionThrown:
-			hear(Signal{Kind: Uncaught, Text: strings.TrimPrefix(ConsoleLine(event), "uncaught: ")})
+			receive(Signal{Kind: Uncaught, Text: strings.TrimPrefix(ConsoleLine(event), "uncaught: ")})
 		}
 	}
 }
@@ -174,7 +174,7 @@ func (c chromiumTab) Screenshot(ctx context.Context) (png []byte, err error) {
 	return png, err
 }
 
-func (c chromiumTab) Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error) {
+func (c chromiumTab) Popup(ctx context.Context, url string, receive func(Signal)) (Driver, error) {
 	if _, err := c.Evaluate(ctx, fmt.Sprintf(`(window.open(%q, "", "popup"), null)`, url), AsUser); err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (c chromiumTab) Popup(ctx context.Context, url string, hear func(Signal)) (
 	if i < 0 {
 		return nil, errors.New("no second tab came")
 	}
-	t, err := AttachTarget(c.browser, list[i].TargetID, signals(hear))
+	t, err := attachTarget(c.browser, list[i].TargetID, signals(receive))
 	if err != nil {
 		return nil, err
 	}

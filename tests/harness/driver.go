@@ -19,10 +19,10 @@ const (
 	WebKit   Engine = "webkit"   // by classic WebDriver, in webkit.go
 )
 
-// CurrentEngine is the engine that the tests of this process drive: the one that the
+// currentEngine is the engine that the tests of this process drive: the one that the
 // environment variable BROWSER names, Chromium where it names none. A name that is no
 // engine's fails the test that opens the first tab.
-var CurrentEngine = sync.OnceValue(func() Engine {
+var currentEngine = sync.OnceValue(func() Engine {
 	if name := os.Getenv("BROWSER"); name != "" {
 		return Engine(name)
 	}
@@ -35,7 +35,7 @@ type Driver interface {
 	// Preload runs a script in each new document of the tab, before the document's own.
 	Preload(ctx context.Context, script string) error
 	// Expose gives each new document of the tab a function of that name on window. The tab
-	// hears the text that a page calls it with, as a Signal.
+	// receives the text that a page calls it with, as a Signal.
 	Expose(ctx context.Context, name string) error
 	// Navigate loads a page, and returns when it is loaded with all it refers to.
 	Navigate(ctx context.Context, url string) error
@@ -60,7 +60,7 @@ type Driver interface {
 	// Screenshot returns what the viewport shows, as PNG.
 	Screenshot(ctx context.Context) ([]byte, error)
 	// Popup opens a window by the page's own script, and returns the tab in it.
-	Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error)
+	Popup(ctx context.Context, url string, receive func(Signal)) (Driver, error)
 	// Close closes the tab.
 	Close()
 }
@@ -185,7 +185,7 @@ func Needs(t *testing.T, abilities ...Ability) {
 	t.Helper()
 	for _, a := range abilities {
 		if !Has(a) {
-			t.Skipf("%s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+			t.Skipf("%s: no %s: %s", currentEngine(), a, lacks[currentEngine()][a])
 		}
 	}
 }
@@ -197,34 +197,34 @@ func Lacks(t *testing.T, a Ability) bool {
 	if Has(a) {
 		return false
 	}
-	t.Logf("in part: %s: no %s: %s", CurrentEngine(), a, lacks[CurrentEngine()][a])
+	t.Logf("in part: %s: no %s: %s", currentEngine(), a, lacks[currentEngine()][a])
 	return true
 }
 
 // Has reports whether the engine has an ability.
 func Has(a Ability) bool {
-	_, lacking := lacks[CurrentEngine()][a]
+	_, lacking := lacks[currentEngine()][a]
 	return !lacking
 }
 
 // openTab opens an empty tab of a user, in a window of its own.
-func openTab(user string, hear func(Signal)) (Driver, error) {
-	switch CurrentEngine() {
+func openTab(user string, receive func(Signal)) (Driver, error) {
+	switch currentEngine() {
 	case Chromium:
-		return openChromiumTab(user, hear)
+		return openChromiumTab(user, receive)
 	case Firefox:
-		return openFirefoxTab(user, hear)
+		return openFirefoxTab(user, receive)
 	case WebKit:
-		return openWebkitTab(user, hear)
+		return openWebkitTab(user, receive)
 	}
-	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", CurrentEngine(), Chromium, Firefox, WebKit)
+	return nil, fmt.Errorf("BROWSER=%s: want %s, %s or %s", currentEngine(), Chromium, Firefox, WebKit)
 }
 
 // newUser returns a new user of the shared browser, with cookies, cache and storage of its
 // own, until the test ends.
 func newUser(t *testing.T) string {
 	t.Helper()
-	switch CurrentEngine() {
+	switch currentEngine() {
 	case Firefox:
 		return newFirefoxUser(t)
 	case WebKit:

@@ -43,7 +43,7 @@ type Visitor struct {
 	Version string
 }
 
-// nothing is for tabs whose signals nobody hears.
+// nothing is for tabs whose signals nobody receives.
 func nothing(Signal) {}
 
 // EngineBrowser is a browser for a program, beside the one that tests share.
@@ -116,8 +116,8 @@ func startChromiumEngine(ctx context.Context) (*EngineBrowser, error) {
 }
 
 // openChromium opens an empty tab of a user of a Chromium.
-func openChromium(browser context.Context, profile string, hear func(Signal)) (Driver, error) {
-	t, err := OpenTarget(browser, cdp.BrowserContextID(profile), signals(hear))
+func openChromium(browser context.Context, profile string, receive func(Signal)) (Driver, error) {
+	t, err := OpenTarget(browser, cdp.BrowserContextID(profile), signals(receive))
 	if err != nil {
 		return nil, err
 	}

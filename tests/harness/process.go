@@ -147,7 +147,8 @@ func (p *Process) Wait(within time.Duration) error {
 	return nil
 }
 
-// Output is what a process writes. When it gets long, only its end is kept.
+// Output is what a process or a logger writes. When it gets long, only its end is kept. The
+// zero value is empty.
 type Output struct {
 	mu   sync.Mutex
 	text []byte
@@ -209,6 +210,16 @@ func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return string(o.text)
+}
+
+// Take returns what String does, and forgets it.
+func (o *Output) Take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text := string(o.text)
+	o.cut += len(o.text)
+	o.text = nil
+	return text
 }
 
 // Last returns the last n lines.

@@ -59,7 +59,7 @@ func NewStandIn() *StandIn {
 			g.mu.Lock()
 			status, answer := f(r, body)
 			g.mu.Unlock()
-			WriteJSON(w, status, answer)
+			writeJSON(w, status, answer)
 		})
 	}
 	session := func(id string, parameters map[string]string) []byte {
@@ -117,7 +117,7 @@ func NewStandIn() *StandIn {
 		body, _ := io.ReadAll(r.Body)
 		c, err := wire.DecodeSendMessage(body)
 		if err != nil {
-			WriteJSON(w, 400, nil)
+			writeJSON(w, 400, nil)
 			return
 		}
 		// The answer follows the event at once, as the gateway's does.
@@ -125,13 +125,13 @@ func NewStandIn() *StandIn {
 		m := g.store(wire.Message{EngagementID: r.PathValue("id"), Body: c.Body, ParentMessageID: c.ParentMessageID,
 			SessionID: c.SessionID, CorrelationID: c.CorrelationID}, Customer)
 		if g.Received == nil {
-			WriteJSON(w, 201, m.Append(nil)) // which is buffered until this returns
+			writeJSON(w, 201, m.Append(nil)) // which is buffered until this returns
 		}
 		g.raiseMessage(&m)
 		g.mu.Unlock()
 		if g.Received != nil {
 			g.Received(m)
-			WriteJSON(w, 201, m.Append(nil))
+			writeJSON(w, 201, m.Append(nil))
 		}
 	})
 	handle("GET /engagements/{id}/messages", func(r *http.Request, _ []byte) (int, []byte) {
@@ -158,8 +158,8 @@ func NewStandIn() *StandIn {
 	return g
 }
 
-// WriteJSON answers with a body that is JSON.
-func WriteJSON(w http.ResponseWriter, status int, body []byte) {
+// writeJSON answers with a body that is JSON.
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	w.Write(body)

@@ -84,7 +84,7 @@ func (b *Tab) Another(name string) *Tab {
 func newTab(t *testing.T, name, user string) *Tab {
 	t.Helper()
 	b := &Tab{T: t, Name: name, user: user}
-	driver, err := openTab(user, b.hear)
+	driver, err := openTab(user, b.receive)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (b *Tab) Duplicate(name string) *Tab {
 	b.T.Helper()
 	c := &Tab{T: b.T, Name: name, user: b.user}
 	b.drive("opening another tab", func(ctx context.Context) error {
-		driver, err := b.driver.Popup(ctx, "/t/icon.svg", c.hear)
+		driver, err := b.driver.Popup(ctx, "/t/icon.svg", c.receive)
 		if err == nil {
 			c.prepare(driver)
 		}
@@ -126,8 +126,8 @@ func (b *Tab) prepare(driver Driver) {
 		noteViolation(e.violatedDirective + " blocked " + e.blockedURI + " " + e.sourceFile + ":" + e.lineNumber + " " + e.sample))`)
 }
 
-// hear takes what the tab tells. It must not block.
-func (b *Tab) hear(s Signal) {
+// receive takes what the tab tells. It must not block.
+func (b *Tab) receive(s Signal) {
 	switch s.Kind {
 	case Called:
 		if s.Name == "noteViolation" {
@@ -193,7 +193,7 @@ func (b *Tab) Screenshot(name string) {
 		b.T.Logf("no screenshot of %q: %v", b.Name, err)
 		return
 	}
-	if e := CurrentEngine(); e != Chromium {
+	if e := currentEngine(); e != Chromium {
 		name += "-" + string(e)
 	}
 	file := filepath.Join(Root(), "tests", "browser", "out", name+".png")

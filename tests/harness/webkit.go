@@ -247,22 +247,22 @@ type webkitTab struct {
 	received map[string]int // how many of its reports, by document
 }
 
-func openWebkitTab(name string, hear func(Signal)) (Driver, error) {
+func openWebkitTab(name string, receive func(Signal)) (Driver, error) {
 	found, ok := webkitUsers.Load(name)
 	if !ok {
 		return nil, errors.New("there is no such user of WebKit")
 	}
-	return found.(*webkitUser).openTab(hear)
+	return found.(*webkitUser).openTab(receive)
 }
 
-func (u *webkitUser) openTab(hear func(Signal)) (Driver, error) {
+func (u *webkitUser) openTab(receive func(Signal)) (Driver, error) {
 	u.turn.Lock()
 	window, err := u.open()
 	u.turn.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	return u.attach(window, hear), nil
+	return u.attach(window, receive), nil
 }
 
 // open opens a window for a tab, by a script of the browser's first window: one without a toolbar,
@@ -316,8 +316,8 @@ func (u *webkitUser) opened(ctx context.Context, before []string) (window string
 	return after[i], nil
 }
 
-func (u *webkitUser) attach(window string, hear func(Signal)) Driver {
-	t := &webkitTab{user: u, window: window, tell: hear, received: map[string]int{}, polled: make(chan struct{})}
+func (u *webkitUser) attach(window string, receive func(Signal)) Driver {
+	t := &webkitTab{user: u, window: window, tell: receive, received: map[string]int{}, polled: make(chan struct{})}
 	t.ctx, t.end = context.WithCancel(context.Background())
 	go t.poll() // ends with Close
 	return t
@@ -399,8 +399,8 @@ type webkitReport struct {
 	Left  bool // before there was a value
 }
 
-// hear takes what a page reports and was not received yet.
-func (t *webkitTab) hear(r webkitReport) {
+// receive takes what a page reports and was not received yet.
+func (t *webkitTab) receive(r webkitReport) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.document = r.ID
@@ -460,7 +460,7 @@ func (t *webkitTab) poll() {
 	}
 }
 
-// read hears what the head of a page answers with; nil is no answer.
+// read takes what the head of a page answers with; nil is no answer.
 func (t *webkitTab) read(answer *string) error {
 	if answer == nil {
 		return nil
@@ -469,7 +469,7 @@ func (t *webkitTab) read(answer *string) error {
 	if err := json.Unmarshal([]byte(*answer), &r); err != nil {
 		return fmt.Errorf("the head of the page answers %.200q: %w", *answer, err)
 	}
-	t.hear(r)
+	t.receive(r)
 	return nil
 }
 
@@ -526,7 +526,7 @@ func (t *webkitTab) Evaluate(ctx context.Context, expression string, _ Caller) (
 		return nil, fmt.Errorf("the page answers %.200q: %w", answer, err)
 	}
 	if r.ID != "" {
-		t.hear(r)
+		t.receive(r)
 	}
 	switch {
 	case r.Left:
@@ -609,7 +609,7 @@ func (t *webkitTab) Screenshot(ctx context.Context) (png []byte, err error) {
 	return png, err
 }
 
-func (t *webkitTab) Popup(ctx context.Context, url string, hear func(Signal)) (Driver, error) {
+func (t *webkitTab) Popup(ctx context.Context, url string, receive func(Signal)) (Driver, error) {
 	t.user.turn.Lock()
 	before, err := t.user.handles(ctx)
 	t.user.turn.Unlock()
@@ -625,7 +625,7 @@ func (t *webkitTab) Popup(ctx context.Context, url string, hear func(Signal)) (D
 	if err != nil {
 		return nil, err
 	}
-	return t.user.attach(window, hear), nil
+	return t.user.attach(window, receive), nil
 }
 
 func (t *webkitTab) Close() {

@@ -111,7 +111,7 @@ func TestDocsProtocolEvents(t *testing.T) {
 	documented := map[string][]string{}
 	for _, cells := range tableRows(sections(document(t, "protocol.md"))["Events"]) {
 		if len(cells) != 3 {
-			t.Fatalf("protocol.md: %q is no event with its members and what the page is told", cells)
+			t.Fatalf("protocol.md: %q is no event with its members and what the page receives", cells)
 		}
 		for _, name := range regexp.MustCompile("`([A-Z_]+)`").FindAllStringSubmatch(cells[0], -1) {
 			documented[name[1]] = []string{} // a type without members

@@ -291,6 +291,37 @@ func TestImportsBridgeIsTagged(t *testing.T) {
 	}
 }
 
+// Tests of the bridge reach for the page through safejs: what the page refuses is an error
+// there, and would be a panic with js.Global.
+func TestImportsBridgeTestsUseSafejs(t *testing.T) {
+	found := false
+	for _, file := range goFiles(t, "../../wasm") {
+		if !strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || s.Sel.Name != "Global" {
+				return true
+			}
+			switch p, _ := s.X.(*ast.Ident); {
+			case p != nil && p.Name == "js":
+				t.Errorf("%s calls js.Global", file)
+			case p != nil && p.Name == "safejs":
+				found = true
+			}
+			return true
+		})
+	}
+	if !found {
+		t.Error("no test of the bridge calls safejs.Global")
+	}
+}
+
 func goFiles(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))

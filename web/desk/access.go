@@ -97,8 +97,8 @@ func (c *caller) same(other *caller) bool {
 	return c.agent == nil || c.agent.ID == other.agent.ID && c.agent.Name == other.agent.Name && c.agent.Role == other.agent.Role
 }
 
-// speak has an agent who has signed in speak as nobody else: what the body leaves out is
-// filled in, and another agent's id or name is refused.
+// speak keeps an agent who has signed in from speaking as anybody else: what the body leaves
+// out is filled in, and another agent's id or name is refused.
 func (c *caller) speak(b *body) error {
 	if c.agent == nil {
 		return nil

@@ -31,7 +31,7 @@ func newTenants(t *testing.T) *fixture {
 func (f *fixture) waitingAt(account, name string) store.Engagement {
 	f.Helper()
 	c := store.Customer{Account: account, ID: uuid.NewString()}
-	events := f.hear(c)
+	events := f.collect(c)
 	_, e := f.begin(c, name, map[string]string{"topic": "Billing"})
 	f.until(events, says("looking for an agent"))
 	return e

@@ -240,7 +240,7 @@ func TestGuesses(t *testing.T) {
 	if counts[401] != 50 || counts[429] != 450 {
 		t.Errorf("answered: %v", counts)
 	}
-	// A right guess is not told from a wrong one by now.
+	// By now a right guess gets the same answer as a wrong one.
 	f.does(ann, 429, "", "GET", "/me", "")
 	c := f.dial()
 	c.write(fmt.Sprintf(`{"type":"authenticate","credential":%q}`, ann.token))

@@ -237,8 +237,8 @@ func (d *Desk) Run(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// persist repeats work until ctx ends. The pause keeps a store that is down from
-// being hammered, and the log from being filled.
+// persist repeats work until ctx ends. The pause bounds how often a store that
+// is down is called, and how much is logged.
 func (d *Desk) persist(ctx context.Context, what string, work func(context.Context) error) {
 	for {
 		err := work(ctx)

@@ -1,7 +1,6 @@
 package desk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/store"
 )
 
@@ -43,30 +43,12 @@ type fixture struct {
 	store *store.Store
 	desk  *Desk
 	url   string
-	logs  *logs
-}
-
-// logs collects what is logged; no test's texts or secrets may be in it.
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	logs  *harness.Output // no test's texts or secrets may be in it
 }
 
 func newFixture(t *testing.T, s *store.Store, edit func(*Config)) *fixture {
 	t.Helper()
-	f := &fixture{T: t, store: s, logs: &logs{}}
+	f := &fixture{T: t, store: s, logs: &harness.Output{}}
 	c := Config{Store: s, Credential: credential, CallsPerSecond: 1e4, CallBurst: 1e4, Logger: slog.New(slog.NewTextHandler(f.logs, nil))}
 	if edit != nil {
 		edit(&c)
@@ -109,8 +91,8 @@ func (f *fixture) within(done <-chan struct{}, what string) {
 	}
 }
 
-// hear collects a customer's entries from now on.
-func (f *fixture) hear(c store.Customer) <-chan wire.Event {
+// collect collects a customer's entries from now on.
+func (f *fixture) collect(c store.Customer) <-chan wire.Event {
 	f.Helper()
 	// What was stored before may still be on its way: a session of nobody's tells when it has come.
 	ch, mark, begun := make(chan wire.Event, 1000), customer(), make(chan struct{})
@@ -159,7 +141,7 @@ func (f *fixture) next(ch <-chan wire.Event) wire.Event {
 	}
 }
 
-// until skips to the first event that is told of by match.
+// until skips to the first event that matches.
 func (f *fixture) until(ch <-chan wire.Event, match func(wire.Event) bool) wire.Event {
 	f.Helper()
 	for {
@@ -198,7 +180,7 @@ func ours(e store.Engagement) *engagement {
 func (f *fixture) waiting(name string) store.Engagement {
 	f.Helper()
 	c := customer()
-	events := f.hear(c)
+	events := f.collect(c)
 	_, e := f.begin(c, name, map[string]string{"topic": "Billing", "language": "en"})
 	f.until(events, says("looking for an agent"))
 	return e
@@ -299,7 +281,7 @@ func TestRouting(t *testing.T) {
 	t.Run("EV-13 the customer gets in, then the bot, then its greeting", func(t *testing.T) {
 		f := &fixture{T: t, store: s, desk: f.desk, url: f.url}
 		c := customer()
-		events := f.hear(c)
+		events := f.collect(c)
 		session, e := f.begin(c, "Ann", map[string]string{"topic": "Billing"})
 		want := []wire.Event{
 			{Type: wire.EventEngagementActive, SessionID: session.SessionID},
@@ -326,7 +308,7 @@ func TestRouting(t *testing.T) {
 	t.Run("a change given several times at once is one greeting and one bot", func(t *testing.T) {
 		f := &fixture{T: t, store: s, desk: f.desk, url: f.url}
 		c := customer()
-		events := f.hear(c)
+		events := f.collect(c)
 		_, e := f.begin(c, "", nil)
 		var wg sync.WaitGroup
 		for range 8 {
@@ -365,7 +347,7 @@ func TestRouting(t *testing.T) {
 		if err := s.EndSession(t.Context(), c, session.SessionID, wire.ReasonUserClosed); err != nil {
 			t.Fatal(err)
 		}
-		events := f.hear(c)
+		events := f.collect(c)
 		e, _, err := s.CreateEngagement(t.Context(), session, nil, "2")
 		if err != nil {
 			t.Fatal(err)
@@ -423,7 +405,7 @@ func TestAgents(t *testing.T) {
 		t.Errorf("waiting: %+v", chat)
 	}
 
-	events := f.hear(e.Customer)
+	events := f.collect(e.Customer)
 	chat = want[Chat](f, 200, "POST", path+":accept", ann.json())
 	if chat.State != StateActive || chat.types() != "CUSTOMER Cleo, AGENT Ann Agent" || chat.WaitingSince != "" || chat.Participants[1].ParticipantID != ann.id {
 		t.Errorf("accepted: %+v", chat)
@@ -522,7 +504,7 @@ func TestBrokenOffCallsAreCompleted(t *testing.T) {
 
 	t.Run("the router adds the line that a broken accept left out", func(t *testing.T) {
 		e := f.waiting("Cleo")
-		events := f.hear(e.Customer)
+		events := f.collect(e.Customer)
 		// What accept stores first; then its process is gone.
 		_, err := f.desk.update(t.Context(), ours(e), func(e *engagement) ([]wire.Event, error) {
 			e.WaitingSince = time.Time{}

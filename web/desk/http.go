@@ -399,8 +399,8 @@ func (b *body) entry(e *engagement, as wire.ParticipantType) (done bool, err err
 	return false, httpapi.Invalid("agentId", "belongs to another participant", wire.ViolationPattern)
 }
 
-// admitStaff lets the agent in and takes out who makes room for them: their own double, and for an
-// agent the chat's present one and the bot.
+// admitStaff lets the agent in and takes out whoever they replace: themselves, in another role or
+// under an agentId that is lost, and for an agent also the chat's present agent and the bot.
 func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wire.Event {
 	var old *store.Member // whom the new one takes the chat over from
 	var out []string
@@ -435,8 +435,8 @@ func (d *Desk) admitStaff(e *engagement, b *body, as wire.ParticipantType) []wir
 }
 
 // isLostSelf reports whether m is the agent of the call under an agentId that is lost: it has
-// the name, and nobody sits there any more. Who has signed in has one agentId, and may share the
-// name with somebody.
+// the name, and is not connected any more. An agent who has signed in has one agentId, and may
+// share the name with somebody.
 func (d *Desk) isLostSelf(e *engagement, m *store.Member, b *body) bool {
 	// A gateway that has just begun, or receives nothing from the others, does not know who is absent.
 	if _, certain := d.table.Since(); !certain || b.signedIn {
@@ -549,17 +549,12 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 	}
 	m := staff(&now, b.AgentID)
 	if m == nil || now.Ended() {
-		// A repeat is answered as the first call was, whatever has happened since.
-		stored, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
-		switch {
-		case err == nil:
-			return httpapi.Answer{Status: http.StatusOK, Body: stored.Append(nil)}, nil
-		case !errors.Is(err, store.ErrNotFound):
-			return httpapi.Answer{}, err
-		case now.Ended():
-			return httpapi.Answer{}, hasEnded()
+		refusal := notInChat()
+		if now.Ended() {
+			refusal = hasEnded()
 		}
-		return httpapi.Answer{}, notInChat()
+		sent, err := d.store.Sent(ctx, now.Customer, now.EngagementID, b.AgentID, b.CorrelationID)
+		return httpapi.AnswerRepeat(sent, err, refusal)
 	}
 	stored, created, err := d.store.Append(ctx, now.Customer, now.EngagementID, store.NewMessage{
 		Sender:        m.Participant,
@@ -573,9 +568,5 @@ func (d *Desk) send(ctx context.Context, e *engagement, b *body) (httpapi.Answer
 	if err != nil {
 		return d.result(e, nil, err)
 	}
-	status := http.StatusOK
-	if created {
-		status = http.StatusCreated
-	}
-	return httpapi.Answer{Status: status, Body: stored.Append(nil)}, nil
+	return httpapi.Answer{Status: httpapi.StatusOf(created), Body: stored.Append(nil)}, nil
 }

@@ -37,7 +37,7 @@ func TestAgentsNameCannotPose(t *testing.T) {
 	}
 }
 
-// A desk is told which of what it says of its agent is refused, so that its page can ask for
+// A desk learns which of what it says of its agent is refused, so that its page can ask for
 // another name.
 func TestASocketSaysThatTheNameIsRefused(t *testing.T) {
 	f := newFixture(t, newStore(t), nil)

@@ -89,11 +89,7 @@ func (d *Desk) update(ctx context.Context, e *engagement, change func(*engagemen
 		}
 		return events, err
 	})
-	now := engagementOf(stored)
-	if err == nil {
-		d.view.put(now, d.api.Traces.CauseIn(ctx))
-	}
-	return now, err
+	return d.shown(ctx, stored, err)
 }
 
 // note is the store's Note, and shows the outcome to the desks at once. An engagement
@@ -108,6 +104,11 @@ func (d *Desk) note(ctx context.Context, e *engagement, change func(*engagement)
 		*s = now
 		return err == nil
 	})
+	return d.shown(ctx, stored, err)
+}
+
+// shown takes the outcome of a change into the view.
+func (d *Desk) shown(ctx context.Context, stored store.Engagement, err error) (engagement, error) {
 	now := engagementOf(stored)
 	if err == nil {
 		d.view.put(now, d.api.Traces.CauseIn(ctx))

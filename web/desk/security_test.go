@@ -17,7 +17,7 @@ import (
 	"openchat/web/store"
 )
 
-// Whoever does not have the credential, and only almost has it, is told the same.
+// Whoever does not have the credential, and only almost has it, gets the same answer.
 func TestCredential(t *testing.T) {
 	f := newFixture(t, newStore(t), nil)
 	e := f.waiting("Cleo")

@@ -160,7 +160,7 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 		err = agent.checkName()
 	}
 	if err != nil {
-		// The page is to tell a name that is refused from what an agent cannot mend.
+		// The reason names the field: an agent can choose another name, and mend nothing else.
 		v := httpapi.ProblemOf(err).Violations[0]
 		s.stop(wire.CloseMalformed, v.Field+" "+v.Message)
 		return

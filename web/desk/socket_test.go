@@ -138,7 +138,7 @@ func TestSocket(t *testing.T) {
 	want[Chat](f, 200, "POST", path+":end", ann.json())
 	c.until(func(f deskFrame) bool { return f.Type == "chat" && f.Chat.State == StateEnded })
 
-	// A new one is not told of what has ended.
+	// A new one does not get what has ended.
 	if got := f.dial().authenticate(); len(got) != 0 {
 		t.Errorf("the snapshot is %+v", got)
 	}
@@ -352,7 +352,7 @@ func TestChatsBegunWhileDownAreRouted(t *testing.T) {
 	s := newStore(t)
 	before := &fixture{T: t, store: s}
 	c := customer()
-	events := before.hear(c)
+	events := before.collect(c)
 	before.begin(c, "Ann", nil)
 	f := newFixture(t, s, nil)
 	f.until(events, says("Hello, Ann!"))
@@ -362,7 +362,7 @@ func TestChangesMissedAreReadAnew(t *testing.T) {
 	s := newStore(t)
 	f := newFixture(t, s, nil)
 	stays, ends := f.waiting("stays"), f.waiting("ends")
-	// A desk that has heard of chats and then no more: what happens to them, it has to read.
+	// A desk that has followed chats and then stops: what happens to them, it has to read.
 	deaf, err := New(Config{Store: s, Credential: credential})
 	if err != nil {
 		t.Fatal(err)

@@ -125,8 +125,8 @@ func (v *view) remove(s *socket) {
 	delete(v.sockets, s)
 }
 
-// checkSockets ends the sockets of the desk whose callers are others by now, or whose pages
-// may not use it any more.
+// checkSockets ends the desk's sockets whose credential now stands for somebody else, or
+// whose pages may not use it any more.
 func (v *view) checkSockets(d *Desk) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -311,7 +311,7 @@ func markPresent(ctx context.Context, d *Desk, e *engagement) error {
 }
 
 // beginEnd ends a chat whose customer has left. The decision is stored first: the line
-// must stand before the end, and must not stand in a chat that goes on. at is when it
+// must come before the end, and must not be in a chat that goes on. at is when it
 // was found due.
 func beginEnd(ctx context.Context, d *Desk, e *engagement, at time.Time) error {
 	now, err := d.note(ctx, e, func(e *engagement) bool {
@@ -358,8 +358,8 @@ func markWatched(ctx context.Context, d *Desk, e *engagement, agentID string) er
 	return err
 }
 
-// removeDisconnected takes an agent or supervisor out whose stay began at joined and who has not been
-// present since that time.
+// removeDisconnected takes out an agent or supervisor whose stay began at joined and who has not
+// been present since that time.
 func removeDisconnected(ctx context.Context, d *Desk, e *engagement, agentID string, joined, since time.Time) error {
 	done := ""
 	now, err := d.update(ctx, e, func(e *engagement) ([]wire.Event, error) {

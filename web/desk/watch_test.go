@@ -100,7 +100,7 @@ func TestCustomerAway(t *testing.T) {
 	s.set(e.SessionID, true)
 	desk := f.dial()
 	desk.authenticate()
-	events := f.hear(e.Customer)
+	events := f.collect(e.Customer)
 	start := time.Now()
 	expect := func(p Presence, seen string) {
 		t.Helper()
@@ -162,10 +162,10 @@ func TestCustomerAway(t *testing.T) {
 	expect(PresencePresent, "")
 	desk.until(func(f deskFrame) bool { return f.Type == "chat" && f.Chat.CustomerPresence == PresencePresent })
 
-	// All that the customer heard of it: that their own second session is in.
+	// All that the customer received of it: that their own second session is in.
 	for len(events) > 0 {
 		if got := <-events; got.SessionID != second.SessionID {
-			t.Errorf("the customer was told %+v", got)
+			t.Errorf("the customer received %+v", got)
 		}
 	}
 }
@@ -225,7 +225,7 @@ func TestAbandoned(t *testing.T) {
 	if c := f.chat(e); c.State != StateWaiting || c.CustomerPresence != PresenceAway {
 		t.Fatalf("the chat is %+v", c)
 	}
-	events := f.hear(e.Customer)
+	events := f.collect(e.Customer)
 	both(start.Add(10 * time.Hour))
 	both(start.Add(10 * time.Hour))
 
@@ -305,14 +305,14 @@ func TestWatchBeginsAnew(t *testing.T) {
 	if c := g.chat(e); c.State != StateWaiting || c.CustomerSeenAt != date(old) {
 		t.Fatalf("the chat is %+v", c)
 	}
-	// It had not heard the others for a while.
+	// It had received nothing from the others for a while.
 	g.desk.view.forgetAbsences()
 	g.at(start.Add(time.Hour))
 	if c := g.chat(e); c.State != StateWaiting {
 		t.Fatalf("the chat is %+v", c)
 	}
 	if list := g.desk.findDue(start.Add(9*time.Hour), false); len(list) > 0 {
-		t.Errorf("%d things are due for a gateway that does not hear the others", len(list))
+		t.Errorf("%d things are due for a gateway that receives nothing from the others", len(list))
 	}
 	g.at(start.Add(2 * time.Hour))
 	if c := g.chat(e); c.State != StateEnded {
@@ -356,7 +356,7 @@ func TestAgentLost(t *testing.T) {
 	if c := f.chat(e); c.types() != "CUSTOMER Cleo, AGENT Bo" {
 		t.Fatalf("within the grace, in are %s", c.types())
 	}
-	events := f.hear(e.Customer)
+	events := f.collect(e.Customer)
 	f.at(gone.Add(2 * time.Hour))
 	if got := f.next(events); got.Type != wire.EventParticipantDisconnected || got.Participant.ParticipantID != bo.id || got.SessionID != "" {
 		t.Errorf("first came %+v", got)
@@ -404,7 +404,7 @@ func TestAgentLostHalfway(t *testing.T) {
 	st := newStore(t)
 	f := newWatched(t, st, &streams{})
 	e := f.waiting("Cleo")
-	events := f.hear(e.Customer)
+	events := f.collect(e.Customer)
 	if _, err := f.desk.update(t.Context(), ours(e), func(e *engagement) ([]wire.Event, error) {
 		e.Requeued = true
 		e.Notice = &notice{Key: "lost:x", Text: "Bo was disconnected.", At: milliseconds(time.Now())}
@@ -500,13 +500,13 @@ func BenchmarkLook(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/chats, "ns/chat")
 }
 
-// An agent who comes, accepts at a gateway that has not heard of them, and vanishes before
+// An agent who comes, accepts at a gateway that does not know them yet, and vanishes before
 // anyone has looked, is watched too.
 func TestAgentLostAtOnce(t *testing.T) {
 	// DESK-3
 	s := &streams{}
 	st := newStore(t)
-	f, g := newWatched(t, st, s), newWatched(t, st, s) // which do not hear each other
+	f, g := newWatched(t, st, s), newWatched(t, st, s) // which receive nothing from each other
 	e := f.waiting("Cleo")
 	s.set(e.SessionID, true)
 	bo := newAgent("Bo")
@@ -566,7 +566,7 @@ func TestTakeOver(t *testing.T) {
 		f.refused(409, "conflict", "engagementId", "POST", path+":accept", bob.json())
 		f.refused(409, "conflict", "engagementId", "POST", path+":accept", strings.TrimSuffix(bob.json(), "}")+`,"takeOver":false}`)
 		f.refused(400, "constraint-violation", "takeOver", "POST", path+":accept", strings.TrimSuffix(bob.json(), "}")+`,"takeOver":"yes"}`)
-		events := f.hear(e.Customer)
+		events := f.collect(e.Customer)
 		c := want[Chat](f, 200, "POST", path+":accept", takeOver(bob))
 		if c.State != StateActive || c.types() != "CUSTOMER Cleo, AGENT Bob" {
 			t.Errorf("in are %s", c.types())

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -15,13 +14,13 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/store"
 )
 
@@ -50,33 +49,10 @@ type environment struct {
 	store *store.Store
 	g     *Gateway
 	http  *httptest.Server
-	log   *safeBuffer
+	log   *harness.Output
 	idle  time.Duration // of sessions, from the next start; 0: they do not expire
 
 	secrets []string // what must not be in the log, besides what never may
-}
-
-type safeBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
-func (b *safeBuffer) Reset() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.b.Reset()
 }
 
 func newEnvironment(t testing.TB, edit ...func(*Config)) *environment {
@@ -91,7 +67,7 @@ func newEnvironmentOn(t testing.TB, url string, edit ...func(*Config)) *environm
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &environment{t: t, dir: t.TempDir(), url: url, key: key, log: &safeBuffer{}}
+	w := &environment{t: t, dir: t.TempDir(), url: url, key: key, log: &harness.Output{}}
 	signer, err := NewSigner(SignerConfig{ID: "k1", PEM: privatePEM(t, key), Issuer: issuer, Audience: audience})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,8 @@ import (
 )
 
 // grant is what a running stream rests on, besides its customer: as much of a token as
-// tells later whether it would still be taken, because the token itself is not kept.
+// it takes to decide later whether the token would still be accepted, because the token itself
+// is not kept.
 type grant struct {
 	appkey appkeyHash
 	key    [sha256.Size]byte // of the key that has signed it

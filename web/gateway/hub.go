@@ -79,7 +79,7 @@ func (h *hub) leave(s *stream) {
 const probeTime = 2 * time.Second
 
 // claim makes s the stream of its session, or returns the code to close s with. An
-// older stream of the same client makes way at once; one of another client does
+// older stream of the same client is closed at once; one of another client is
 // when it is dead. Only this process's streams are seen: for the others', see announceStream.
 func (h *hub) claim(ctx context.Context, s *stream, limit int) (code int, reason string) {
 	for range 3 {

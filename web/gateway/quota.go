@@ -260,11 +260,11 @@ func (q *quotas) admitChat(ctx context.Context, c store.Customer) error {
 	return nil
 }
 
-// accountWait is when a customer may ask again whose account has too many chats: when
-// others will have ended is not known.
+// accountWait is after how long a customer whose account has too many chats may ask again:
+// when others will have ended is not known.
 const accountWait = time.Minute
 
-// callWait is when a customer may call again who has too many calls in progress.
+// callWait is after how long a customer who has too many calls in progress may call again.
 const callWait = time.Second
 
 // atOnce is how many calls of one customer are worked on at a time. The others wait, so that a customer

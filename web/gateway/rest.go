@@ -196,7 +196,7 @@ func (g *Gateway) createSession(r *http.Request) (httpapi.Answer, error) {
 		g.cfg.Metrics.SessionCreated()
 		g.log.Info("session created", "account", c.Account, "sessionId", s.SessionID)
 	}
-	return httpapi.Answer{Status: okOr(created), Body: s.Session.Append(nil)}, nil
+	return httpapi.Answer{Status: httpapi.StatusOf(created), Body: s.Session.Append(nil)}, nil
 }
 
 func (g *Gateway) getSession(r *http.Request) (httpapi.Answer, error) {
@@ -294,7 +294,7 @@ func (g *Gateway) createEngagement(r *http.Request) (httpapi.Answer, error) {
 		g.cfg.Metrics.ChatCreated()
 		g.log.Info("engagement created", "account", s.Customer.Account, "sessionId", s.SessionID, "engagementId", e.EngagementID)
 	}
-	return g.view(r.Context(), okOr(created), &e, s)
+	return g.view(r.Context(), httpapi.StatusOf(created), &e, s)
 }
 
 // act is :join and :disconnect, whose verb is a part of the last path segment.
@@ -367,17 +367,12 @@ func (g *Gateway) send(r *http.Request) (httpapi.Answer, error) {
 		return httpapi.Answer{}, err
 	}
 	if e.Ended() || !e.In(s.SessionID) {
-		// A repeat answers as the first did, whatever has happened since.
-		m, err := g.store.Sent(r.Context(), s.Customer, e.EngagementID, s.ParticipantID, in.CorrelationID)
-		switch {
-		case err == nil:
-			return httpapi.Answer{Status: http.StatusOK, Body: m.Append(nil)}, nil
-		case !errors.Is(err, store.ErrNotFound):
-			return httpapi.Answer{}, err
-		case e.Ended():
-			return httpapi.Answer{}, hasEnded()
+		refusal := notIn()
+		if e.Ended() {
+			refusal = hasEnded()
 		}
-		return httpapi.Answer{}, notIn()
+		m, err := g.store.Sent(r.Context(), s.Customer, e.EngagementID, s.ParticipantID, in.CorrelationID)
+		return httpapi.AnswerRepeat(m, err, refusal)
 	}
 	sender := e.CustomerMember().Participant
 	paid, err := g.quotas.chargeBytes(s.Customer, bytesOf(nil, in.Body.Text, sender.DisplayName, in.CorrelationID))
@@ -405,7 +400,7 @@ func (g *Gateway) send(r *http.Request) (httpapi.Answer, error) {
 	if err != nil {
 		return httpapi.Answer{}, err
 	}
-	return httpapi.Answer{Status: okOr(created), Body: m.Append(nil)}, nil
+	return httpapi.Answer{Status: httpapi.StatusOf(created), Body: m.Append(nil)}, nil
 }
 
 func (g *Gateway) page(r *http.Request) (httpapi.Answer, error) {
@@ -611,13 +606,6 @@ func (g *Gateway) view(ctx context.Context, status int, e *store.Engagement, s s
 	}
 	v := e.View(s.SessionID, newest)
 	return httpapi.Answer{Status: status, Body: v.Append(nil)}, nil
-}
-
-func okOr(created bool) int {
-	if created {
-		return http.StatusCreated
-	}
-	return http.StatusOK
 }
 
 func checkSession(in *wire.CreateSession) error {

@@ -378,7 +378,7 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// Whatever another customer names, they are told the same as of what does not exist.
+// Whatever another customer names, the answer is the same as for what does not exist.
 func TestIsolation(t *testing.T) {
 	w := newEnvironment(t)
 	ann := w.chat("ann")

@@ -549,7 +549,7 @@ func TestStallers(t *testing.T) {
 		wg.Go(func() { t.Run(name, staller) })
 	}
 	wg.Wait()
-	// When all have been told, none is counted any more.
+	// When all have been reported, none is counted any more.
 	w.awaitStreams(0)
 }
 
@@ -691,7 +691,7 @@ func TestStrangersInTheLog(t *testing.T) {
 	w := newEnvironment(t)
 	w.secrets = append(w.secrets, unknownID)
 	ann := w.session("ann")
-	w.log.Reset()
+	w.log.Take()
 	const n = 50
 	for i := range n {
 		s := w.dial(unknownID)

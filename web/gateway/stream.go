@@ -527,7 +527,7 @@ func (s *stream) concerns(e *store.Entry) bool {
 	return e.IntegrationID == "" || strings.EqualFold(e.IntegrationID, s.integration)
 }
 
-// live takes an event from the hub. It does not block: who is too slow is cut.
+// live takes an event from the hub. It does not block: a client that is too slow is cut off.
 func (s *stream) live(f *frame) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -9,9 +9,8 @@ import (
 
 // Address names where a request comes from, for counting: an IPv4 address, or the
 // /64 network of an IPv6 one, which is the least that anybody is given. With
-// behindProxy it is what the proxy in front has appended to X-Forwarded-For; what
-// stands before that, the client may have made up. Without, the header counts for
-// nothing.
+// behindProxy it is what the proxy in front has appended to X-Forwarded-For; the
+// client may have made up what comes before that. Without behindProxy the header is ignored.
 func Address(r *http.Request, behindProxy bool) string {
 	from := r.RemoteAddr
 	if host, _, err := net.SplitHostPort(from); err == nil {

@@ -16,9 +16,9 @@ import (
 // empty is left out.
 type Audited struct {
 	Time time.Time `json:"time"` // set by Note
-	// Actor is agent:‹agentId› for who has signed in, desk:‹accounts› for the holder of a shared
+	// Actor is agent:‹agentId› for an agent who has signed in, desk:‹accounts› for the holder of a shared
 	// desk credential, server:‹accounts› for that of a server credential, operator, gateway for
-	// what happens by itself, or nobody for who has no credential that counts.
+	// what happens by itself, or nobody for a caller without a valid credential.
 	Actor    string `json:"actor"`
 	Action   string `json:"action"`
 	Agent    string `json:"agent,omitempty"` // the agentId for whom a shared credential speaks

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// connectionTime is how long a connection has for its end. It has only a goodbye to
-	// say; one whose client is gone without a word must not make the others wait, who
-	// are refused meanwhile.
+	// connectionTime is how long a connection has for its end. It only has a close frame
+	// to send, and a client that is gone and does not answer it must not hold up the stop,
+	// during which all others are refused.
 	connectionTime = 2 * time.Second
 	// farewell is for how long a call that is broken off may write its answer.
 	farewell = 500 * time.Millisecond
@@ -103,8 +103,8 @@ func (d *Drain) Call(w http.ResponseWriter, r *http.Request, within time.Duratio
 	}, true
 }
 
-// Broken reports whether a call that fails now may fail because it is broken off.
-func (d *Drain) Broken() bool { return d.calls.ctx.Err() != nil }
+// broken reports whether a call that fails now may fail because it is broken off.
+func (d *Drain) broken() bool { return d.calls.ctx.Err() != nil }
 
 // Leave refuses everything new from now on. A second call does nothing.
 func (d *Drain) Leave() {

@@ -52,7 +52,7 @@ func TestBreaksOff(t *testing.T) {
 			go func() {
 				<-r.Context().Done()
 				broken <- time.Now()
-				if !d.Broken() {
+				if !d.broken() {
 					t.Error("broken off, and does not say so")
 				}
 				if stubborn {
@@ -97,7 +97,7 @@ func TestBreaksOffConnections(t *testing.T) {
 				if took := time.Since(began); took != connectionTime {
 					t.Errorf("broken off after %v", took)
 				}
-				if d.Broken() && callTakes > 0 {
+				if d.broken() && callTakes > 0 {
 					t.Error("the call is broken off too")
 				}
 				d.End()
@@ -126,8 +126,8 @@ func TestCallIsBounded(t *testing.T) {
 		}
 		began := time.Now()
 		<-r.Context().Done()
-		if took := time.Since(began); took != time.Minute || d.Broken() {
-			t.Errorf("it ended after %v, broken off %v", took, d.Broken())
+		if took := time.Since(began); took != time.Minute || d.broken() {
+			t.Errorf("it ended after %v, broken off %v", took, d.broken())
 		}
 		end()
 		d.Leave()
@@ -146,7 +146,7 @@ func TestBreaksOffTheBody(t *testing.T) {
 		defer end()
 		close(began)
 		_, err := io.ReadAll(r.Body)
-		if err == nil || !d.Broken() {
+		if err == nil || !d.broken() {
 			t.Errorf("the body ended with %v", err)
 		}
 		w.WriteHeader(http.StatusServiceUnavailable)

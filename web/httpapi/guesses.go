@@ -15,7 +15,7 @@ import (
 // Where what is refused is a secret, Blocked comes before the comparison, so that an
 // address cannot try more than its rate. An address from which the right secret has come
 // within the last hour is not blocked: whoever shares an address with a server, as all do
-// behind a proxy that nobody has told the gateway of, must not lock it out. Where what is
+// behind a proxy that the gateway is not configured for, must not lock it out. Where what is
 // refused is a signature, which nobody guesses, only Failed is called: who has a good token
 // is never held up by others of the same address.
 type Guesses struct {

@@ -62,9 +62,9 @@ const BotName = "Assistant"
 // themselves; in small letters.
 var reservedNames = map[string]bool{"system": true, strings.ToLower(BotName): true, "bot": true}
 
-// IsReservedName reports whether a name is that of the system's own lines or of the bot to who reads
-// it: in whatever case, with other characters than letters in between, or with letters that look
-// like its own.
+// IsReservedName reports whether people would read a name as that of the system's own lines or of
+// the bot: in whatever case, with other characters than letters in between, or with letters that
+// look like its own.
 func IsReservedName(name string) bool {
 	var letters strings.Builder
 	for _, r := range PlainName(name) {

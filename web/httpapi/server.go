@@ -17,6 +17,7 @@ package httpapi
 import (
 	"bufio"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -26,6 +27,7 @@ import (
 
 	"openchat/sdk/wire"
 	"openchat/web/metrics"
+	"openchat/web/store"
 	"openchat/web/tracing"
 )
 
@@ -52,6 +54,28 @@ type Answer struct {
 	// An error after some of it has been sent ends the connection, so that the caller
 	// cannot take the part for the whole.
 	Lines func(write func(line []byte) error) error
+}
+
+// StatusOf is the status of a call that stores something under a correlationId: whether this
+// call has created it, or an earlier one had.
+func StatusOf(created bool) int {
+	if created {
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// AnswerRepeat answers a send whose sender may not write to the chat any more, by what the
+// store's Sent has returned: a repeat as the first call was, whatever has happened since, and
+// everything else with refusal.
+func AnswerRepeat(sent wire.Message, err error, refusal *Problem) (Answer, error) {
+	switch {
+	case err == nil:
+		return Answer{Status: http.StatusOK, Body: sent.Append(nil)}, nil
+	case errors.Is(err, store.ErrNotFound):
+		return Answer{}, refusal
+	}
+	return Answer{}, err
 }
 
 // Call is a REST call. What it returns as error is answered as a problem; see ProblemOf.
@@ -171,7 +195,7 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 			s.send(w, a.Body)
 			return
 		}
-		if s.Drain.Broken() {
+		if s.Drain.broken() {
 			err = GoingAway()
 		}
 		if isFailure(err) && r.Context().Err() == nil {
@@ -182,8 +206,8 @@ func (s *Server) HandleWithin(within time.Duration, next Call) http.Handler {
 	})
 }
 
-// LineTime is how long a caller may take for each piece of lines.
-const LineTime = 30 * time.Second
+// lineTime is how long a caller may take for each piece of lines.
+const lineTime = 30 * time.Second
 
 // lineBuffer is how many bytes of lines are sent at once, at least.
 const lineBuffer = 32 << 10
@@ -211,7 +235,7 @@ func (s *Server) writeLines(w http.ResponseWriter, r *http.Request, a Answer) er
 	return err
 }
 
-// lineWriter sends pieces of an answer, each within LineTime, until ctx ends.
+// lineWriter sends pieces of an answer, each within lineTime, until ctx ends.
 type lineWriter struct {
 	ctx    context.Context
 	w      http.ResponseWriter
@@ -221,7 +245,7 @@ type lineWriter struct {
 
 func (l *lineWriter) Write(p []byte) (int, error) {
 	// Not every ResponseWriter can; http.Server's can.
-	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(LineTime))
+	_ = http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(lineTime))
 	if err := l.ctx.Err(); err != nil {
 		return 0, err
 	}
@@ -336,7 +360,7 @@ func (s *Server) send(w http.ResponseWriter, body []byte) {
 		// Not every ResponseWriter has deadlines; http.Server's has.
 		_ = control.SetWriteDeadline(earlier(time.Now().Add(progressTime), end))
 		// Looked at after the deadline is set, so that the one that Drain sets is not undone.
-		if !broken && s.Drain.Broken() {
+		if !broken && s.Drain.broken() {
 			broken, end = true, earlier(time.Now().Add(farewell), end)
 			_ = control.SetWriteDeadline(end)
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"openchat/sdk/wire"
+	"openchat/tests/harness"
 	"openchat/web/desk"
 	"openchat/web/gateway"
 	"openchat/web/httpapi"
@@ -225,13 +226,13 @@ func TestBusyStore(t *testing.T) {
 }
 
 func TestFailingStore(t *testing.T) {
-	log := &logs{}
+	log := &harness.Output{}
 	both(t, slog.New(slog.NewJSONHandler(log, nil)), func(t *testing.T, s *server) {
 		s.store.fail(errors.New("the disk is full"))
 		if p := refused(t, s.call("GET", s.page, nil), http.StatusInternalServerError, "server-error"); strings.Contains(p.Detail, "disk") {
-			t.Errorf("the caller was told %q", p.Detail)
+			t.Errorf("the caller received %q", p.Detail)
 		}
-		if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the disk is full") || !strings.Contains(text, `"level":"ERROR"`) {
+		if text := log.Take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "the disk is full") || !strings.Contains(text, `"level":"ERROR"`) {
 			t.Errorf("logged %q", text)
 		}
 	})
@@ -243,11 +244,11 @@ type panicking struct{}
 func (panicking) Read([]byte) (int, error) { panic("a mistake") }
 
 func TestPanic(t *testing.T) {
-	log := &logs{}
+	log := &harness.Output{}
 	both(t, slog.New(slog.NewJSONHandler(log, nil)), func(t *testing.T, s *server) {
-		log.take()
+		log.Take()
 		refused(t, s.call("POST", s.change, panicking{}), http.StatusInternalServerError, "server-error")
-		if text := log.take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "a mistake") || !strings.Contains(text, `"level":"ERROR"`) || !strings.Contains(text, "servers_test.go") {
+		if text := log.Take(); strings.Count(text, "\n") != 1 || !strings.Contains(text, "a mistake") || !strings.Contains(text, `"level":"ERROR"`) || !strings.Contains(text, "servers_test.go") {
 			t.Errorf("logged %q; one line with the place is expected", text)
 		}
 		if w := s.call("POST", s.change, strings.NewReader(s.body)); w.Code != http.StatusOK {
@@ -260,7 +261,7 @@ func TestPanic(t *testing.T) {
 
 // Without a logger, nothing is logged, also not to the process's default one.
 func TestNoLogger(t *testing.T) {
-	log := &logs{}
+	log := &harness.Output{}
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	t.Cleanup(func() { slog.SetDefault(before) })
@@ -268,29 +269,10 @@ func TestNoLogger(t *testing.T) {
 		s.store.fail(errors.New("the disk is full"))
 		refused(t, s.call("GET", s.page, nil), http.StatusInternalServerError, "server-error")
 		s.call("POST", s.change, panicking{})
-		if text := log.take(); text != "" {
+		if text := log.Take(); text != "" {
 			t.Errorf("logged %q", text)
 		}
 	})
-}
-
-type logs struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-// take returns what was logged since the last take.
-func (l *logs) take() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	defer l.b.Reset()
-	return l.b.String()
 }
 
 func TestOrigins(t *testing.T) {

@@ -32,7 +32,7 @@ type Config struct {
 	Refresh time.Duration
 	// Client fetches from a URL. Nil: NewClient.
 	Client *http.Client
-	// Changed is called, when it is not nil, after the keys have become others, by the
+	// Changed is called, when it is not nil, after the keys have changed, by the
 	// goroutine that has read them.
 	Changed func()
 	// Logger receives what could not be read, once until it can be read again. Nil

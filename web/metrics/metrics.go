@@ -25,7 +25,7 @@ import (
 )
 
 // Metrics counts what happens in one process. Make one with New. Its methods are safe for
-// concurrent use; those of a nil Metrics do nothing, so that who has none needs no test.
+// concurrent use; those of a nil Metrics do nothing, so that callers need not check for nil.
 type Metrics struct {
 	registry *prometheus.Registry
 

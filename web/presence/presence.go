@@ -29,7 +29,7 @@ const (
 	flushEvery  = 250 * time.Millisecond // between two announcements of changes
 	beatEvery   = 2 * time.Second
 	askEvery    = time.Second      // the same process is asked for its list
-	silentAfter = 10 * time.Second // without a word a process is taken for dead
+	silentAfter = 10 * time.Second // after so long without an announcement a process is taken for dead
 	settleTime  = 5 * time.Second  // beats and lists of all others come in this time
 	maxPeers    = 64
 	maxEntries  = 200_000 // kept of one process

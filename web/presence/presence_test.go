@@ -28,7 +28,7 @@ type network struct {
 type ear struct {
 	n     *network
 	alone bool
-	deaf  bool // it hears nothing, and nothing that it says arrives
+	deaf  bool // it receives nothing, and nothing that it sends arrives
 	lose  int  // this many of the next announcements do not arrive
 	ctx   context.Context
 	fn    func([]byte)
@@ -128,7 +128,7 @@ func TestTable(t *testing.T) {
 		a, b := n.start(t), n.start(t)
 		synctest.Wait()
 		if _, ok := a.Since(); ok {
-			t.Error("an absence counts before the others can have been heard")
+			t.Error("an absence counts before the others can have announced theirs")
 		}
 		after(settleTime)
 		if since, ok := a.Since(); !ok || !since.Equal(time.Now()) {
@@ -232,7 +232,7 @@ func TestMissed(t *testing.T) {
 	})
 }
 
-// A process that does not hear itself draws no conclusions, forgets nobody, and begins anew.
+// A process that does not receive its own announcements draws no conclusions, forgets nobody, and begins anew.
 func TestDeaf(t *testing.T) {
 	// DESK-5
 	synctest.Test(t, func(t *testing.T) {
@@ -250,7 +250,7 @@ func TestDeaf(t *testing.T) {
 		n.mu.Unlock()
 		after(silentAfter + flushEvery)
 		if _, ok := b.Since(); ok {
-			t.Error("it is sure of what it cannot hear")
+			t.Error("it is sure of what it cannot receive")
 		}
 		after(time.Hour)
 		expect(t, true, bo, b)

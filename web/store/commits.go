@@ -23,9 +23,9 @@ type commit struct {
 }
 
 // commit reads an entry of a session or engagement. The stream has only the store's
-// own entries, unless an operator's hand or another version was there: then one bad
-// entry must not end the process, nor reach clients, who would stumble over it at
-// every resume.
+// own entries, unless an operator or another version wrote to it: then one bad
+// entry must not end the process, nor reach clients, which would fail on it at every
+// resume.
 func (e *entry) commit() (*commit, error) {
 	version, err := e.version()
 	if err != nil {

@@ -101,7 +101,7 @@ func (x *index) endReceived(engagementID string) {
 
 // find returns the entry of the message with that id, else ErrNotFound. It is known for
 // MinAge. What it costs does not depend on the length of the chat: the server knows the ids of
-// the messages as keys, and tells the sequence to who would store one of them again. The
+// the messages as keys, and answers with the sequence whoever stores one of them again. The
 // entry that asks must not be stored when the key is unknown, so it expects what cannot be:
 // of the expectations, one that the server checks after the key.
 func (s *Store) find(ctx context.Context, c Customer, engagementID, messageID string) (*entry, error) {

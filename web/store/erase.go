@@ -190,9 +190,9 @@ func (s *Store) endAll(ctx context.Context, c Customer) error {
 	return nil
 }
 
-// forgetErased takes a customer who has been erased out of what is in memory, and tells the
-// followers. Not out of the
-// cache of places: a message on its way still finds there that its chat has ended.
+// forgetErased takes a customer who has been erased out of what is in memory, and lets the
+// followers know. They stay in the cache of places: a message on its way still finds there
+// that its chat has ended.
 func (s *Store) forgetErased(c Customer) {
 	f, x := s.follow, s.ongoing
 	f.ring.forget(c)

@@ -141,13 +141,13 @@ var publishes = []struct{ subject, without string }{
 	{"$JS.API.DIRECT.GET." + streamName + ".chat.check.check.e.check", ""},
 	{"$JS.API.CONSUMER.MSG.NEXT." + streamName + ".check", ""}, // there is no such consumer
 	{"$JS.ACK." + streamName + ".check", ""},                   // as well
-	{"openchat.check", "other gateways do not hear of this one"},
+	{"openchat.check", "other gateways do not receive what this one announces"},
 }
 
 // subscribes are the same for what the store subscribes to.
 var subscribes = []struct{ subject, without string }{
 	{nats.NewInbox() + ".*", ""},
-	{"openchat.check", "this gateway does not hear of others"},
+	{"openchat.check", "this gateway does not receive what others announce"},
 }
 
 // checking is the name of the connections that only look at the server.

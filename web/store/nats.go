@@ -362,8 +362,8 @@ func (s *Store) Close() error {
 		s.follow.stop()
 	}
 	s.wg.Wait()
-	// What was acknowledged is stored, and what was not has a caller who waits:
-	// there is nothing to flush.
+	// What was acknowledged is stored, and for the rest a caller still waits: there is nothing
+	// to flush.
 	s.conns.close()
 	if s.server != nil {
 		s.server.stop()
@@ -496,7 +496,7 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		unread := s.unread()
 		defer func() {
 			if ctx.Err() == nil && s.unread() != unread {
-				err = ErrUnreadable // what could not be read is left out without a word
+				err = ErrUnreadable // what could not be read is left out silently
 			}
 		}()
 		found, err := jetstreamext.GetLastMsgsFor(ctx, s.readJS, streamName, subjects)

@@ -33,8 +33,8 @@ var errReconnected = errors.New("the connection was lost meanwhile")
 // ctx ends, or it fails: then another may go on after the newest entry that fn was given. wait bounds
 // the consumer's creation; created is then called with how many entries there are for it, and ends the
 // reading when it returns false. fn is not called after read has returned. Where present is true,
-// read also ends when the stream has no more for the consumer, which fn is not told when what was
-// still to come is removed meanwhile.
+// read also ends when the stream has no more for the consumer. It does so without a call of fn
+// where the entries still to come are removed meanwhile.
 //
 // The library's ordered consumer does about the same. But where creating its consumer anew has
 // failed, it repeats that with the same name, which goes to the same dead node of a cluster
@@ -129,7 +129,7 @@ func (s *Store) read(ctx context.Context, js jetstream.JetStream, wait time.Dura
 func hasDelivered(ctx context.Context, consumer jetstream.Consumer, n uint64) bool {
 	ctx, cancel := context.WithTimeout(ctx, heartbeat)
 	defer cancel()
-	// A consumer that does not answer is lost, which its missing heartbeats tell.
+	// A consumer that does not answer is lost, which its missing heartbeats show.
 	info, err := consumer.Info(ctx)
 	return err == nil && info.NumPending == 0 && info.Delivered.Consumer == n
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // Of an account that stores more than it may, the chats that ended longest ago are removed,
-// each with its messages and its states, until the account stores somewhat less. What an account
+// each with its messages and its states, until the account is somewhat below its limit. What an account
 // stores is counted once when the process begins, by reading the sizes of all entries; from
 // then on the follower adds what is stored. What reaches its maximum age leaves without an
 // entry that says so, and other processes remove chats too, so an account that seems to
@@ -31,8 +31,8 @@ const (
 	// process's time the counting of an account takes at most: 1/trimShare.
 	trimPause = 10 * time.Second
 	trimShare = 20
-	// trimBelow is how much less than it may an account stores after a removal, as 1/trimBelow
-	// of what it may: so a count is followed by many writes.
+	// trimBelow is how far below its limit an account is after a removal, as 1/trimBelow of the
+	// limit: so many writes follow before it is counted again.
 	trimBelow = 20
 	// trimRound is how many chats are removed after one count.
 	trimRound = 1000

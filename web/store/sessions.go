@@ -8,7 +8,7 @@ import (
 	"openchat/sdk/wire"
 )
 
-// A session that nobody uses any more ends by itself. When it was used last is told by its newest
+// A session that nobody uses any more ends by itself. When it was used last is in its newest
 // commit, which is stored again, as it is, when it is used and has become a part of
 // SessionIdle old: so calls write nothing most of the time. The session is counted as gone where
 // it is read; nothing has to look for it, and any process comes to the same.
@@ -16,7 +16,7 @@ import (
 // DefaultSessionIdle is the usual Config.SessionIdle.
 const DefaultSessionIdle = 24 * time.Hour
 
-// headerUsed says that its commit tells when the session was used last. Earlier versions do not
+// headerUsed says that the time of its commit is when the session was used last. Earlier versions do not
 // say so, and a session of theirs does not expire until it has been used once.
 const headerUsed = "Chat-Used"
 

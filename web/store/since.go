@@ -249,7 +249,7 @@ func (n *scanner) scan(batch []*scan) error {
 		return err
 	}
 	// Where there are holes, chats may have been removed (retention.go), with the entry that
-	// says that they have ended: who has not received that must read anew.
+	// says that they have ended: a client that has not received it must read anew.
 	complete := info.State.FirstSeq
 	if info.State.NumDeleted > 0 {
 		first, err := n.s.firstStored(ctx, time.Now().Add(-n.s.removeAfter()*59/60), info.State.LastSeq+1)

@@ -1181,7 +1181,7 @@ func TestOpenErrors(t *testing.T) {
 }
 
 // TestKill lets a child process append, kills it with SIGKILL in the middle, and
-// looks for what it had been told was stored.
+// looks for what had been acknowledged to it.
 func TestKill(t *testing.T) {
 	if dir := os.Getenv("STORE_TEST_CHILD"); dir != "" {
 		child(t, dir)

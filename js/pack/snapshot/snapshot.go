@@ -21,7 +21,7 @@
 // seven are fixed. What is behind them the program has got by running: while it runs here, its
 // imports are answered by a model of the page's global (the given [Object]), which notes where each
 // value has come from. [State.Values] is that list, and the page puts its own values at the same
-// places. What the model does not have the program can not ask for before main waits: then Take
+// places. What the model does not have the program cannot ask for before main waits: then Take
 // fails with [wasmfile.Unsupported], and never guesses.
 //
 // # What is different in a page, and what is not
@@ -177,7 +177,7 @@ func Take(wasm []byte, goVersion string, global *Object, environment map[string]
 	}
 	image, ok := p.memory.Read(0, p.memory.Size())
 	if !ok {
-		return nil, errors.New("the memory can not be read")
+		return nil, errors.New("the memory cannot be read")
 	}
 	file.SetImage(image)
 	file.SetGlobals(registers)

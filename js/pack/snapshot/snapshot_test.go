@@ -65,7 +65,7 @@ func TestTake(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []any{"GOGC is 50", 2.5, true, &Wrapper{1}}; !reflect.DeepEqual(told, want) {
-		t.Errorf("the page was told %v", told)
+		t.Errorf("the page received %v", told)
 	}
 	paths := map[string]bool{}
 	texts, wrappers := "", 0

@@ -402,8 +402,8 @@ func (g *generator) readMember(f *schema.Field) {
 	}
 }
 
-// spread generates what follows the reading of a struct with a pointer to inner: who has
-// what was read.
+// spread generates what follows the reading of a struct with a pointer to inner: which of
+// the two gets what was read.
 func (g *generator) spread(s, inner *schema.Struct) {
 	name := lower(inner.Name)
 	var pointer *schema.Field

@@ -28,7 +28,7 @@ bench.received = () => bench.all.then(() => Array.from(times));
 
 const opened = (socket) => new Promise((resolve, reject) => {
   socket.onopen = resolve;
-  socket.onerror = () => reject(new Error(socket.url + " can not be opened"));
+  socket.onerror = () => reject(new Error(socket.url + " cannot be opened"));
 });
 const wsURL = (url) => url.replace("http", "ws");
 

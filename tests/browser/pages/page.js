@@ -1,5 +1,5 @@
 // The page of the journeys. It does what a page does, through the public surface only,
-// and reports what it hears to the test, in order.
+// and reports what it receives to the test, in order.
 (() => {
   "use strict";
   const SDK = window.AvayaCCaaSChatSDK;

@@ -16,7 +16,7 @@ import (
 	"openchat/tests/harness"
 )
 
-// agent is a desk's program, written after docs/desk-api.md: it is told of every message over
+// agent is a desk's program, written after docs/desk-api.md: it gets every message over
 // its socket, and after a lost connection reads what it has missed of its own chats.
 type agent struct {
 	name, id string

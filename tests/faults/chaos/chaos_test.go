@@ -90,7 +90,7 @@ type run struct {
 	links     []*link
 	customers []*customer
 	agents    []*agent
-	flooders  []*agent // who write much at once, and hear nothing
+	flooders  []*agent // who write much at once, and receive nothing
 	chats     map[*agent][]string
 	deafen    func() // ends the agents' feeds
 	hostile   *cluster.Hostile

@@ -27,7 +27,7 @@ type link struct {
 
 	mu  sync.Mutex
 	now *hop
-	old []*hop // left in the dark: what goes through them is dropped, and nobody is told
+	old []*hop // half-open: what goes through them is dropped, and neither end notices
 }
 
 // hop is one fault proxy. They are replaced rather than mended: a toxiproxy whose

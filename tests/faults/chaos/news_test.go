@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// news is the lock over what somebody hears and says, and wakes who waits for more of it.
+// news is the lock over what somebody receives and sends, and wakes who waits for more of it.
 // The zero value is ready.
 type news struct {
 	mu      sync.Mutex

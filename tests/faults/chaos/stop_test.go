@@ -22,7 +22,7 @@ import (
 )
 
 // A graceful stop keeps its time and its status also when the store does not answer,
-// be it gone or hanging: who listens is told to come back, and a call in progress is
+// be it gone or hanging: who listens is asked to come back, and a call in progress is
 // broken off with an answer.
 func TestStopWithoutNATS(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
@@ -178,7 +178,7 @@ func TestComingBackIsSpread(t *testing.T) {
 	for i := range outcomes {
 		o := &outcomes[i]
 		if !strings.Contains(o.text, "1001") || !o.resumed {
-			t.Errorf("client %d was told %q, resumed %v", i, o.text, o.resumed)
+			t.Errorf("client %d received %q, resumed %v", i, o.text, o.resumed)
 		}
 		waits = append(waits, o.waited)
 	}

@@ -64,7 +64,7 @@ func (v *verdict) guilty() bool {
 	return v.unsettled+v.settledTwice+v.duplicates+v.lost+v.outOfOrder+v.unsaid > 0
 }
 
-// maxComplaints bounds what is told of what is wrong.
+// maxComplaints bounds what is printed of what is wrong.
 const maxComplaints = 30
 
 func (v *verdict) complain(count *int, format string, args ...any) {
@@ -173,13 +173,13 @@ func (v *verdict) judgeReceived(h *received, stored []message) {
 		was, ok := byIndex[m.index]
 		switch {
 		case !ok || was.id != m.id || was.text != m.text || was.sender != m.sender:
-			v.complain(&v.unsaid, "%s was told a message %d %s that is not stored so", h.who, m.index, m.id)
+			v.complain(&v.unsaid, "%s received a message %d %s that is not stored so", h.who, m.index, m.id)
 			continue
 		case seen[m.index]:
-			v.complain(&v.duplicates, "%s was told the message %d twice", h.who, m.index)
+			v.complain(&v.duplicates, "%s received the message %d twice", h.who, m.index)
 			continue
 		case m.index < last:
-			v.complain(&v.outOfOrder, "%s was told the message %d after %d", h.who, m.index, last)
+			v.complain(&v.outOfOrder, "%s received the message %d after %d", h.who, m.index, last)
 			seen[m.index] = true
 			continue
 		}
@@ -187,7 +187,7 @@ func (v *verdict) judgeReceived(h *received, stored []message) {
 			if slices.Contains(h.breaks, i) {
 				v.announcedLoss++
 			} else {
-				v.complain(&v.lost, "%s was not told the message %d before %d", h.who, missing, m.index)
+				v.complain(&v.lost, "%s did not receive the message %d before %d", h.who, missing, m.index)
 			}
 		}
 		seen[m.index] = true
@@ -195,7 +195,7 @@ func (v *verdict) judgeReceived(h *received, stored []message) {
 	}
 	for _, m := range stored {
 		if m.index > last {
-			v.complain(&v.lost, "%s was not told the message %d, nor anything newer", h.who, m.index)
+			v.complain(&v.lost, "%s did not receive the message %d, nor anything newer", h.who, m.index)
 		}
 	}
 }

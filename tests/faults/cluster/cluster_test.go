@@ -60,7 +60,7 @@ func TestCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hear := func(want string) {
+	receive := func(want string) {
 		t.Helper()
 		select {
 		case got := <-received:
@@ -68,18 +68,18 @@ func TestCluster(t *testing.T) {
 				t.Fatalf("received %q, not %q", got, want)
 			}
 		case <-ctx.Done():
-			t.Fatalf("did not hear %q: A: %s\nB: %s", want, a.Log.Last(20), b.Log.Last(20))
+			t.Fatalf("did not receive %q: A: %s\nB: %s", want, a.Log.Last(20), b.Log.Last(20))
 		}
 	}
 	t.Run("said at one gateway, received at the other", func(t *testing.T) {
 		if err := desk.Send(ctx, visitor.Chat, visitor.Agent, "Good morning.", "1"); err != nil {
 			t.Fatal(err)
 		}
-		hear("Good morning.")
+		receive("Good morning.")
 		if err := visitor.Send(ctx, "The same to you."); err != nil {
 			t.Fatal(err)
 		}
-		hear("The same to you.")
+		receive("The same to you.")
 	})
 	t.Run("MSG-5 the NATS leader is killed: every send goes through, once, and is received soon", func(t *testing.T) {
 		// What the leader had beside the stream is elsewhere each time: a gateway's consumer may

@@ -10,7 +10,7 @@
 // A life is a schedule, which is data drawn from the seed (schedule.go), a player that
 // lets it happen to sdk.Core and sdktest.Platform in a synctest bubble and writes down
 // what pages learnt (player.go, page.go, record.go), and a model that reads what was
-// written and what is stored, and says which row of API.md does not hold (model.go).
+// written and what is stored, and says which row of docs/surface.md does not hold (model.go).
 //
 // A seed that fails is played again to see whether it always does, its schedule is cut
 // down to the steps that matter, and the command that replays those is printed. Lives are

@@ -13,11 +13,11 @@ import (
 )
 
 // The model knows three things: the record, which is what pages did and learnt, the
-// platform's store, which is what was true, and API.md. It reads them after the life is
+// platform's store, which is what was true, and docs/surface.md. It reads them after the life is
 // over and says what does not fit. It shares nothing with package sdk but the types of
 // its surface.
 
-// Bounds of API.md, and what the model allows beside them.
+// Bounds of docs/surface.md, and what the model allows beside them.
 const (
 	tick          = 50 * time.Millisecond // what happens "at once" has happened by then
 	initBound     = 30 * time.Second      // INIT-9
@@ -35,7 +35,7 @@ const (
 	fewRefusals   = 8                // JWT-6: of the stream in tokenEvents, whatever the page does
 )
 
-// allowed are the codes that each call may end with (client.go's doc comments, API.md).
+// allowed are the codes that each call may end with (client.go's doc comments, docs/surface.md).
 var allowed = map[sdktest.Kind][]sdk.Code{
 	doInit:       {204, 304, 305, 306, 311, 321},
 	doShutdown:   {310, 321},
@@ -70,7 +70,7 @@ type judge struct {
 const maxProblems = 12
 
 // Judge says what is wrong with a life; nothing if all is well. Each line begins with
-// the row of API.md that is broken.
+// the row of docs/surface.md that is broken.
 func Judge(life *Life, r *Record, p *sdktest.Platform) []string {
 	j := &judge{life: life, record: r, p: p, stored: map[string][]wire.Message{}, chats: p.Engagements(), events: map[string][]sdktest.StreamEvent{}}
 	for _, e := range j.chats {
@@ -94,7 +94,7 @@ func (j *judge) say(at time.Duration, g *page, format string, args ...any) {
 	}
 }
 
-// sends compares what pages were told of their messages with what is stored.
+// sends compares what was delivered to pages of their messages with what is stored.
 func (j *judge) sends() {
 	places := map[string][]wire.Message{}
 	for _, list := range j.stored {
@@ -177,7 +177,7 @@ type log struct {
 	resyncAt                            time.Duration
 
 	begunAt  time.Duration // INITIALIZED
-	place    wire.EventID  // of the stream, from which on the page hears
+	place    wire.EventID  // of the stream, from which on the page receives
 	hasPlace bool
 	target   wire.EventID // up to here events were lost for good
 	// reread is when the engagements were read again after that: what they show then
@@ -221,7 +221,7 @@ type log struct {
 	refusedAts, retryAts []time.Duration // of this session
 }
 
-// view is one chat as a page's handlers hear of it.
+// view is one chat as a page's handlers receive it.
 type view struct {
 	list      []sdktest.StreamEvent // what truly happened in it after the place
 	expect    []expectation
@@ -478,7 +478,7 @@ func (l *log) took() bool {
 }
 
 // begun tells whether the client is initialized by now, be it that its page, held up,
-// hears of that only later.
+// receives that only later.
 func (l *log) begun() bool {
 	for _, e := range l.list[l.i:] {
 		if e.What == wasRaised && e.Event.Type == sdk.EventInitialized {

@@ -158,7 +158,7 @@ var faults = []fault{
 	{"DESK-5 a dead gateway's people stay", "web/presence/presence.go", "Table.expire",
 		"now.Sub(p.received) >= silentAfter",
 		"now.Sub(p.received) >= time.Hour"},
-	{"DESK-5 a gateway that hears nobody is sure", "web/presence/presence.go", "Table.expire",
+	{"DESK-5 a gateway that receives nothing from others is sure", "web/presence/presence.go", "Table.expire",
 		`		t.since = time.Time{}
 		t.log.Warn`,
 		`		t.log.Warn`},
@@ -408,7 +408,7 @@ var faults = []fault{
 `,
 		`	id := ""
 `},
-	{"SES-1 after a reload nothing is heard of the chats", "sdk/chats.go", "chats.begin",
+	{"SES-1 after a reload no events of the chats are delivered", "sdk/chats.go", "chats.begin",
 		`			e.member = memberInside //`,
 		`			e.member = memberOutside //`},
 	{"INIT-7 init resolves before INITIALIZED", "sdk/lifecycle.go", "session.initialized",
@@ -593,7 +593,7 @@ var faults = []fault{
 		`	st.emit(&Event{Type: EventStreamConnecting})
 `,
 		""},
-	{"STREAM-1 a break is not told", "sdk/stream.go", "stream.retryAfter",
+	{"STREAM-1 a break is not delivered", "sdk/stream.go", "stream.retryAfter",
 		`	st.emitFailed(reason, text, ceilSeconds(delay))
 `,
 		""},
@@ -645,7 +645,7 @@ var faults = []fault{
 	{"SHUT-3 a session that a call finds gone stays", "sdk/session.go", "session.settle",
 		`	case a.err.Code == CodeNoSession:`,
 		`	case false:`},
-	{"SHUT-2 calls are not told of their end", "sdk/perform.go", "session.stopCalls",
+	{"SHUT-2 calls are not settled at the end", "sdk/perform.go", "session.stopCalls",
 		`		if err != nil {
 			c.then(answer{err: err})`,
 		`		if err == nil {
@@ -659,7 +659,7 @@ var faults = []fault{
 		return p`,
 		`	if true {
 		return p`},
-	{"ENG-7 an older answer undoes what the stream told", "sdk/engagement.go", "chats.merge",
+	{"ENG-7 an older answer undoes what the stream delivered", "sdk/engagement.go", "chats.merge",
 		`	if w.EventID < e.shownID {`,
 		`	if false {`},
 	{"ENG-3 an old answer revives a chat that has ended", "sdk/engagement.go", "chats.merge",
@@ -695,7 +695,7 @@ var faults = []fault{
 	{"ENG-5 a chat that is not active is disconnected", "sdk/chats.go", "chats.disconnect",
 		`	if e.status != wire.EngagementActive {`,
 		`	if false {`},
-	{"ENG-5 after disconnect the chat is still heard", "sdk/chats.go", "chats.disconnect",
+	{"ENG-5 after disconnect the chat's events are still delivered", "sdk/chats.go", "chats.disconnect",
 		`			e.setLeft()
 `,
 		""},
@@ -705,7 +705,7 @@ var faults = []fault{
 				c.changed(e)`,
 		`				}
 				c.changed(e)`},
-	{"ENG-9 events of chats that this session is not in are told", "sdk/chats.go", "chats.apply",
+	{"ENG-9 events of chats that this session is not in are delivered", "sdk/chats.go", "chats.apply",
 		`	if e.member != memberInside && !(e.member == memberLeft && own) {`,
 		`	if e.member >= memberLeft && !own {`},
 	{"ENG-7 who leaves stays among the participants", "sdk/chats.go", "chats.apply",
@@ -846,15 +846,15 @@ var faults = []fault{
 	{"ENG-3 what the answer of a create says after its event is kept from the page", "sdk/chats.go", "chats.settleCreation",
 		"c.changed(c.merge(&w))",
 		"c.merge(&w)"},
-	{"STREAM-7 what a re-read told of a chat that had ended is told again", "sdk/resync.go", "chats.raiseMissed",
+	{"STREAM-7 what a re-read delivered of a chat that had ended is delivered again", "sdk/resync.go", "chats.raiseMissed",
 		"e.reReadID, e.deliveredID = math.MaxUint64, math.MaxUint64",
 		"e.reReadID = target"},
-	{"STREAM-7 a chat that was created and has ended in what was lost is never told", "sdk/resync.go", "chats.raiseMissed",
+	{"STREAM-7 a chat that was created and has ended in what was lost is never delivered", "sdk/resync.go", "chats.raiseMissed",
 		`e.participants, e.awaitsInside()
 `,
 		`e.participants, e.member == memberJoined
 `},
-	{"STREAM-7 a chat that is created while the chats are read again is told to have ended", "sdk/resync.go", "chats.reread",
+	{"STREAM-7 a chat that is created while the chats are read again is reported as ended", "sdk/resync.go", "chats.reread",
 		`if w == nil && !known[id] {`,
 		`if w == nil && len(known) > len(c.engagements) {`},
 	{"STREAM-7 resumed is false before INITIALIZED", "sdk/stream.go", "stream.opened",
@@ -877,13 +877,13 @@ var faults = []fault{
 		`	st.lastID = max(st.lastID, position)
 `,
 		""},
-	{"STREAM-7 what was heard before is raised again", "sdk/resync.go", "chats.missed",
+	{"STREAM-7 what was delivered before is raised again", "sdk/resync.go", "chats.missed",
 		`if m.EventID > last && m.EventID <= at.Seen {`,
 		`if m.EventID <= at.Seen {`},
 	{"STREAM-7 chats that ended meanwhile go on", "sdk/resync.go", "chats.raiseMissed",
 		`	if w == nil && e.wasInside() {`,
 		`	if false {`},
-	{"STREAM-7 who came meanwhile is not told", "sdk/resync.go", "chats.raiseMissed",
+	{"STREAM-7 who came meanwhile is not delivered", "sdk/resync.go", "chats.raiseMissed",
 		` && !has(e.participants, p.ParticipantID) {`,
 		` && false {`},
 	{"MSG-4 a send whose message is re-read is sent on", "sdk/resync.go", "chats.raiseMissed",
@@ -985,12 +985,12 @@ var faults = []fault{
 	{"ENG-5 the reason of disconnect is lost", "wasm/bridge.go", "bridge.run",
 		"c.Disconnect(a.str(2), wire.Reason(reason),",
 		"c.Disconnect(a.str(2), wire.Reason(reason[:0]),"},
-	{"EV-12 a page that was behind hears nothing more", "wasm/bridge.go", "bridge.run",
+	{"EV-12 a page that was behind receives nothing more", "wasm/bridge.go", "bridge.run",
 		`		case b.drained <- struct{}{}:
 `,
 		`		case make(chan struct{}) <- struct{}{}:
 `},
-	{"EV-12 of several frames in a message only the first is heard", "wasm/transport.go", "socket.onMessage",
+	{"EV-12 of several frames in a message only the first is delivered", "wasm/transport.go", "socket.onMessage",
 		"frame, rest, more = bytes.Cut(rest, []byte(wire.FrameSeparator))",
 		"frame, _, _ = bytes.Cut(rest, []byte(wire.FrameSeparator))\n\t\tmore = false"},
 	{"SES-1 the session id is never forgotten", "wasm/transport.go", "storage.Remove",
@@ -1048,7 +1048,7 @@ var faults = []fault{
 	{"MSG-5 only a microtask between promise and event", "js/src/delivery.js", "handle",
 		"runTask(goOn);",
 		"Promise.resolve().then(goOn);"},
-	{"PAGE-3 what waits in the queue counts as told", "js/src/session.js", "newEngagement",
+	{"PAGE-3 what waits in the queue counts as delivered", "js/src/session.js", "newEngagement",
 		"/** @type {Known} */ (mine._engagements.get(id))._delivered",
 		"1e9"},
 	{"MSG-2 receivedAt stays a number", "js/src/session.js", "",
@@ -1153,15 +1153,15 @@ var faults = []fault{
 `,
 		`    loading.catch(() => {});
 `},
-	{"STREAM-5 online is not told", "js/src/wake.js", "watch",
+	{"STREAM-5 online is not reported", "js/src/wake.js", "watch",
 		`  listenTo(window, "online", () => notify("wake", "online"));
 `,
 		""},
-	{"STREAM-5 a page that becomes visible is not told", "js/src/wake.js", "watch",
+	{"STREAM-5 a page that becomes visible is not reported", "js/src/wake.js", "watch",
 		`  listenTo(document, "visibilitychange", wakeIfVisible);
 `,
 		""},
-	{"EV-12 a page that was behind is never told of more", "js/src/delivery.js", "drain",
+	{"EV-12 a page that was behind never receives more", "js/src/delivery.js", "drain",
 		`    notify("drained");
 `,
 		""},

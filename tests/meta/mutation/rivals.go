@@ -55,7 +55,7 @@ var rivals = map[string][]rival{
 	"JWT-2 TOKEN_EXPIRED is not raised": {
 		{"session.raiseTokenEvents", "s . emit ( & Event { Type : EventTokenExpiryReminder , ExpiryDate : s . tokens . current . claims . Expiry } )"},
 	},
-	"SES-1 after a reload nothing is heard of the chats": {
+	"SES-1 after a reload no events of the chats are delivered": {
 		{"chats.apply", "e . liveFrom = memberInside"},
 		{"chats.create", "e . member = memberCreated"},
 		{"engagement.setJoined", "e . member = memberJoined"},

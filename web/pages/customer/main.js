@@ -9,7 +9,7 @@ import { connectionOf, explain, failureOf, TROUBLE, wordsOf } from "./words.js";
 import { countdown, ofDocument } from "../desk/shared/dom.js";
 import { newId } from "../desk/shared/id.js";
 
-const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not hear of each movement
+const ACTIVITY_COUNTS_EVERY = 15_000; // ms: the SDK need not know of each movement
 
 /** @typedef {import("./words.js").State} State */
 /** @typedef {AvayaCCaaSChatSDK.Engagement} Engagement */
@@ -27,7 +27,7 @@ let failure = null; // the state of words.js that the first screen shows because
 let offering = false; // the first screen shows chats to join
 let troubled = false; // the connection is not fine, and said so
 let warned = false; // the idle warning is shown
-let lastActive = -Infinity; // when the SDK was last told of activity, by performance.now()
+let lastActive = -Infinity; // when activity was last reported to the SDK, by performance.now()
 let stopCountdown = () => {};
 let stopIdle = () => {};
 

@@ -1,5 +1,5 @@
 // All that this page does with the chat SDK. It knows nothing of what the page looks like:
-// copy it as a start for your own.
+// copy it as a starting point for your own.
 
 import { getIntegrationId, getToken } from "./backend.js";
 import { backoff, sleep } from "../desk/shared/backoff.js";

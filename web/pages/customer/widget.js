@@ -1,5 +1,5 @@
 // The chat as the customer sees it: a launcher, and a panel with two screens. It shows what
-// it is told and says what the customer does; it knows nothing of the SDK.
+// it is given and reports what the customer does; it knows nothing of the SDK.
 
 import { Composer } from "../desk/shared/composer.js";
 import { byId, h, ofDocument, setText } from "../desk/shared/dom.js";
@@ -38,7 +38,7 @@ export class Widget {
   #opener = null; // has the focus when the panel closes
   #sheet = matchMedia("(max-width: 32rem)"); // the panel covers the page
 
-  // What the header tells, as [state of words.js, values]: the first of these that is not null.
+  // What the header says, as [state of words.js, values]: the first of these that is not null.
   /** @type {[State, Values?] | null} */
   #ending = null; // the chat, or the session, is over
   /** @type {[State, Values?] | null} */

@@ -11,7 +11,7 @@ import { clockTime, dayName, nameOf } from "./shared/words.js";
 export const agentOf = (chat) => chat.participants.find((one) => one.participantType === "AGENT")?.displayName || "Another agent";
 
 /**
- * What an agent reads who is not in the chat.
+ * What an agent who is not in the chat reads.
  * @param {Chat} chat
  * @param {boolean} supervises
  */

@@ -33,14 +33,14 @@ byId("sign-out-confirm").addEventListener("keydown", (event) => {
   if (event.key === "Escape") askToSignOut(false);
 });
 ofDocument("addEventListener")("visibilitychange", show);
-sitDown();
+startDesk();
 
 /**
  * Signs in and connects.
  * @param {string} [trouble] why it is to be done once more
  * @param {string} [good] the credential, when the trouble is the name
  */
-async function sitDown(trouble, good) {
+async function startDesk(trouble, good) {
   clear();
   const who = await signIn(trouble, good);
   hideSignIn();
@@ -96,10 +96,10 @@ function connect(at) {
       show();
     },
     nameRefused() {
-      sitDown("That name cannot be used: customers could take it for the system or the bot, or it has characters that cannot be seen. Type another.", who.credential);
+      startDesk("That name cannot be used: customers could take it for the system or the bot, or it has characters that cannot be seen. Type another.", who.credential);
     },
     refused(why) {
-      sitDown(why === "expired" ? "Your sign-in has expired. Sign in again." : "The desk does not accept your sign-in any more. Sign in again.");
+      startDesk(why === "expired" ? "Your sign-in has expired. Sign in again." : "The desk does not accept your sign-in any more. Sign in again.");
     },
   });
 }
@@ -285,7 +285,7 @@ async function signOut() {
   await Promise.allSettled(ownChats().map((chat) => leaveChat(at, chat.engagementId))); // what fails ends like a crash
   forgetAgent();
   forgetSeen();
-  if (at === desk) sitDown();
+  if (at === desk) startDesk();
 }
 
 /**

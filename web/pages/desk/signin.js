@@ -25,7 +25,7 @@ const NAMES_KEY = "hollis.desk.agents";
 const MAX_NAMES = 50; // kept; the one that was used longest ago goes first
 
 /**
- * Resolves with who is there: at once after a reload of the demo's, else when the form was filled in.
+ * Resolves with the agent: at once after a reload of the demo's page, else when the form was filled in.
  * @param {string} [trouble] why the agent has to sign in once more
  * @param {string} [good] the credential that stays, when the trouble is the name
  * @returns {Promise<SignedIn>}
@@ -49,7 +49,7 @@ export async function signIn(trouble = "", good = "") {
 }
 
 /**
- * What an agent may do who has signed in with a credential of their own; null: it is one that desks share.
+ * What an agent with a credential of their own may do; null: the credential is one that desks share.
  * @param {string} credential
  * @param {import("./api.js").Me} me
  * @returns {SignedIn | null}
