@@ -306,6 +306,9 @@ func (h *health) check() bool {
 	// open its files again is safe only when they can be written.
 	err := tryFolder(server.dir)
 	if err == nil {
+		err = h.s.disk.try()
+	}
+	if err == nil {
 		var space space
 		if space, err = spaceOf(server.dir); err == nil && space.free < h.reserve {
 			err = h.noSpace(space)
