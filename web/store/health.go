@@ -316,7 +316,8 @@ func (h *health) check() bool {
 	}
 	if err != nil {
 		h.interrupt(err)
-		if errors.Is(err, syscall.EROFS) {
+		// The kernel has given the file system up: ext4 is read-only then, of XFS every use fails.
+		if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
 			h.fail(err)
 			return false
 		}
