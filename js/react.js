@@ -146,8 +146,9 @@ async function start(parameters) {
 
 /** @type {ChatEngagement["retry"]} */
 function retry() {
-  const { chat, log } = state;
-  if (chat.engagement && (chat.error || log.error)) enter(chat.engagement, Boolean(chat.error));
+  const { chat: { engagement, error }, log } = state;
+  // The chat may be joined by now, or have ended.
+  if (opened && engagement && (error || log.error)) enter(engagement, Boolean(error) && engagement.engagementStatus === "PENDING");
 }
 
 /** @type {ChatMessages["send"]} */

@@ -229,37 +229,48 @@ func TestOutOfDescriptors(t *testing.T) {
 	c.stored()
 }
 
-func TestReadOnlyFileSystem(t *testing.T) {
-	disk, err := harness.NewImage(t, 64)
-	if err != nil {
-		t.Skip(err)
+// After an error of the disk, the kernel makes a file system read-only, or has all that uses it fail.
+func TestFileSystemThatHasFailed(t *testing.T) {
+	for _, how := range []struct {
+		name, says string
+		fail       func(*harness.Disk) error
+	}{
+		{"read-only", "read-only", (*harness.Disk).Fail},
+		{"shut down", "input/output error", (*harness.Disk).ShutDown},
+	} {
+		t.Run(how.name, func(t *testing.T) {
+			disk, err := harness.NewImage(t, 64)
+			if err != nil {
+				t.Skip(err)
+			}
+			data := filepath.Join(disk.Dir, "data")
+			p := launchDemo(t, data, "127.0.0.1:0")
+			c := p.conversation()
+			for range 20 {
+				c.send()
+			}
+			if err := how.fail(disk); err != nil {
+				t.Skipf("this kernel does not do so on demand: %v", err)
+			}
+			c.send()
+			select {
+			case <-p.Exited():
+			case <-time.After(limit):
+				t.Fatalf("it goes on with a file system that nobody can repair while it is used\n%s", p.Log.Last(20))
+			}
+			var exit *exec.ExitError
+			if !errors.As(p.Err(), &exit) || exit.ExitCode() != exitRestart {
+				t.Errorf("it ended with %v, want the exit code %d", p.Err(), exitRestart)
+			}
+			fails(t, exitRestart, []string{data, how.says}, "--demo", "--addr", "127.0.0.1:0", "--data", data, "--dist", "")
+			if err := disk.Repair(); err != nil {
+				t.Fatal(err)
+			}
+			c.running = launchDemo(t, data, "127.0.0.1:0")
+			c.sendUntilTaken()
+			c.stored()
+		})
 	}
-	data := filepath.Join(disk.Dir, "data")
-	p := launchDemo(t, data, "127.0.0.1:0")
-	c := p.conversation()
-	for range 20 {
-		c.send()
-	}
-	if err := disk.Fail(); err != nil {
-		t.Skipf("this kernel does not make a file system read-only on demand: %v", err)
-	}
-	c.send()
-	select {
-	case <-p.Exited():
-	case <-time.After(limit):
-		t.Fatalf("it goes on with a file system that nobody can repair while it is used\n%s", p.Log.Last(20))
-	}
-	var exit *exec.ExitError
-	if !errors.As(p.Err(), &exit) || exit.ExitCode() != exitRestart {
-		t.Errorf("it ended with %v, want the exit code %d", p.Err(), exitRestart)
-	}
-	fails(t, exitRestart, []string{data, "read-only"}, "--demo", "--addr", "127.0.0.1:0", "--data", data, "--dist", "")
-	if err := disk.Repair(); err != nil {
-		t.Fatal(err)
-	}
-	c.running = launchDemo(t, data, "127.0.0.1:0")
-	c.sendUntilTaken()
-	c.stored()
 }
 
 // A server that cannot make files when it starts deletes what it cannot open.

@@ -71,9 +71,9 @@ const Holder = ({ name, account }) => {
 };
 const Reader = ({ name }) => {
   const { user, failure } = useChatSession();
-  const { engagement, status, participants, start, error } = useEngagement();
+  const { engagement, status, participants, start, error, retry } = useEngagement();
   const { messages, send } = useMessages();
-  Object.assign(window, { start, send, engagement });
+  Object.assign(window, { start, send, engagement, retry });
   return <p id={name}>{name} {user ? "somebody" : "nobody"} {status || "no chat"} {participants.length} in {messages.length} messages {failure && failure.reason}{error && error.message}</p>;
 };
 // So slow that messages come while a transition renders many of it.
@@ -510,7 +510,8 @@ func TestReactErrors(t *testing.T) {
 		})
 		p.NewestStream().Hold()
 		b.Eval(nil, `start()`)
-		shows(b, "reader", "somebody PENDING 0 in 1 messages")
+		// The desk's greeting may be in the history by then.
+		b.WaitUntil("the chat", `/PENDING 0 in [01] messages/.test(document.getElementById("reader").textContent)`)
 		p.NewestStream().Release()
 		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
 		if list := joins.All(); len(list) > 0 {
@@ -559,6 +560,59 @@ func TestReactErrors(t *testing.T) {
 		if b.Eval(&problem, `document.querySelector("[role=status]").textContent`); problem != "" {
 			t.Errorf("the page says %q", problem)
 		}
+	})
+	t.Run("ENG-4 a chat is joined though the answer says that it is not", func(t *testing.T) {
+		p, b := openReact(t, site, "")
+		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
+		shows(b, "one", "open")
+		b.Eval(nil, `start()`)
+		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
+		b.Eval(nil, `mount()`)
+		count(t, "sessions ended", &p.ended, 1)
+		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, ":join") {
+				return false
+			}
+			if status, body, err := p.Forward(r); err != nil || status != http.StatusOK {
+				t.Errorf("join is answered %d %s %v", status, body, err)
+			}
+			harness.WriteProblem(rw, 400, "by-the-test", "sessionId")
+			return true
+		})
+		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
+		b.WaitUntil("the failure", `/ACTIVE .* Constraint/.test(document.getElementById("reader")?.textContent)`)
+		b.Eval(nil, `retry()`)
+		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
+	})
+	t.Run("ENG-4 a retry after the session has ended takes nothing away", func(t *testing.T) {
+		p, b := openReact(t, site, "")
+		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
+		shows(b, "one", "open")
+		b.Eval(nil, `start()`)
+		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
+		b.Eval(nil, `mount()`)
+		count(t, "sessions ended", &p.ended, 1)
+		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, ":join") {
+				harness.WriteProblem(rw, 400, "by-the-test", "sessionId")
+				return true
+			}
+			return false
+		})
+		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
+		b.WaitUntil("the failure", `/PENDING .* Constraint/.test(document.getElementById("reader")?.textContent)`)
+		b.Eval(nil, `sdk.shutdown()`)
+		shows(b, "one", "closed")
+		var before, after string
+		b.Eval(&before, `document.getElementById("reader").textContent`)
+		b.Eval(nil, `retry()`)
+		someTurnsLater(b)
+		if b.Eval(&after, `document.getElementById("reader").textContent`); after != before {
+			t.Errorf("the page shows %q, and has shown %q", after, before)
+		}
+		p.refuses(nil)
+		b.Eval(nil, `reopen()`)
+		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
 	})
 }
 

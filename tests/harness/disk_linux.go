@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"unsafe"
 )
 
 // This file takes from a process what its store needs: space on the disk, a file system that
@@ -95,6 +96,25 @@ func (d *Disk) TakeSpace(left int64) (free func() error, err error) {
 // Fail makes the file system read-only, as the kernel does after an error of the disk: what
 // is open can no longer be written either.
 func (d *Disk) Fail() error { return command("mount", "-o", "remount,abort", d.Dir) }
+
+// ShutDown has every use of the file system fail with an error of input and output, as the kernel does
+// with XFS after an error of the disk. What is in the journal's memory is lost.
+func (d *Disk) ShutDown() error {
+	dir, err := os.Open(d.Dir)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	const (
+		shutDown   = 0x8004587d // EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN
+		noLogFlush = 2
+	)
+	how := uint32(noLogFlush)
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, dir.Fd(), shutDown, uintptr(unsafe.Pointer(&how))); errno != 0 {
+		return errno
+	}
+	return nil
+}
 
 // Repair mounts a file system that has failed anew. No process may use it.
 func (d *Disk) Repair() error {

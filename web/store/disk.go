@@ -47,8 +47,9 @@ func (d *disk) confirm(ctx context.Context, sequence uint64) error {
 	if d.confirmed.Load() >= sequence {
 		return nil
 	}
-	newest := d.acknowledged.Load()
+	newest := max(d.acknowledged.Load(), sequence)
 	if err := d.change(); err != nil {
+		d.acknowledged.Store(0) // a server that starts anew may give the numbers of what is lost again
 		return err
 	}
 	raise(&d.confirmed, newest)
@@ -58,13 +59,21 @@ func (d *disk) confirm(ctx context.Context, sequence uint64) error {
 // change makes a change of the file system. Its success says that all that has been synchronized
 // before is kept.
 func (d *disk) change() error {
+	err := d.try()
+	if errors.Is(err, ErrNoWrites) {
+		d.failed()
+	}
+	return err
+}
+
+// try is change that tells nobody of its failure.
+func (d *disk) try() error {
 	if d == nil {
 		return nil
 	}
 	if err := d.file.Truncate(0); errors.Is(err, os.ErrClosed) {
 		return errClosed
 	} else if err != nil {
-		d.failed()
 		return fmt.Errorf("%w: what was written last may be lost: %w", ErrNoWrites, err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -103,23 +104,36 @@ func newFollower(ctx context.Context, s *Store, first, last uint64) (*follower, 
 func (f *follower) run(ctx context.Context) {
 	defer close(f.ended)
 	lost := false // and the log says so
+	again := func() {
+		if lost {
+			f.s.log.Info("following the stream again")
+		}
+		lost = false
+	}
 	for try := 0; ; try++ {
 		// Not only what is new: what is stored until the consumer has been created would be in
 		// neither.
+		var unkept error
 		err := f.s.read(ctx, f.s.followJS, min(createWait<<min(try, 4), readWait), jetstream.ConsumerConfig{
 			FilterSubject: allEntries,
 			DeliverPolicy: jetstream.DeliverByStartSequencePolicy,
 			OptStartSeq:   f.sequence() + 1,
 		}, false, func(pending uint64) bool {
-			if lost {
-				f.s.log.Info("following the stream again")
-			}
-			lost, try = false, 0
+			try = 0
 			if pending == 0 { // also when what there was has been deleted
+				again()
 				f.complete()
 			}
 			return true
-		}, f.receive)
+		}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
+			// Nobody may learn of what is not kept.
+			if unkept = f.s.disk.confirm(ctx, meta.Sequence.Stream); unkept != nil {
+				return false
+			}
+			again()
+			return f.receive(m, meta)
+		})
+		err = cmp.Or(unkept, err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -167,10 +181,6 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			f.complete()
 		}
 	}()
-	// Nobody may learn of what is not kept.
-	if err := f.s.disk.confirm(f.s.ctx, meta.Sequence.Stream); err != nil {
-		return false
-	}
 	for sequence := f.sequence() + 1; sequence < meta.Sequence.Stream; sequence = f.sequence() + 1 {
 		e, err := f.s.next(f.s.ctx, allEntries, sequence)
 		if err != nil && !errors.Is(err, ErrNotFound) {
@@ -179,6 +189,9 @@ func (f *follower) receive(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			}
 			// Nothing may be given out past a hole.
 			f.s.log.Error("reading what was missed", "error", err)
+			if f.s.pause(f.s.ctx, 6) != nil {
+				return false
+			}
 			continue
 		}
 		if err != nil || e.sequence > meta.Sequence.Stream {

@@ -306,6 +306,9 @@ func (h *health) check() bool {
 	// open its files again is safe only when they can be written.
 	err := tryFolder(server.dir)
 	if err == nil {
+		err = h.s.disk.try()
+	}
+	if err == nil {
 		var space space
 		if space, err = spaceOf(server.dir); err == nil && space.free < h.reserve {
 			err = h.noSpace(space)
@@ -313,7 +316,8 @@ func (h *health) check() bool {
 	}
 	if err != nil {
 		h.interrupt(err)
-		if errors.Is(err, syscall.EROFS) {
+		// The kernel has given the file system up: ext4 is read-only then, of XFS every use fails.
+		if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO) {
 			h.fail(err)
 			return false
 		}

@@ -28,7 +28,7 @@ func spaceOf(dir string) (space, error) {
 // isOutage reports whether an error may end without anybody changing a setting of the
 // gateway.
 func isOutage(err error) bool {
-	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EMFILE, syscall.ENFILE} {
+	for _, e := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.EMFILE, syscall.ENFILE} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -410,8 +410,8 @@ func (s *Store) next(ctx context.Context, subject string, sequence uint64) (*ent
 	})
 }
 
-// get reads one entry. A direct get may be answered by a replica that lags behind,
-// and a check of state must not be made on old state, so a replicated stream's
+// get reads one entry, once it is known to be kept. A direct get may be answered by a replica that
+// lags behind, and a check of state must not be made on old state, so a replicated stream's
 // leader is asked instead.
 func (s *Store) get(ctx context.Context, request string, direct func(context.Context) (*jetstream.RawStreamMsg, error)) (found *entry, err error) {
 	ctx, span := s.begin(ctx, metrics.Read)
@@ -432,6 +432,7 @@ func (s *Store) get(ctx context.Context, request string, direct func(context.Con
 		}
 		if err == nil {
 			found = &entry{subject: m.Subject, sequence: m.Sequence, stored: m.Time, header: m.Header, data: m.Data}
+			err = s.disk.confirm(ctx, m.Sequence)
 		}
 		return err
 	})
@@ -481,8 +482,8 @@ func (s *Store) leaderGet(ctx context.Context, request string) (*entry, error) {
 	return &entry{subject: got.Message.Subject, sequence: got.Message.Seq, stored: got.Message.Time, header: header, data: got.Message.Data}, nil
 }
 
-// lastOf returns the newest entry of each subject that has one, by rising sequence.
-// Subjects hold no wildcards.
+// lastOf returns the newest entry of each subject that has one, by rising sequence, once they are
+// known to be kept. Subjects hold no wildcards.
 func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, err error) {
 	ctx, span := s.begin(ctx, metrics.Page)
 	defer s.timed(span, metrics.Page, time.Now(), &err)
@@ -520,7 +521,7 @@ func (s *Store) lastOf(ctx context.Context, subjects ...string) (list []entry, e
 		if len(list) == 0 || s.readJS.Conn().IsClosed() {
 			return nats.ErrTimeout
 		}
-		return nil
+		return s.disk.confirm(ctx, list[len(list)-1].sequence)
 	})
 	return list, err
 }
@@ -586,9 +587,6 @@ func (s *Store) findOwnWrite(ctx context.Context, subject string, expected uint6
 		return 0, false, nil
 	}
 	if err != nil || e.header.Get(headerWrite) != write {
-		return 0, false, err
-	}
-	if err := s.disk.confirm(ctx, e.sequence); err != nil {
 		return 0, false, err
 	}
 	s.noteWritten(e.sequence)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,18 +135,23 @@ func hasDelivered(ctx context.Context, consumer jetstream.Consumer, n uint64) bo
 	return err == nil && info.NumPending == 0 && info.Delivered.Consumer == n
 }
 
-// each calls fn with every entry that a consumer of that kind delivers until there are no
-// more, or fn returns false. When a consumer is lost it goes on with another, which then delivers every
+// each calls fn with every entry that a consumer of that kind delivers, once it is known to be kept,
+// until there are no more, or fn returns false. When a consumer is lost it goes on with another, which then delivers every
 // entry after the last, whatever the policy was. It is for reads that may be long; a
 // consumer costs more than a get.
 func (s *Store) each(ctx context.Context, cfg jetstream.ConsumerConfig, fn func(*entry) bool) error {
 	for try := 0; ; try++ {
+		var lost error
 		err := s.read(ctx, s.readJS, min(createWait<<try, readWait), cfg, true, func(pending uint64) bool { return pending > 0 }, func(m jetstream.Msg, meta *jetstream.MsgMetadata) bool {
 			e := &entry{subject: m.Subject(), sequence: meta.Sequence.Stream, stored: meta.Timestamp, header: m.Headers(), data: m.Data()}
+			if lost = s.disk.confirm(ctx, e.sequence); lost != nil {
+				return false
+			}
 			cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, e.sequence+1
 			return fn(e) && meta.NumPending > 0
 		})
-		if err == nil || ctx.Err() != nil || try == maxRereads {
+		err = cmp.Or(lost, err)
+		if err == nil || lost != nil || ctx.Err() != nil || try == maxRereads {
 			return err
 		}
 		if err := s.pause(ctx, try+4); err != nil {

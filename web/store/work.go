@@ -119,7 +119,10 @@ func (s *Store) work(ctx context.Context, name string, m jetstream.Msg, fn func(
 	// Shorter than workAckWait, so that nobody else is given it while fn runs.
 	one, cancel := context.WithTimeout(ctx, workAckWait-time.Second)
 	one, span := s.continueTrace(one, raw, name)
-	err = fn(one, *e)
+	// Nobody may act on what is not kept.
+	if err = s.disk.confirm(one, raw.sequence); err == nil {
+		err = fn(one, *e)
+	}
 	span.End("", err != nil)
 	cancel()
 	if err == nil {

@@ -44,7 +44,8 @@ export interface ChatEngagement {
   start(engagementParameters?: AvayaCCaaSChatSDK.MappedData): Promise<AvayaCCaaSChatSDK.Engagement>;
   /**
    * Joins the chat and reads its newest messages again, where one of these has failed: while there is an
-   * `error`, here or of {@link useMessages}. Else it does nothing. What fails again is in `error` again.
+   * `error`, here or of {@link useMessages}, and the session is open. Else it does nothing. What fails
+   * again is in `error` again.
    */
   retry(): void;
 }

@@ -4,6 +4,20 @@ package main
 
 // rivals are places that are like those of faults, by what these break.
 var rivals = map[string][]rival{
+	"STORE-1 what may not be kept is read": {
+		{"Store.each", "lost = s . disk . confirm ( ctx , e . sequence )"},
+		{"Store.work", "err = s . disk . confirm ( one , raw . sequence )"},
+	},
+	"STORE-1 what may not be kept is exported": {
+		{"Store.get", "err = s . disk . confirm ( ctx , m . Sequence )"},
+		{"Store.publish", "err = s . disk . confirm ( ctx , sequence )"},
+		{"Store.work", "err = s . disk . confirm ( one , raw . sequence )"},
+	},
+	"STORE-1 the desk acts on what may not be kept": {
+		{"Store.each", "lost = s . disk . confirm ( ctx , e . sequence )"},
+		{"Store.get", "err = s . disk . confirm ( ctx , m . Sequence )"},
+		{"Store.publish", "err = s . disk . confirm ( ctx , sequence )"},
+	},
 	"JWT-1 a reminder that was owed at a refusal never comes": {
 		{"tokens.accept", "t . current . accepted = false"},
 		{"tokens.accept", "t . current . disputed = false"},
