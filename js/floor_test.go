@@ -93,7 +93,7 @@ func TestFloor(t *testing.T) {
 	}
 	var enabled wasmapi.CoreFeatures
 	for name, f := range features {
-		if _, told := rows[name]; !told {
+		if _, listed := rows[name]; !listed {
 			t.Errorf("the table lacks %q", name)
 		}
 		enabled |= f

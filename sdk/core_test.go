@@ -254,7 +254,7 @@ func answerJSON(status int, body string) sdk.Response {
 func (g *page) setClock(d time.Duration) { g.wall.Add(int64(d)) }
 
 // sleepDevice is a sleep of the device in which its monotonic clock stands still: the
-// wall clock and the platform's are d later at once. The page is told when it is over.
+// wall clock and the platform's are d later at once. The page learns of it when it is over.
 func (g *page) sleepDevice(d, platformAhead time.Duration) {
 	g.setClock(d)
 	g.p.SkewClock(platformAhead + d)

@@ -298,7 +298,7 @@ func TestStreamWakes(t *testing.T) {
 		{"it comes back with the page", "open", []Wake{WakeAway, WakeOffline, WakeVisible}, "FAILED SERVER_UNREACHABLE, drop 4000, drop 4000, CONNECTING, dial"},
 		{"a broken one is tried", "broken", []Wake{WakeOnline}, "CONNECTING, dial"},
 		{"not while the browser is offline", "broken", []Wake{WakeOffline}, ""},
-		{"nor twice told when the page goes", "broken", []Wake{WakeAway}, "drop 4000"},
+		{"nor reported twice when the page goes", "broken", []Wake{WakeAway}, "drop 4000"},
 		{"in init the page may go", "initial", []Wake{WakeAway}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

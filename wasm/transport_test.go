@@ -119,7 +119,7 @@ func TestFetch(t *testing.T) {
 			}
 			// The server answers this once it has seen the asker go.
 			if _, err := do(t, testContext(t), "GET", "/gone"+name, ""); err != nil {
-				t.Errorf("the server was not told: %v", err)
+				t.Errorf("the server got no such close frame: %v", err)
 			}
 		}
 		if n := len(promises.waiting); n != 0 {
@@ -237,7 +237,7 @@ func TestSocket(t *testing.T) {
 			}
 		}
 	})
-	t.Run("the server's close code and reason are told", func(t *testing.T) {
+	t.Run("the server's close code and reason are reported", func(t *testing.T) {
 		s := dial(t)
 		s.Write([]byte("close 4401 the token has expired"))
 		wantClosed(t, s, wire.CloseTokenExpired, "the token has expired")
@@ -331,7 +331,7 @@ func TestSocket(t *testing.T) {
 			t.Error("the socket is still registered")
 		}
 		if _, err := do(t, testContext(t), "GET", "/gone/"+name, ""); err != nil {
-			t.Errorf("the server was not told: %v", err)
+			t.Errorf("the server got no such close frame: %v", err)
 		}
 	})
 }

@@ -363,7 +363,7 @@ func TestChatAcrossTheProcess(t *testing.T) {
 	}
 	s.event(wire.EventEngagementTerminated)
 
-	// A clean stop: streams and desks are told to come back, calls are answered.
+	// A clean stop: streams and desks are closed with 1001, calls are answered.
 	conn, _, err := websocket.Dial(t.Context(), p.URL+desk.BasePath+"/events", &websocket.DialOptions{Subprotocols: []string{desk.Subprotocol}})
 	if err != nil {
 		t.Fatal(err)
@@ -705,7 +705,7 @@ func (u *upload) answered(want int) {
 	}
 }
 
-// refuses wants 503, and to be told to come back on another connection.
+// refuses wants 503, and a header that closes the connection.
 func (p *running) refuses(method, path string, header ...string) {
 	p.Helper()
 	r, err := http.NewRequestWithContext(p.Context(), method, p.URL+path, strings.NewReader("{}"))

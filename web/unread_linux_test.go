@@ -157,7 +157,7 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 		t.Errorf("another customer's message took %v", d)
 	}
 	// Each call ends after seconds without progress, and what the kernel holds goes, too. Neither
-	// tells the client, which is not reading: it asks again when it is told to, and the kernel is asked.
+	// tells the client, which is not reading: the test asks the kernel once a second.
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
 	for statusOf(t, hostile.ask(path)) != "200" {

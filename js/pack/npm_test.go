@@ -23,7 +23,7 @@ func packed(t *testing.T) (p *pack, folder string) {
 }
 
 // Every file that package.json names is there, every file that is there is named, and the hash of
-// each that does not hold the name is told.
+// each that does not hold the name is listed.
 func TestPackage(t *testing.T) {
 	p, folder := packed(t)
 	var m manifest
@@ -59,10 +59,10 @@ func TestPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range there {
-		_, told := info.SHA384[file]
-		if holdsName := slices.Contains([]string{"README.md", "package.json", "build-info.json"}, file); told == holdsName {
-			t.Errorf("%s: its hash is told: %v", file, told)
-		} else if told && info.SHA384[file] != integrity(read(t, filepath.Join(folder, file))) {
+		_, listed := info.SHA384[file]
+		if holdsName := slices.Contains([]string{"README.md", "package.json", "build-info.json"}, file); listed == holdsName {
+			t.Errorf("%s: its hash is listed: %v", file, listed)
+		} else if listed && info.SHA384[file] != integrity(read(t, filepath.Join(folder, file))) {
 			t.Errorf("the hash of %s is another's", file)
 		}
 	}

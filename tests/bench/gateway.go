@@ -168,7 +168,7 @@ func (b *gatewayBench) one(ctx context.Context) (r report, err error) {
 			"memory a session (RSS)", "of it heap", "stacks"},
 		notes: []string{
 			"A session is a native SDK with its stream open and one chat that an agent has accepted. Half of the messages are agents', by the desk's API, and half " +
-				"customers'; a latency is from the instant the message was due to the instant the customer's page is told of it. One gateway " +
+				"customers'; a latency is from the instant the message was due to the instant the customer's page gets it. One gateway " +
 				"as shipped, tokens signed with Ed25519, every message synced to disk before it is acknowledged; load generator, gateway and disk " +
 				"share the machine. Memory is the gateway's at that many sessions less what it was at none, after the 10,000 messages below, over the sessions; " +
 				"RSS includes garbage and what the store and the desk keep of each chat.",

@@ -154,7 +154,7 @@ func (c *load) allConnected(ctx context.Context) error {
 
 // window is a stretch of time in which messages are sent at a steady rate, whatever
 // becomes of those before, and each is timed from the instant it was due to the
-// instant the visitor's page is told of it.
+// instant the visitor's page gets it.
 type window struct {
 	name    string
 	begun   time.Time

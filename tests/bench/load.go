@@ -66,7 +66,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 	}
 	defer os.RemoveAll(profile)
 
-	// Peers that do not load at all are told of, and left out from here on.
+	// Peers that do not load at all are reported, and left out from here on.
 	browser, end, err := harness.StartBrowser(ctx)
 	if err != nil {
 		return r, err
@@ -131,7 +131,7 @@ func measureLoad(ctx context.Context, o options) (r report, err error) {
 		return err
 	}
 	restart := func() error {
-		// Told to close, it writes its caches to the end.
+		// Asked to close, it writes its caches to the end.
 		if err := chromedp.Cancel(browser); err != nil {
 			return err
 		}

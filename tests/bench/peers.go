@@ -25,7 +25,7 @@ type peer struct {
 	// callable is the expression that is a function once the API can be used.
 	callable string
 	// without are modules of Node's that its packages name and a browser has not: they are
-	// empty, as bundlers make them that are told so.
+	// empty, as bundlers can be configured to make them.
 	without []string
 	// contactCenter: its visitors wait for an agent, as ours do.
 	contactCenter bool

@@ -169,7 +169,7 @@ func TestDesk(t *testing.T) {
 		atBo = g.signedIn(t, bo)
 		atBo.lists("mine-list")
 	})
-	t.Run("DESK-4 a supervisor takes a chat over, and its agent is told", func(*testing.T) {
+	t.Run("DESK-4 a supervisor takes a chat over, and its agent is shown that", func(*testing.T) {
 		atBo.Click(item("waiting-list", cy) + " " + testid("accept"))
 		atBo.write("Which cable?")
 		atAnn.Click(item("others-list", cy) + " .item-open")

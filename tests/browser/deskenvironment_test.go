@@ -295,7 +295,7 @@ func (p *workplace) says(id, words string) {
 	p.WaitUntil(id+" to say "+words, `(() => { const e = document.querySelector(%s); return Boolean(e?.checkVisibility()) && e.textContent.includes(%s); })()`, testid(id), words)
 }
 
-// announced waits until screen readers were told some words.
+// announced waits until the page has announced some words to screen readers.
 func (p *workplace) announced(words string) {
 	p.T.Helper()
 	p.WaitUntil("to announce "+words, `document.querySelector('[data-testid="announcer"]').textContent === %s`, words)

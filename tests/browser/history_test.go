@@ -107,7 +107,7 @@ func TestRowsPages(t *testing.T) {
 				}
 			}
 			if !r.Ends || r.Pages != (total+size-1)/size {
-				t.Errorf("PAGE-2: %d pages of %d, ends told %v", r.Pages, size, r.Ends)
+				t.Errorf("PAGE-2: %d pages of %d, reports its ends: %v", r.Pages, size, r.Ends)
 			}
 			if r.Older != "ACS-317" || r.Newer != "ACS-317" || !r.Kept || !r.KeptNewer {
 				t.Errorf("PAGE-4: beyond the ends of pages of %d: %s %s, kept %v %v", size, r.Older, r.Newer, r.Kept, r.KeptNewer)
@@ -202,18 +202,18 @@ func TestHistoryWhileEventsWait(t *testing.T) {
 	id := harness.CreateEngagement(b)
 	agent := w.NewAgent(t, "Bo "+customer)
 	agent.Accept(id)
-	agent.Send(id, "told before")
-	b.WaitText("told before")
+	agent.Send(id, "delivered before")
+	b.WaitText("delivered before")
 	t.Run("PAGE-3 MSG-5 of others, what waits for its handler comes as an event, and is not in the history", func(t *testing.T) {
 		b.JS(nil, `
 			t.e = await sdk.getEngagementById(%s);
 			held = [];
 			await t.e.sendMessage("mine");
-			t.arrived = frameWith("told after");`, id)
-		agent.Send(id, "told after")
+			t.arrived = frameWith("delivered after");`, id)
+		agent.Send(id, "delivered after")
 		b.JS(nil, `await t.arrived`)
 		asked := b.Mark()
-		b.Expect("PAGE-3", map[string]any{"history": []string{"mine", "told before"}, "waited": true, "again": []string{"told after", "mine"}}, `
+		b.Expect("PAGE-3", map[string]any{"history": []string{"mine", "delivered before"}, "waited": true, "again": []string{"delivered after", "mine"}}, `
 			const texts = (it) => it.items.map((m) => m.body.elementText.text);
 			const waited = held.length > 0;
 			const first = t.e.getMessages(2);
@@ -222,7 +222,7 @@ func TestHistoryWhileEventsWait(t *testing.T) {
 			tasks.forEach((run) => run());
 			return { history: texts(await first), waited, again: texts(await t.e.getMessages(2)) }`)
 		got := harness.Conversation{Tab: b, ID: id, Agent: agent}.Texts(b.Since(asked), "", "")
-		harness.ExpectTexts(t, "told after the history was asked for", got, []string{"mine", "told after"})
+		harness.ExpectTexts(t, "delivered after the history was asked for", got, []string{"mine", "delivered after"})
 	})
 }
 

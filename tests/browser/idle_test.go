@@ -241,7 +241,7 @@ func TestRowsShutdown(t *testing.T) {
 
 	t.Run("SHUT-3 EV-7 EV-14 ended by the server", func(t *testing.T) {
 		t.Parallel()
-		for _, how := range []string{"told", "close code", "404"} {
+		for _, how := range []string{"event", "close code", "404"} {
 			f := w.FaultyOrigin(t)
 			c := w.StartChatAt(t, f.Origin, "page.html", `{logLevel: "WARN"}`)
 			customer := strings.TrimPrefix(c.Agent.Name, "Bo ")
@@ -249,7 +249,7 @@ func TestRowsShutdown(t *testing.T) {
 			c.JS(&id, `t.e = await sdk.getEngagementById(%s); return sessionStorage.getItem("ccaasClientSessionId")`, c.ID)
 			mark := c.Mark()
 			switch how {
-			case "told": // by another program of the customer's
+			case "event": // by another program of the customer's
 				token, appkey := w.Token(t, customer, harness.TokenOptions{})
 				r, err := http.NewRequest("DELETE", w.Gateway.URL+"/api/digital/chat/v1/sessions/"+id+"?reason=SYSTEM_CLOSED", nil)
 				if err != nil {

@@ -383,7 +383,7 @@ func TestBackForwardCacheDemo(t *testing.T) {
 func TestTabDuplicated(t *testing.T) {
 	t.Parallel()
 	w := harness.Shared(t)
-	t.Run("SES-4 MSG-6 ENG-9 duplicated while both talk: each tab hears all, once", func(t *testing.T) {
+	t.Run("SES-4 MSG-6 ENG-9 duplicated while both talk: each tab gets all, once", func(t *testing.T) {
 		f := w.FaultyOrigin(t)
 		customer := harness.NewCustomerID("twice")
 		c := w.StartChatAs(t, f.Origin, "page.html", customer, `{logLevel: "WARN"}`)

@@ -258,7 +258,7 @@ func TestWidgetStrictMode(t *testing.T) {
 			if !loaded {
 				close(gate)
 			}
-			told := func(list []harness.Report) (got []string) {
+			outcomes := func(list []harness.Report) (got []string) {
 				for _, e := range list[mark:] {
 					if slices.Contains([]string{"initialized", "resolved", "rejected", "not shut down"}, e.Name) {
 						got = append(got, e.Name+" "+decode[string](t, e))
@@ -267,8 +267,8 @@ func TestWidgetStrictMode(t *testing.T) {
 				slices.Sort(got)
 				return got
 			}
-			list := b.Wait("both mounts", func(list []harness.Report) bool { return len(told(list)) == 4 })
-			harness.ExpectTexts(t, "what came of it", told(list), []string{"initialized second", "not shut down ACS-321", "rejected second ACS-321", "resolved first"})
+			list := b.Wait("both mounts", func(list []harness.Report) bool { return len(outcomes(list)) == 4 })
+			harness.ExpectTexts(t, "what came of it", outcomes(list), []string{"initialized second", "not shut down ACS-321", "rejected second ACS-321", "resolved first"})
 			b.Expect("NS-1", map[string]any{"chats": []any{}}, `return {chats: await sdk.getEngagements()}`)
 		})
 	}

@@ -94,7 +94,7 @@ export const Chat = () => {
 	"next.config.mjs": `import { resolve } from "node:path";
 export default { allowedDevOrigins: ["127.0.0.1"], turbopack: { root: resolve(import.meta.dirname, "../..") } };
 `,
-	// In one process, which ends when it is told: next dev and next start serve from another one.
+	// In one process, which ends when it is asked to: next dev and next start serve from another one.
 	"server.mjs": `import { createServer } from "node:http";
 import next from "next";
 const app = next({ dir: import.meta.dirname, ...JSON.parse(process.argv[2]) });

@@ -298,7 +298,7 @@ func (f *firefox) event(method string, params json.RawMessage) {
 		Message string
 	}
 	if err := json.Unmarshal(params, &p); err != nil {
-		p.Message = err.Error() // told as a dialog's, of no tab
+		p.Message = err.Error() // reported as a dialog's, of no tab
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -243,7 +243,7 @@ type webkitTab struct {
 	polled chan struct{} // closed when no poll is under way any more
 
 	mu       sync.Mutex
-	document string         // the newest that has told something
+	document string         // the newest that has reported something
 	received map[string]int // how many of its reports, by document
 }
 
@@ -424,7 +424,7 @@ func (t *webkitTab) receive(r webkitReport) {
 	}
 }
 
-// known is the document that has told something last, and how much of it was received.
+// known is the document that has reported something last, and how much of it was received.
 func (t *webkitTab) known() (document string, received int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -63,7 +63,7 @@ func TestStream(t *testing.T) {
 	ann.e = must(w, wire.DecodeEngagement, "POST", "/engagements", ann.token, `{"sessionId":"`+ann.session.SessionID+`","correlationId":"creation"}`)
 	ann.join()
 	bob.say("not for ann", "b")
-	t.Run("EV-13 the session that enters is told, no other", func(t *testing.T) {
+	t.Run("EV-13 the session that enters gets the event, no other", func(t *testing.T) {
 		f := one.read()
 		if eventText(f) != "ENGAGEMENT_ACTIVE" || f.Event.CorrelationID != "creation" || f.Event.EngagementID != ann.e.EngagementID || f.Event.DialogID != ann.e.DialogID || f.Event.SessionID != ann.session.SessionID || f.Event.Date.IsZero() {
 			t.Errorf("%+v", f)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The operator is told which pages' origins are refused: each once, then a count a minute. Who
+// The log says which pages' origins are refused: each once, then a count a minute. A client that
 // sends thousands of them, or what is no origin, cannot fill the log.
 func TestRefusedOriginsAreLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

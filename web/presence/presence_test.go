@@ -40,7 +40,7 @@ func (e *ear) Subscribe(ctx context.Context, topic store.Topic, fn func([]byte))
 	e.n.mu.Lock()
 	defer e.n.mu.Unlock()
 	if topic != store.TopicPresence {
-		return fmt.Errorf("hears %s", topic)
+		return fmt.Errorf("receives %s", topic)
 	}
 	e.ctx, e.fn = ctx, fn
 	e.n.ears = append(e.n.ears, e)

@@ -289,8 +289,8 @@ func TestARemovalDoesNotReachALaterChatOfTheSameID(t *testing.T) {
 	}
 }
 
-// Who was away while a chat ended and was removed has no entry that says so, and is told to read
-// anew.
+// A gateway that was away while a chat ended and was removed finds no entry that says so: its streams
+// begin with resumed false.
 func TestWhoMissedTheEndOfARemovedChatReadsAnew(t *testing.T) {
 	s, ctx := openStore(t, Config{RingEntries: 1, removeAfter: time.Millisecond}), testContext(t)
 	session := newSession(t, s, ann, "s")

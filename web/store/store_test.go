@@ -245,11 +245,11 @@ func TestEngagement(t *testing.T) {
 		}
 		// The marker shows that nothing else was stored.
 		newSession(t, s, bob, random())
-		var told []string
+		var raised []string
 		for {
 			entry := receive(t, entries)
 			if entry.Customer == bob {
-				return e, told
+				return e, raised
 			}
 			if entry.Engagement == nil || entry.Engagement.EventID != e.EventID || entry.Last != e.EventID || entry.EngagementID != e.EngagementID {
 				t.Errorf("entry %+v for %+v", entry, e)
@@ -269,25 +269,25 @@ func TestEngagement(t *testing.T) {
 				case two.SessionID:
 					words = append(words, "to two")
 				}
-				told = append(told, strings.Join(strings.Fields(strings.Join(words, " ")), " "))
+				raised = append(raised, strings.Join(strings.Fields(strings.Join(words, " ")), " "))
 			}
 		}
 	}
 	expect := func(got []string, want ...string) {
 		t.Helper()
 		if !slices.Equal(got, want) {
-			t.Errorf("told %q, not %q", got, want)
+			t.Errorf("the events are %q, not %q", got, want)
 		}
 	}
 
-	e, told := update(func(e *Engagement) []wire.Event { return e.Add(bot) })
-	expect(told, "PARTICIPANT_ADDED Bot")
+	e, raised := update(func(e *Engagement) []wire.Event { return e.Add(bot) })
+	expect(raised, "PARTICIPANT_ADDED Bot")
 	if v := e.View(one.SessionID, 0); v.EngagementStatus != wire.EngagementPending {
 		t.Errorf("before entering: %+v", v)
 	}
-	e, told = update(func(e *Engagement) []wire.Event { return e.Enter(one) })
-	t.Run("EV-13 a session that enters hears of itself, the customer, everyone else", func(t *testing.T) {
-		expect(told, "ENGAGEMENT_ACTIVE to one", "PARTICIPANT_ADDED Ann to one", "PARTICIPANT_ADDED Bot to one")
+	e, raised = update(func(e *Engagement) []wire.Event { return e.Enter(one) })
+	t.Run("EV-13 a session that enters gets events of itself, the customer, everyone else", func(t *testing.T) {
+		expect(raised, "ENGAGEMENT_ACTIVE to one", "PARTICIPANT_ADDED Ann to one", "PARTICIPANT_ADDED Bot to one")
 	})
 	t.Run("ENG-3 PENDING until this session is in", func(t *testing.T) {
 		if a, b := e.View(one.SessionID, 0), e.View(two.SessionID, 0); a.EngagementStatus != wire.EngagementActive || b.EngagementStatus != wire.EngagementPending {
@@ -295,27 +295,27 @@ func TestEngagement(t *testing.T) {
 		}
 	})
 	before := e.EventID
-	e, told = update(func(e *Engagement) []wire.Event { return e.Enter(one) })
-	expect(told)
+	e, raised = update(func(e *Engagement) []wire.Event { return e.Enter(one) })
+	expect(raised)
 	if e.EventID != before {
 		t.Errorf("no change moved the position from %v to %v", before, e.EventID)
 	}
-	_, told = update(func(e *Engagement) []wire.Event { return e.Enter(two) })
-	expect(told, "ENGAGEMENT_ACTIVE to two", "PARTICIPANT_ADDED Ann to two", "PARTICIPANT_ADDED Bot to two")
-	_, told = update(func(e *Engagement) []wire.Event {
+	_, raised = update(func(e *Engagement) []wire.Event { return e.Enter(two) })
+	expect(raised, "ENGAGEMENT_ACTIVE to two", "PARTICIPANT_ADDED Ann to two", "PARTICIPANT_ADDED Bot to two")
+	_, raised = update(func(e *Engagement) []wire.Event {
 		return append(e.Add(agent), e.Remove(bot.ParticipantID)...)
 	})
-	expect(told, "PARTICIPANT_ADDED Ada", "PARTICIPANT_DISCONNECTED Bot")
+	expect(raised, "PARTICIPANT_ADDED Ada", "PARTICIPANT_DISCONNECTED Bot")
 	if list, err := s.Engagements(ctx, ann); err != nil || len(list) != 1 || len(list[0].Members) != 2 {
 		t.Errorf("ongoing: %+v, %v", list, err)
 	}
-	e, told = update((*Engagement).Terminate)
-	expect(told, "PARTICIPANT_DISCONNECTED Ada", "PARTICIPANT_DISCONNECTED Ann", "ENGAGEMENT_TERMINATED")
+	e, raised = update((*Engagement).Terminate)
+	expect(raised, "PARTICIPANT_DISCONNECTED Ada", "PARTICIPANT_DISCONNECTED Ann", "ENGAGEMENT_TERMINATED")
 	if !e.Ended() {
 		t.Errorf("ended: %+v", e)
 	}
-	_, told = update((*Engagement).Terminate)
-	expect(told)
+	_, raised = update((*Engagement).Terminate)
+	expect(raised)
 	for _, f := range []func(*Engagement) []wire.Event{
 		func(e *Engagement) []wire.Event { return e.Enter(newSession(t, s, ann, "3")) },
 		func(e *Engagement) []wire.Event { return e.Add(bot) },

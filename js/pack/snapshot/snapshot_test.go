@@ -41,7 +41,7 @@ func build(t *testing.T, body string) []byte {
 
 // newGlobal has what syscall and syscall/js look at when they are initialized, and tell, which
 // notes its arguments.
-func newGlobal(told *[]any) *Object {
+func newGlobal(received *[]any) *Object {
 	constants := map[string]any{}
 	for _, name := range []string{"O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "O_APPEND", "O_EXCL", "O_DIRECTORY"} {
 		constants[name] = -1.0
@@ -49,7 +49,7 @@ func newGlobal(told *[]any) *Object {
 	return &Object{map[string]any{
 		"Object": &Function{}, "Array": &Function{}, "Uint8Array": &Function{}, "process": nil, "path": nil,
 		"fs":   &Object{map[string]any{"constants": &Object{constants}}},
-		"tell": &Function{func(args []any) { *told = append(*told, args...) }},
+		"tell": &Function{func(args []any) { *received = append(*received, args...) }},
 		"mute": &Function{},
 	}}
 }
@@ -59,13 +59,13 @@ func TestTake(t *testing.T) {
 		f := js.FuncOf(func(js.Value, []js.Value) any { return nil })
 		global.Get("tell").Invoke("GOGC is "+os.Getenv("GOGC"), 2.5, true, f)
 		select {}`)
-	var told []any
-	s, err := Take(wasm, Go+".1", newGlobal(&told), map[string]string{"GOGC": "50"})
+	var received []any
+	s, err := Take(wasm, Go+".1", newGlobal(&received), map[string]string{"GOGC": "50"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []any{"GOGC is 50", 2.5, true, &Wrapper{1}}; !reflect.DeepEqual(told, want) {
-		t.Errorf("the page received %v", told)
+	if want := []any{"GOGC is 50", 2.5, true, &Wrapper{1}}; !reflect.DeepEqual(received, want) {
+		t.Errorf("the page received %v", received)
 	}
 	paths := map[string]bool{}
 	texts, wrappers := "", 0
@@ -120,8 +120,8 @@ func TestUnsupported(t *testing.T) {
 		"ends with code 0":               ``,
 		"it writes":                      `println("words"); select {}`,
 	} {
-		var told []any
-		_, err := Take(build(t, body), Go, newGlobal(&told), nil)
+		var received []any
+		_, err := Take(build(t, body), Go, newGlobal(&received), nil)
 		if !errors.As(err, new(*wasmfile.Unsupported)) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", body, err, want)
 		}

@@ -1,7 +1,7 @@
 // A clock in the test's hand. It stands in a page before the SDK's script, and
 // replaces what a page and Go's runtime in it read the time from: Date, performance.now
 // and setTimeout. The gateway's time, as the page receives it, goes with it, unless the
-// page's wall clock alone is set. Until it is told otherwise it runs as the real one. The
+// page's wall clock alone is set. Until a test sets it, it runs as the real one. The
 // shipped script and wasm are as they are.
 (() => {
   "use strict";

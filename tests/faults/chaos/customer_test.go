@@ -69,7 +69,7 @@ func newCustomer(w *platform, l *link, n int) *customer {
 	return c
 }
 
-// begin initializes and starts the chat. The first token expires when told; window is
+// begin initializes and starts the chat. The first token expires at expiry; window is
 // the reconnectionTimeout.
 func (c *customer) begin(ctx context.Context, expiry time.Time, window time.Duration) error {
 	_, err := sdk.Await(ctx, func(done func(sdk.UserContext, error)) {

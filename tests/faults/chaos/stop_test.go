@@ -73,11 +73,11 @@ func TestStopWithoutNATS(t *testing.T) {
 			case err := <-answered:
 				t.Fatalf("the call did not begin: %v", err)
 			}
-			told := make(chan error, 1)
+			closed := make(chan error, 1)
 			go func() {
 				for {
 					if _, _, err := stream.Read(ctx); err != nil {
-						told <- err
+						closed <- err
 						return
 					}
 				}
@@ -90,7 +90,7 @@ func TestStopWithoutNATS(t *testing.T) {
 			if err := <-answered; err != nil {
 				t.Errorf("the call in progress ended with %v", err)
 			}
-			if err := <-told; websocket.CloseStatus(err) != wire.CloseGoingAway {
+			if err := <-closed; websocket.CloseStatus(err) != wire.CloseGoingAway {
 				t.Errorf("the stream ended with %v", err)
 			}
 		})

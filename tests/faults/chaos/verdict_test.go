@@ -216,12 +216,12 @@ func TestVerdict(t *testing.T) {
 			{chat: chat, sender: "c", n: 2, text: marker + "c 2", settled: 1, acked: true, index: 4, id: "c2"},
 			{chat: chat, sender: "c", n: 3, text: marker + "c 3", settled: 1},
 		}
-		told := slices.Clone(stored)
-		for i := range told {
-			told[i].kind = ""
+		delivered := slices.Clone(stored)
+		for i := range delivered {
+			delivered[i].kind = ""
 		}
 		return map[string][]message{chat: stored}, sayings, []*received{
-			{who: "c", chat: chat, messages: slices.Clone(told)}, {who: "a", chat: chat, messages: told},
+			{who: "c", chat: chat, messages: slices.Clone(delivered)}, {who: "a", chat: chat, messages: delivered},
 		}
 	}
 	stored, sayings, logs := fresh()

@@ -283,7 +283,7 @@ func (s *sim) many(ctx context.Context, from uint64, n, processes int) (failed b
 
 	played, virtual := 0, time.Duration(0)
 	var bad []report
-	told := time.Now()
+	reported := time.Now()
 	for r := range reports {
 		played++
 		virtual += r.Virtual
@@ -298,8 +298,8 @@ func (s *sim) many(ctx context.Context, from uint64, n, processes int) (failed b
 				cancel()
 			}
 		}
-		if !s.quiet && time.Since(told) > 10*time.Second {
-			told = time.Now()
+		if !s.quiet && time.Since(reported) > 10*time.Second {
+			reported = time.Now()
 			fmt.Fprintf(os.Stderr, "%d lives, %d failed, %s\n", played, len(bad), speed(played, virtual, time.Since(began)))
 		}
 	}

@@ -185,8 +185,7 @@ type log struct {
 	reread  time.Duration
 	views   map[string]*view
 	mirror  map[string]sdk.Engagement
-	last    wire.EventID // of the newest event that was matched
-	told    map[string]bool
+	last    wire.EventID    // of the newest event that was matched
 	delayed map[string]bool // messages sent here whose promise is to come before their event
 
 	expiry             time.Time     // of the present token
@@ -205,7 +204,7 @@ type log struct {
 	warned             bool
 	warnedAt           time.Duration
 	shutdownAsked      bool
-	invalid            bool // SDK_SESSION_INVALID was told; the reason is another page's then
+	invalid            bool // SDK_SESSION_INVALID was delivered; the reason is another page's then
 	sawGone, sawDenied bool // the platform said that the session is gone; 401 or the like since the token was set
 
 	// With Clocks.
@@ -284,7 +283,7 @@ func newLog(j *judge, g *page) *log {
 // decided puts the record of a page into the order in which its client decided. A client
 // queues its news for the page, and a page that acts while news is on its way to it, from
 // within a handler or while one takes its time, acts on a client that is ahead of what
-// the page has been told. So what was in flight when a call acted goes before the call,
+// the page has received. So what was in flight when a call acted goes before the call,
 // at the call's time. All that is judged is judged in this order, and needs no excuse
 // for a handler that was faster than some news.
 func decided(list []Entry) []Entry {
@@ -314,7 +313,7 @@ func decided(list []Entry) []Entry {
 }
 
 // isNews tells whether an entry is something that a client queues for its page, be it
-// only told after c was called. The outcome of a later call is not.
+// only delivered after c was called. The outcome of a later call is not.
 func (e *Entry) isNews(c *Call) bool {
 	switch e.What {
 	case wasRaised:
@@ -326,8 +325,8 @@ func (e *Entry) isNews(c *Call) bool {
 }
 
 // lastWord returns where in the record the session has had its last word, as the page
-// is told: of a call that finds no session any more, all of it is in flight. 0: it has
-// been told already.
+// receives it: of a call that finds no session any more, all of it is in flight. 0: it has
+// been delivered already.
 func lastWord(list []Entry) int {
 	for i := range list {
 		switch e := &list[i]; {
@@ -592,7 +591,7 @@ func (l *log) floor() time.Duration {
 }
 
 // when tells when the client decided on an event: its date, and with Clocks, when that is
-// what the client takes for the server's time, when the page was told of it, unless that
+// what the client takes for the server's time, when the page received it, unless that
 // was held up.
 func (l *log) when(e *Entry) time.Duration {
 	at := l.instant(e.Event.Date)
@@ -606,7 +605,7 @@ func (l *log) when(e *Entry) time.Duration {
 	}
 	l.blur = max(l.blur, l.clockError)
 	if l.phase == initing {
-		l.blur = max(l.blur, attemptBound) // what an answer told of the time, which may have taken so long
+		l.blur = max(l.blur, attemptBound) // what an answer said of the time, which may have taken so long
 	}
 	return min(at, e.At)
 }
@@ -645,7 +644,7 @@ func (l *log) called(c *Call) {
 		l.initCall = c
 		l.stream, l.hasPlace, l.target, l.resyncAt = idle, false, 0, 0
 		l.windowOpen, l.fresh, l.offline = false, true, false
-		l.views, l.mirror, l.told, l.delayed = map[string]*view{}, map[string]sdk.Engagement{}, map[string]bool{}, map[string]bool{}
+		l.views, l.mirror, l.delayed = map[string]*view{}, map[string]sdk.Engagement{}, map[string]bool{}
 		l.last = 0
 		l.expiry, l.setAt, l.token, l.before, l.unsure = c.Expiry, l.now, c.Token, nil, false
 		l.anyRefused, l.takenAt, l.seen = false, 0, map[string]bool{c.Token: true}
@@ -732,7 +731,6 @@ func (l *log) settled(c *Call) {
 		}
 	case doSend:
 		if c.Err == nil {
-			l.told[c.Text] = true
 			if l.delayed[c.Text] {
 				l.say("MSG-5 %q was delivered before its promise settled", c.Text)
 			}
@@ -991,7 +989,7 @@ func (l *log) initialized(e *sdk.Event) {
 		l.say("INIT-7 INITIALIZED without a stream")
 	}
 	l.phase = ready
-	// When it happened; a page that is held up hears of it later.
+	// When it happened; a page that is held up receives it later.
 	l.begunAt = l.when(&l.list[l.i])
 	l.idleAt = l.begunAt
 	l.dated(&l.list[l.i])
@@ -1093,7 +1091,7 @@ func (l *log) leavesBy(t time.Duration) bool {
 // streams follows the event stream (STREAM-*).
 func (l *log) streams(e *sdk.Event) {
 	was := l.stream
-	// When it happened; a page that is held up hears of it later.
+	// When it happened; a page that is held up receives it later.
 	at := l.when(&l.list[l.i])
 	l.dated(&l.list[l.i])
 	switch e.Type {
@@ -1104,7 +1102,7 @@ func (l *log) streams(e *sdk.Event) {
 				break // SES-2: the stored session ended meanwhile
 			}
 			if !l.worked && l.held(l.failedAt, l.now) && l.answeredAt > l.failedAt-l.blur {
-				l.worked, l.workedAt = true, l.answeredAt // the page, held up, hears of both only now
+				l.worked, l.workedAt = true, l.answeredAt // the page, held up, receives both only now
 			}
 			if l.worked {
 				l.expired = false
@@ -1362,7 +1360,7 @@ func (l *log) chat(e *sdk.Event) {
 	for k = range v.k {
 		if same(e, &v.list[k].Event) {
 			if !v.done[k] && v.expect[k] == never && l.target > 0 {
-				v.done[k] = true // from before it was in: with what was lost, that cannot be told
+				v.done[k] = true // from before it was in: with what was lost, that cannot be known
 				return
 			}
 			l.say("MSG-6 exactly once, in order: %s %s again", e.Type, describe(&v.list[k]))
@@ -1447,7 +1445,7 @@ func (l *log) excused(v *view, k int) bool {
 	case v.left && (!own || !v.active):
 		return true
 	case x.Event.Message == nil && l.shownAnyway(x):
-		return true // what it came to is told, or the page sees it
+		return true // its outcome is delivered, or the page sees it
 	}
 	return false
 }
@@ -1542,7 +1540,7 @@ func (l *log) page(c *Call) {
 func (l *log) seam(c *Call) {
 	v := l.views[c.Chat]
 	if v == nil || !v.active || v.left || l.target > 0 {
-		return // between leaving and being told, and after a loss, the client knows better
+		return // between leaving and the event of it, and after a loss, the client knows better
 	}
 	p := &c.Result
 	oldest := int64(1)

@@ -41,7 +41,7 @@ type page struct {
 type tabStorage struct {
 	*sdktest.Storage
 	left    bool
-	refused bool // once: what it was not told to forget it may keep
+	refused bool // once: what no call has removed it may keep
 }
 
 func (s *tabStorage) Save(key, value string) error {
@@ -207,7 +207,7 @@ func (g *page) begin(c *Call) (settled func(error)) {
 }
 
 // mark finds out what is in flight to the page when c acts: decided and queued by the
-// client, and not yet told. A call that is always refused settles through the same
+// client, and not yet delivered. A call that is always refused settles through the same
 // queue, so what precedes its refusal was decided before it. The client does what has
 // become due before it takes the next command; therefore the second of two such calls
 // counts, which nothing that is due at this instant can follow.

@@ -23,7 +23,7 @@ type player struct {
 	faults *sdktest.Faults
 	record *Record
 	slots  []*page // the page that is open in each tab
-	calm   bool    // the end of the life has come: pages only do what they are told
+	calm   bool    // the end of the life has come: pages only do what the player asks of them
 
 	clock   time.Duration // by which the devices' wall clocks are ahead
 	token   string        // that the back end made last

@@ -68,7 +68,7 @@ type Call struct {
 	Chat, Text string
 	Token      string
 	Expiry     time.Time // of Token
-	// Behind is how many entries the record had when the page had been told everything
+	// Behind is how many entries the record had when the page had received everything
 	// that the client had decided before this call acted. What lies between the call
 	// and there was in flight, see settleOrder.
 	Behind    int

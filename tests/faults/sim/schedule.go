@@ -33,7 +33,7 @@ const (
 	doRetry      sdktest.Kind = "retryConnection"
 	doVisible    sdktest.Kind = "page visible"
 	doOffline    sdktest.Kind = "offline"         // for For; Code 1: only the browser says so
-	doSleep      sdktest.Kind = "sleep"           // for For; Code 1: the page is told when it wakes
+	doSleep      sdktest.Kind = "sleep"           // for For; Code 1: the page learns of it when it wakes
 	doSlow       sdktest.Kind = "slow handler"    // the next handler takes For
 	doReact      sdktest.Kind = "react"           // the next On is answered from within its handler by reactions[Code]
 	doReload     sdktest.Kind = "reload"          // of the page

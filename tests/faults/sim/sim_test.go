@@ -103,7 +103,7 @@ func TestDecided(t *testing.T) {
 		return Entry{At: at, What: wasRaised, Event: &sdk.Event{Type: e}}
 	}
 	// A token is set in the handler of TOKEN_EXPIRED. The break came before that, and is
-	// told after.
+	// delivered after.
 	set := &Call{N: 1, Kind: doToken, Behind: 4}
 	list := []Entry{
 		raised(1, sdk.EventTokenExpired),

@@ -148,7 +148,7 @@ AB-20: failed: openchat/js T/AB-20_y
 	if got := newReport(rows, rows, r).text(false); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	// Of some rows, only these are told.
+	// Of some rows, only these are reported.
 	if p := newReport(rows, rows[:1], r); !p.good() || !strings.HasSuffix(p.text(true), "AB-1: pass openchat/js T/AB-1_x\n\n1 of 1 rows\n") {
 		t.Errorf("of the first row:\n%s", p.text(true))
 	}

@@ -109,7 +109,7 @@ type writer struct {
 	t *testing.T
 	b strings.Builder
 	typeText
-	told map[string]bool // the interfaces that are told of
+	documented map[string]bool // the interfaces that are documented
 }
 
 const referenceHead = "# Reference\n\n" +
@@ -127,7 +127,7 @@ var (
 
 // makeReference returns what docs/reference.md should be.
 func makeReference(t *testing.T) string {
-	w := &writer{t: t, typeText: readTypes(t), told: map[string]bool{}}
+	w := &writer{t: t, typeText: readTypes(t), documented: map[string]bool{}}
 	w.b.WriteString(referenceHead)
 	w.line("\n| Section | What it has |\n|---|---|")
 	for _, s := range [][2]string{
@@ -168,10 +168,10 @@ func makeReference(t *testing.T) string {
 	w.limits()
 
 	for _, name := range []string{"EngagementClass", "PageWalk"} {
-		w.told[name] = true // are told of by what has them
+		w.documented[name] = true // are documented where they are members
 	}
 	for _, i := range w.Interfaces {
-		if !w.told[i.Name] {
+		if !w.documented[i.Name] {
 			t.Errorf("docs/reference.md does not tell of %s: say where in makeReference", i.Name)
 		}
 	}
@@ -187,7 +187,7 @@ func (w *writer) find(name string) declaredInterface {
 	if i < 0 {
 		w.t.Fatalf("the types have no interface %s", name)
 	}
-	w.told[name] = true
+	w.documented[name] = true
 	found := w.Interfaces[i]
 	if found.Text == "" {
 		w.t.Errorf("%s has no comment", name)
@@ -196,7 +196,7 @@ func (w *writer) find(name string) declaredInterface {
 	found.Members = nil
 	for _, base := range found.Bases {
 		if base == "Error" || base == "Function" || base == "Config" || base == "Omit" {
-			continue // is not ours, or told of elsewhere
+			continue // is not ours, or documented elsewhere
 		}
 		for _, m := range w.find(base).Members {
 			if !slices.ContainsFunc(found.Members, func(n member) bool { return n.Name == m.Name }) {

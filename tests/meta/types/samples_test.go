@@ -120,7 +120,7 @@ func TestSamplesCompile(t *testing.T) {
 	}
 }
 
-// What is wrong with a sample is found, and told with the line of the document.
+// What is wrong with a sample is found, and reported with the line of the document.
 func TestSamplesWrongAreFound(t *testing.T) {
 	const document = "# A document\n" + // 1
 		"```html\n<form id=\"say\"><input name=\"text\"></form>\n<script>\nsdk.on(\"MESSAGE_ARIVED\", () => {});\n</script>\n```\n" + // 2 to 7

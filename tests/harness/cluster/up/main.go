@@ -1,6 +1,6 @@
-// Command up runs three gateways over a NATS cluster of three, on loopback, until it is
-// told to stop: make cluster. Chats are kept in CLUSTER_DATA, ./data/cluster by default.
-// It is to be run in the repository's root.
+// Command up runs three gateways over a NATS cluster of three, on loopback, until it
+// gets a signal to stop: make cluster. Chats are kept in CLUSTER_DATA, ./data/cluster by default.
+// It runs in the root of the repository.
 package main
 
 import (
