@@ -229,6 +229,18 @@ func TestOutOfDescriptors(t *testing.T) {
 	c.stored()
 }
 
+// launchOn starts a demo that keeps its data on a disk, with 20 messages in a chat.
+func launchOn(t *testing.T, disk *harness.Disk) (data string, p *running, c *conversation) {
+	t.Helper()
+	data = filepath.Join(disk.Dir, "data")
+	p = launchDemo(t, data, "127.0.0.1:0")
+	c = p.conversation()
+	for range 20 {
+		c.send()
+	}
+	return data, p, c
+}
+
 // After an error of the disk, the kernel makes a file system read-only, or has all that uses it fail.
 func TestFileSystemThatHasFailed(t *testing.T) {
 	for _, how := range []struct {
@@ -243,12 +255,7 @@ func TestFileSystemThatHasFailed(t *testing.T) {
 			if err != nil {
 				t.Skip(err)
 			}
-			data := filepath.Join(disk.Dir, "data")
-			p := launchDemo(t, data, "127.0.0.1:0")
-			c := p.conversation()
-			for range 20 {
-				c.send()
-			}
+			data, p, c := launchOn(t, disk)
 			if err := how.fail(disk); err != nil {
 				t.Skipf("this kernel does not do so on demand: %v", err)
 			}
@@ -279,12 +286,7 @@ func TestStartWithoutRoom(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	data := filepath.Join(disk.Dir, "data")
-	p := launchDemo(t, data, "127.0.0.1:0")
-	c := p.conversation()
-	for range 20 {
-		c.send()
-	}
+	data, p, c := launchOn(t, disk)
 	p.Kill()
 	var fillers []string
 	for i := range 200 {

@@ -562,13 +562,7 @@ func TestReactErrors(t *testing.T) {
 		}
 	})
 	t.Run("ENG-4 a chat is joined though the answer says that it is not", func(t *testing.T) {
-		p, b := openReact(t, site, "")
-		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
-		shows(b, "one", "open")
-		b.Eval(nil, `start()`)
-		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
-		b.Eval(nil, `mount()`)
-		count(t, "sessions ended", &p.ended, 1)
+		p, b := openReactWithChat(t, site)
 		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 			if !strings.HasSuffix(r.URL.Path, ":join") {
 				return false
@@ -585,13 +579,7 @@ func TestReactErrors(t *testing.T) {
 		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
 	})
 	t.Run("ENG-4 a retry after the session has ended takes nothing away", func(t *testing.T) {
-		p, b := openReact(t, site, "")
-		b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
-		shows(b, "one", "open")
-		b.Eval(nil, `start()`)
-		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
-		b.Eval(nil, `mount()`)
-		count(t, "sessions ended", &p.ended, 1)
+		p, b := openReactWithChat(t, site)
 		p.refuses(func(rw http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, ":join") {
 				harness.WriteProblem(rw, 400, "by-the-test", "sessionId")
@@ -614,6 +602,19 @@ func TestReactErrors(t *testing.T) {
 		b.Eval(nil, `reopen()`)
 		shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
 	})
+}
+
+// openReactWithChat opens the page of a customer whose last session, which has ended, started a chat.
+func openReactWithChat(t *testing.T, site http.Handler) (*reactPage, *harness.Tab) {
+	t.Helper()
+	p, b := openReact(t, site, "")
+	b.Eval(nil, `mount(`+ann+`, `+reader+`)`)
+	shows(b, "one", "open")
+	b.Eval(nil, `start()`)
+	shows(b, "reader", "somebody ACTIVE 2 in 1 messages")
+	b.Eval(nil, `mount()`)
+	count(t, "sessions ended", &p.ended, 1)
+	return p, b
 }
 
 // More messages than a page of the history, in the order of the chat; and in a transition that is
