@@ -15,6 +15,7 @@ import (
 
 // A Tab sees the errors that other tests count on being absent.
 func TestTabSeesErrors(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	b := harness.NewTab(t, "troubled")
 	b.Open(w.Origin.URL + "/t/page.html")
@@ -37,6 +38,7 @@ func TestTabSeesErrors(t *testing.T) {
 }
 
 func TestInitToFirstBotMessage(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("INIT-7 NS-4 EV-12 EV-13 ENG-8", func(t *testing.T) {
 		customer := harness.NewCustomerID("chat-a")
@@ -75,6 +77,7 @@ func TestInitToFirstBotMessage(t *testing.T) {
 }
 
 func TestTenMessagesEachWay(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("MSG-1 MSG-3 MSG-5 MSG-6", func(t *testing.T) {
 		customer := harness.NewCustomerID("chat-b")
@@ -129,6 +132,7 @@ func TestTenMessagesEachWay(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("SES-1 ENG-9 PAGE-2 PAGE-3", func(t *testing.T) {
 		customer := harness.NewCustomerID("chat-c")
@@ -200,6 +204,7 @@ func lastNamed(list []harness.Report, name string) int {
 }
 
 func TestGatewayKilled(t *testing.T) {
+	t.Parallel()
 	t.Run("STREAM-1 STREAM-2 STREAM-3 MSG-4 MSG-6", func(t *testing.T) {
 		customer := harness.NewCustomerID("chat-d")
 		w := harness.NewEnvironment(t)
@@ -351,6 +356,7 @@ func TestTokenExpired(t *testing.T) {
 }
 
 func TestSecondTab(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("NS-5 ENG-4 ENG-9 MSG-6", func(t *testing.T) {
 		customer := harness.NewCustomerID("chat-f")

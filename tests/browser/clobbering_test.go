@@ -145,6 +145,7 @@ func hookPage(t *testing.T, w *harness.Environment, body string, more func(http.
 const ownScripts = `<script src="/avaya-ccaas-chat-sdk.js"></script><script src="/t/page.js"></script>`
 
 func TestClobbering(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	names := namesRead(t)
 	b := harness.NewTab(t, "plain page")
@@ -222,6 +223,7 @@ func hides(kind string) string {
 
 // The wasm of another origin is checked, however the script was led there.
 func TestWasmOfAnotherOrigin(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	same := func(wasm []byte) []byte { return wasm }
 	base := func(s *stranger) string {
@@ -275,6 +277,7 @@ func TestWasmOfAnotherOrigin(t *testing.T) {
 // TestClobberedDemo chats on the demo's two pages, in which images have every name that the
 // pages' scripts say.
 func TestClobberedDemo(t *testing.T) {
+	t.Parallel()
 	w := harness.NewEnvironment(t) // whose only waiting chat is this one's
 	var names strings.Builder
 	said := map[string]bool{}

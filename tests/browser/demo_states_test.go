@@ -136,6 +136,7 @@ var (
 const shop = "The workshop"
 
 func TestDemoStates(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 
 	t.Run("the first screen", func(t *testing.T) {
@@ -302,6 +303,7 @@ func TestDemoStates(t *testing.T) {
 
 // Who reads is there, also if they write nothing.
 func TestDemoReadingIsActivity(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	d := newDemoState(t, w)
 	agent := w.NewAgent(t, "Bo Mender")

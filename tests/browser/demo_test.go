@@ -26,6 +26,7 @@ func timeline(b *harness.Tab) (texts []string) {
 }
 
 func TestDemoPages(t *testing.T) {
+	t.Parallel()
 	harness.Shared(t)
 	w := harness.NewEnvironment(t)
 	home := w.Gateway.URL + "/"
@@ -154,6 +155,7 @@ func TestDemoPages(t *testing.T) {
 // UTF-8 can carry it, so each page makes the replacement character of it before it sends,
 // as a browser does wherever a text becomes UTF-8.
 func TestDemoHalfAnEmoji(t *testing.T) {
+	t.Parallel()
 	w := harness.NewEnvironment(t)
 	home := w.Gateway.URL + "/"
 	// put writes what no keyboard of CDP can: %s is JSON, and JavaScript reads the escape.

@@ -28,6 +28,7 @@ func needAxe(t *testing.T) {
 // TestDesk works at the desk's pages as in production: agents with roles, of two tenants, each
 // with a token of their own. axe-core is asked about each page and state.
 func TestDesk(t *testing.T) {
+	t.Parallel()
 	needAxe(t)
 	ann := &deskAgent{name: "Ann", role: "supervisor", account: accountA}
 	bo := &deskAgent{name: "Bo", role: "agent", account: accountA}
@@ -261,6 +262,7 @@ func TestDesk(t *testing.T) {
 
 // Chats of customers who have left go from the queue, and end for their agent, who learns why.
 func TestDeskAbandonedChats(t *testing.T) {
+	t.Parallel()
 	ann := &deskAgent{name: "Ann", role: "agent", account: accountA}
 	g := newDeskGateway(t, []*deskAgent{ann}, "--customer-grace", "1s", "--abandon-after", "2s")
 	atAnn := g.signedIn(t, ann)
@@ -285,6 +287,7 @@ func TestDeskAbandonedChats(t *testing.T) {
 // An agent signs in with a token of the desks' OpenID Connect provider. When it expires, the page
 // says so and takes the next, and the agent's chats are still theirs.
 func TestDeskTokenExpires(t *testing.T) {
+	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 // TestDocuments asks axe-core about the documents' pages: the list, prose with code, and tables.
 // It takes minutes for the longest, and so is shown only their beginnings.
 func TestDocuments(t *testing.T) {
+	t.Parallel()
 	needAxe(t)
 	home := harness.Shared(t).Gateway.URL
 	b := harness.NewTab(t, "reader")

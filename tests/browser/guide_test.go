@@ -102,6 +102,7 @@ func step(t *testing.T, c *harness.Conversation, name string, f func(t *testing.
 }
 
 func TestGuideInit(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	f := guideOrigin(t, w)
 	t.Run("GUIDE Usage, Initialization: NS-1 INIT-5 INIT-6 the script tag and the call signature", func(t *testing.T) {
@@ -232,6 +233,7 @@ func TestGuideInit(t *testing.T) {
 }
 
 func TestGuideToken(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	f := guideOrigin(t, w)
 	customer := harness.NewCustomerID("guide")
@@ -295,6 +297,7 @@ func TestGuideToken(t *testing.T) {
 }
 
 func TestGuideChat(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	f := guideOrigin(t, w)
 	customer := harness.NewCustomerID("guide")
@@ -454,6 +457,7 @@ func TestGuideChat(t *testing.T) {
 }
 
 func TestGuideIdle(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	f := guideOrigin(t, w)
 	t.Run("GUIDE Timeouts: INIT-6 IDLE-1 IDLE-2 IDLE-3 EV-5 of 900 and 120 seconds", func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 // A click that comes while the page moves its button goes to the button, and only there.
 func TestClickFollowsWhatMoves(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		io.WriteString(rw, `<!doctype html><title>moves</title><link rel="icon" href="data:,">

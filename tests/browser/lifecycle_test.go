@@ -462,6 +462,7 @@ func TestDeviceSleeps(t *testing.T) {
 
 // The core's memory is overwritten, as by a fault in the engine or in the wasm itself.
 func TestTrap(t *testing.T) {
+	harness.Needs(t, harness.Trapping)
 	t.Parallel()
 	w := harness.Shared(t)
 	for _, tt := range []struct {

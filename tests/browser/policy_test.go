@@ -29,6 +29,7 @@ func section(t *testing.T, document, heading string) string {
 
 // The policies of docs/security.md, as they are printed but for their hosts: a page chats under each.
 func TestDocumentedPolicies(t *testing.T) {
+	t.Parallel()
 	w := harness.NewEnvironment(t, "--allowed-origins", "*")
 	policies := regexp.MustCompile("(?s)```text\n(.*?)\n```").FindAllStringSubmatch(section(t, "docs/security.md", "Content Security Policy"), -1)
 	if len(policies) != 3 {

@@ -87,11 +87,8 @@ func newVisitor(t *testing.T, w *harness.Environment) *visitor {
 		}
 	})
 	harness.Needs(t, harness.Prerender)
-	browser, err := harness.SharedBrowser()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := target.CreateTarget(v.URL + "/t/launcher.html").WithBrowserContextID(harness.NewProfile(t)).WithNewWindow(true).Do(harness.Executor(browser)); err != nil {
+	browser, profile := harness.NewProfile(t)
+	if _, err := target.CreateTarget(v.URL + "/t/launcher.html").WithBrowserContextID(profile).WithNewWindow(true).Do(harness.Executor(browser)); err != nil {
 		t.Fatal(err)
 	}
 	return v
@@ -173,6 +170,7 @@ func (v *visitor) made(what string, sessions, streams int) {
 }
 
 func TestPrerender(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 
 	t.Run("INIT-8 INIT-9 NS-13 a prerendered page begins its session when it is shown", func(t *testing.T) {

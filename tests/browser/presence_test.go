@@ -75,6 +75,7 @@ func goLive(b *harness.Tab) {
 
 // People whose browser dies: what the others see of it, on the demo's pages.
 func TestPresence(t *testing.T) {
+	t.Parallel()
 	w := harness.NewEnvironment(t, "--customer-grace", "3s", "--agent-grace", "4s", "--abandon-after", "25s")
 	home := w.Gateway.URL + "/"
 	watcher := w.NewAgent(t, "Watcher")

@@ -13,6 +13,7 @@ import (
 // script or after it. pages/realms has what such scripts do.
 func TestRealms(t *testing.T) {
 	harness.Needs(t, harness.ChangedRealm)
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, tt := range []struct {
 		layer  string

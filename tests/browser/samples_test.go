@@ -375,9 +375,11 @@ func (s *served) engagement(d *harness.Agent, n int) string {
 }
 
 func TestSamplesVisits(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, site := range sampleSites {
 		t.Run(site.name+" INIT-7 SES-1 ENG-3 ENG-4", func(t *testing.T) {
+			t.Parallel()
 			s := serve(t, w, site)
 			agent := w.NewAgent(t, "Bo "+s.customer)
 			first := harness.NewTab(t, "first")
@@ -440,9 +442,11 @@ func TestSamplesVisits(t *testing.T) {
 // A message that waits for its answer is not sent by a second click, too; and the words of one that
 // is refused are in the form again.
 func TestSamplesSend(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, site := range sampleSites {
 		t.Run(site.name+" MSG-1 MSG-2", func(t *testing.T) {
+			t.Parallel()
 			s := serve(t, w, site)
 			b := harness.NewTab(t, "customer")
 			b.AllowErrors(`status of 400`)
@@ -489,9 +493,11 @@ func TestSamplesSend(t *testing.T) {
 }
 
 func TestSamplesToken(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, site := range sampleSites {
 		t.Run(site.name, func(t *testing.T) {
+			t.Parallel()
 			t.Run("JWT-1 JWT-3 the reminder's new token", func(t *testing.T) {
 				s := serve(t, w, site)
 				s.answers(func(n int, rw http.ResponseWriter) {
@@ -571,6 +577,7 @@ func TestSamplesToken(t *testing.T) {
 
 // What the plain page does when a chat or a session ends, and when there is no connection.
 func TestSamplesPlainPage(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	site := sampleSiteNamed(t, "plain")
 
@@ -689,6 +696,7 @@ func TestSamplesPlainPage(t *testing.T) {
 // What init and shutdown in quick succession come to, row by row as the document's table
 // has it, and how the samples make it work.
 func TestSamplesReopen(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	s := serve(t, w, sampleSiteNamed(t, "plain"))
 	b := harness.NewTab(t, "customer")
@@ -766,6 +774,7 @@ window.mount = (on) => flushSync(() => root.render(on ? <StrictMode><Chat fetchA
 `
 
 func TestSamplesReact(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, name := range []string{"React StrictMode", "React"} {
 		t.Run(name, func(t *testing.T) {
@@ -834,6 +843,7 @@ func TestSamplesReact(t *testing.T) {
 
 // The samples that are no whole integration, each called as its document says.
 func TestSamplesTopics(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	s := serve(t, w, sampleSiteNamed(t, "plain"))
 	b := harness.NewTab(t, "customer")

@@ -13,6 +13,7 @@ import (
 // server, and posts who its customer is as the platform's public API has it, with lists, to
 // another origin's getJWT.
 func TestExistingPagesSignIn(t *testing.T) {
+	t.Parallel()
 	harness.Shared(t) // has built it
 	shop := httptest.NewServer(nil)
 	t.Cleanup(shop.Close)

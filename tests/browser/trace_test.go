@@ -13,6 +13,7 @@ import (
 // TestTracebackOfShippedWasm: what a panic logs in a page has neither names nor lines, and the
 // build's symbols bring both back.
 func TestTracebackOfShippedWasm(t *testing.T) {
+	t.Parallel()
 	const file, statement = "openchat/wasm/transport.go", `s.finish(event.Get("code").Int()`
 	source, err := os.ReadFile("../../wasm/transport.go")
 	if err != nil {

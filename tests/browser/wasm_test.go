@@ -14,6 +14,7 @@ import (
 
 // TestWasmDoesNotCome answers the wasm as misconfigured servers do.
 func TestWasmDoesNotCome(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	isWasm := func(r *http.Request) bool { return strings.Contains(r.URL.Path, ".wasm") }
 	for _, tt := range []struct {

@@ -59,6 +59,7 @@ func widgetOrigin(t *testing.T, w *harness.Environment, customer string, gate <-
 }
 
 func TestWidgetPage(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	customer := harness.NewCustomerID("widget")
 	gate := make(chan struct{})
@@ -176,6 +177,7 @@ func TestWidgetPage(t *testing.T) {
 }
 
 func TestWidgetSessionKey(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	customer := harness.NewCustomerID("widget")
 	f := widgetOrigin(t, w, customer, nil)
@@ -235,6 +237,7 @@ func TestWidgetSessionKey(t *testing.T) {
 
 // React's StrictMode mounts, unmounts and mounts again in one go.
 func TestWidgetStrictMode(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	for _, loaded := range []bool{false, true} {
 		name := "before the wasm"
@@ -275,6 +278,7 @@ func TestWidgetStrictMode(t *testing.T) {
 }
 
 func TestLaptopLid(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	t.Run("a laptop's lid, closed and opened: STREAM-5 STREAM-4 the connection is looked at, at once", func(t *testing.T) {
 		f := w.FaultyOrigin(t)

@@ -13,6 +13,7 @@ import (
 // TestZones chats from a page that works in a zone of zone.js, as Angular's pages do. What
 // the SDK does is no work of the page's zone, and handlers run in the zone of their on.
 func TestZones(t *testing.T) {
+	t.Parallel()
 	w := harness.Shared(t)
 	if out, err := exec.Command("../setup/zone.sh").CombinedOutput(); err != nil {
 		t.Fatalf("tests/setup/zone.sh: %v\n%s", err, out)

@@ -83,7 +83,7 @@ user_pref("network.http.rcwn.enabled", false);
 var sharedFirefox = sync.OnceValues(func() (*firefox, error) {
 	f, err := startFirefox()
 	if err == nil {
-		endings = append(endings, f.end)
+		atEnd(f.end)
 	}
 	return f, err
 })

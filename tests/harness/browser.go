@@ -45,6 +45,18 @@ func FindBrowser() (string, error) {
 	return "", fmt.Errorf("no Chromium found: run tests/setup/chromium.sh, or name one in CHROMIUM")
 }
 
+// findShell returns the path of Chromium's engine without a browser's windows, menus and
+// services: a page costs the machine less in it. It is the one that the environment variable
+// CHROMIUM names, Debian's, or, where there is none, the whole browser.
+func findShell() (string, error) {
+	if os.Getenv("CHROMIUM") == "" {
+		if path, err := exec.LookPath("chromium-headless-shell"); err == nil {
+			return path, nil
+		}
+	}
+	return FindBrowser()
+}
+
 // StartBrowser starts a headless browser with a fresh profile. The context that it returns is
 // the browser's first tab and the parent of all others; end closes the browser and
 // returns when its process is gone. More options come after those that all tests need,
@@ -91,38 +103,59 @@ func StartBrowser(parent context.Context, more ...chromedp.ExecAllocatorOption) 
 }
 
 // SharedBrowser returns the one browser of a package's tests, started by the first call.
-// Main ends it.
-var SharedBrowser = sync.OnceValues(func() (context.Context, error) {
-	ctx, end, err := StartBrowser(context.Background())
+// Main ends it. It lacks what only a whole browser has: see Needs.
+var SharedBrowser = sync.OnceValues(func() (context.Context, error) { return startShared(findShell) })
+
+// sharedWhole is a second one, for tests that need a whole browser.
+var sharedWhole = sync.OnceValues(func() (context.Context, error) { return startShared(FindBrowser) })
+
+// startShared starts a browser that Main ends.
+func startShared(find func() (string, error)) (context.Context, error) {
+	path, err := find()
+	if err != nil {
+		return nil, err
+	}
+	ctx, end, err := StartBrowser(context.Background(), chromedp.ExecPath(path))
 	if err == nil {
-		endings = append(endings, end)
+		atEnd(end)
 	}
 	return ctx, err
-})
+}
 
 // Executor runs commands that are the browser's and not a tab's.
 func Executor(browser context.Context) context.Context {
 	return cdp.WithExecutor(browser, chromedp.FromContext(browser).Browser)
 }
 
-// NewProfile returns a new user of the shared browser, with cookies, cache and storage of
-// its own, until the test ends.
-func NewProfile(t *testing.T) cdp.BrowserContextID {
+// profiles has the browser of each Chromium profile that tests use: of cdp.BrowserContextID
+// to context.Context.
+var profiles sync.Map
+
+// NewProfile returns a new user of a shared browser, with cookies, cache and storage of its
+// own, until the test ends. The browser is a whole one if the test, or one that it is part of,
+// has called Needs with an ability that takes one.
+func NewProfile(t *testing.T) (browser context.Context, profile cdp.BrowserContextID) {
 	t.Helper()
-	browser, err := SharedBrowser()
+	start := SharedBrowser
+	if needsWhole(t.Name()) {
+		start = sharedWhole
+	}
+	browser, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	profile, err := target.CreateBrowserContext().Do(Executor(browser))
+	profile, err = target.CreateBrowserContext().Do(Executor(browser))
 	if err != nil {
 		t.Fatal(err)
 	}
+	profiles.Store(profile, browser)
 	t.Cleanup(func() {
+		profiles.Delete(profile)
 		if err := target.DisposeBrowserContext(profile).Do(Executor(browser)); err != nil {
 			t.Error(err)
 		}
 	})
-	return profile
+	return browser, profile
 }
 
 // Target is a tab of the browser for programs as well as tests: its methods return what

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
 	cdplog "github.com/chromedp/cdproto/log"
@@ -25,11 +26,11 @@ type chromiumTab struct {
 }
 
 func openChromiumTab(profile string, receive func(Signal)) (Driver, error) {
-	browser, err := SharedBrowser()
-	if err != nil {
-		return nil, err
+	browser, ok := profiles.Load(cdp.BrowserContextID(profile))
+	if !ok {
+		return nil, fmt.Errorf("there is no profile %q", profile)
 	}
-	return openChromium(browser, profile, receive)
+	return openChromium(browser.(context.Context), profile, receive)
 }
 
 // driver begins to listen to what pages tell.

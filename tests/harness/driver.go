@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -149,6 +151,7 @@ const (
 	FocusEverywhere Ability = "the keyboard's focus in more than one window at a time"
 	ServiceRestart  Ability = "telling close code 1012 from a broken connection"
 	CachingFiles    Ability = "a cache of files that were loaded"
+	Trapping        Ability = "going on after an access beyond WebAssembly's memory"
 )
 
 // lacks has what an engine cannot do, and why: the reason that a test gives which is skipped.
@@ -180,12 +183,37 @@ var lacks = map[Engine]map[Ability]string{
 	},
 }
 
-// Needs skips the test, saying why, where the engine lacks one of the abilities.
+// wholeOnly are the abilities that only a whole browser has. Chromium's engine alone keeps and
+// prerenders no page, and a page whose WebAssembly traps ends.
+var wholeOnly = []Ability{KeepingPages, Prerender, Trapping}
+
+// wholeNeeded has the names of the tests that need one of wholeOnly.
+var wholeNeeded sync.Map
+
+// needsWhole reports whether a test needs a whole browser, or one that it is part of does.
+func needsWhole(test string) bool {
+	for part := test; ; {
+		if _, ok := wholeNeeded.Load(part); ok {
+			return true
+		}
+		i := strings.LastIndexByte(part, '/')
+		if i < 0 {
+			return false
+		}
+		part = part[:i]
+	}
+}
+
+// Needs skips the test, saying why, where the engine lacks one of the abilities. The users that the
+// test makes afterwards have a browser with all of them.
 func Needs(t *testing.T, abilities ...Ability) {
 	t.Helper()
 	for _, a := range abilities {
 		if !Has(a) {
 			t.Skipf("%s: no %s: %s", currentEngine(), a, lacks[currentEngine()][a])
+		}
+		if slices.Contains(wholeOnly, a) {
+			wholeNeeded.Store(t.Name(), true)
 		}
 	}
 }
@@ -230,5 +258,6 @@ func newUser(t *testing.T) string {
 	case WebKit:
 		return newWebkitUser(t)
 	}
-	return string(NewProfile(t))
+	_, profile := NewProfile(t)
+	return string(profile)
 }

@@ -2,22 +2,38 @@ package harness
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 )
 
 var (
-	program  string   // the gateway's path
-	endings  []func() // what ends what start has started, last first
+	program  string // the gateway's path
 	startAll = sync.OnceValues(start)
+
+	endingsLock sync.Mutex
+	endings     []func() // what ends what tests have shared, the last first
 )
 
-// Main runs a package's tests and then ends what they have shared.
+// atEnd lets Main call end, before all that it was given earlier.
+func atEnd(end func()) {
+	endingsLock.Lock()
+	defer endingsLock.Unlock()
+	endings = append(endings, end)
+}
+
+// Main runs a package's tests and then ends what they have shared. Tests of browsers wait for
+// most of their time: unless -parallel says otherwise, three of them a processor run at once.
 func Main(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	for _, end := range slices.Backward(endings) {
 		end()
@@ -58,11 +74,11 @@ func start() (*Environment, error) {
 	if err := w.Gateway.run(ctx); err != nil {
 		return nil, err
 	}
-	endings = append(endings, w.Gateway.stop)
+	atEnd(w.Gateway.stop)
 	if w.Origin, err = newOrigin(w.Gateway); err != nil {
 		return nil, err
 	}
-	endings = append(endings, func() { w.Origin.server.Close() })
+	atEnd(func() { w.Origin.server.Close() })
 	return w, nil
 }
 

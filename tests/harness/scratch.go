@@ -30,7 +30,7 @@ var scratch = sync.OnceValues(func() (dir string, err error) {
 		os.RemoveAll(dir)
 		return "", err
 	}
-	endings = append(endings, func() {
+	atEnd(func() {
 		input.Close()
 		_ = keeper.Wait()
 	})

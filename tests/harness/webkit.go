@@ -35,7 +35,7 @@ func webkitDriverPath() (string, error) {
 var sharedDisplay = sync.OnceValues(func() (string, error) {
 	display, end, err := startDisplay()
 	if err == nil {
-		endings = append(endings, end)
+		atEnd(end)
 	}
 	return display, err
 })
