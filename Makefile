@@ -20,7 +20,7 @@ bundlers: ## pages that each bundler builds of the npm package, against the gate
 	@tests/setup/chromium.sh
 	@OPENCHAT_BUNDLERS=1 go test -count=1 -timeout 30m -v ./tests/bundlers
 
-browsers: build ## the browser tests in Firefox and WebKit; installs them if there are none; SHORT=short for a part of each subject, BROWSER=webkit for one
+browsers: build ## the browser tests in Firefox, WebKit and a whole Chromium; installs them if there are none; SHORT=short for a part of each subject, BROWSER=webkit for one
 	@tests/setup/browsers.sh $(SHORT)
 
 build: ## what pages load, into dist/

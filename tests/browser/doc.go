@@ -10,7 +10,8 @@
 //
 // A test speaks to the browser through its Tab alone. One that needs what an engine lacks, the
 // DevTools protocol for instance, calls harness.Needs and is skipped there; why, is one table
-// in tests/harness/driver.go.
+// in tests/harness/driver.go. In Chromium the same call takes a whole browser where the engine
+// alone is not enough.
 //
 // Environment: BROWSER names the engine, chromium, firefox or webkit; CHROMIUM, FIREFOX and
 // WEBKITDRIVER name the programs; OPENCHAT_LOG=1 shows the gateway's log and the pages' reports as they come.

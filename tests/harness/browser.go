@@ -45,12 +45,16 @@ func FindBrowser() (string, error) {
 	return "", fmt.Errorf("no Chromium found: run tests/setup/chromium.sh, or name one in CHROMIUM")
 }
 
+// debianShell is the program that Debian's package chromium-headless-shell has. The one in PATH is a
+// shell script that does not become it, and that leaves it running when it is killed itself.
+const debianShell = "/usr/lib/chromium/chromium-headless-shell"
+
 // findShell returns the path of Chromium's engine without a browser's windows, menus and
 // services: a page costs the machine less in it. It is the one that the environment variable
 // CHROMIUM names, Debian's, or, where there is none, the whole browser.
 func findShell() (string, error) {
 	if os.Getenv("CHROMIUM") == "" {
-		if path, err := exec.LookPath("chromium-headless-shell"); err == nil {
+		if path, err := exec.LookPath(debianShell); err == nil {
 			return path, nil
 		}
 	}
