@@ -6,4 +6,5 @@ npm=$(dirname "$0")/npm.sh
 "$npm" meta/types @types/react-dom index.d.ts
 "$npm" meta/types @angular/core types/core.d.ts
 "$npm" meta/types vue dist/vue.d.ts
-exec "$npm" meta/types typescript lib/_tsc.js
+"$npm" meta/types typescript-5 lib/_tsc.js
+exec "$npm" meta/types typescript bin/tsc

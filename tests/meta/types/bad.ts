@@ -51,13 +51,13 @@ export async function wrong(engagement: AvayaCCaaSChatSDK.Engagement, params: Av
 
   // @ts-expect-error TS2554 no params
   sdk.init();
-  // @ts-expect-error TS2345 no hostURL
+  // @ts-expect-error TS2741 no hostURL
   sdk.init({ integrationId: "", token: "", appkey: "" });
-  // @ts-expect-error TS2345 no integrationId
+  // @ts-expect-error TS2741 no integrationId
   sdk.init({ hostURL: "", token: "", appkey: "" });
-  // @ts-expect-error TS2345 no token
+  // @ts-expect-error TS2741 no token
   sdk.init({ hostURL: "", integrationId: "", appkey: "" });
-  // @ts-expect-error TS2345 no appkey
+  // @ts-expect-error TS2741 no appkey
   sdk.init({ hostURL: "", integrationId: "", token: "" });
   // @ts-expect-error TS2561 it is hostURL
   sdk.init({ hostUrl: "", integrationId: "", token: "", appkey: "" });

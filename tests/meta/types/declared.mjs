@@ -7,7 +7,7 @@
 // Of each path: kind, and of texts the words they are limited to, if they are. optional
 // says that the member may be absent. Documentation that is missing is listed by itself.
 import { resolve } from "node:path";
-import ts from "typescript";
+import ts from "typescript-5";
 
 const file = resolve(process.argv[2]);
 const program = ts.createProgram([file], { strict: true, target: ts.ScriptTarget.ES2017, lib: ["lib.es2017.d.ts", "lib.dom.d.ts"], types: [] });

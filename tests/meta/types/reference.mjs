@@ -9,7 +9,7 @@
 //
 //   node reference.mjs ‹path of a .d.ts› …
 import { readFileSync } from "node:fs";
-import ts from "typescript";
+import ts from "typescript-5";
 
 const interfaces = [];
 const functions = [];

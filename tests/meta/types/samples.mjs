@@ -11,7 +11,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import ts from "typescript-5";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const given = resolve(here, "given.d.ts");

@@ -7,7 +7,7 @@
 //
 //   node style.mjs ‹script› …
 import { readFileSync } from "node:fs";
-import ts from "typescript";
+import ts from "typescript-5";
 
 const LINES = 40;
 const { SyntaxKind } = ts;

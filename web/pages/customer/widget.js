@@ -157,7 +157,7 @@ export class Widget {
   /** @param {ConstructorParameters<typeof Widget>[0]} actions */
   #listenToChat(actions) {
     this.#earlier.addEventListener("click", () => actions.loadEarlier());
-    this.#end.addEventListener("click", () => this.#ask(this.#confirm.hidden));
+    this.#end.addEventListener("click", () => this.#ask(Boolean(this.#confirm.hidden)));
     byId("end-yes").addEventListener("click", () => {
       this.#ask(false);
       actions.end();

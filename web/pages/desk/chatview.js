@@ -80,7 +80,7 @@ export class ChatView {
     onClick(this.#supervise, actions.supervise);
     onClick(this.#leave, actions.leave);
     onClick(byId("put-away"), actions.putAway);
-    this.#end.addEventListener("click", () => this.#ask(this.#confirm.hidden));
+    this.#end.addEventListener("click", () => this.#ask(Boolean(this.#confirm.hidden)));
     byId("end-no").addEventListener("click", () => this.#ask(false));
     onClick(byId("end-yes"), (id) => {
       this.#ask(false);

@@ -26,7 +26,7 @@ const lists = new Lists({ open, accept, supervise });
 const view = new ChatView({ accept, takeOver, supervise, leave, end, putAway, back });
 
 byId("reconnect").addEventListener("click", () => desk?.feed?.retry());
-byId("sign-out").addEventListener("click", () => askToSignOut(byId("sign-out-confirm").hidden));
+byId("sign-out").addEventListener("click", () => askToSignOut(Boolean(byId("sign-out-confirm").hidden)));
 byId("sign-out-no").addEventListener("click", () => askToSignOut(false));
 byId("sign-out-yes").addEventListener("click", signOut);
 byId("sign-out-confirm").addEventListener("keydown", (event) => {
