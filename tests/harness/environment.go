@@ -31,7 +31,7 @@ func atEnd(end func()) {
 // Main runs a package's tests and then ends what they have shared. Tests of browsers wait for
 // most of their time: unless -parallel says otherwise, three of them a processor run at once.
 func Main(m *testing.M) {
-	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		panic(err)
 	}
 	code := m.Run()
