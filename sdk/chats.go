@@ -120,7 +120,7 @@ func (c *chats) apply(ev *wire.Event) {
 			e.remove(out.Participant.ParticipantID)
 		}
 	case wire.EventEngagementError:
-		// It may concern a chat that never came to be, so it needs no engagement.
+		// It may concern a chat that was never created, so it needs no engagement.
 		c.emit(out)
 		return
 	default:

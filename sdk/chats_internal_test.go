@@ -90,7 +90,7 @@ func (c *chatsTest) answer(a answer) {
 
 func (c *chatsTest) answerBody(body []byte) { c.answer(answer{status: 200, body: body}) }
 
-// settled notes what a call of the page comes to.
+// settled notes the outcome of a call of the page.
 func settled[T any](c *chatsTest, what string) func(T, error) {
 	return func(_ T, err error) {
 		if err != nil {

@@ -3,7 +3,7 @@
 // gives it fetch, WebSocket and sessionStorage) and in native Go programs (package
 // native gives it net/http), and is the same code in both.
 //
-// Start with New and call Init; events come to Options.Deliver:
+// Start with New and call Init; events are given to Options.Deliver:
 //
 //	c := sdk.New(sdk.Options{Transport: native.New(native.Options{}), Deliver: func(e sdk.Event) { … }})
 //	user, err := c.Init(ctx, params, sdk.Config{})

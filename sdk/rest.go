@@ -45,12 +45,12 @@ type call struct {
 	judged    bool    // the session has handled the refusal of this attempt's token
 	cancel    context.CancelFunc
 	attempt   int
-	failed    *Error // what the last attempt came to; nil: none has ended yet
+	failed    *Error // the outcome of the last attempt; nil: none has ended yet
 	inDoubt   bool   // an attempt got no answer of the gateway: it may have acted
 	done      bool
 }
 
-// answer is what a call came to: a 2xx with its body, or an error. status is 0 when
+// answer is the outcome of a call: a 2xx with its body, or an error. status is 0 when
 // no answer came.
 type answer struct {
 	status  int
@@ -59,7 +59,7 @@ type answer struct {
 	err     *Error
 }
 
-// check returns the error that an answer comes to: its own, or that its body could not be
+// check returns the error of an answer: its own, or that its body could not be
 // read (bad) or is not what it must be.
 func (a *answer) check(doing string, bad error, valid bool) *Error {
 	if a.err == nil && (bad != nil || !valid) {
@@ -114,7 +114,7 @@ func (c *call) next(token string, now instant) attempt {
 // awaits reports whether the outcome is one that its call waits for.
 func (r *rest) awaits(o outcome) bool { return !o.call.done && o.number == o.call.attempt }
 
-// restKind says what an attempt's outcome comes to.
+// restKind is a kind of outcome of an attempt.
 type restKind int
 
 const (
@@ -256,7 +256,7 @@ func (r *rest) nextTimer() (t instant) {
 	return t
 }
 
-// lastFailure returns what the last attempt of a call that is under way came to; nil:
+// lastFailure returns the outcome of the last attempt of a call that is under way; nil:
 // none has ended.
 func (r *rest) lastFailure() (err *Error) {
 	for _, c := range r.calls {

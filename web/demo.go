@@ -80,7 +80,7 @@ func isUnspecified(host string) bool {
 	return host == "" || err == nil && ip.IsUnspecified()
 }
 
-// reached is the kind of host name under which a request came to the demo.
+// reached is the kind of host name under which a request reached the demo.
 type reached int
 
 const (

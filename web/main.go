@@ -406,7 +406,7 @@ func (p *process) stop() error {
 	return err
 }
 
-// drain lets what is in progress come to its end.
+// drain lets what is in progress finish.
 func (p *process) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainWithin)
 	defer cancel()

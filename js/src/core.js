@@ -30,7 +30,7 @@ import { inRootZone } from "./zone.js";
 
 let line = ""; // the unfinished line of what the runtime writes
 
-// Go's fs: only what the runtime writes when it dies comes to it, in pieces of lines.
+// Go's fs: it gets only what the runtime writes when it dies, in pieces of lines.
 const fs = {
   // The program reads them when it starts, which it has done before the snapshot was taken.
   constants: FROM_SNAPSHOT ? {} : { O_WRONLY: -1, O_RDWR: -1, O_CREAT: -1, O_TRUNC: -1, O_APPEND: -1, O_EXCL: -1, O_DIRECTORY: -1 },

@@ -7,8 +7,8 @@ import (
 )
 
 // bounds are of figures that do not depend on the machine: 2 % above what was measured, or more
-// where it says how far a figure varies. Who exceeds one has made every page, event
-// or message dearer; who gets far below one lowers it. The gateway's are in
+// where it says how far a figure varies. A change that exceeds one has made every page, event
+// or message dearer; one that gets far below it lowers it. The gateway's are in
 // web/gateway/cost_test.go.
 var bounds = []struct {
 	name string

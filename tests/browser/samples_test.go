@@ -693,7 +693,7 @@ func TestSamplesPlainPage(t *testing.T) {
 	})
 }
 
-// What init and shutdown in quick succession come to, row by row as the document's table
+// The outcome of init and shutdown in quick succession, row by row as the document's table
 // has it, and how the samples make it work.
 func TestSamplesReopen(t *testing.T) {
 	t.Parallel()

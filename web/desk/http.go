@@ -358,7 +358,7 @@ func (d *Desk) join(ctx context.Context, e *engagement, b *body, as wire.Partici
 		now, err = d.admit(ctx, now)
 	}
 	if err == nil {
-		// The bot's line belongs before the agent; the router may not have come to it.
+		// The bot's line belongs before the agent; the router may not have written it yet.
 		err = d.writeDueLines(ctx, &now)
 	}
 	if err == nil {

@@ -49,7 +49,7 @@ func (c *client) frame() (f deskFrame, more bool) {
 }
 
 // Whatever the number of chats, no frame is larger than 64 KiB; a desk that takes the first frame for all,
-// and merges chat frames, comes to know the same chats.
+// and merges chat frames, gets the same chats.
 func TestSnapshotIsPaged(t *testing.T) {
 	f := newFixture(t, newStore(t), func(c *Config) { c.SocketQueue = 64 })
 	ids := f.fill(2000, 4000)

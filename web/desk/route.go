@@ -139,7 +139,7 @@ func greeting(name, topic string) string {
 	return hello + " I am looking for an agent for you. Please stay in the chat."
 }
 
-// writeJoinedLine makes sure that the chat says that m has joined. Who has taken it over was
+// writeJoinedLine makes sure that the chat says that m has joined. That an agent has taken it over was
 // announced by writeDueLines, under the same key.
 func (d *Desk) writeJoinedLine(ctx context.Context, e *engagement, m *store.Member) error {
 	return d.writeLine(ctx, e, system, joinedKey(m), m.DisplayName+" has joined the chat.")

@@ -197,8 +197,8 @@ func (s *socket) read(ctx context.Context, d *Desk, r *http.Request) {
 }
 
 // check ends the socket when its caller may not use the desk any more, or may do something
-// else, and when its page may not. Who has signed in at an issuer is in until the token
-// expires, as long as that is the issuer.
+// else, and when its page may not. An agent who has signed in at an issuer stays signed in until the
+// token expires, as long as the desk trusts that issuer.
 func (s *socket) check(d *Desk) {
 	access := d.access.Load()
 	now := access.callers[s.digest]

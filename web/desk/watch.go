@@ -61,7 +61,7 @@ func (d *Desk) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.drain.Leaving():
-			// The streams end now, here and not everywhere: the others see who comes to them.
+			// The streams end now, here and not everywhere: the others see which agents connect to them.
 			return
 		}
 		now, ok := d.table.Since()

@@ -9,7 +9,7 @@ import (
 	"openchat/web/store"
 )
 
-// A session has one stream (docs/protocol.md), also when its connections come to different
+// A session has one stream (docs/protocol.md), also when its connections reach different
 // gateways. hub.claim sees those of its own; the others are asked by an announcement,
 // without waiting for them: the newer stream goes on, and the gateway that has an older
 // one closes it, or, when it is another client's and alive, says so, and the newer one is

@@ -62,8 +62,8 @@ func ofCustomerSlash(suffix string, call, none http.Handler) http.Handler {
 	})
 }
 
-// customer admits calls with a customer's token, at their rate and so many at once. Who goes on while
-// it is refused is answered late.
+// customer admits calls with a customer's token, at their rate and so many at once. A customer
+// who goes on while refused is answered late.
 func (g *Gateway) customer(next httpapi.Call) http.Handler {
 	return g.api.CORS(g.api.Handle(func(r *http.Request) (httpapi.Answer, error) {
 		c, err := g.access.Load().tokens.verify(r.Context(), httpapi.Bearer(r), r.Header.Get(wire.HeaderAppkey))

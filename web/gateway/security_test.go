@@ -85,7 +85,7 @@ func TestKeysAreEachCustomersOwn(t *testing.T) {
 		}
 	}
 	t.Run("ids can be worked out, and open nothing", func(t *testing.T) {
-		// They follow from the customer and the key. Who knows both still needs the token.
+		// They follow from the customer and the key. Somebody who knows both still needs the token.
 		for _, of := range all {
 			for _, by := range all {
 				want := 404

@@ -221,7 +221,7 @@ func (t *Table) elsewhere(k Key) bool {
 
 // Since returns from when on an absence here has been an absence everywhere; ok is false
 // while it is none: this process has just begun, or its announcements do not come back to it, and neither may
-// those of others. Who counts how long something is absent begins anew when Since changes.
+// those of others. Code that measures how long something is absent begins anew when Since changes.
 func (t *Table) Since() (since time.Time, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

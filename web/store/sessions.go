@@ -11,7 +11,7 @@ import (
 // A session that nobody uses any more ends by itself. When it was used last is in its newest
 // commit, which is stored again, as it is, when it is used and has become a part of
 // SessionIdle old: so calls write nothing most of the time. The session is counted as gone where
-// it is read; nothing has to look for it, and any process comes to the same.
+// it is read; nothing has to look for it, and any process gets the same result.
 
 // DefaultSessionIdle is the usual Config.SessionIdle.
 const DefaultSessionIdle = 24 * time.Hour

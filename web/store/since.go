@@ -179,7 +179,7 @@ type scan struct {
 	done     chan struct{}
 }
 
-// scanBytes bounds what one customer's scan holds in memory. Who has missed more is
+// scanBytes bounds what one customer's scan holds in memory. A customer who has missed more is
 // better served by reading the history.
 const scanBytes = 4 << 20
 

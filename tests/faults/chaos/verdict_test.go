@@ -46,7 +46,7 @@ func (h *received) last() int64 {
 	return h.messages[len(h.messages)-1].index
 }
 
-// verdict is what a run came to. The zero value is innocence.
+// verdict is the result of a run. In the zero value nothing was wrong.
 type verdict struct {
 	sends, acked, rejected, rejectedStored int
 	delivered                              int // messages in all logs

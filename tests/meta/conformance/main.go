@@ -183,8 +183,8 @@ func goTest(record *record, arguments, environment []string) error {
 	if err != nil {
 		return err
 	}
-	// Ctrl-C is for the tests, which then end their browsers; this program reports what
-	// they came to.
+	// Ctrl-C is for the tests, which then end their browsers; this program reports
+	// their results.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
 	defer signal.Stop(interrupts)

@@ -279,7 +279,7 @@ type report struct {
 	others  []other  // of what ran in other engines than Chromium
 }
 
-// other is what another engine than Chromium comes to.
+// other is the result of an engine other than Chromium.
 type other struct {
 	engine string
 	*report
@@ -396,7 +396,7 @@ func (p *report) good() bool {
 	return len(p.trouble) == 0 && p.count() == len(p.rows)
 }
 
-// elsewhere is what the tests of another engine than Chromium come to.
+// elsewhere is the result of the tests in an engine other than Chromium.
 func (p *proof) elsewhere() string {
 	switch {
 	case len(p.failed) > 0:

@@ -1,5 +1,5 @@
 // What counts as the customer being there. The SDK itself counts what they do in a chat:
-// begin, join, leave, write. Who only reads is there, too.
+// begin, join, leave, write. A customer who only reads is there, too.
 
 import { ofDocument } from "../desk/shared/dom.js";
 
