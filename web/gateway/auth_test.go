@@ -361,6 +361,16 @@ func TestMinting(t *testing.T) {
 			t.Errorf("%s: %d, not %d: %s", c.name, r.status, c.want, r.body)
 		}
 	}
+	// A caller with the credential may know what is wrong, in words that fit this call: it has no token.
+	for path, want := range map[string]string{
+		tokens: "The header appkey is missing, or is not that of this account and integration.",
+		wire.BasePath + "/accounts/" + otherAccount + "/tokens": "No tenant has the account of the path together with this integrationId",
+	} {
+		r := w.request("POST", path, "", body, "Authorization", "Bearer "+serverSecret, "appkey", "x")
+		if detail := field(t, r.body, "detail"); !strings.HasPrefix(detail, want) {
+			t.Errorf("%s: %q, not %q", path, detail, want)
+		}
+	}
 	r = w.request("POST", "/v1/getJWT", "", `{"customerId":"ann","customerName":"Ann"}`, "Origin", allowedOrigin)
 	if r.status != http.StatusOK || field(t, r.body, "appkey") != appkey || r.header.Get("Access-Control-Allow-Origin") != allowedOrigin {
 		t.Fatalf("getJWT: %d %s", r.status, r.body)

@@ -25,6 +25,17 @@ func notIn() *httpapi.Problem {
 	return httpapi.Conflict(wire.FieldSessionID, "This session is not in the engagement.")
 }
 
+// appkeyProblem refuses the appkey of a call for a token, for an error of the verifier.
+func appkeyProblem(err error) *httpapi.Problem {
+	var r *refusal
+	if !errors.As(err, &r) || r.Field != "appkey" {
+		return tokenProblem(err)
+	}
+	const why = "is missing, or is not that of this account and integration"
+	return httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The header appkey "+why+".",
+		wire.Violation{Field: r.Field, Message: why, Code: r.Code})
+}
+
 // tokenProblem turns an error of the verifier into what the caller receives.
 func tokenProblem(err error) *httpapi.Problem {
 	var r *refusal

@@ -516,7 +516,7 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 		for _, t := range a.tenants {
 			if t.Account == r.PathValue("account") && strings.EqualFold(t.IntegrationID, in.IntegrationID) {
 				if err := a.tokens.admit(t.Account, t.IntegrationID, r.Header.Get(wire.HeaderAppkey)); err != nil {
-					return t, 0, tokenProblem(err)
+					return t, 0, appkeyProblem(err)
 				}
 				if a.tokens.deny.hasCustomer(store.Customer{Account: t.Account, ID: in.CustomerID}) {
 					return t, 0, httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "This customer is on the deny-list.",
@@ -532,7 +532,8 @@ func (g *Gateway) mintForServer(r *http.Request) (httpapi.Answer, error) {
 				return t, a.tokens.bound(ttl), nil
 			}
 		}
-		return Tenant{}, 0, notFound("integrationId")
+		return Tenant{}, 0, httpapi.NotFound("integrationId",
+			"No tenant has the account of the path together with this integrationId: compare both with the gateway's --tenant.")
 	})
 	if err != nil {
 		return httpapi.Answer{}, err
