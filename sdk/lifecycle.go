@@ -45,7 +45,7 @@ func (s *session) createSession() {
 	}
 	s.resumed = false
 	s.request(&call{
-		name: "create session", method: "POST", path: wire.SessionsPath, body: body.Append(nil), until: s.initEnd, initial: true,
+		name: "create session at " + s.host, method: "POST", path: wire.SessionsPath, body: body.Append(nil), until: s.initEnd, initial: true,
 		then: func(a answer) {
 			if a.err != nil {
 				s.initFailed(a.err)
@@ -53,7 +53,7 @@ func (s *session) createSession() {
 			}
 			info, err := wire.DecodeSession(a.body)
 			if err != nil || !wire.IsUUID(info.SessionID) {
-				s.initFailed(failBecause(CodeUnexpectedAnswer, "creating the session", err))
+				s.initFailed(failBecause(CodeUnexpectedAnswer, "create session at "+s.host, err))
 				return
 			}
 			s.save(info.SessionID)

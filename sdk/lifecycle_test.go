@@ -13,6 +13,14 @@ import (
 	"openchat/sdk/wire"
 )
 
+// namesHost fails the test unless an error of init names the gateway that init was to reach.
+func namesHost(t *testing.T, err error, p *sdktest.Platform) {
+	t.Helper()
+	if host := p.Params(sdktest.Claims{}).HostURL; err == nil || host == "" || !strings.Contains(err.Error(), host) {
+		t.Errorf("%v does not name %q", err, host)
+	}
+}
+
 func TestInit(t *testing.T) {
 	t.Run("NS-1 INIT-7 events, then the same user context", func(t *testing.T) {
 		platform(t, sdktest.Options{}, func(t *testing.T, p *sdktest.Platform) {
@@ -110,6 +118,7 @@ func TestInit(t *testing.T) {
 			begun := time.Now()
 			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 306)
+			namesHost(t, err, p)
 			if d := time.Since(begun); d > 30*time.Second {
 				t.Errorf("took %v", d)
 			}
@@ -123,10 +132,14 @@ func TestInit(t *testing.T) {
 			p.OnDial(func(d *sdktest.Dial) { d.Silent = true })
 			g := newPage(t, p, p.Storage())
 			begun := time.Now()
-			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
+			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{LogLevel: sdk.LogDebug})
 			wantCode(t, err, 306)
+			namesHost(t, err, p)
 			if d := time.Since(begun); d > 30*time.Second {
 				t.Errorf("took %v", d)
+			}
+			if log := strings.Join(g.logs, "\n"); !strings.Contains(log, "connecting, attempt 1\n") || !strings.Contains(log, "connecting, attempt 2\n") {
+				t.Errorf("the attempts are not counted:\n%s", log)
 			}
 		})
 	})
@@ -136,6 +149,7 @@ func TestInit(t *testing.T) {
 			g := newPage(t, p, p.Storage())
 			_, err := g.tryInit(p.Params(sdktest.Claims{}), sdk.Config{})
 			wantCode(t, err, 304)
+			namesHost(t, err, p)
 		})
 	})
 	t.Run("INIT-9 server errors that last", func(t *testing.T) {

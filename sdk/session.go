@@ -35,7 +35,8 @@ const (
 type session struct {
 	c    *Core
 	log  *logger
-	base string // hostURL and wire.BasePath
+	host string // hostURL without slashes at its end
+	base string // host and wire.BasePath
 
 	commands chan func()     // from the page
 	results  chan outcome    // from request workers
@@ -66,10 +67,12 @@ type session struct {
 }
 
 func newSession(c *Core, p InitParams, cfg Config, done func(UserContext, error)) *session {
+	host := strings.TrimRight(p.HostURL, "/")
 	s := &session{
 		c:        c,
 		log:      &c.logger,
-		base:     strings.TrimRight(p.HostURL, "/") + wire.BasePath,
+		host:     host,
+		base:     host + wire.BasePath,
 		commands: make(chan func()),
 		results:  make(chan outcome),
 		dialed:   make(chan dialed),
@@ -176,7 +179,7 @@ func (s *session) handleTimers() {
 		return
 	}
 	if s.phase == initializing && now >= s.initEnd {
-		err := fail(CodeUnreachable, "no connection within 30 seconds")
+		err := fail(CodeUnreachable, "no connection to "+s.host+" within 30 seconds")
 		if last := s.rest.lastFailure(); last != nil {
 			err = last // an attempt is still under way; the one before knew more
 		}

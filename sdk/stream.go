@@ -96,6 +96,7 @@ type stream struct {
 
 	state     streamState
 	epoch     int // counts attempts and drops; what an older one brings is void
+	attempts  int // since the last connection, for the log
 	backoff   backoff
 	brokeAt   instant // when the reconnection window began; zero: it has not
 	attemptAt instant // when the last attempt began
@@ -141,6 +142,7 @@ func (st *stream) emitFailed(reason FailureReason, text string, retryAfter time.
 // connect begins an attempt.
 func (st *stream) connect(now instant) {
 	st.epoch++
+	st.attempts++
 	st.state = streamDialing
 	st.attemptAt = now
 	st.giveUpAt = now + connectTimeout
@@ -148,7 +150,7 @@ func (st *stream) connect(now instant) {
 	st.renewals = 0
 	st.pings = nil
 	st.emit(&Event{Type: EventStreamConnecting})
-	st.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.epoch))
+	st.log.debug("event stream: connecting, attempt ", strconv.Itoa(st.attempts))
 	st.add(streamDial)
 }
 
@@ -245,6 +247,7 @@ func (st *stream) frame(text []byte, now instant) *wire.ServerFrame {
 // opened begins the life of a connection.
 func (st *stream) opened(f *wire.ServerFrame, now instant) {
 	st.state = streamOpen
+	st.attempts = 0
 	st.giveUpAt = 0
 	st.interval = min(max(f.HeartbeatInterval, wire.MinHeartbeatInterval), wire.MaxHeartbeatInterval)
 	if f.HeartbeatInterval <= 0 {
