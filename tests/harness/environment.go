@@ -2,12 +2,9 @@ package harness
 
 import (
 	"context"
-	"flag"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -28,12 +25,8 @@ func atEnd(end func()) {
 	endings = append(endings, end)
 }
 
-// Main runs a package's tests and then ends what they have shared. Tests of browsers wait for
-// most of their time: unless -parallel says otherwise, three of them a processor run at once.
+// Main runs a package's tests and then ends what they have shared.
 func Main(m *testing.M) {
-	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
 	code := m.Run()
 	for _, end := range slices.Backward(endings) {
 		end()

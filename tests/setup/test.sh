@@ -27,14 +27,12 @@ tests() {
 	shift
 	dist/tools/gotestsum --format pkgname --jsonfile "$results/$name" -- -count=1 -vet=off "$@" || failed=1
 }
-# What loads the machine to the full runs after what looks at the clock, and chaos alone. What mostly waits, for a
-# disk or for other processes, runs beside the other engines. The gateway's tests wait, too: they begin
-# first, beside those that do not.
+# What loads the machine to the full runs alone, after what looks at the clock. What mostly waits, for a
+# disk or for other processes, runs beside the other engines.
 waiting='^openchat/(tests/faults/cluster|web/store)$'
 heavy='^openchat/tests/(faults|meta/mutation)(/|$)'
 all=$(go list ./...)
-native=$(grep -vE "$waiting|$heavy" <<<"$all")
-tests native -timeout=18m -p 3 openchat/web $(grep -v '^openchat/web$' <<<"$native")
+tests native -timeout=18m $(grep -vE "$waiting|$heavy" <<<"$all")
 set -m # a process group of its own, which can be ended
 RESULTS=$results tests/setup/browsers.sh short >"$work/browsers" 2>&1 &
 others=$!
@@ -43,9 +41,7 @@ tests waiting -timeout=15m $(grep -E "$waiting" <<<"$all")
 wait $others || failed=1
 others=
 cat "$work/browsers"
-heavy=$(grep -E "$heavy" <<<"$all" | grep -vE "$waiting")
-tests chaos -timeout=15m openchat/tests/faults/chaos
-tests heavy -timeout=15m $(grep -v '^openchat/tests/faults/chaos$' <<<"$heavy")
+tests heavy -timeout=15m -p 1 $(grep -E "$heavy" <<<"$all" | grep -vE "$waiting")
 GOOS=js GOARCH=wasm GOROOT=$(go env GOROOT) tests wasm -timeout=5m -exec "$PWD/dist/tools/wasmexec" ./wasm
 
 count() { cat "$results"/* | grep "\"Action\":\"$1\"" | grep -c '"Test":' || true; }

@@ -363,7 +363,7 @@ func TestMinting(t *testing.T) {
 	}
 	// A caller with the credential may know what is wrong, in words that fit this call: it has no token.
 	for path, want := range map[string]string{
-		tokens: "The header appkey is missing, or is not that of this account and integration.",
+		tokens: "The appkey is not that of this account and integration.",
 		wire.BasePath + "/accounts/" + otherAccount + "/tokens": "No tenant has the account of the path together with this integrationId",
 	} {
 		r := w.request("POST", path, "", body, "Authorization", "Bearer "+serverSecret, "appkey", "x")

@@ -31,9 +31,11 @@ func appkeyProblem(err error) *httpapi.Problem {
 	if !errors.As(err, &r) || r.Field != "appkey" {
 		return tokenProblem(err)
 	}
-	const why = "is missing, or is not that of this account and integration"
-	return httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The header appkey "+why+".",
-		wire.Violation{Field: r.Field, Message: why, Code: r.Code})
+	v := r.Violation
+	if v.Code != wire.ViolationNull {
+		v.Message = "is not that of this account and integration"
+	}
+	return httpapi.Refuse(http.StatusForbidden, wire.ProblemForbidden, "The appkey "+v.Message+".", v)
 }
 
 // tokenProblem turns an error of the verifier into what the caller receives.
