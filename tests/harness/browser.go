@@ -50,10 +50,10 @@ func FindBrowser() (string, error) {
 const debianShell = "/usr/lib/chromium/chromium-headless-shell"
 
 // findShell returns the path of Chromium's engine without a browser's windows, menus and
-// services: a page costs the machine less in it. It is the one that the environment variable
-// CHROMIUM names, Debian's, or, where there is none, the whole browser.
+// services: a page costs the machine less in it. Where Debian's is not installed, or where the
+// environment variable CHROMIUM or BROWSER asks for a browser by name, it is the whole browser.
 func findShell() (string, error) {
-	if os.Getenv("CHROMIUM") == "" {
+	if os.Getenv("CHROMIUM") == "" && os.Getenv("BROWSER") == "" {
 		if path, err := exec.LookPath(debianShell); err == nil {
 			return path, nil
 		}

@@ -20,11 +20,6 @@ tests/setup/tools.sh
 failed=0
 for engine in ${BROWSER:-$engines}; do
 	tests/setup/"$engine".sh
-	if [ "$engine" = chromium ] && [ ! "${CHROMIUM:-}" ]; then
-		# Without CHROMIUM most tests would take the engine alone.
-		CHROMIUM=$(command -v chromium || command -v chromium-browser || command -v google-chrome)
-		export CHROMIUM
-	fi
 	echo "In $engine:"
 	file=()
 	if [ "${RESULTS:-}" ]; then file=(--jsonfile "$RESULTS/$engine"); fi
